@@ -1,0 +1,54 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// A target of the gateway. `uses` names what stands below it; the list in docs/architecture.md is the same.
+func layer(_ name: String, uses: [String]) -> Target {
+    .target(name: name, dependencies: uses.map { .byName(name: $0) }, swiftSettings: strict)
+}
+
+func tests(of name: String, uses: [String] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: ([name] + uses).map { .byName(name: $0) }, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "gateway",
+    products: [.executable(name: "gateway", targets: ["gateway"])],
+    targets: [
+        .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // No pkgConfig: hiredis' own .pc file carries a flag that SwiftPM refuses.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+
+        layer("Wire", uses: []),
+        layer("Crypto", uses: ["COpenSSL"]),
+        layer("Settings", uses: ["CYAML", "Wire"]),
+        layer("Policy", uses: ["Wire", "Settings", "Crypto"]),
+        layer("Telemetry", uses: ["Wire"]),
+        layer("Transport", uses: ["CLibevent", "Wire"]),
+        layer("Ledger", uses: ["CHiredis", "Transport", "Policy", "Wire"]),
+        layer(
+            "GatewayCore", uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
+        .executableTarget(
+            name: "gateway", dependencies: ["GatewayCore", "Settings", "Wire"], swiftSettings: strict),
+
+        tests(of: "Wire"),
+        tests(of: "Crypto"),
+        tests(of: "Settings", uses: ["Wire"]),
+        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto"]),
+        tests(of: "Telemetry", uses: ["Wire"]),
+        tests(of: "Transport", uses: ["Wire"]),
+        tests(of: "Ledger", uses: ["Wire", "Policy", "Transport"]),
+        tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,137 @@
+/// The closed list of reasons an attempt was refused or failed, as audit records and `failure_reason` spell them.
+package enum Reason: String, CaseIterable, Sendable {
+    case invalidToken = "invalid_token"
+    case tokenExpired = "token_expired"
+    case invalidSignature = "invalid_signature"
+    case missingToken = "missing_token"
+    case userNotFound = "user_not_found"
+    case userDisabled = "user_disabled"
+    case insufficientPermissions = "insufficient_permissions"
+    case notYetValid = "not_yet_valid"
+    case wrongIssuer = "wrong_issuer"
+    case wrongAudience = "wrong_audience"
+    case unknownKid = "unknown_kid"
+    case algNotAllowed = "alg_not_allowed"
+    case revoked
+    case ipBlocked = "ip_blocked"
+    case accountLocked = "account_locked"
+    case rateLimited = "rate_limited"
+    case jwksUnavailable = "jwks_unavailable"
+    case tokenTooLarge = "token_too_large"
+    case missingClaim = "missing_claim"
+    case malformedRequest = "malformed_request"
+    case badCredentials = "bad_credentials"
+}
+
+/// The codes that clients and runbooks know, in the `code` member of a refusal's body.
+package enum ErrorCode: String, CaseIterable, Sendable {
+    case invalidToken = "AUTH_001"
+    case tokenExpired = "AUTH_002"
+    case tokenRevoked = "AUTH_003"
+    case addressBlocked = "AUTH_004"
+    case forbidden = "PERM_001"
+    case missingRole = "PERM_002"
+    case rateLimited = "RATE_001"
+    case unavailable = "SVC_001"
+    case timeout = "SVC_002"
+    case circuitOpen = "SVC_003"
+    case malformedRequest = "REQ_001"
+    case requestTooLarge = "REQ_002"
+    case noRoute = "REQ_003"
+    case unsupported = "REQ_004"
+}
+
+/// Every answer the gateway gives on its own account, in one table. What a row says is what the client, the audit
+/// record and the metrics say.
+package struct Refusal: Hashable, Sendable {
+    package let stage: Stage
+    package let status: Int
+    package let code: ErrorCode
+    /// RFC 9457 `title`: the same for every occurrence of this problem.
+    package let title: String
+    package let reason: Reason?
+    /// RFC 6750 §3.1 `error` of WWW-Authenticate; nil with 401: nothing was presented, so no error is named.
+    package let bearerError: String?
+    /// The connection cannot be trusted to be in step any more, so it is closed behind the answer.
+    package let closes: Bool
+
+    private init(
+        _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: String, reason: Reason? = nil,
+        bearerError: String? = nil, closes: Bool = false
+    ) {
+        self.stage = stage
+        self.status = status
+        self.code = code
+        self.title = title
+        self.reason = reason
+        self.bearerError = bearerError
+        self.closes = closes
+    }
+
+    // read
+    package static let malformed = Refusal(
+        .read, 400, .malformedRequest, "The request is malformed", reason: .malformedRequest, closes: true)
+    package static let ambiguousPath = Refusal(
+        .read, 400, .malformedRequest, "The path of the request is ambiguous", reason: .malformedRequest, closes: true)
+    package static let headTimeout = Refusal(
+        .read, 408, .timeout, "The request took too long to arrive", closes: true)
+    package static let bodyTooLarge = Refusal(
+        .read, 413, .requestTooLarge, "The body is larger than allowed", closes: true)
+    package static let targetTooLong = Refusal(
+        .read, 414, .requestTooLarge, "The request target is longer than allowed", closes: true)
+    package static let expectationFailed = Refusal(
+        .read, 417, .unsupported, "The expectation cannot be met", closes: true)
+    package static let headTooLarge = Refusal(
+        .read, 431, .requestTooLarge, "The head of the request is larger than allowed", closes: true)
+    package static let methodNotSupported = Refusal(
+        .read, 501, .unsupported, "The method or transfer coding is not supported", closes: true)
+    package static let versionNotSupported = Refusal(
+        .read, 505, .unsupported, "The HTTP version is not supported", closes: true)
+    // screen
+    package static let addressBlocked = Refusal(
+        .screen, 403, .addressBlocked, "The address is blocked", reason: .ipBlocked)
+    // route
+    package static let noRoute = Refusal(.route, 404, .noRoute, "No route matches the request")
+    package static let methodNotAllowed = Refusal(.route, 405, .noRoute, "The route does not allow the method")
+    package static let misdirected = Refusal(.route, 421, .noRoute, "No route serves the host")
+    // authenticate
+    package static let missingToken = Refusal(
+        .authenticate, 401, .invalidToken, "A token is required", reason: .missingToken)
+    package static let tokenExpired = Refusal(
+        .authenticate, 401, .tokenExpired, "The token has expired", reason: .tokenExpired,
+        bearerError: "invalid_token")
+    package static let tokenRevoked = Refusal(
+        .authenticate, 401, .tokenRevoked, "The token was revoked", reason: .revoked, bearerError: "invalid_token")
+    package static let tokenTooLarge = Refusal(
+        .authenticate, 401, .invalidToken, "The token is larger than allowed", reason: .tokenTooLarge,
+        bearerError: "invalid_token")
+    /// More than one Authorization field, or one that is not `Bearer` and a token (RFC 6750 §3.1 `invalid_request`).
+    package static let malformedCredentials = Refusal(
+        .authenticate, 401, .invalidToken, "The credentials are malformed", reason: .invalidToken,
+        bearerError: "invalid_request")
+    /// Any other fault of a token: the reason is told to the operator, the client learns only that it is invalid.
+    package static func invalidToken(_ reason: Reason) -> Refusal {
+        Refusal(
+            .authenticate, 401, .invalidToken, "The token is invalid", reason: reason, bearerError: "invalid_token")
+    }
+    // authorize
+    package static let missingClaim = Refusal(
+        .authorize, 403, .forbidden, "The token lacks a claim that the route requires", reason: .missingClaim,
+        bearerError: "insufficient_scope")
+    package static let missingRole = Refusal(
+        .authorize, 403, .missingRole, "The token lacks a role that the route requires",
+        reason: .insufficientPermissions, bearerError: "insufficient_scope")
+    // lease, forward, relay
+    package static let draining = Refusal(.lease, 503, .unavailable, "The gateway is shutting down", closes: true)
+    package static let upstreamUnreachable = Refusal(.lease, 503, .unavailable, "The service cannot be reached")
+    package static let connectTimeout = Refusal(.lease, 504, .timeout, "The service did not accept in time")
+    package static let upstreamFailed = Refusal(
+        .relay, 502, .unavailable, "The service closed the connection without an answer")
+    package static let badResponse = Refusal(.relay, 502, .unavailable, "The service gave a malformed answer")
+    package static let responseTimeout = Refusal(.relay, 504, .timeout, "The service did not answer in time")
+    package static let bodyTimeout = Refusal(
+        .forward, 408, .timeout, "The body of the request took too long to arrive", closes: true)
+    package static let malformedBody = Refusal(
+        .forward, 400, .malformedRequest, "The framing of the body is malformed", reason: .malformedRequest,
+        closes: true)
+}

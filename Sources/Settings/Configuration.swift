@@ -1,0 +1,251 @@
+package import Wire
+
+/// Everything the gateway was told, checked and immutable: one value, made from gateway.conf and the environment, handed
+/// to every thread. A reload makes a new one.
+///
+/// The types say what is possible; ranges, defaults and units stand in the settings' rows (`SettingRows*.swift`).
+package struct Configuration: Sendable {
+    package var listeners: [SocketAddressText]
+    /// Threads that serve requests; each has its own event loop and upstream connections.
+    package var workers: Int
+    package var admin: Admin
+    package var stateDirectory: String
+    /// Peers whose X-Forwarded-For is believed.
+    package var trustedProxies: [IPNetwork]
+    /// Addresses that no rule ever blocks. Trusted proxies belong to them without being named.
+    package var neverBlock: [IPNetwork]
+    package var limits: Limits
+    package var timeouts: Timeouts
+    package var forwarding: Forwarding
+    package var upstreams: [Upstream]
+    /// In the order of the file; the most specific match wins, the first of equals (`RouteTable`).
+    package var routes: [Route]
+    package var login: Login
+    package var redis: Redis?
+    package var tokens: Tokens
+    package var identityHeaders: [IdentityHeader]
+    package var logs: Logs
+    package var metrics: Metrics
+
+    /// `host:port` of a listener or server as it was written: an address, a name, or `[v6]:port`.
+    package struct SocketAddressText: Hashable, Sendable {
+        /// Without brackets.
+        package var host: String
+        package var port: UInt16
+        package init(host: String, port: UInt16) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    package struct Admin: Sendable {
+        /// Nil: no TCP listener for operators.
+        package var listen: SocketAddressText?
+        /// The local Unix socket (mode 600) that the command line talks to.
+        package var socketPath: String
+        /// Bearer token for what changes or tells more than health and metrics; nil: those paths work on the socket only.
+        package var token: Secret?
+    }
+
+    package struct Limits: Sendable {
+        /// Bytes of a request or response head, start line and fields together.
+        package var headBytes: Int
+        package var fields: Int
+        package var targetBytes: Int
+        /// Bytes of a request body; 0 = no limit.
+        package var bodyBytes: Int
+        /// Client connections of the whole process.
+        package var connections: Int
+    }
+
+    package struct Timeouts: Sendable {
+        /// From a request's first byte to the end of its head.
+        package var head: Interval
+        /// Between two reads of a body that is under way, or two writes that make progress.
+        package var body: Interval
+        /// A kept-alive connection without a request.
+        package var idle: Interval
+        package var connect: Interval
+        /// From the end of the request to the head of the response.
+        package var response: Interval
+        /// How long SIGTERM waits for requests under way.
+        package var drain: Interval
+    }
+
+    package struct Forwarding: Sendable {
+        /// The name in Via; RFC 9110 §7.6.3 allows a pseudonym.
+        package var viaName: String
+        /// Whether to write RFC 7239 `Forwarded` beside X-Forwarded-*.
+        package var forwarded: Bool
+    }
+
+    package struct Upstream: Sendable {
+        package var name: String
+        package var servers: [SocketAddressText]
+        /// Idle connections kept per worker.
+        package var keepAlive: Int
+        /// The longest a pooled connection may stay unused.
+        package var idleTimeout: Interval
+    }
+
+    package struct Route: Sendable {
+        package var name: String
+        /// Lower case, without port; `*.example.org` matches one or more labels; nil: any host.
+        package var host: String?
+        /// A prefix of whole segments of the canonical path: `/api` matches `/api` and `/api/x`, not `/apix`.
+        package var path: String
+        /// Empty: every method.
+        package var methods: [String]
+        /// An index into `upstreams`.
+        package var upstream: Int
+        package var authentication: Authentication
+        /// Name of a cookie that may carry the token when there is no Authorization field.
+        package var cookie: String?
+        /// Claims that must have one of the given values.
+        package var requiredClaims: [RequiredClaim]
+        /// The token must carry at least one of them; empty: no rule.
+        package var requiredRoles: [String]
+        package var cors: CORS?
+    }
+
+    package enum Authentication: String, CaseIterable, Sendable {
+        /// Tokens are not looked at.
+        case none
+        /// A token is checked when there is one; a bad one is refused.
+        case optional
+        case required
+    }
+
+    package struct RequiredClaim: Hashable, Sendable {
+        package var name: String
+        package var oneOf: [String]
+        package init(name: String, oneOf: [String]) {
+            self.name = name
+            self.oneOf = oneOf
+        }
+    }
+
+    /// The origins whose browsers may read a refusal; successful answers carry the backend's own CORS fields.
+    package struct CORS: Sendable {
+        /// `*` or origins as browsers send them.
+        package var allowedOrigins: [String]
+    }
+
+    package struct Login: Sendable {
+        package var endpoints: [Endpoint]
+        /// Failures that an address may have; the one that reaches it sets the block.
+        package var limit: Int
+        /// Counted from the first failure.
+        package var window: Interval
+        package var block: Interval
+        /// `failure_statuses`: what the backend answers to a wrong login.
+        package var failureStatuses: [Int]
+
+        package struct Endpoint: Hashable, Sendable {
+            package var method: String
+            /// Exact canonical path.
+            package var path: String
+            package init(method: String, path: String) {
+                self.method = method
+                self.path = path
+            }
+        }
+    }
+
+    package struct Redis: Sendable {
+        package var location: Location
+        package var username: String?
+        package var password: Secret?
+        package var database: Int
+        /// How long a failed login waits for the authority before the local ledger decides.
+        package var deadline: Interval
+        /// How long readiness waits for the first complete mirror at start.
+        package var startupWait: Interval
+
+        package enum Location: Hashable, Sendable {
+            case tcp(SocketAddressText)
+            case unix(path: String)
+        }
+    }
+
+    package struct Tokens: Sendable {
+        package var keys: [Key]
+        /// Accepted `iss`; empty: not checked.
+        package var issuers: [String]
+        /// One of them must be in `aud`; empty: not checked.
+        package var audiences: [String]
+        package var leeway: Interval
+        /// Tokens longer than this many bytes are refused unread.
+        package var maximumBytes: Int
+        /// Verified tokens remembered per worker; 0 = none.
+        package var cacheEntries: Int
+        /// Where roles are found in the claims; the value is a string (split at spaces) or a list of strings.
+        package var rolesClaim: String
+
+        package struct Key: Sendable {
+            /// Names the key in logs; for keys other than JWKS also the `kid` that selects it, when set.
+            package var id: String
+            package var source: Source
+            /// Empty for a JWKS, whose keys name their own.
+            package var algorithms: [String]
+        }
+
+        package enum Source: Sendable {
+            case secret(Secret)
+            case pem(path: String, contents: Secret)
+            case jwks(path: String, contents: Secret)
+        }
+    }
+
+    /// A header for the backend and the claim that fills it. `.authenticated` is `true` for a verified token.
+    package struct IdentityHeader: Hashable, Sendable {
+        package enum Value: Hashable, Sendable {
+            case claim(String)
+            case authenticated
+        }
+        package var name: String
+        package var value: Value
+        package init(name: String, value: Value) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package struct Logs: Sendable {
+        package enum Target: Hashable, Sendable {
+            case off
+            case standardOutput
+            case file(path: String)
+        }
+        package enum Level: String, CaseIterable, Comparable, Sendable {
+            case debug, info, warning, error
+            package static func < (a: Level, b: Level) -> Bool {
+                allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
+            }
+        }
+        package var access: Target
+        package var audit: Target
+        package var level: Level
+    }
+
+    package struct Metrics: Sendable {
+        /// Put before every family name: `gateway` gives `gateway_auth_failures_total`.
+        package var prefix: String
+    }
+}
+
+/// Bytes that must not be shown: a password, a key, a token. Printing or interpolating one gives `<redacted>`.
+package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    private let bytes: [UInt8]
+
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
+    package init(_ text: String) { bytes = Array(text.utf8) }
+
+    package var count: Int { bytes.count }
+    /// The only way to the bytes, so that a search for this name finds every use.
+    package var revealed: [UInt8] { bytes }
+
+    package var description: String { "<redacted>" }
+    package var debugDescription: String { "<redacted>" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}
