@@ -166,7 +166,9 @@ package final class ByteStream: ReadinessHandler {
     private func flush() {
         guard state == .open else { return }
         while sent < output.count {
-            let count = output.withUnsafeBytes { CLibevent.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
+            let count = output.withUnsafeBytes {
+                CLibevent.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 if errno != EAGAIN { end(.failed(errno: errno)) }
