@@ -129,7 +129,7 @@ extension RedisLedger {
             if let late = waiting.removeValue(forKey: deadlines[passed].id) { missed(late) }
             passed += 1
         }
-        deadlines.removeFirst(passed)
+        deadlines.removeFirst(min(passed, deadlines.count))
         if let next = deadlines.first { deadlineTimer?.fire(after: next.at - now) }
     }
 
@@ -225,7 +225,9 @@ extension RedisLedger {
             // An operator's word replaces what is there; a rule's does not.
             let condition = record.isAutomatic ? ["NX"] : []
             upload(record, condition, session) { [weak self] reply in
-                guard let self, let reply, reply.error == nil, pendingBlocks.remove(network) != nil else { return }
+                guard let self, let reply else { return }
+                if let error = reply.error { return degrade(.refusing, error) }
+                guard pendingBlocks.remove(network) != nil else { return }
                 if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
                 // Redis may know an older block with another end.
                 if reply == .null { invalidated([BlockKey.block(network)]) }

@@ -20,13 +20,17 @@ struct Resync {
     var announcements = 1_000
 }
 
-/// Changes on their way to the workers, in order, in slices.
-struct OutgoingDelta {
-    private(set) var deltas: [BlockDelta] = []
+/// Changes on their way to the workers and to the disk, in order, in slices.
+struct OutgoingChanges {
+    enum State { case resting, scheduled }
+
+    var state = State.resting
+    var records: [JournalRecord] = []
+    private var deltas: [BlockDelta] = []
     private static let slice = 1_024
 
     mutating func set(_ entry: BlockEntry) {
-        if case .set(var entries) = deltas.last, entries.count < OutgoingDelta.slice {
+        if case .set(var entries) = deltas.last, entries.count < OutgoingChanges.slice {
             deltas.removeLast()
             entries.append(entry)
             deltas.append(.set(entries))
@@ -36,7 +40,7 @@ struct OutgoingDelta {
     }
 
     mutating func lift(_ network: IPNetwork) {
-        if case .lift(var networks) = deltas.last, networks.count < OutgoingDelta.slice {
+        if case .lift(var networks) = deltas.last, networks.count < OutgoingChanges.slice {
             deltas.removeLast()
             networks.append(network)
             deltas.append(.lift(networks))
@@ -45,9 +49,9 @@ struct OutgoingDelta {
         }
     }
 
-    mutating func take() -> [BlockDelta] {
-        defer { deltas = [] }
-        return deltas
+    mutating func take() -> ([BlockDelta], [JournalRecord]) {
+        defer { self = OutgoingChanges() }
+        return (deltas, records)
     }
 }
 
@@ -103,6 +107,9 @@ extension RedisLedger {
 
     private func learned(_ key: String, ttl: Int64, _ value: RESPValue) {
         guard let network = BlockKey.network(ofBlock: key) else { return unparsable(key, isGone: ttl == -2) }
+        // What an operator did here is on its way to the store; an older reading must not undo it.
+        if pendingLifts.contains(network) { return }
+        if pendingBlocks.contains(network), local.book[network]?.origin == .command { return }
         guard let deadline = deadline(ofTTL: ttl) else {
             let change = local.book.remove(key: key)
             if pendingBlocks.contains(network), case .ended(let record) = change {
@@ -155,11 +162,11 @@ extension RedisLedger {
         case .none: return
         case .began(let record):
             outgoing.set(record.entry)
-            save([.block(StoredBlock(record, clock: clock))])
+            outgoing.records.append(.block(StoredBlock(record, clock: clock)))
             if !announced { seen(record) }
         case .changed(let record, let former):
             if record.deadline != former.deadline { outgoing.set(record.entry) }
-            save([.block(StoredBlock(record, clock: clock))])
+            outgoing.records.append(.block(StoredBlock(record, clock: clock)))
             if !announced,
                 record.isPermanent != former.isPermanent || record.origin != former.origin
                     || record.deadline - former.deadline > .seconds(1)
@@ -169,7 +176,7 @@ extension RedisLedger {
             }
         case .ended(let record):
             outgoing.lift(record.network)
-            save([.lift(record.network)])
+            outgoing.records.append(.lift(record.network))
             totals.blocksLifted += 1
             // Whoever lifts it by hand has most likely deleted the counter too: what we remember of it is stale.
             if record.network.isSingleAddress { local.counters.clear(record.network.base) }
@@ -179,11 +186,16 @@ extension RedisLedger {
             }
         }
         scheduleExpiry()
-        if outgoing.deltas.count == 1 { loop.atEndOfTurn { [weak self] in self?.sendDelta() } }
+        if outgoing.state == .resting {
+            outgoing.state = .scheduled
+            loop.atEndOfTurn { [weak self] in self?.sendDelta() }
+        }
     }
 
     func sendDelta() {
-        for delta in outgoing.take() { sink.ledger(changed: delta) }
+        let (deltas, records) = outgoing.take()
+        for delta in deltas { sink.ledger(changed: delta) }
+        save(records)
     }
 
     private func seen(_ record: BlockRecord) {
@@ -218,7 +230,8 @@ extension RedisLedger {
         session.call(["SCAN", cursor, "MATCH", BlockKey.blockPrefix + "*", "COUNT", "1000"]) { [weak self] reply in
             guard let self, resync?.number == number, let reply else { return }
             guard let parts = reply.array, parts.count == 2, let next = parts[0].text, let keys = parts[1].array else {
-                return degrade(.refusing, reply.error ?? "an unexpected reply to SCAN")
+                session.close()
+                return sessionLost(reply.error ?? "an unexpected reply to SCAN")
             }
             if next == "0" { resync!.step = .reading }
             invalidated(keys.compactMap(\.text))

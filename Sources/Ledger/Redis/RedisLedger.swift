@@ -26,13 +26,15 @@ package final class RedisLedger: Ledger {
 
     /// What operators are told. A session that was lost a moment ago is not yet an outage.
     enum Health {
+        /// Not connected yet; leads to good, or to degraded when the first attempt fails.
+        case starting(since: WallTime)
         case good
         case degraded(Degradation)
     }
 
     struct Degradation {
         enum Cause {
-            /// At the start, or no session.
+            /// No session, or one whose mirror is not complete.
             case disconnected
             /// A failure was not answered in time; the session may be alive.
             case slow
@@ -64,6 +66,7 @@ package final class RedisLedger: Ledger {
     private var readyTimer: LoopTimer?
     private var expiryTimer: LoopTimer?
     private var failedAttempts = 0
+    private var lostReason = ""
     package private(set) var isReady = false
     package internal(set) var totals = LedgerTotals()
 
@@ -82,7 +85,7 @@ package final class RedisLedger: Ledger {
     var fetches = 0
     var resync: Resync?
     var reportedKeys: Set<String> = []
-    var outgoing = OutgoingDelta()
+    var outgoing = OutgoingChanges()
 
     package static let journalName = "redis.journal"
     /// Failures that wait to be carried over; more of them would only say the same again.
@@ -102,8 +105,7 @@ package final class RedisLedger: Ledger {
         self.resolver = resolver
         configuration = redis
         local = LocalLedger(rule: rule)
-        health = .degraded(
-            Degradation(cause: .disconnected, reason: "not connected yet", since: clock.wall(), began: clock.now()))
+        health = .starting(since: clock.wall())
         directory = try StateDirectory(stateDirectory)
         do throws(LedgerError) {
             let opened = try OpenedJournal(in: directory, name: RedisLedger.journalName, at: clock.wall())
@@ -119,6 +121,7 @@ package final class RedisLedger: Ledger {
 
     package var state: LedgerState {
         switch health {
+        case .starting(let since): .degraded(reason: "not connected yet", since: since)
         case .good: .connected
         case .degraded(let outage): .degraded(reason: outage.reason, since: outage.since)
         }
@@ -175,7 +178,7 @@ package final class RedisLedger: Ledger {
 
     /// A session was lost a moment ago and is being replaced: worth the wait that a failure's deadline allows.
     var mayRecoverSoon: Bool {
-        guard case .good = health else { return false }
+        if case .degraded = health { return false }
         switch phase {
         case .resolving, .connecting: return true
         case .idle, .mirroring, .inStep, .waiting, .stopped: return false
@@ -231,7 +234,6 @@ package final class RedisLedger: Ledger {
 
     private func sessionReady() {
         guard case .connecting(let session) = phase else { return }
-        failedAttempts = 0
         phase = .mirroring(session)
         uploadLifts(session)
         beginResync(becauseOfFlush: false)
@@ -242,21 +244,18 @@ package final class RedisLedger: Ledger {
     func resynced() {
         guard case .mirroring(let session) = phase else { return }
         phase = .inStep(session)
+        failedAttempts = 0
         graceTimer?.cancel()
         becomeReady()
         recover()
     }
 
-    private func sessionLost(_ reason: String) {
-        let isFirst: Bool
-        switch phase {
-        case .stopped: return
-        case .mirroring, .inStep: isFirst = true
-        case .idle, .resolving, .connecting, .waiting: isFirst = false
-        }
+    func sessionLost(_ reason: String) {
+        if case .stopped = phase { return }
         forgetFetches()
         totals.reconnects += 1
-        if isFirst, case .good = health {
+        // A session that worked is replaced at once; only when that fails too it is an outage.
+        if case .inStep = phase, case .good = health {
             lostReason = reason
             graceTimer?.fire(after: configuration.deadline)
             resolve()
@@ -274,7 +273,6 @@ package final class RedisLedger: Ledger {
         if case .inStep = phase { return }
         degrade(.disconnected, lostReason)
     }
-    private var lostReason = ""
 
     // MARK: The state
 
@@ -296,8 +294,9 @@ package final class RedisLedger: Ledger {
     /// The authority answers again and the mirror is complete: carry over what was decided here.
     func recover() {
         guard case .inStep = phase else { return }
-        if case .degraded(let outage) = health {
-            health = .good
+        let former = health
+        health = .good
+        if case .degraded(let outage) = former {
             sink.ledger(noted: .recovered(outage: clock.now() - outage.began, replay: unsettled.count))
         }
         replay()

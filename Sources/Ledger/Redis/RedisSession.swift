@@ -68,7 +68,7 @@ final class RedisSession {
     func close() {
         guard state != .ended else { return }
         state = .ended
-        timer = nil
+        timer?.cancel()
         subscriber.close()
         data.close()
         // A connection may be what is calling right now.
