@@ -81,8 +81,8 @@ extension RedisLedger {
             let isNew = set == 1
             if let deadline = deadline(ofTTL: ttl) {
                 let record = record(network, isNew ? value : found, until: deadline)
-                local.counters.expire(failure.address, at: deadline)
                 if isNew {
+                    local.counters.expire(failure.address, at: deadline)
                     totals.blocksSet += 1
                     apply(local.book.set(record), announced: true)
                     sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
@@ -214,20 +214,23 @@ extension RedisLedger {
             replaying.insert(kept.failure.id)
             count(kept.failure, age: max(.zero, age), session)
         }
-        if isRefusing, replaying.isEmpty { recover() }
+        guard replaying.isEmpty else { return }
+        if isRefusing { recover() } else if !unsettled.isEmpty { replay() }
     }
 
     private func uploadBlocks(_ session: RedisSession) {
         let now = clock.now()
-        for network in pendingBlocks {
+        for network in pendingBlocks.subtracting(uploading) {
             guard let record = local.book[network], record.deadline > now else {
                 pendingBlocks.remove(network)
                 continue
             }
             // An operator's word replaces what is there; a rule's does not.
             let condition = record.isAutomatic ? ["NX"] : []
+            uploading.insert(network)
             upload(record, condition, session) { [weak self] reply in
                 guard let self, let reply else { return }
+                uploading.remove(network)
                 if let error = reply.error { return degrade(.refusing, error) }
                 guard pendingBlocks.remove(network) != nil else { return }
                 if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
