@@ -200,9 +200,9 @@ extension RedisLedger {
     /// finds the block with its true end.
     func replay() {
         guard case .inStep(let session) = phase, replaying.isEmpty else { return }
-        if !isRefusing { uploadBlocks(session) }
+        // While Redis refuses, one failure is enough to find out whether it still does; a block, where there is none.
+        if !isRefusing || unsettled.isEmpty { uploadBlocks(session) }
         let now = clock.wall()
-        // While Redis refuses, one is enough to find out whether it still does.
         for kept in unsettled.values.prefix(isRefusing ? 1 : 128) {
             let age = now - kept.at
             if age >= local.rule.window {
@@ -215,7 +215,7 @@ extension RedisLedger {
             count(kept.failure, age: max(.zero, age), session)
         }
         guard replaying.isEmpty else { return }
-        if isRefusing { recover() } else if !unsettled.isEmpty { replay() }
+        if !unsettled.isEmpty { replay() } else if isRefusing, uploading.isEmpty { recover() }
     }
 
     private func uploadBlocks(_ session: RedisSession) {
@@ -232,6 +232,7 @@ extension RedisLedger {
                 guard let self, let reply else { return }
                 uploading.remove(network)
                 if let error = reply.error { return degrade(.refusing, error) }
+                if isRefusing { recover() }
                 guard pendingBlocks.remove(network) != nil else { return }
                 if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
                 // Redis may know an older block with another end.

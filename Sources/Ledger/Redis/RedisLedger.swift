@@ -307,12 +307,14 @@ package final class RedisLedger: Ledger {
 
     /// The authority answers again and the mirror is complete: carry over what was decided here.
     func recover() {
-        guard case .inStep = phase else { return }
+        guard case .inStep(let session) = phase else { return }
         let former = health
         health = .good
         if case .degraded(let outage) = former {
             sink.ledger(noted: .recovered(outage: clock.now() - outage.began, replay: unsettled.count))
         }
+        // Those that were lifted while it did not answer, on this same session.
+        if !pendingLifts.isEmpty { uploadLifts(session) }
         replay()
     }
 
