@@ -80,6 +80,13 @@ private final class Peer {
         return true
     }
 
+    /// What was put off to the end of a turn holds the stream until then.
+    private func finish(_ stream: ByteStream) {
+        stream.close()
+        loop.atEndOfTurn {}
+        loop.turn()
+    }
+
     private func stream(to address: StreamAddress, outputLimit: Int = 1 << 26) -> ByteStream {
         ByteStream(to: address, on: loop, connectTimeout: .seconds(5), outputLimit: outputLimit, handler: listener)
     }
@@ -98,25 +105,25 @@ private final class Peer {
             })
         peer.send("good day")
         #expect(turn { listener.received == Array("good day".utf8) })
-        stream.close()
+        finish(stream)
     }
 
     @Test func `says that nobody is there`() {
         let missing = stream(to: .unix(path: "/tmp/gateway-no-such-socket"))
         #expect(turn { listener.end == .connectFailed(errno: ENOENT) })
-        missing.close()
+        finish(missing)
         // Port 1 of loopback: nobody listens there.
         listener.end = nil
         let refused = stream(to: .tcp(IPAddress("127.0.0.1")!, port: 1))
         #expect(turn { listener.end == .connectFailed(errno: ECONNREFUSED) })
-        refused.close()
+        finish(refused)
         #expect(!listener.isConnected)
     }
 
     @Test func `says that the path is too long for a socket`() {
         let stream = stream(to: .unix(path: "/tmp/" + String(repeating: "x", count: 200)))
         #expect(turn { listener.end == .connectFailed(errno: ENAMETOOLONG) })
-        stream.close()
+        finish(stream)
     }
 
     @Test func `delivers everything that came before the peer hung up`() {
@@ -129,7 +136,7 @@ private final class Peer {
         peer.hangUp()
         #expect(turn { listener.end == .ended })
         #expect(listener.received == Array(text.utf8))
-        stream.close()
+        finish(stream)
     }
 
     @Test func `sends megabytes to a slow reader, in order`() {
@@ -146,7 +153,7 @@ private final class Peer {
                 return got.count >= all.count
             })
         #expect(got == all)
-        stream.close()
+        finish(stream)
     }
 
     @Test func `ends when more waits to be sent than is allowed`() {
@@ -169,7 +176,7 @@ private final class Peer {
         var buffer: UInt8 = 0
         #expect(turn { recv(peer.accepted, &buffer, 1, Int32(MSG_DONTWAIT)) == 0 })
         #expect(listener.end == nil)
-        stream.close()
+        finish(stream)
     }
 }
 
