@@ -36,7 +36,7 @@ package enum CanonicalPath {
         var index = 1
         while index < path.count {
             let byte = path[index]
-            if ByteSet.segment.contains(byte), byte != dot {
+            if Characters.segment.contains(byte), byte != dot {
                 dots = -1
                 index += 1
                 continue
@@ -145,7 +145,7 @@ private func octet(_ path: Span<UInt8>, at index: Int) -> UInt8? {
 /// `/users%3Alogin` to `/users:login` too, so leaving them would leave a way around a rule for the bare one. `+` is the
 /// exception: a backend that decodes paths like forms would read a space.
 private func standsForItself(_ byte: UInt8) -> Bool {
-    byte != plus && ByteSet.segment.contains(byte)
+    byte != plus && Characters.segment.contains(byte)
 }
 
 /// Bytes that browsers send bare (WHATWG URL) though RFC 3986 wants them encoded. They mean the same either way.

@@ -157,24 +157,24 @@ package struct ChunkDecoder: Sendable {
         switch byte {
         case cr where state == .size: state = .sizeLF
         case semicolon where state != .sizeStart: countExtension(then: .extensionStart)
-        case space where state != .sizeStart, tab where state != .sizeStart: countExtension(then: .sizeSpace)
+        case _ where state != .sizeStart && Characters.isWhitespace(byte): countExtension(then: .sizeSpace)
         case cr where state == .sizeSpace, lf where state != .sizeStart: state = .failed(.badLineEnd)
         default: state = .failed(state == .sizeSpace ? .badExtension : .badSize)
         }
     }
 
     private mutating func takeExtension(_ byte: UInt8) {
-        let isSpace = byte == space || byte == tab
+        let isSpace = Characters.isWhitespace(byte)
         let next: State? =
             switch state {
             case .extensionStart:
-                isSpace ? .extensionStart : ByteSet.token.contains(byte) ? .extensionName : nil
+                isSpace ? .extensionStart : Characters.token.contains(byte) ? .extensionName : nil
             case .extensionName:
                 switch byte {
                 case equals: .valueStart
                 case semicolon: .extensionStart
                 case cr: .sizeLF
-                default: isSpace ? .extensionNameSpace : ByteSet.token.contains(byte) ? .extensionName : nil
+                default: isSpace ? .extensionNameSpace : Characters.token.contains(byte) ? .extensionName : nil
                 }
             case .extensionNameSpace:
                 switch byte {
@@ -185,9 +185,9 @@ package struct ChunkDecoder: Sendable {
             case .valueStart:
                 switch byte {
                 case quote: .quoted
-                default: isSpace ? .valueStart : ByteSet.token.contains(byte) ? .valueToken : nil
+                default: isSpace ? .valueStart : Characters.token.contains(byte) ? .valueToken : nil
                 }
-            case .valueToken where ByteSet.token.contains(byte): .valueToken
+            case .valueToken where Characters.token.contains(byte): .valueToken
             case .valueToken, .valueEnd:
                 switch byte {
                 case semicolon: .extensionStart
@@ -200,9 +200,9 @@ package struct ChunkDecoder: Sendable {
                 switch byte {
                 case quote: .valueEnd
                 case backslash: .quotedPair
-                default: isFieldByte(byte) ? .quoted : nil
+                default: Characters.isFieldValue(byte) ? .quoted : nil
                 }
-            case .quotedPair: isFieldByte(byte) ? .quoted : nil
+            case .quotedPair: Characters.isFieldValue(byte) ? .quoted : nil
             default: nil
             }
         if let next {
@@ -225,14 +225,15 @@ package struct ChunkDecoder: Sendable {
         }
         switch state {
         case .trailerStart where byte == cr: state = .endLF
-        case .trailerStart where ByteSet.token.contains(byte):
-            nameHash = hashByte(hashSeed, lowercased(byte))
+        case .trailerStart where Characters.token.contains(byte):
+            nameHash = hashByte(hashSeed, Characters.lowercased(byte))
             state = .trailerName
-        case .trailerName where ByteSet.token.contains(byte): nameHash = hashByte(nameHash, lowercased(byte))
+        case .trailerName where Characters.token.contains(byte):
+            nameHash = hashByte(nameHash, Characters.lowercased(byte))
         case .trailerName where byte == colon:
             state = isForbiddenTrailer(nameHash) ? .failed(.forbiddenTrailer) : .trailerValue
         case .trailerValue where byte == cr: state = .trailerLF
-        case .trailerValue where isFieldByte(byte): break
+        case .trailerValue where Characters.isFieldValue(byte): break
         case .trailerLF where byte == lf: state = .trailerStart
         case .endLF where byte == lf: state = .done
         case .trailerLF, .endLF: state = .failed(.badLineEnd)
@@ -243,19 +244,11 @@ package struct ChunkDecoder: Sendable {
 
 private let cr: UInt8 = 13
 private let lf: UInt8 = 10
-private let tab: UInt8 = 9
-private let space: UInt8 = 32
 private let quote = UInt8(ascii: "\"")
 private let backslash = UInt8(ascii: "\\")
 private let colon = UInt8(ascii: ":")
 private let semicolon = UInt8(ascii: ";")
 private let equals = UInt8(ascii: "=")
-
-/// What a field value and a quoted string may hold: visible bytes, obs-text, space and tab (RFC 9110 §5.5).
-@inline(__always)
-private func isFieldByte(_ byte: UInt8) -> Bool {
-    byte >= 32 && byte != 127 || byte == tab
-}
 
 // FNV-1a. The name itself is not kept; two names with one hash would only refuse a body that could have passed.
 private let hashSeed: UInt64 = 0xcbf2_9ce4_8422_2325
