@@ -5,7 +5,8 @@ extension Characters {
     @inline(__always)
     static var segment: Class { Class(low: 0x27ff_7fd2_0000_0000, high: 0x47ff_fffe_87ff_ffff) }
 
-    /// §3.2.2 `reg-name` without percent-encoding: letters, digits and `-._~!$&'()*+,;=`.
+    /// Letters, digits and `-._~`: what the name of a host is made of in practice. `reg-name` of §3.2.2 also allows
+    /// percent-encoding and `!$&'()*+,;=`, which only serve to write one host in two ways or to break out of a list.
     @inline(__always)
-    static var registeredName: Class { Class(low: 0x2bff_7fd2_0000_0000, high: 0x47ff_fffe_87ff_fffe) }
+    static var hostName: Class { Class(low: 0x03ff_6000_0000_0000, high: 0x47ff_fffe_87ff_fffe) }
 }
