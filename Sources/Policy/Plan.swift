@@ -8,7 +8,10 @@ package struct RequestFacts: Sendable {
     package var method: Range<Int> = 0..<0
     /// The path of the target as the client wrote it, without the query.
     package var path: Range<Int> = 0..<0
+    /// The host that routes, without its port.
     package var host: Range<Int> = 0..<0
+    /// The host and port that were asked for.
+    package var authority: Range<Int> = 0..<0
     package var userAgent: Range<Int> = 0..<0
     package var origin: Range<Int> = 0..<0
     package var minorVersion: UInt8 = 1
