@@ -112,6 +112,20 @@ package enum CanonicalPath {
         return length
     }
 
+    /// The canonical form of a path in the settings; nil when it is ambiguous. Allocates: not for requests.
+    package static func canonical(_ text: String) -> String? {
+        let bytes = Array(text.utf8)
+        switch scan(bytes.span) {
+        case .canonical: return text
+        case .ambiguous: return nil
+        case .rewrite(let length):
+            var buffer = [UInt8](repeating: 0, count: length)
+            var out = buffer.mutableSpan
+            _ = write(bytes.span, into: &out)
+            return String(decoding: buffer, as: UTF8.self)
+        }
+    }
+
     /// Whether a query can be forwarded as it is: visible ASCII without `#`. Its meaning is the backend's, so nothing in
     /// it is decoded or changed, and a `%` that encodes nothing may stand.
     package static func isForwardable(query: Span<UInt8>) -> Bool {

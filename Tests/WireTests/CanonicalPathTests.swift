@@ -108,6 +108,7 @@ private func canonical(_ path: String) -> String? {
             guard let form = canonical(path) else { continue }
             if form != path { rewritten += 1 }
             #expect(scan(form) == .canonical, "\(path) gave \(form)")
+            #expect(CanonicalPath.canonical(path) == form)
         }
         #expect(rewritten > 1_000)
     }
