@@ -6,6 +6,11 @@ package struct FailureCounters: Sendable {
     package struct Counter: Hashable, Sendable {
         package var count: Int
         package var deadline: Instant
+
+        package init(count: Int, deadline: Instant) {
+            self.count = count
+            self.deadline = deadline
+        }
     }
 
     private var counters: [IPAddress: Counter] = [:]
