@@ -4,7 +4,7 @@ internal import Synchronization
 // The one file of this target whose types are `@unchecked Sendable`. Both own raw memory, which the compiler cannot see
 // to be shared correctly; the reason why it is stands at each.
 
-/// A fixed row of counters that one thread writes and others read.
+/// A fixed row of numbers shared by threads: counters that one thread writes and others read, and small tables.
 ///
 /// `@unchecked`: the memory never moves or changes its size, and every access to it is atomic.
 final class AtomicTable: @unchecked Sendable {
@@ -38,10 +38,32 @@ final class AtomicTable: @unchecked Sendable {
         cells[index].store(cells[index].load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
+    /// For the one writing thread, or the holder of a flag of `take`.
+    func store(_ value: Int, at index: Int) {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        cells[index].store(value, ordering: .relaxed)
+    }
+
     /// For counters that several threads raise.
     func addShared(_ amount: Int, to index: Int) {
         precondition(index >= 0 && index < count, "a counter outside its table")
         cells[index].wrappingAdd(amount, ordering: .relaxed)
+    }
+
+    func exchangeShared(_ value: Int, at index: Int) -> Int {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        return cells[index].exchange(value, ordering: .relaxed)
+    }
+
+    /// Takes a flag if it is free; never waits.
+    func take(_ index: Int) -> Bool {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        return cells[index].compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
+    }
+
+    func giveBack(_ index: Int) {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        cells[index].store(0, ordering: .releasing)
     }
 }
 
