@@ -41,7 +41,7 @@ test-docker: bootstrap ## the incident flow in containers; skipped where there i
 	scripts/docker-stage
 
 counters: ## system calls and allocations per request against their limits
-	benchmarks/counters
+	benchmarks/guard
 
 bench: release ## CPU and system calls per request beside haproxy and nginx
 	benchmarks/run

@@ -156,6 +156,10 @@ class Client:
             trailers.append(line[:-2].decode("latin-1"))
         return bytes(body), _pairs(trailers)
 
+    def buffered(self) -> bytes:
+        """Takes what came behind the last thing read, for a test that goes on with the socket itself."""
+        return self._take(len(self._buffer))
+
     def read_exactly(self, count: int) -> bytes:
         return self._take(count)
 
