@@ -1,3 +1,4 @@
+internal import Settings
 package import Wire
 
 /// Decides about requests, one worker's worth: a straight line of stages from the bytes of a head to a verdict. It sees
@@ -15,14 +16,17 @@ package struct Gatekeeper: ~Copyable {
     /// The canonical path, where the client wrote another spelling.
     var rewrittenPath: [UInt8] = []
     var head = HeadNotes()
+    var identifiers = IDGenerator()
     private let authenticator: Authenticator
     /// What the token of the last refused request claimed; for the audit record, marked there as unverified.
     package private(set) var tokenRefusal: TokenRefusal?
+    /// Where that token stands in the head.
+    package private(set) var refusedToken: Range<Int>?
 
     package init(_ rules: GatekeeperRules) {
         self.rules = rules
         fields = FieldTable(capacity: rules.fieldLimit)
-        classes = Array(repeating: .other, count: rules.fieldLimit)
+        classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
         authenticator = Authenticator(
             keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
     }
@@ -31,7 +35,7 @@ package struct Gatekeeper: ~Copyable {
     package mutating func adopt(_ rules: GatekeeperRules) {
         self.rules = rules
         fields = FieldTable(capacity: rules.fieldLimit)
-        classes = Array(repeating: .other, count: rules.fieldLimit)
+        classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
         authenticator.update(keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
     }
 
@@ -89,14 +93,17 @@ package struct Gatekeeper: ~Copyable {
         return method.equals("GET") || method.equals("HEAD")
     }
 
-    private func route(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Int {
+    private mutating func route(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Int {
         let found = rules.routes.match(
-            host: bytes.extracting(facts.host), path: canonicalPath(bytes), method: bytes.extracting(facts.method))
+            host: bytes.extracting(facts.host), path: canonicalPath(bytes),
+            method: bytes.extracting(head.requestedMethod ?? facts.method))
         switch found {
         case .route(let index):
             facts.route = index
             return index
-        case .methodNotAllowed: throw .methodNotAllowed
+        case .methodNotAllowed(let place):
+            head.allow = rules.routes.allowedMethods(at: place)
+            throw .methodNotAllowed
         case .noRoute: throw .noRoute
         }
     }
@@ -107,6 +114,7 @@ package struct Gatekeeper: ~Copyable {
         _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
         tokenRefusal = nil
+        refusedToken = nil
         // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
         if head.isPreflight || !authenticator.looksForTokens(route: route) { return nil }
         var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: route))
@@ -122,6 +130,7 @@ package struct Gatekeeper: ~Copyable {
         case .identified(let token): return token
         case .refused(let refusal, let details):
             tokenRefusal = details
+            if case .at(let range) = credentials.place { refusedToken = range }
             throw refusal
         }
     }
@@ -139,6 +148,7 @@ package struct Gatekeeper: ~Copyable {
     }
 
     /// The canonical path of the head that was read last, without the query.
+    @_lifetime(copy bytes, borrow self)
     func canonicalPath(_ bytes: Span<UInt8>) -> Span<UInt8> {
         head.pathIsRewritten ? rewrittenPath.span : bytes.extracting(head.path)
     }

@@ -1,4 +1,3 @@
-package import Crypto
 package import Settings
 package import Wire
 
@@ -28,7 +27,7 @@ package struct GatekeeperRules: Sendable {
         trusted = TrustedNetworks(configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
         logins = LoginEndpoints(configuration.login.endpoints)
-        classifier = FieldClassifier(identityHeaders: configuration.identityHeaders.map(\.name))
+        classifier = FieldClassifier(identityHeaders: configuration.identityHeaders)
         self.keys = keys
         tokenPolicy = TokenPolicy(configuration)
     }

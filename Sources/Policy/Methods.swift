@@ -1,4 +1,4 @@
-package import Wire
+internal import Wire
 
 /// What the gateway knows about request methods.
 package enum Methods {

@@ -1,4 +1,5 @@
-package import Wire
+internal import Settings
+internal import Wire
 
 /// What `read` found out about a head, beside `RequestFacts`, for the stages behind it.
 struct HeadNotes {
@@ -10,15 +11,18 @@ struct HeadNotes {
     /// With its question mark; empty when there is none.
     var query = 0..<0
     var pathIsRewritten = false
-    var isPreflight = false
+    /// A preflight's Access-Control-Request-Method: it is routed as the request that will follow.
+    var requestedMethod: Range<Int>?
+    var isPreflight: Bool { requestedMethod != nil }
     var hasHost = false
     /// Where the route was found that does not allow the method.
     var allow: String?
-    /// `Connection` names fields besides `close` and `keep-alive`.
-    var connectionNamesFields = false
+    /// What the Connection fields ask for.
+    var connection = ConnectionOptions()
     var forwardedForCount = 0
     var traceparent: Int?
-    var tracestateCount = 0
+    /// The client's traceparent was valid; its tracestate goes on with it.
+    var continuesTrace = false
     var requestID: Int?
     var identity: VerifiedToken?
 }
@@ -59,23 +63,20 @@ extension Gatekeeper {
     ) throws(Refusal) -> FramingFields {
         var framing = FramingFields()
         var hosts = 0
-        var closes = line.minorVersion == 0
-        var asksForMethod = false
+        var requestedMethod: Range<Int>?
         for index in 0..<fields.count {
             let field = fields[index]
             let kind = rules.classifier.classify(bytes.extracting(field.name))
             classes[index] = kind
             switch kind {
-            case .other: continue
+            case .endToEnd: continue
             case .host:
                 hosts += 1
                 facts.host = field.value
             case .contentLength: framing.contentLength(bytes.extracting(field.value))
             case .transferEncoding: framing.transferEncoding(bytes.extracting(field.value))
             case .connection:
-                let members = ListMembers(bytes.extracting(field.value))
-                if members.contains("close") { closes = true }
-                if !bytes.extracting(field.value).equalsIgnoringCase("keep-alive") { head.connectionNamesFields = true }
+                guard head.connection.take(bytes.extracting(field.value)) else { throw .malformed }
             case .expect:
                 // The only expectation there is (RFC 9110 §10.1.1); it is passed on, and so is its answer.
                 guard bytes.extracting(field.value).equalsIgnoringCase("100-continue") else {
@@ -86,16 +87,17 @@ extension Gatekeeper {
             case .requestID: head.requestID = head.requestID == nil ? index : -1
             case .userAgent: facts.userAgent = field.value
             case .origin: facts.origin = field.value
-            case .accessControlRequestMethod: asksForMethod = true
+            case .accessControlRequestMethod: requestedMethod = field.value
             default: continue
             }
         }
         // RFC 9112 §3.2: exactly one, except that HTTP/1.0 knows none.
         guard hosts == 1 || (hosts == 0 && line.minorVersion == 0) else { throw .malformed }
         head.hasHost = hosts == 1
-        facts.keepAlive = !closes
-        head.isPreflight =
-            asksForMethod && !facts.origin.isEmpty && bytes.extracting(line.method).equals("OPTIONS")
+        facts.keepAlive = line.minorVersion >= 1 && !head.connection.closes
+        if !facts.origin.isEmpty, bytes.extracting(line.method).equals("OPTIONS") {
+            head.requestedMethod = requestedMethod
+        }
         return framing
     }
 

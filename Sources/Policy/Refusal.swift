@@ -43,7 +43,7 @@ package enum ErrorCode: String, CaseIterable, Sendable {
 
 /// Every answer the gateway gives on its own account, in one table. What a row says is what the client, the audit
 /// record and the metrics say.
-package struct Refusal: Hashable, Sendable {
+package struct Refusal: Error, Hashable, Sendable {
     package let stage: Stage
     package let status: Int
     package let code: ErrorCode

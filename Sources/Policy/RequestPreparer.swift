@@ -1,3 +1,4 @@
+internal import Settings
 package import Wire
 
 extension Gatekeeper {
@@ -47,14 +48,16 @@ extension Gatekeeper {
         var run = Int(fields[0].nameStart)
         for index in 0..<fields.count {
             let field = fields[index]
+            let kind = classes[index]
             let keep: Bool
-            switch classes[index] {
-            case .other: keep = !head.connectionNamesFields || !isNamedByConnection(field, bytes)
-            case .connection, .hopByHop, .upgrade, .transferEncoding, .identity, .forwarding, .xForwardedFor,
-                .traceparent, .requestID:
-                keep = false
-            case .tracestate: keep = head.traceparent != nil
-            default: keep = true
+            switch kind {
+            case .traceparent, .requestID: keep = false  // written anew
+            case .tracestate: keep = head.continuesTrace
+            default:
+                keep =
+                    !kind.isStripped
+                    && !(head.connection.namesFields && kind.isRemovedByConnection
+                        && isNamedByConnection(field, bytes))
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
@@ -67,7 +70,7 @@ extension Gatekeeper {
     private func isNamedByConnection(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
         let name = bytes.extracting(field.name)
         for index in 0..<fields.count where classes[index] == .connection {
-            if ListMembers(bytes.extracting(fields[index].value)).contains(name) { return true }
+            if ConnectionOptions.names(bytes.extracting(fields[index].value), field: name) { return true }
         }
         return false
     }
@@ -86,10 +89,10 @@ extension Gatekeeper {
         }
         out.append(peer)
         out.append("\r\nX-Forwarded-Proto: ")
-        let proto = trustsPeer ? single("x-forwarded-proto", bytes) : nil
+        let proto = trustsPeer ? single(.xForwardedProto, bytes) : nil
         if let proto { out.append(bytes, proto) } else { out.append("http") }
         out.append("\r\n")
-        let host = (trustsPeer ? single("x-forwarded-host", bytes) : nil) ?? facts.authority
+        let host = (trustsPeer ? single(.xForwardedHost, bytes) : nil) ?? facts.authority
         if !host.isEmpty {
             out.append("X-Forwarded-Host: ")
             out.append(bytes, host)
@@ -109,11 +112,10 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    /// The value of a forwarding field that occurs once and is made of characters that a scheme or host may have.
-    private func single(_ name: StaticString, _ bytes: Span<UInt8>) -> Range<Int>? {
+    /// The value of a field that occurs once and is made of characters that a scheme or host may have.
+    private func single(_ kind: FieldClass, _ bytes: Span<UInt8>) -> Range<Int>? {
         var found: Range<Int>?
-        for index in 0..<fields.count where classes[index] == .forwarding {
-            guard bytes.extracting(fields[index].name).equalsIgnoringCase(name) else { continue }
+        for index in 0..<fields.count where classes[index] == kind {
             guard found == nil else { return nil }
             found = fields[index].value
         }

@@ -40,6 +40,7 @@ package struct ResponseReader: ~Copyable {
     }
 
     private var fields: FieldTable
+    private var connection = ConnectionOptions()
     private let limits: HeadParser.Limits
     private let failureStatuses: [Int]
     private let via: [UInt8]
@@ -63,26 +64,25 @@ package struct ResponseReader: ~Copyable {
         }
     }
 
-    private func settle(
+    private mutating func settle(
         _ line: StatusLine, _ length: Int, _ bytes: Span<UInt8>, _ context: ResponseContext
     ) -> Outcome {
         var framing = FramingFields()
-        var keepAlive = line.minorVersion >= 1
+        connection = ConnectionOptions()
         for index in 0..<fields.count {
             let field = fields[index]
             let value = bytes.extracting(field.value)
             switch ResponseField(bytes.extracting(field.name)) {
             case .contentLength: framing.contentLength(value)
             case .transferEncoding: framing.transferEncoding(value)
-            case .connection:
-                if ListMembers(value).contains("close") { keepAlive = false }
-                if line.minorVersion == 0, ListMembers(value).contains("keep-alive") { keepAlive = true }
+            case .connection: guard connection.take(value) else { return .malformed }
             case .hopByHop, .date, .other: break
             }
         }
         let settled = framing.settleResponse(
             status: line.status, toHead: context.isHead, minorVersion: line.minorVersion)
         guard case .success(let body) = settled else { return .malformed }
+        let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive)
         let lengthUnknown = body == .chunked || body == .untilClose
         return .final(
             Response(
@@ -94,7 +94,7 @@ package struct ResponseReader: ~Copyable {
     }
 
     /// Passes an interim head on; a client of HTTP/1.0 must not get one (RFC 9110 §15.2).
-    package func writeInterim(_ bytes: Span<UInt8>, length: Int, to context: ResponseContext, into out: inout ByteWriter) {
+    package func writeInterim(_ bytes: Span<UInt8>, to context: ResponseContext, into out: inout ByteWriter) {
         guard context.minorVersion >= 1 else { return }
         writeStatusLine(bytes, into: &out)
         writeFields(bytes, to: context, status: 100, keepsLength: false, into: &out)
@@ -152,7 +152,7 @@ package struct ResponseReader: ~Copyable {
             case .date:
                 hasDate = true
                 keep = true
-            case .other: keep = !isNamedByConnection(name, bytes)
+            case .other: keep = !connection.namesFields || !isNamedByConnection(name, bytes)
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
@@ -167,7 +167,7 @@ package struct ResponseReader: ~Copyable {
         for index in 0..<fields.count {
             let field = fields[index]
             guard case .connection = ResponseField(bytes.extracting(field.name)) else { continue }
-            if ListMembers(bytes.extracting(field.value)).contains(name) { return true }
+            if ConnectionOptions.names(bytes.extracting(field.value), field: name) { return true }
         }
         return false
     }

@@ -107,7 +107,7 @@ package struct StreamSocket: Sendable {
 }
 
 /// A listening socket. Owns its descriptor.
-package final class ListeningSocket {
+package final class ListeningSocket: Sendable {
     package let descriptor: Int32
     /// What it is bound to, with the port the system chose when 0 was asked for. Nil for a Unix socket.
     package let address: SocketAddress?

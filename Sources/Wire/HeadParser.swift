@@ -71,6 +71,13 @@ package struct RequestLine: Sendable {
     package let minorVersion: UInt8
     /// Behind the CRLF of the start line: where the first field begins.
     package let end: Int
+
+    package init(method: Range<Int>, target: Range<Int>, minorVersion: UInt8, end: Int) {
+        self.method = method
+        self.target = target
+        self.minorVersion = minorVersion
+        self.end = end
+    }
 }
 
 /// The start line of a response.
