@@ -34,13 +34,12 @@ package enum CanonicalPath {
         // Dots that the segment consists of; -1 when it holds anything else.
         var dots = 0
         var index = 1
-        while index < path.count {
+        while true {
+            let runStart = index
+            while index < path.count, Characters.segment.contains(path[index]) { index += 1 }
+            if index > runStart { dots = -1 }
+            guard index < path.count else { break }
             let byte = path[index]
-            if Characters.segment.contains(byte), byte != dot {
-                dots = -1
-                index += 1
-                continue
-            }
             switch byte {
             case slash:
                 if dots == 0 { return .ambiguous(.emptySegment) }
@@ -159,7 +158,7 @@ private func octet(_ path: Span<UInt8>, at index: Int) -> UInt8? {
 /// `/users%3Alogin` to `/users:login` too, so leaving them would leave a way around a rule for the bare one. `+` is the
 /// exception: a backend that decodes paths like forms would read a space.
 private func standsForItself(_ byte: UInt8) -> Bool {
-    byte != plus && Characters.segment.contains(byte)
+    byte == dot || byte != plus && Characters.segment.contains(byte)
 }
 
 /// Bytes that browsers send bare (WHATWG URL) though RFC 3986 wants them encoded. They mean the same either way.
