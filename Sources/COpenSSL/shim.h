@@ -17,4 +17,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+// A key selection is an OR of macros, which Swift does not import.
+static inline int gateway_public_key_selection(void) { return EVP_PKEY_PUBLIC_KEY; }
+
 #endif
