@@ -114,7 +114,7 @@ package final class ByteStream: ReadinessHandler {
     package func close() {
         guard state != .closed else { return }
         state = .closed
-        timer = nil
+        timer?.cancel()
         handler = nil
         // The watcher may be the one that is calling right now.
         loop.atEndOfTurn { [self] in release() }
@@ -130,7 +130,7 @@ package final class ByteStream: ReadinessHandler {
             }
             guard readiness.contains(.writable) else { return }
             state = .open
-            timer = nil
+            timer?.cancel()
             handler?.streamConnected(self)
             flush()
         } else if readiness.contains(.writable) {
@@ -166,7 +166,9 @@ package final class ByteStream: ReadinessHandler {
     private func flush() {
         guard state == .open else { return }
         while sent < output.count {
-            let count = output.withUnsafeBytes { CLibevent.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
+            let count = output.withUnsafeBytes {
+                CLibevent.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 if errno != EAGAIN { end(.failed(errno: errno)) }
@@ -185,6 +187,7 @@ package final class ByteStream: ReadinessHandler {
 
     private func release() {
         watcher = nil
+        timer = nil
         if descriptor >= 0 { CLibevent.close(descriptor) }
         descriptor = -1
         output = []

@@ -126,7 +126,7 @@ package final class EmbeddedLedger: Ledger {
             unsavedCounters = []
             records.append(.clearAllCounters)
         }
-        journal?.append(records)
+        journal?.append(records, durable: true)
         totals.blocksLifted += lifted.count
         if !lifted.isEmpty { sink.ledger(changed: .lift(lifted.map(\.network))) }
         for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
@@ -137,7 +137,7 @@ package final class EmbeddedLedger: Ledger {
 
     /// Saves the block, tells the workers and watches its end.
     private func inForce(_ record: BlockRecord) {
-        journal?.append([.block(StoredBlock(record, clock: clock))])
+        journal?.append([.block(StoredBlock(record, clock: clock))], durable: true)
         sink.ledger(changed: .set([record.entry]))
         scheduleExpiry()
     }
@@ -163,6 +163,6 @@ package final class EmbeddedLedger: Ledger {
             return .counter(address, count: counter.count, deadline: deadline)
         }
         unsavedCounters.removeAll(keepingCapacity: true)
-        journal?.append(records)
+        journal?.append(records, durable: false)
     }
 }

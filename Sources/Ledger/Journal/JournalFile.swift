@@ -121,12 +121,12 @@ final class JournalWriter {
 
     deinit { close(descriptor) }
 
-    func append(_ records: [JournalRecord]) {
+    func append(_ records: [JournalRecord], durable: Bool) {
         for record in records {
             state.apply(record)
             JournalCoding.append(record, to: &pending)
-            mustSync = mustSync || record.isDurable
         }
+        mustSync = mustSync || durable
     }
 
     /// Writes what was appended; durable records are on the disk when it returns.

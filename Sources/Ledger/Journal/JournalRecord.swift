@@ -61,14 +61,6 @@ package enum JournalRecord: Hashable, Sendable {
     /// The network is to be unblocked in the store as soon as that answers.
     case pendingLift(IPNetwork)
     case liftSettled(IPNetwork)
-
-    /// A block or its end must survive a power cut; a count that is a second old need not.
-    var isDurable: Bool {
-        switch self {
-        case .block, .lift, .unsettled, .pendingLift: true
-        case .counter, .clearCounter, .clearAllCounters, .settled, .liftSettled: false
-        }
-    }
 }
 
 /// What a journal amounts to.

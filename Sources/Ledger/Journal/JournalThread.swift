@@ -4,7 +4,7 @@ internal import Wire
 /// The control thread's end of the disk thread that writes a journal: nothing here waits for a disk.
 final class JournalThread {
     private enum Job: Sendable {
-        case append([JournalRecord])
+        case append([JournalRecord], durable: Bool)
         case stop
     }
     private enum Reply: Sendable {
@@ -27,9 +27,10 @@ final class JournalThread {
         receiver = MailboxReceiver(replies, on: loop) { [unowned self] in receive($0) }
     }
 
-    /// Written in the order of the calls; durable records are synced at once, together with what came with them.
-    func append(_ records: [JournalRecord]) {
-        if !records.isEmpty { jobs.send(.append(records)) }
+    /// Written in the order of the calls.
+    /// - Parameter durable: Synced at once, together with what came before: for what must survive a power cut.
+    func append(_ records: [JournalRecord], durable: Bool) {
+        if !records.isEmpty { jobs.send(.append(records, durable: durable)) }
     }
 
     /// The completion comes when everything appended so far is on disk and the thread has ended.
@@ -69,8 +70,8 @@ final class JournalThread {
         }
         let receiver = MailboxReceiver(jobs, on: loop) { job in
             switch job {
-            case .append(let records):
-                writer.append(records)
+            case .append(let records, let durable):
+                writer.append(records, durable: durable)
                 // Everything that has come by now goes with one write and one sync.
                 if !isFlushing {
                     isFlushing = true

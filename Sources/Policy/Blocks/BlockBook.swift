@@ -46,6 +46,13 @@ package struct BlockBook: Sendable {
         return best
     }
 
+    /// What this very key says.
+    package func record(ofKey key: String) -> BlockRecord? {
+        if let alias = aliases[key] { return alias.record }
+        guard let network = BlockKey.network(ofBlock: key), key == BlockKey.block(network) else { return nil }
+        return entries[network]?.record
+    }
+
     /// Every block in force at `now`.
     package func records(at now: Instant) -> [BlockRecord] {
         var records: [BlockRecord] = []
@@ -115,9 +122,6 @@ package struct BlockBook: Sendable {
 
     /// Mark and sweep: everything set from here on belongs to the new round.
     package mutating func beginRound() { round &+= 1 }
-
-    /// Marks the key as seen in this round without changing it.
-    package mutating func touch(_ network: IPNetwork) { entries[network]?.round = round }
 
     /// The keys that were not seen in this round: what the store does not have any more.
     package func unseen() -> [(key: String, record: BlockRecord)] {
