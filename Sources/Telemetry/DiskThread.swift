@@ -82,7 +82,8 @@ final class DiskThread {
     }
 
     private var isEmpty: Bool {
-        queues.allSatisfy { $0.isEmpty } && channels.allSatisfy { $0.ring.isEmpty } && spill?.isEmpty != false
+        queues.allSatisfy { $0.isEmpty } && channels.allSatisfy { $0.ring.isEmpty }
+            && (spill?.isEmpty != false || destinations[targets.audit]?.isGone == true)
     }
 
     private func handle(_ message: LogWriter.Message) {
@@ -93,7 +94,7 @@ final class DiskThread {
             // What waits belongs to the time before the rotation.
             flush()
             for (target, destination) in destinations {
-                do { try destination.reopen() } catch { failed(target, error.errorNumber) }
+                do { try destination.reopen() } catch { failedToOpen(target, error) }
             }
         case .retarget(let targets):
             flush()
@@ -110,7 +111,7 @@ final class DiskThread {
                 destinations[target] = try LogDestination(target)
                 return target
             } catch {
-                failed(target, error.errorNumber)
+                failedToOpen(target, error)
                 return old
             }
         }
@@ -124,12 +125,15 @@ final class DiskThread {
     }
 
     private func enqueue(_ line: [UInt8], _ kind: LogKind) {
+        let place = kind.rawValue
         let isSpilling = kind == .audit && spill?.isEmpty == false
-        if !isSpilling, queues[kind.rawValue].count + line.count <= DiskThread.queueLimit {
-            queues[kind.rawValue] += line
-        } else if kind != .audit || !toSpill(line) {
-            shared.countDropped(1, of: kind)
+        if !isSpilling, queues[place].count + line.count <= DiskThread.queueLimit {
+            queues[place] += line
+            return
         }
+        // The older lines first, so that the spill file is in order.
+        if kind == .audit, !queues[place].isEmpty, toSpill(queues[place]) { queues[place] = [] }
+        if kind != .audit || !toSpill(line) { shared.countDropped(1, of: kind) }
     }
 
     private func toSpill(_ lines: [UInt8]) -> Bool {
@@ -140,21 +144,43 @@ final class DiskThread {
 
     /// One round. Each kind is followed by the check whether its target works.
     private func flush() {
-        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
         if let destination = destinations[targets.audit] {
-            queues[LogKind.audit.rawValue].removeFirst(
-                queues[LogKind.audit.rawValue].withUnsafeBytes { destination.write($0, nothing) })
-            if queues[LogKind.audit.rawValue].isEmpty { spill?.playBack { destination.write($0, nothing) } }
+            writeQueue(.audit, to: destination)
+            if queues[LogKind.audit.rawValue].isEmpty { spill?.playBack { destination.write($0) } }
             check(destination, .audit)
         }
         if let destination = destinations[targets.access] {
             for channel in channels { channel.ring.read { destination.write($0, $1) } }
             check(destination, .access)
+            if destination.isGone { for channel in channels { dropLines(of: channel) } }
         }
         if let destination = destinations[targets.operational] {
-            queues[LogKind.operational.rawValue].removeFirst(
-                queues[LogKind.operational.rawValue].withUnsafeBytes { destination.write($0, nothing) })
+            writeQueue(.operational, to: destination)
             check(destination, .operational)
+        }
+    }
+
+    private func writeQueue(_ kind: LogKind, to destination: LogDestination) {
+        let place = kind.rawValue
+        guard !queues[place].isEmpty else { return }
+        queues[place].removeFirst(queues[place].withUnsafeBytes { destination.write($0) })
+        if destination.isGone { giveUpQueue(kind) }
+    }
+
+    /// Audit lines are kept for the next start; others are counted.
+    private func giveUpQueue(_ kind: LogKind) {
+        let place = kind.rawValue
+        if kind != .audit || !toSpill(queues[place]) {
+            shared.countDropped(queues[place].count { $0 == UInt8(ascii: "\n") }, of: kind)
+        }
+        queues[place] = []
+    }
+
+    private func dropLines(of channel: AccessChannel) {
+        channel.ring.read { first, second in
+            let newline = UInt8(ascii: "\n")
+            shared.countDropped(first.count { $0 == newline } + second.count { $0 == newline }, of: .access)
+            return first.count + second.count
         }
     }
 
@@ -166,7 +192,7 @@ final class DiskThread {
             report("log.recovered", .warning, destination.target, "Log lines are written again", nil)
         case EAGAIN: break
         case let number:
-            shared.countError(of: kind)
+            shared.countErrors(destination.takeFailures(), of: kind)
             failed(destination.target, number)
         }
     }
@@ -174,6 +200,13 @@ final class DiskThread {
     private func failed(_ target: LogTarget, _ errorNumber: Int32) {
         guard reported.insert(target).inserted else { return }
         report("log.write_failed", .error, target, "Log lines cannot be written", errorText(errorNumber))
+    }
+
+    private func failedToOpen(_ target: LogTarget, _ fault: LogFault) {
+        for kind in LogKind.allCases where targets.all[kind.rawValue] == target { shared.countErrors(1, of: kind) }
+        report(
+            "log.open_failed", .error, target, "The log cannot be opened; lines go where they went before",
+            errorText(fault.errorNumber))
     }
 
     /// Goes to the operational log, or to standard error where that is what fails.
@@ -192,10 +225,8 @@ final class DiskThread {
 
     /// What could not be written in time is kept where it can be, and counted where not.
     private func end() {
-        for kind in LogKind.allCases where !queues[kind.rawValue].isEmpty {
-            if kind == .audit, toSpill(queues[kind.rawValue]) { continue }
-            shared.countDropped(queues[kind.rawValue].count { $0 == UInt8(ascii: "\n") }, of: kind)
-        }
+        for kind in LogKind.allCases where !queues[kind.rawValue].isEmpty { giveUpQueue(kind) }
+        for channel in channels { dropLines(of: channel) }
     }
 }
 

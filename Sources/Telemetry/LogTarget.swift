@@ -59,8 +59,19 @@ final class LogDestination {
     private var mayBlock: Bool
     /// The rest of a line that went out in part. It goes first, so that no other line ends up inside it.
     private var tail: [UInt8] = []
-    /// The `errno` of the last write or reopening, 0 while all is well. `EAGAIN`: the reader of a pipe is behind.
+    /// The `errno` of the last write, 0 while all is well. `EAGAIN`: the reader of a pipe is behind.
     private(set) var errorNumber: Int32 = 0
+
+    private var failures = 0
+
+    /// Failed writes since the last question.
+    func takeFailures() -> Int {
+        defer { failures = 0 }
+        return failures
+    }
+
+    /// The reader of a pipe has closed it and cannot come back.
+    var isGone: Bool { errorNumber == EPIPE }
 
     init(_ target: LogTarget) throws(LogFault) {
         self.target = target
@@ -94,20 +105,19 @@ final class LogDestination {
     /// that went out in part is given up: half a line helps nobody in the new file.
     func reopen() throws(LogFault) {
         guard case .file = target else { return }
-        if !tail.isEmpty { flushTail() }
-        do {
-            try open()
-            tail = []
-            errorNumber = 0
-        } catch {
-            errorNumber = error.errorNumber
-            throw error
-        }
+        flushTail()
+        try open()
+        tail = []
+        errorNumber = 0
     }
 
     /// Writes whole lines that lie in two pieces and says how many bytes are done with: all, or up to the end of a line.
-    func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
+    func write(
+        _ first: UnsafeRawBufferPointer,
+        _ second: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) -> Int {
         guard descriptor >= 0 else { return first.count + second.count }
+        guard !isGone else { return 0 }
         guard flushTail() else { return 0 }
         var done = push(first)
         if done == first.count { done += push(second) }
@@ -147,6 +157,7 @@ final class LogDestination {
             if result < 0 {
                 if errno == EINTR { continue }
                 errorNumber = errno
+                failures += 1
                 return done
             }
             done += result

@@ -115,7 +115,9 @@ final class LogWriterState: Sendable {
     }
 
     func countDropped(_ lines: Int, of kind: LogKind) { counters.addShared(lines, to: kind.rawValue) }
-    func countError(of kind: LogKind) { counters.addShared(1, to: LogKind.allCases.count + kind.rawValue) }
+    func countErrors(_ errors: Int, of kind: LogKind) {
+        counters.addShared(errors, to: LogKind.allCases.count + kind.rawValue)
+    }
     func countSpilled(_ lines: Int) { counters.addShared(lines, to: 2 * LogKind.allCases.count) }
 
     var statistics: LogStatistics {
