@@ -13,7 +13,7 @@ final class KeyedMAC {
         var name = Array(digest.utf8CString)
         let done = name.withUnsafeMutableBufferPointer { name in
             var parameters = [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
+                gateway_digest_parameter(name.baseAddress),
                 OSSL_PARAM_construct_end(),
             ]
             return EVP_MAC_init(context, secret, secret.count, &parameters)

@@ -67,10 +67,13 @@ extension KeyMaterial {
             BN_free(n)
             BN_free(e)
         }
-        let key = KeyMaterial.build("RSA") { builder in
-            OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1
-                && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1
+        guard let builder = OSSL_PARAM_BLD_new() else { throw .unreadable }
+        defer { OSSL_PARAM_BLD_free(builder) }
+        guard gateway_push_rsa(builder, n, e) == 1, let parameters = OSSL_PARAM_BLD_to_param(builder) else {
+            throw .unreadable
         }
+        defer { OSSL_PARAM_free(parameters) }
+        let key = KeyMaterial.build("RSA", parameters)
         guard let key else { throw .unreadable }
         self = try key.material()
     }
@@ -80,10 +83,17 @@ extension KeyMaterial {
         for coordinate in [x, y] where coordinate.count != curve.fieldBytes {
             throw .coordinateLength(bytes: coordinate.count, needed: curve.fieldBytes)
         }
-        let point = [4] + x + y
-        let key = KeyMaterial.build("EC") { builder in
-            OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, curve.rawValue, 0) == 1
-                && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, point.count) == 1
+        var point = [4] + x + y
+        var name = Array(curve.rawValue.utf8CString)
+        let key = point.withUnsafeMutableBufferPointer { point in
+            name.withUnsafeMutableBufferPointer { name in
+                var parameters = [
+                    gateway_group_parameter(name.baseAddress),
+                    gateway_point_parameter(point.baseAddress, point.count),
+                    OSSL_PARAM_construct_end(),
+                ]
+                return KeyMaterial.build("EC", &parameters)
+            }
         }
         guard let key else { throw .pointInvalid }
         self = try key.material()
@@ -101,12 +111,8 @@ extension KeyMaterial {
         self = try key.material()
     }
 
-    private static func build(_ type: String, _ fill: (OpaquePointer) -> Bool) -> PublicKey? {
+    private static func build(_ type: String, _ parameters: UnsafeMutablePointer<OSSL_PARAM>) -> PublicKey? {
         defer { ERR_clear_error() }
-        guard let builder = OSSL_PARAM_BLD_new() else { return nil }
-        defer { OSSL_PARAM_BLD_free(builder) }
-        guard fill(builder), let parameters = OSSL_PARAM_BLD_to_param(builder) else { return nil }
-        defer { OSSL_PARAM_free(parameters) }
         guard let context = EVP_PKEY_CTX_new_from_name(nil, type, nil) else { return nil }
         defer { EVP_PKEY_CTX_free(context) }
         var key: OpaquePointer?

@@ -54,7 +54,8 @@ package struct KeySet: Sendable {
             return []
         }
         if secret.last == UInt8(ascii: "\n") {
-            problems.append(KeyProblem(.warning, entry.id, "the secret ends with a line feed, which counts as part of it"))
+            let text = "the secret ends with a line feed, which counts as part of it"
+            problems.append(KeyProblem(.warning, entry.id, text))
         } else if secret.last == UInt8(ascii: "="), secret.count % 4 == 0 {
             problems.append(KeyProblem(.warning, entry.id, "the secret looks like base64; it is used undecoded"))
         }
