@@ -62,8 +62,8 @@ def other_address() -> str:
 def start_redis(directory: Path) -> Iterator[Callable[..., Redis]]:
     started: list[Redis] = []
 
-    def start(port: int | None = None) -> Redis:
-        started.append(Redis(directory, port).start())
+    def start(port: int | None = None, durable: bool = False) -> Redis:
+        started.append(Redis(directory, port, durable).start())
         return started[-1]
 
     yield start

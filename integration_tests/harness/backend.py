@@ -176,6 +176,8 @@ class Backend:
             f"{count} requests at the backend", lambda: len(self.requests) >= count and self.requests, timeout)
 
     def close(self) -> None:
+        if self._listener.fileno() < 0:
+            return
         # A blocked accept(2) survives close(2); shutdown(2) wakes it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

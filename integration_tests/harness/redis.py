@@ -11,15 +11,17 @@ from .processes import Process, answers, free_port, wait_until
 class Redis:
     """Keeps its port over `kill` and `start`, so that what depends on it finds it again."""
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    def __init__(self, directory: Path, port: int | None = None, durable: bool = False) -> None:
+        """`durable`: every write is on disk before it is answered, so that a kill loses nothing."""
         self.port = port or free_port()
         self._directory = directory
+        self._durable = durable
         self.process: Process | None = None
 
     def start(self) -> "Redis":
         self.process = Process(f"redis-{self.port}", [
             "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._directory,
-            "--save", "", "--appendonly", "no",
+            "--save", "", "--appendonly", "yes" if self._durable else "no", "--appendfsync", "always",
         ], self._directory)
         wait_until("Redis answers", lambda: answers(self.port))
         return self
