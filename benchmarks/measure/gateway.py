@@ -80,7 +80,7 @@ class Gateway(Proxy):
 
 
 def ready_port(output):
-    """The port of the first listener in the line with which the gateway says that it serves; nil before it came."""
+    """The port of the first listener in the line with which the gateway says that it serves; None before it came."""
     for line in output.splitlines():
         if '"gateway.ready"' in line and line.endswith("}"):
             return int(json.loads(line)["listeners"][0].rpartition(":")[2])

@@ -18,7 +18,8 @@ class Service:
 
     def __init__(self, command, log, wrapper=(), environment=None):
         self.name = Path(command[0]).name
-        self.wrapped = bool(wrapper)
+        # strace runs the program as its child; valgrind becomes it and keeps the pid.
+        self.is_below = bool(wrapper) and Path(wrapper[0]).name == "strace"
         self.log = Path(log)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -31,8 +32,9 @@ class Service:
 
     @property
     def pid(self):
-        """The program itself, also when strace stands before it. (valgrind replaces itself and keeps its pid.)"""
-        return (children(self.process.pid) or [self.process.pid])[0] if self.wrapped else self.process.pid
+        """The program itself, also when strace stands before it."""
+        below = children(self.process.pid) if self.is_below else []
+        return below[0] if below else self.process.pid
 
     def __enter__(self):
         return self

@@ -134,8 +134,8 @@ static bool push(int fd, struct connection *c, bool was_waiting) {
     return true;
 }
 
-/// Answers every complete request in the buffer, in order.
-static void serve(int fd, struct connection *c) {
+/// Answers every complete request in the buffer, in order; false when the connection is gone.
+static bool serve(int fd, struct connection *c) {
     while (!c->sending && c->have > 0) {
         if (c->body_left > 0) {
             size_t eaten = c->body_left < c->have ? c->body_left : c->have;
@@ -145,7 +145,7 @@ static void serve(int fd, struct connection *c) {
             continue;
         }
         char *end = memmem(c->request, c->have, "\r\n\r\n", 4);
-        if (!end) return;
+        if (!end) return true;
         size_t head = (size_t)(end - c->request) + 4;
         char after = c->request[head];
         c->request[head] = 0;
@@ -157,8 +157,9 @@ static void serve(int fd, struct connection *c) {
         memmove(c->request, c->request + head, c->have - head);
         c->have -= head;
         c->sent = 0;
-        if (!push(fd, c, false)) return;
+        if (!push(fd, c, false)) return false;
     }
+    return true;
 }
 
 static void receive(int fd) {
@@ -171,8 +172,8 @@ static void receive(int fd) {
         return;
     }
     c->have += (size_t)n;
-    serve(fd, c);
-    if (connections[fd] && c->have == REQUEST_BYTES - 1 && !c->sending) drop(fd);
+    // A head that fills the buffer and has no end will never get one.
+    if (serve(fd, c) && c->have == REQUEST_BYTES - 1 && !c->sending) drop(fd);
 }
 
 static void welcome(int listener) {
