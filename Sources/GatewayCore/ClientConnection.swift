@@ -1,5 +1,6 @@
 internal import Policy
 internal import Settings
+internal import Telemetry
 internal import Transport
 internal import Wire
 
@@ -42,9 +43,10 @@ final class ClientConnection: ReadinessHandler {
 
     private var exchange: Exchange?
     private var server: ServerConnection?
+    private var pool: UpstreamPool?
     private var requestBody = BodyRelay(reading: .none, writingChunks: false)
     /// The exchange under way, or the last one.
-    private(set) var record: ExchangeRecord
+    var record: ExchangeRecord
 
     init(_ socket: StreamSocket, peer: IPAddress, port: UInt16, worker: Worker, now: Instant) {
         self.socket = socket
@@ -157,9 +159,10 @@ final class ClientConnection: ReadinessHandler {
     /// Judges the head at `offset`. Returns where to go on in the scratch; nil: nothing more can be done now.
     private func takeRequest(_ offset: Int, _ count: Int) -> Int? {
         let now = Instant.now()
+        let wall = WallTime.now()
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isSettled { record = ExchangeRecord(client: peer, startedAt: now) }
-        switch worker.gatekeeper.decide(bytes, peer: peer, now: now) {
+        switch worker.gatekeeper.decide(bytes, peer: peer, now: now, wall: wall) {
         case .incomplete:
             restash(bytes)
             awaitsMore = true
@@ -169,30 +172,49 @@ final class ClientConnection: ReadinessHandler {
             }
             return nil
         case .refuse(let refusal, let facts):
-            record.begin(facts, bytes, worker: worker)
-            respond(with: refusal, facts)
-            return skipBody(facts, offset, count)
+            record.begin(facts, bytes, peer: peer, worker: worker)
+            audit(refusal, bytes, now)
+            respond(with: refusal, keepAlive: keepsAlive && !refusal.closes)
+            return skipBody(offset, count)
         case .answer(let answer, let facts):
-            record.begin(facts, bytes, worker: worker)
+            record.begin(facts, bytes, peer: peer, worker: worker)
             worker.out.reset()
-            worker.localAnswers.write(
-                answer, facts, keepAlive: keepsAlive(facts), date: worker.clock.date, into: &worker.out)
-            record.status = 200
-            send(worker.out.bytes, Span())
-            answered(keepAlive: keepsAlive(facts))
-            return skipBody(facts, offset, count)
+            record.status = worker.localAnswers.write(
+                answer, facts, keepAlive: keepsAlive, wall: wall, date: worker.clock.date(wall), into: &worker.out)
+            record.bytesOut = Int64(worker.out.count)
+            send(worker.composed, Span())
+            answered(keepAlive: keepsAlive)
+            return skipBody(offset, count)
         case .forward(let plan):
-            record.begin(plan.facts, bytes, worker: worker)
+            record.begin(plan.facts, bytes, peer: peer, worker: worker)
             return forward(plan, bytes, offset, count, now)
+        }
+    }
+
+    /// Writes the audit record of a refusal while the request's bytes are still there.
+    private func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
+        let claimed = worker.gatekeeper.tokenRefusal
+        let token = worker.gatekeeper.refusedToken.map {
+            AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
+        }
+        worker.telemetry.record(refusal, auditRequest(bytes), token: token, claimed: claimed, now: now)
+    }
+
+    private func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {
+        let facts = record.facts
+        return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
+            AuditRequest(
+                facts, bytes, path: path, peer: peer, peerPort: peerPort,
+                route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
         }
     }
 
     /// Behind the body of a request that was answered by ourselves: kept in step when the body is here already,
     /// otherwise the connection is closed, since its rest could not be told from the next request.
-    private func skipBody(_ facts: RequestFacts, _ offset: Int, _ count: Int) -> Int? {
+    private func skipBody(_ offset: Int, _ count: Int) -> Int? {
         guard phase == .head else { return nil }
-        let start = offset + facts.headLength
-        switch facts.framing {
+        let start = offset + record.facts.headLength
+        switch record.facts.framing {
         case .none: return start
         case .length(let length) where length <= Int64(count - start): return start + Int(length)
         default:
@@ -201,47 +223,54 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    private func keepsAlive(_ facts: RequestFacts) -> Bool {
-        facts.keepAlive && !worker.isDraining && !peerFinished
-    }
+    private var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !peerFinished }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let facts = plan.facts
         record.plan = plan
+        record.identity = worker.gatekeeper.identity
+        if record.identity != nil { worker.telemetry.metrics.countAuthSuccess(.token) }
+        if plan.isLogin { record.audit = auditRequest(bytes) }
+        pool = worker.pools[plan.upstream]
         let bodiless = facts.framing == .none
         requestBody = BodyRelay(reading: facts.framing, writingChunks: facts.framing == .chunked)
-        exchange = Exchange(
-            bodiless: bodiless, replayable: bodiless && plan.isIdempotent, isLogin: plan.isLogin, attempts: 2)
         worker.out.reset()
         worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, into: &worker.out)
-        guard !worker.out.overflowed else {
-            act(on: .refuse(.headTooLarge))
-            return nil
-        }
-        record.keepForReplay(worker.out.bytes, if: bodiless && plan.isIdempotent)
+        if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
+        exchange = Exchange(
+            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: 2)
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
-        lease()
-        guard phase != .closed, phase != .closing, exchange != nil else { return offset + facts.headLength }
-        if bodiless {
-            server?.send(worker.out.bytes, Span())
-            if server?.isConnecting == false { requestSent(now) }
-            return offset + facts.headLength
-        }
-        return relayBody(offset + facts.headLength, count)
+        guard lease() else { return phase == .closing || phase == .closed ? nil : offset + facts.headLength }
+        guard bodiless else { return relayBody(offset + facts.headLength, count) }
+        server?.send(worker.composed, Span())
+        if server?.isConnecting == false { requestSent(now) }
+        return offset + facts.headLength
     }
 
-    /// Takes a connection for the exchange; the request bytes are sent by the caller.
-    private func lease() {
-        guard let plan = record.plan else { return }
-        switch worker.pools[plan.upstream].lease(for: self) {
-        case .pooled(let connection):
-            server = connection
-            _ = handle(.connected)
-        case .connecting(let connection):
-            server = connection
-        case .failed:
-            act(on: handle(.connectFailed))
+    /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.
+    private func lease() -> Bool {
+        guard let pool else { return false }
+        record.leasedAt = Instant.now()
+        while true {
+            switch pool.lease(for: self) {
+            case .pooled(let connection):
+                server = connection
+                record.server = connection.server.label
+                act(on: handle(.connected))
+                return true
+            case .connecting(let connection):
+                server = connection
+                record.server = connection.server.label
+                return true
+            case .failed:
+                worker.telemetry.metrics.upstreamConnectFailed(record.plan?.upstream ?? 0)
+                let step = handle(.connectFailed)
+                guard step == .retry else {
+                    act(on: step)
+                    return false
+                }
+            }
         }
     }
 
@@ -250,7 +279,7 @@ final class ClientConnection: ReadinessHandler {
         guard let server else { return nil }
         let bytes = worker.scratch.bytes(count)
         let parcel = requestBody.relay(bytes, from: offset, into: &worker.out)
-        record.bytesIn = requestBody.transferred
+        record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
         let limit = worker.generation.configuration.limits.bodyBytes
         if limit > 0, requestBody.transferred > Int64(limit) {
             act(on: handle(.requestTooLarge))
@@ -262,14 +291,14 @@ final class ClientConnection: ReadinessHandler {
             act(on: handle(.requestMalformed))
             return nil
         case .more:
-            server.send(worker.out.bytes, bytes.extracting(parcel.tail))
+            server.send(worker.composed, bytes.extracting(parcel.tail))
             if self.server != nil, !server.isConnecting {
                 deadline = now + worker.generation.configuration.timeouts.body
             }
             return count
         case .ended(let next):
             phase = .response
-            server.send(worker.out.bytes, bytes.extracting(parcel.tail))
+            server.send(worker.composed, bytes.extracting(parcel.tail))
             if self.server != nil, !server.isConnecting { requestSent(now) }
             return next
         }
@@ -278,18 +307,24 @@ final class ClientConnection: ReadinessHandler {
     /// The request is out as far as this side is concerned: now the answer is waited for.
     private func requestSent(_ now: Instant) {
         guard exchange?.isRelaying == false else {
-            _ = handle(.requestEnded)
+            act(on: handle(.requestEnded))
             return
         }
         deadline = now + worker.generation.configuration.timeouts.response
-        if requestBody.transferred > 0 || record.plan?.facts.framing != BodyFraming.none { _ = handle(.requestEnded) }
+        if record.facts.framing != .none { act(on: handle(.requestEnded)) }
     }
 
     // MARK: From the upstream connection
 
     /// The connection that was under way is established; what was queued has been sent.
     func serverConnected() {
-        _ = handle(.connected)
+        act(on: handle(.connected))
+        worker.telemetry.metrics.upstreamConnected(record.plan?.upstream ?? 0)
+        goOn()
+    }
+
+    /// The connection is there and took what was queued: wait for the answer, or go on with the body.
+    private func goOn() {
         let now = Instant.now()
         if phase == .response {
             requestSent(now)
@@ -312,6 +347,16 @@ final class ClientConnection: ReadinessHandler {
         return exchange!.handle(event)
     }
 
+    /// The head of the answer is about to be relayed.
+    func answerBegins(_ response: Response) {
+        record.status = response.status
+        record.upstreamStatus = response.status
+        record.closesClient = response.endsWithConnection
+    }
+
+    /// Whether the next request may come on this connection, as far as is known when an answer begins.
+    var willKeepAlive: Bool { keepsAlive && !record.closesClient && phase == .response }
+
     /// Sends part of the answer. True: more may be sent at once.
     func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) -> Bool {
         record.bytesOut += Int64(head.count + body.count)
@@ -328,44 +373,46 @@ final class ClientConnection: ReadinessHandler {
         case .report: worker.report(failureOf: self)
         case .retry: retry()
         case .refuse(let refusal):
+            // The request was read to its end, so the next one can be told from it.
+            let isInStep = phase == .response && !refusal.closes
             discardServer()
             exchange = nil
-            let facts = record.plan?.facts ?? RequestFacts(client: peer)
-            let inStep = phase == .response && !refusal.closes
-            respond(with: refusal, facts, keepAlive: inStep && keepsAlive(facts))
+            respond(with: refusal, keepAlive: isInStep && keepsAlive)
         case .finish(let keepClient, let keepUpstream):
             exchange = nil
-            let facts = record.plan?.facts ?? RequestFacts(client: peer)
             if let server {
                 self.server = nil
                 keepUpstream ? server.release() : server.discard()
             }
-            answered(keepAlive: keepClient && keepsAlive(facts) && !record.closesClient)
-        case .abort:
-            discardServer()
-            exchange = nil
-            record.wasCut = true
-            settle()
-            socket.resetOnClose()
-            close()
-        case .abandon:
-            discardServer()
-            exchange = nil
-            record.wasCut = true
-            settle()
-            close()
+            answered(keepAlive: keepClient && keepsAlive && !record.closesClient)
+        case .abort: cut { socket.resetOnClose() }
+        case .abandon: cut {}
         }
     }
 
+    private func cut(_ prepare: () -> Void) {
+        discardServer()
+        exchange = nil
+        record.wasCut = true
+        settle()
+        prepare()
+        close()
+    }
+
+    /// Another connection for the same request: with what the last one did not send, or with the kept head.
     private func retry() {
+        let unsent = server?.takeUnsent()
         discardServer()
         record.retries += 1
+        worker.telemetry.metrics.upstreamRetried(record.plan?.upstream ?? 0)
         deadline = Instant.now() + worker.generation.configuration.timeouts.connect
-        lease()
-        record.withReplay { bytes in
-            server?.send(bytes, Span())
+        guard lease(), let server else { return }
+        if let unsent {
+            server.send(unsent.span, Span())
+        } else {
+            record.withReplay { server.send($0, Span()) }
         }
-        if let server, !server.isConnecting, exchange != nil { requestSent(Instant.now()) }
+        if !server.isConnecting { goOn() }
     }
 
     private func discardServer() {
@@ -375,15 +422,19 @@ final class ClientConnection: ReadinessHandler {
 
     // MARK: Answers
 
-    private func respond(with refusal: Refusal, _ facts: RequestFacts, keepAlive: Bool? = nil) {
-        let keep = keepAlive ?? (keepsAlive(facts) && !refusal.closes)
+    private func respond(with refusal: Refusal, keepAlive: Bool) {
+        let origin = record.origin
+        let trace = record.trace
         worker.out.reset()
-        worker.gatekeeper.write(refusal, facts, record.trace, keepAlive: keep, into: &worker.out)
+        worker.gatekeeper.write(
+            refusal, record.facts, origin: origin.span, requestID: trace.requestID,
+            date: worker.clock.date(WallTime.now()), keepAlive: keepAlive, into: &worker.out)
         record.status = refusal.status
         record.refusal = refusal
-        send(worker.out.bytes, Span())
-        worker.refused(refusal, self)
-        answered(keepAlive: keep)
+        record.bytesOut += Int64(worker.out.count)
+        worker.telemetry.count(refusal)
+        send(worker.composed, Span())
+        answered(keepAlive: keepAlive)
     }
 
     /// An answer is complete.
@@ -398,8 +449,11 @@ final class ClientConnection: ReadinessHandler {
 
     private func settle() {
         guard !record.isSettled else { return }
-        worker.settle(record, self)
-        record.isSettled = true
+        if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
+            worker.report(successOf: request)
+        }
+        record.settle(peer: peer, port: peerPort, worker: worker)
+        pool = nil
     }
 
     private func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
@@ -472,7 +526,8 @@ final class ClientConnection: ReadinessHandler {
         switch phase {
         case .head:
             if record.hasBegun, !record.isSettled {
-                respond(with: .headTimeout, RequestFacts(client: peer))
+                record.facts = RequestFacts(client: peer)
+                respond(with: .headTimeout, keepAlive: false)
             } else {
                 close()
             }

@@ -14,7 +14,12 @@ struct ExchangeRecord {
     var trace = RequestTrace.none
     var plan: Plan?
     var facts: RequestFacts
-    var generation: Generation?
+    private var generation: Generation?
+    private var method = MethodLabel.other
+    /// Of a CORS request; nearly always empty.
+    private(set) var origin: [UInt8] = []
+    /// For the audit records of a login.
+    var audit: AuditRequest?
     var identity: VerifiedToken?
     var startedAt: Instant
     var status = 0
@@ -22,9 +27,8 @@ struct ExchangeRecord {
     var bytesOut: Int64 = 0
     var refusal: Refusal?
     var leasedAt: Instant?
-    var server: SocketAddressLabel?
+    var server: ServerLabel?
     var upstreamStatus: Int?
-    var upstreamTime: Interval?
     var retries = 0
     /// The answer was cut off in the middle.
     var wasCut = false
@@ -44,17 +48,22 @@ struct ExchangeRecord {
     }
 
     /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.
-    mutating func begin(_ facts: RequestFacts, _ bytes: Span<UInt8>, path: Span<UInt8>, worker: Worker) {
+    mutating func begin(_ facts: RequestFacts, _ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
         hasBegun = true
         self.facts = facts
         generation = worker.generation
         bytesIn = Int64(facts.headLength)
+        trace = worker.gatekeeper.trace(bytes, peer: peer)
+        method = MethodLabel(bytes.extracting(facts.method))
+        if !facts.origin.isEmpty { origin = bytes.extracting(facts.origin).withUnsafeBufferPointer { Array($0) } }
         let buffer = worker.buffers.take()
         self.buffer = buffer
-        buffer.withPendingMemory { memory in
-            pending.note(
-                method: bytes.extracting(facts.method), host: bytes.extracting(facts.authority), path: path,
-                userAgent: bytes.extracting(facts.userAgent), in: &memory)
+        worker.gatekeeper.withPathForLogs(bytes, facts) { path in
+            buffer.withPendingMemory { memory in
+                pending.note(
+                    method: bytes.extracting(facts.method), host: bytes.extracting(facts.authority), path: path,
+                    userAgent: bytes.extracting(facts.userAgent), in: &memory)
+            }
         }
     }
 
@@ -71,29 +80,37 @@ struct ExchangeRecord {
 
     var canReplay: Bool { replayLength > 0 }
 
-    /// Writes the log line and gives the buffer back.
-    mutating func settle(_ log: AccessLog, peer: IPAddress, port: UInt16, now: Instant, wall: WallTime, worker: Worker) {
+    /// Counts the exchange, writes its log line and gives the buffer back.
+    mutating func settle(peer: IPAddress, port: UInt16, worker: Worker) {
         isSettled = true
-        defer {
-            if let buffer { worker.buffers.give(buffer) }
-            buffer = nil
-            identity = nil
+        let now = Instant.now()
+        let duration = now - startedAt
+        if !(wasCut && status == 0) {
+            worker.telemetry.metrics.countRequest(
+                route: facts.route, method: method, status: status, duration: duration)
         }
-        guard log.isOn, let generation, let buffer else { return }
-        let facts = AccessFacts(
-            finished: wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
-            status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
-            upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
-            upstreamTime: upstreamTime, refusal: refusal.map(AccessRefusal.init))
-        log.append(
-            facts, pending, in: buffer.pendingBytes, names: generation.names,
-            server: server?.bytes.span ?? Span(), requestID: trace.requestID, traceID: trace.traceID,
-            user: identity?.subject.span ?? Span())
+        if let generation, let buffer {
+            let facts = AccessFacts(
+                finished: WallTime.now(), duration: duration, client: facts.client, peer: peer, peerPort: port,
+                status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
+                upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
+                upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))
+            let serverText = server?.bytes ?? []
+            let user = identity?.subject ?? []
+            worker.telemetry.access.append(
+                facts, pending, in: buffer.pendingBytes, names: generation.names,
+                server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span)
+            worker.buffers.give(buffer)
+        }
+        buffer = nil
+        identity = nil
+        server = nil
+        generation = nil
     }
 }
 
 /// The text of a server's address, made once per server.
-final class SocketAddressLabel: Sendable {
+final class ServerLabel: Sendable {
     let bytes: [UInt8]
     init(_ text: String) { bytes = Array(text.utf8) }
 }

@@ -1,10 +1,10 @@
 internal import Glibc
 internal import Ledger
-package import Policy
+internal import Policy
 package import Settings
-package import Telemetry
-package import Transport
-package import Wire
+internal import Telemetry
+internal import Transport
+internal import Wire
 
 /// The process: built from a configuration on the main thread, which becomes the control thread. It owns the ledger, the
 /// logs, the workers and the signals; it serves no request itself.
@@ -58,7 +58,7 @@ package final class Gateway {
     package init(
         _ configuration: Configuration, path: String, reload: @escaping () -> LoadResult
     ) throws(StartFailure) {
-        shim_ignoreSIGPIPE()
+        ignoreBrokenPipes()
         loop = EventLoop()
         self.configuration = configuration
         configurationPath = path

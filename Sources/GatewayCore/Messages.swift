@@ -8,7 +8,7 @@ internal import Wire
 enum WorkerMessage: Sendable {
     /// The worker answers with `ControlMessage.applied` when the change is in force on all its connections.
     case blocks(BlockDelta, sequence: Int)
-    case generation(Generation)
+    case generation(Generation, MetricShard)
     /// The addresses of an upstream, as resolved last.
     case addresses(upstream: String, [SocketAddress])
     /// The failure behind this ticket is counted; its answer may go.
@@ -23,8 +23,9 @@ enum WorkerMessage: Sendable {
 enum ControlMessage: Sendable {
     case loginFailed(LoginReport)
     case applied(worker: Int, sequence: Int)
-    case audit(AuditEvent)
-    case drained(worker: Int, cut: Int)
+    case loginSucceeded(AuditRequest)
+    /// The worker's thread ends; so many connections were cut off.
+    case drained(cut: Int)
 }
 
 /// A failed login whose answer a worker is holding.

@@ -52,6 +52,13 @@ struct Outbox {
         return true
     }
 
+    /// Everything that is waiting, which is then forgotten.
+    mutating func takeAll() -> [UInt8] {
+        let waiting = Array(bytes[start...])
+        removeAll()
+        return waiting
+    }
+
     /// Gives the memory back: an idle connection holds no buffer.
     mutating func removeAll() {
         bytes = []

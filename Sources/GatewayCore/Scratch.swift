@@ -32,10 +32,11 @@ final class Scratch {
         UnsafeMutableRawBufferPointer(rebasing: memory[min(used, limit)..<limit])
     }
 
-    /// The first `count` bytes. Valid until the next read into the scratch.
-    @_lifetime(borrow self)
+    /// The first `count` bytes. The memory lives as long as the worker, and so as long as anything on its thread; what
+    /// it holds is replaced by the next read.
+    @_lifetime(immortal)
     func bytes(_ count: Int) -> Span<UInt8> {
         let typed = UnsafeBufferPointer(start: memory.baseAddress!.assumingMemoryBound(to: UInt8.self), count: count)
-        return unsafe _overrideLifetime(Span(_unsafeElements: typed), borrowing: self)
+        return unsafe _overrideLifetime(Span(_unsafeElements: typed), copying: ())
     }
 }

@@ -20,7 +20,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     private let pool: UpstreamPool
-    private let worker: Worker
+    private unowned(unsafe) let worker: Worker
     let server: UpstreamPool.Server
     private let socket: StreamSocket
     private var watcher: Watcher?
@@ -153,6 +153,11 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
+    /// What was queued while the connection was under way; nil once it was there.
+    func takeUnsent() -> [UInt8]? {
+        phase == .connecting ? outbox.takeAll() : nil
+    }
+
     /// The client read what was queued for it: go on.
     func clientTakesMore() {
         if canRead { worker.loop.stillReady(self) }
@@ -173,10 +178,11 @@ final class ServerConnection: ReadinessHandler {
         while phase == .head {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
             guard let client else { return }
-            switch worker.responses.parse(bytes, to: client.record, isJudged: isJudged) {
+            let context = client.record.context
+            switch worker.responses.parse(bytes, to: context) {
             case .incomplete:
                 // Interim answers that came before are passed on now.
-                if worker.out.count > 0 { _ = client.relay(worker.out.bytes, Span()) }
+                if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
                 return keep(bytes)
             case .malformed:
                 return client.act(on: client.handle(.responseMalformed))
@@ -185,27 +191,29 @@ final class ServerConnection: ReadinessHandler {
                 guard interimCount <= Self.interimLimit else {
                     return client.act(on: client.handle(.responseMalformed))
                 }
-                worker.responses.writeInterim(bytes, to: client.record, into: &worker.out)
+                worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
                 if offset == count {
-                    _ = client.relay(worker.out.bytes, Span())
+                    _ = client.relay(worker.composed, Span())
                     return
                 }
             case .final(let response):
-                client.record.upstreamAnswered(response.status, at: Instant.now())
                 let step =
                     isJudged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
                     if step == .report {
-                        if worker.out.count > 0 { _ = client.relay(worker.out.bytes, Span()) }
+                        if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
                         phase = .held
                         keep(bytes)
                     }
                     return client.act(on: step)
                 }
+                client.answerBegins(response)
+                let trace = client.record.trace
                 worker.responses.writeHead(
-                    response, bytes, to: client.record, keepAlive: client.keepsConnection(response),
-                    date: worker.clock.date, into: &worker.out)
+                    response, bytes, to: context, keepAlive: client.willKeepAlive,
+                    date: worker.clock.date(WallTime.now()), requestID: trace.requestID,
+                    into: &worker.out)
                 guard !worker.out.overflowed else {
                     return client.act(on: client.handle(.responseMalformed))
                 }
@@ -224,7 +232,7 @@ final class ServerConnection: ReadinessHandler {
         let bytes = worker.scratch.bytes(count)
         let parcel = responseBody.relay(bytes, from: offset, into: &worker.out)
         if worker.out.count > 0 || !parcel.tail.isEmpty {
-            _ = client.relay(worker.out.bytes, bytes.extracting(parcel.tail))
+            _ = client.relay(worker.composed, bytes.extracting(parcel.tail))
             worker.out.reset()
         }
         switch parcel.progress {
@@ -240,7 +248,7 @@ final class ServerConnection: ReadinessHandler {
         guard let client else { return discard() }
         worker.out.reset()
         if phase == .body, responseBody.endAtClose(into: &worker.out) {
-            if worker.out.count > 0 { _ = client.relay(worker.out.bytes, Span()) }
+            if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
             client.act(on: client.handle(.responseEnded(reusable: false)))
         } else {
             client.act(on: client.handle(.upstreamLost))

@@ -8,8 +8,12 @@ final class UpstreamPool {
     /// One address of the upstream.
     final class Server {
         let address: SocketAddress
+        let label: ServerLabel
         fileprivate var idle: [ServerConnection] = []
-        init(_ address: SocketAddress) { self.address = address }
+        init(_ address: SocketAddress) {
+            self.address = address
+            label = ServerLabel(address.description)
+        }
     }
 
     enum Lease {

@@ -11,9 +11,11 @@ struct WorkerSeed: Sendable {
     let generation: Generation
     let mailbox: Mailbox<WorkerMessage>
     let control: Mailbox<ControlMessage>
-    let listeners: [ListeningSocketHandle]
+    let listeners: [ListeningSocket]
     let shared: SharedCounters
-    let accessChannel: AccessChannel
+    let access: AccessChannel
+    let audit: AuditLog
+    let metrics: MetricShard
 }
 
 /// One thread that serves requests: its event loop, listeners, connections, upstream pools, and its own copy of the
@@ -26,16 +28,16 @@ final class Worker {
     var out = ByteWriter(capacity: Scratch.size + 96 * 1_024)
     var gatekeeper: Gatekeeper
     var responses: ResponseReader
-    var clock = WorkerClock()
+    let clock = WorkerClock()
     let buffers = RecordBufferPool()
+    let telemetry: WorkerTelemetry
+    private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
     private(set) var pools: [UpstreamPool] = []
     private(set) var isDraining = false
-    let localAnswers: LocalAnswers
 
     private let control: Mailbox<ControlMessage>
     private let shared: SharedCounters
-    private let access: AccessLog
     private var receiver: MailboxReceiver<WorkerMessage>?
     private var listeners: [Listener] = []
     private var sweepTimer: LoopTimer?
@@ -47,6 +49,7 @@ final class Worker {
     private var awaitingJudgement: [Int: ClientConnection] = [:]
     private var nextTicket = 0
     private var addresses: [String: [SocketAddress]] = [:]
+    /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
 
     private static let sweepInterval = Interval.milliseconds(250)
@@ -60,13 +63,18 @@ final class Worker {
         shared = seed.shared
         gatekeeper = Gatekeeper(seed.generation.rules)
         responses = ResponseReader(seed.generation.rules)
-        localAnswers = LocalAnswers()
-        access = AccessLog(seed.accessChannel)
+        telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
         receiver = MailboxReceiver(seed.mailbox, on: loop) { [unowned self] in receive($0) }
         makePools()
-        listeners = seed.listeners.map { Listener($0.socket, worker: self) }
+        listeners = seed.listeners.map { Listener($0, worker: self) }
         sweepTimer = LoopTimer(on: loop) { [unowned self] in sweep() }
         sweepTimer?.fire(every: Worker.sweepInterval)
+    }
+
+    /// What `out` holds. The memory is the worker's; what it holds changes with the next message.
+    var composed: Span<UInt8> {
+        @_lifetime(immortal)
+        get { out.unownedBytes }
     }
 
     // MARK: Connections
@@ -74,7 +82,7 @@ final class Worker {
     func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16) {
         guard shared.connectionOpened(limit: generation.configuration.limits.connections) else {
             // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
-            worker_refuseAdmission(socket)
+            refuseAdmission(socket)
             return
         }
         socket.sendWithoutDelay()
@@ -87,13 +95,16 @@ final class Worker {
             connections.append(connection)
         }
         openCount += 1
+        telemetry.metrics.connectionOpened()
     }
 
-    private func worker_refuseAdmission(_ socket: StreamSocket) {
+    private func refuseAdmission(_ socket: StreamSocket) {
         out.reset()
         gatekeeper.write(
-            .overloaded, RequestFacts(client: IPAddress(v4: 0)), RequestTrace.none, keepAlive: false, into: &out)
+            .overloaded, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
+            date: clock.date(WallTime.now()), keepAlive: false, into: &out)
         _ = socket.send(out.bytes)
+        telemetry.count(.overloaded)
         socket.close()
     }
 
@@ -103,6 +114,7 @@ final class Worker {
         freeSlots.append(connection.slot)
         openCount -= 1
         shared.connectionClosed()
+        telemetry.metrics.connectionClosed()
         keepUntilEndOfTurn(connection)
         if isDraining, openCount == 0 { finishDraining() }
     }
@@ -119,8 +131,9 @@ final class Worker {
         case .blocks(let delta, let sequence):
             gatekeeper.blocks.apply(delta, at: Instant.now())
             control.send(.applied(worker: index, sequence: sequence))
-        case .generation(let next):
+        case .generation(let next, let metrics):
             generation = next
+            telemetry.adopt(metrics)
             gatekeeper.adopt(next.rules)
             responses = ResponseReader(next.rules)
             for pool in pools { pool.closeAll() }
@@ -144,13 +157,21 @@ final class Worker {
 
     /// Tells the Ledger of a failed login; `judged` comes back.
     func report(failureOf client: ClientConnection) {
+        guard let request = client.record.audit else { return client.judged() }
         let ticket = nextTicket
         nextTicket += 1
         awaitingJudgement[ticket] = client
-        let failure = LoginFailure(id: .random(), address: client.record.client)
+        let failure = LoginFailure(id: .random(), address: client.record.facts.client)
         control.send(
             .loginFailed(
-                LoginReport(worker: index, ticket: ticket, failure: failure, request: client.record.auditRequest)))
+                LoginReport(worker: index, ticket: ticket, failure: failure, request: request)))
+        telemetry.metrics.countLoginFailure()
+    }
+
+    /// The backend accepted a login.
+    func report(successOf request: AuditRequest) {
+        telemetry.metrics.countAuthSuccess(.login)
+        control.send(.loginSucceeded(request))
     }
 
     // MARK: Time
@@ -162,7 +183,6 @@ final class Worker {
         }
         for pool in pools { pool.sweep(now) }
         gatekeeper.blocks.sweep(at: now)
-        access.flushIfDue(now)
         if isDraining, now >= drainDeadline { finishDraining() }
     }
 
@@ -179,8 +199,7 @@ final class Worker {
 
     private func finishDraining() {
         drainDeadline = .never
-        access.flush()
-        control.send(.drained(worker: index, cut: openCount))
+        control.send(.drained(cut: openCount))
         loop.stop()
     }
 }

@@ -147,6 +147,16 @@ package struct Gatekeeper: ~Copyable {
         if let refusal = authenticator.authorize(identity, route: route) { throw refusal }
     }
 
+    /// The verified token of the request that was decided last.
+    package var identity: VerifiedToken? { head.identity }
+
+    /// Calls `body` with the path for log lines: canonical where that is known, else as it was sent.
+    package func withPathForLogs<Result>(
+        _ bytes: Span<UInt8>, _ facts: RequestFacts, _ body: (Span<UInt8>) -> Result
+    ) -> Result {
+        head.pathIsRewritten ? body(rewrittenPath.span) : body(bytes.extracting(facts.path))
+    }
+
     /// The canonical path of the head that was read last, without the query.
     @_lifetime(copy bytes, borrow self)
     func canonicalPath(_ bytes: Span<UInt8>) -> Span<UInt8> {

@@ -27,6 +27,13 @@ package struct ByteWriter: ~Copyable {
         }
     }
 
+    /// The same without the compiler's promise that the writer outlives them, for an owner that is never freed: a writer
+    /// in a class could not be read while the class is called otherwise.
+    package var unownedBytes: Span<UInt8> {
+        @_lifetime(immortal)
+        get { unsafe _overrideLifetime(Span(_unsafeStart: memory, count: count), copying: ()) }
+    }
+
     package mutating func reset() {
         count = 0
         overflowed = false
