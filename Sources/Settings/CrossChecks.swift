@@ -77,7 +77,7 @@ struct CrossChecks {
 
     private mutating func checkUpstreams() {
         let names = settings.names["upstreams"] ?? []
-        if names.isEmpty, settings.places["upstreams"] == nil || isSound("upstreams") {
+        if names.isEmpty, !settings.malformed.contains("upstreams") {
             findings.error(
                 settings.place(of: "upstreams"), "no upstream is configured",
                 hint: "for example upstreams: {api: {servers: [\"127.0.0.1:9000\"]}}")
@@ -90,17 +90,16 @@ struct CrossChecks {
                 hint: "for example servers: [\"127.0.0.1:9000\"]")
         }
         let used = (0..<(settings.counts["routes"] ?? 0)).compactMap { settings.text("routes[\($0)].upstream") }
-        for name in names where !used.contains(name) && !used.isEmpty {
+        // Beside a route that names none of them, the unused one is only the other half of that mistake.
+        guard !used.isEmpty, used.allSatisfy(names.contains) else { return }
+        for name in names where !used.contains(name) {
             findings.warning(settings.place(of: "upstreams.\(name)"), "no route uses the upstream \"\(name)\"")
         }
     }
 
-    /// Whether a section's emptiness is the user's, not the consequence of a mistake reported already.
-    private func isSound(_ path: String) -> Bool { !findings.hasErrors(at: settings.place(of: path)) }
-
     private mutating func checkRoutes() {
         let count = settings.counts["routes"] ?? 0
-        if count == 0, settings.places["routes"] == nil || isSound("routes") {
+        if count == 0, !settings.malformed.contains("routes") {
             findings.error(
                 settings.place(of: "routes"), "no route is configured, so every request would be answered with 404",
                 hint: "for example routes: [{path: /, upstream: api}]")
@@ -125,7 +124,7 @@ struct CrossChecks {
             }
         }
         if !unguarded.isEmpty, (settings.counts["tokens.keys"] ?? 0) == 0, secrets.environmentKeys.isEmpty,
-            !findings.hasErrors(aboutVariablesIn: EnvironmentOnly.keys.map(\.variable))
+            !findings.hasErrors(aboutVariables: EnvironmentOnly.variables)
         {
             let names = unguarded.map { "\"\($0)\"" }.joined(separator: ", ")
             findings.warning(
@@ -179,7 +178,9 @@ struct CrossChecks {
             let path = "tokens.keys[\(index)]"
             if let id = settings.text("\(path).id") {
                 if seen[id] != nil || secrets.environmentKeys.contains(where: { $0.key.variable == id }) {
-                    findings.error(settings.place(of: "\(path).id"), "the key id \"\(id)\" stands twice")
+                    findings.error(
+                        settings.place(of: "\(path).id"), "the key id \"\(id)\" stands twice",
+                        hint: "give each key a name of its own")
                 }
                 seen[id] = path
             }
@@ -189,6 +190,8 @@ struct CrossChecks {
 
     private mutating func checkAlgorithms(_ path: String) {
         guard let entry = settings.entries["\(path).algorithms"], !entry.isBroken else { return }
+        let sources = ["secret", "secret_file", "pem_file", "jwks_file"]
+        guard sources.count(where: { settings.written("\(path).\($0)") != nil }) == 1 else { return }
         let isPEM = settings.written("\(path).pem_file") != nil
         let isJWKS = settings.written("\(path).jwks_file") != nil
         if isJWKS {
@@ -227,7 +230,8 @@ struct CrossChecks {
     private mutating func checkIdentity() {
         var seen: Set<String> = []
         for name in settings.names["identity.headers"] ?? [] {
-            let place = settings.place(of: "identity.headers.\(name)")
+            let path = "identity.headers.\(name)"
+            let place = settings.places[path] ?? settings.place(of: path)
             // Backends that turn `-` into `_` see one field where we see two.
             let folded = EnvironmentSettings.fold(name)
             if !seen.insert(folded).inserted {

@@ -55,7 +55,7 @@ enum SettingRows {
             "never_block", .list(.network), .items([]), example: "[192.0.2.7, \"2001:db8::/32\"]",
             "Addresses that no rule ever blocks, besides the trusted proxies."),
         SettingRow(
-            "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "127.0.0.1:9000",
+            "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "[::1]:9902",
             "Address of the listener for operators and Prometheus, or `off`."),
         SettingRow(
             "admin.socket", .file, .absent("`<state_dir>/admin.sock`"), .restart, example: "/run/gateway/admin.sock",

@@ -122,14 +122,14 @@ struct YAMLReader {
                 problems.append(
                     YAMLProblem(
                         mark: keyNode.mark, message: "a key must be a single word",
-                        hint: "quote it if it begins with one of [ { * & !"))
+                        hint: "quote it if it begins with one of [ { * & !", unread: [keyNode.mark, value.mark]))
                 continue
             }
             if key == "<<", plain {
                 problems.append(
                     YAMLProblem(
                         mark: keyNode.mark, message: "the merge key \"<<\" is not allowed",
-                        hint: "write the values out where they are needed"))
+                        hint: "write the values out where they are needed", unread: [value.mark]))
                 continue
             }
             if let first = seen[key] {
