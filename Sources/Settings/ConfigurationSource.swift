@@ -45,6 +45,15 @@ package struct LoadResult: Sendable {
     /// What the process will write to: the directory, and an error that lacks only the obstacle.
     fileprivate var written: [(directory: String, error: Diagnostic)] = []
 
+    /// What a running process keeps as it was at its start, by setting.
+    fileprivate var fixed: [String: [UInt8]] = [:]
+
+    /// The settings that differ from those of `start` and need a restart: a reload does not put them in force, and says
+    /// so.
+    package func changesNeedingRestart(since start: LoadResult) -> [String] {
+        Set(fixed.keys).union(start.fixed.keys).filter { fixed[$0] != start.fixed[$0] }.sorted()
+    }
+
     /// Errors for directories that this process cannot write to. This asks the file system, so only `gateway check` and
     /// the start of the process do it.
     package func directoryDiagnostics(_ files: FileAccess = .system) -> [Diagnostic] {
@@ -104,7 +113,20 @@ extension Configuration {
         return LoadResult(
             configuration: configuration, diagnostics: diagnostics,
             effective: effectiveText(defaults.settings, secrets, fileName: name),
-            written: writtenDirectories(configuration, defaults.settings, checks.findings))
+            written: writtenDirectories(configuration, defaults.settings, checks.findings),
+            fixed: fixedSettings(defaults.settings, secrets))
+    }
+
+    private static func fixedSettings(_ settings: ResolvedSettings, _ secrets: SecretSettings) -> [String: [UInt8]] {
+        var result: [String: [UInt8]] = [:]
+        for row in SettingRows.all where row.reload == .restart {
+            guard let entry = settings.entries[row.path], !entry.items.isEmpty else { continue }
+            result[row.path] = Array(entry.items.map(\.written).joined(separator: "\n").utf8)
+        }
+        // By content: a file whose secret was replaced is a change too.
+        result["redis.password_file"] = nil
+        result["redis.password"] = secrets.secrets["redis.password"]?.revealed
+        return result
     }
 
     private static func writtenDirectories(
@@ -130,6 +152,9 @@ extension Configuration {
             return .failure(
                 .init(mark: Mark(line: 1, column: 1), message: "the file is larger than 1 MiB", hint: nil))
         }
+        // The byte order mark that some editors write; libyaml would take it for content.
+        let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+        let bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
         if let text = String(validating: bytes, as: UTF8.self) { return .success(text) }
         // The longest valid beginning tells where it breaks.
         var decoder = UTF8()

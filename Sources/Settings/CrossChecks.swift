@@ -42,6 +42,7 @@ struct CrossChecks {
     }
 
     private mutating func checkAdmin() {
+        checkAdminSocket()
         guard case .address(let address)? = settings.value("admin.listen") else { return }
         let isLocal = address.host == "localhost" || IPAddress(address.host)?.isLoopback == true
         let hasToken = settings.written("admin.token") != nil || settings.written("admin.token_file") != nil
@@ -51,11 +52,17 @@ struct CrossChecks {
                 "the admin listener can be reached from other machines and has no token",
                 hint: "set \"admin.token_file\", or listen on 127.0.0.1")
         }
-        if let socket = settings.text("admin.socket"), socket.utf8.count > 107 {
-            findings.error(
-                settings.place(of: "admin.socket"), "the path of the socket is longer than 107 bytes",
-                hint: "the system allows no more: choose a shorter one")
-        }
+    }
+
+    /// unix(7): `sun_path` has 108 bytes, the last of them 0.
+    private mutating func checkAdminSocket() {
+        guard let state = settings.text("state_dir") else { return }
+        let socket = resolvePath(settings.text("admin.socket") ?? state + "/admin.sock", in: secrets.directory)
+        guard socket.utf8.count > 107 else { return }
+        findings.error(
+            settings.place(of: settings.text("admin.socket") == nil ? "state_dir" : "admin.socket"),
+            "the path of the admin socket, \"\(socket)\", is longer than 107 bytes",
+            hint: "the system allows no more: set \"admin.socket\" to a shorter one")
     }
 
     private mutating func checkNetworks() {
