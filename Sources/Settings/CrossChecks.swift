@@ -33,12 +33,20 @@ struct CrossChecks {
             if !seen.insert(address).inserted {
                 findings.error(item.place, "the address \(addressText(address)) stands twice", hint: "remove one")
             }
-            if case .address(let admin)? = settings.value("admin.listen"), admin == address {
+            if case .address(let admin)? = settings.value("admin.listen"), overlaps(admin, address) {
                 findings.error(
-                    item.place, "clients and operators cannot share the address \(addressText(address))",
+                    item.place, "clients and operators cannot share port \(address.port) of one address",
                     hint: "give \"admin.listen\" another port")
             }
         }
+    }
+
+    /// Whether both would take connections to one address; `0.0.0.0` and `::` take those to all of them.
+    private func overlaps(
+        _ a: Configuration.SocketAddressText, _ b: Configuration.SocketAddressText
+    ) -> Bool {
+        func isWildcard(_ host: String) -> Bool { IPAddress(host)?.isUnspecified == true }
+        return a.port == b.port && (a.host == b.host || isWildcard(a.host) || isWildcard(b.host))
     }
 
     private mutating func checkAdmin() {

@@ -23,9 +23,14 @@ struct FileSettings {
         case .section(_, let children):
             guard let pairs = mapping(node, shape, at: path) else { return }
             let start = path.isEmpty ? "" : path + "."
+            var seen: Set<String> = []
             for pair in pairs {
                 if let child = children.first(where: { $0.key == pair.key }) {
-                    if settings.entries[start + pair.key] != nil { continue }  // stands twice: reported
+                    guard seen.insert(pair.key).inserted else {
+                        // Reported already; the first one holds, the other may be a secret all the same.
+                        if child.shape.holdsSecrets { findings.hide(pair.value.mark) }
+                        continue
+                    }
                     settings.markPresent(start + pair.key, at: .file(pair.keyMark))
                     read(pair.value, as: child.shape, at: start + pair.key)
                 } else {
@@ -41,7 +46,7 @@ struct FileSettings {
                         .file(pair.keyMark), "\"\(pair.key)\" cannot be a name here", hint: "use \(rule.alphabet)")
                     continue
                 }
-                if settings.names[path]?.contains(pair.key) == true { continue }  // stands twice: reported
+                if settings.names[path]?.contains(pair.key) == true { continue }  // reported already
                 settings.addName(pair.key, to: path)
                 settings.markPresent("\(path).\(pair.key)", at: .file(pair.keyMark))
                 read(pair.value, as: inner, at: "\(path).\(pair.key)")

@@ -16,10 +16,9 @@ func parseSocketAddress(
         let rest = text[text.index(after: close)...]
         guard rest.hasPrefix(":") else { throw Complaint("\"\(text)\" has no port", hint: hint) }
         portText = rest.dropFirst()
-        guard let address = IPAddress(host), host.utf8.contains(UInt8(ascii: ":")) else {
+        guard IPAddress(host) != nil, host.utf8.contains(UInt8(ascii: ":")) else {
             throw Complaint("\"\(host)\" is not an IPv6 address", hint: hint)
         }
-        _ = address
     } else {
         guard let colon = text.lastIndex(of: ":") else { throw Complaint("\"\(text)\" has no port", hint: hint) }
         host = text[..<colon]

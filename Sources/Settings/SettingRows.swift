@@ -75,7 +75,7 @@ enum SettingRows {
             "limits.target", .size(256...1 << 16), .value("8KiB"), example: "4KiB",
             "Length of the request target: path and query."),
         SettingRow(
-            "limits.body", .size(0...1 << 50), .value("0"), example: "10MiB", "Size of a request body; 0 is no limit."),
+            "limits.body", .size(0...1 << 40), .value("0"), example: "10MiB", "Size of a request body; 0 is no limit."),
         SettingRow(
             "limits.connections", .integer(1...1_000_000), .value("10000"), example: "2000",
             "Client connections at a time, of the whole process."),

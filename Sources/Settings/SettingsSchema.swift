@@ -24,18 +24,16 @@ extension Reference {
             }
             return .object(members)
         case .section(let row, let children):
-            let required = children.filter { isRequired($0.shape, in: row) }.map { JSON.string($0.key) }
-            return .object(
-                description(row) + [
-                    // `login:` with everything below it commented out is null to an editor.
-                    (
-                        "type",
-                        row.map { $0.form.isPlain } == true
-                            ? .array([.string("object"), .string("null")]) : .string("object")
-                    ),
-                    ("additionalProperties", .bool(false)),
-                ] + (required.isEmpty ? [] : [("required", .array(required))])
-                    + [("properties", .object(children.map { ($0.key, schema(of: $0.shape)) }))])
+            // `login:` with everything below it commented out is null to an editor. The root and items are not.
+            let isOptional = row.map { !$0.path.hasSuffix("[]") } ?? false
+            var members = description(row)
+            members.append(
+                ("type", isOptional ? .array([.string("object"), .string("null")]) : .string("object")))
+            members.append(("additionalProperties", .bool(false)))
+            let required = children.filter { isRequired($0.shape) }.map { JSON.string($0.key) }
+            if !required.isEmpty { members.append(("required", .array(required))) }
+            members.append(("properties", .object(children.map { ($0.key, schema(of: $0.shape)) })))
+            return .object(members)
         case .map(let row, _, let inner):
             return .object(
                 description(row) + [("type", .string("object")), ("additionalProperties", schema(of: inner))])
@@ -48,7 +46,7 @@ extension Reference {
         row.map { [("description", .string($0.about.replacing("`", with: "")))] } ?? []
     }
 
-    private static func isRequired(_ shape: Shape, in section: SectionRow?) -> Bool {
+    private static func isRequired(_ shape: Shape) -> Bool {
         switch shape {
         case .value(let row): if case .required = row.fallback { true } else { false }
         case .map(let row, _, _), .list(let row, _): ["upstreams", "routes"].contains(row.path)
@@ -121,10 +119,6 @@ extension Reference {
         default: .string(text)
         }
     }
-}
-
-extension SectionRow.Form {
-    fileprivate var isPlain: Bool { if case .section = self { true } else { false } }
 }
 
 /// JSON with members in the order they were given, so that the committed file changes only where the rows do.

@@ -50,12 +50,12 @@ struct YAMLReader {
             case .streamEnd:
                 return root ?? YAMLNode(content: .mapping([]), mark: event.mark)
             case .documentStart:
-                if root != nil {
+                if let root {
                     problems.append(
                         YAMLProblem(
                             mark: event.mark, message: "a second document begins here",
                             hint: "gateway.conf is one document: remove the line"))
-                    return root!
+                    return root
                 }
                 let node = try readNode(try events.next(), depth: 1)
                 root = node.isEmpty ? YAMLNode(content: .mapping([]), mark: node.mark) : node

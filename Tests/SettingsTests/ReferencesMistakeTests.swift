@@ -137,12 +137,12 @@ import Testing
         Mistake(
             "one address for clients and operators",
             """
-            \(minimal)listen: ["127.0.0.1:9901"]
+            \(minimal)listen: ["0.0.0.0:9901"]
             """,
             says: """
-                gateway.conf:3:10: error: clients and operators cannot share the address 127.0.0.1:9901
-                    listen: ["127.0.0.1:9901"]
-                             ^~~~~~~~~~~~~~~~
+                gateway.conf:3:10: error: clients and operators cannot share port 9901 of one address
+                    listen: ["0.0.0.0:9901"]
+                             ^~~~~~~~~~~~~~
                     give "admin.listen" another port
                 """),
         Mistake(

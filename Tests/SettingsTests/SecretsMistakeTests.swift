@@ -124,6 +124,25 @@ import Testing
                     leave the key out for the default
                 """),
         Mistake(
+            "a secret that stands twice",
+            """
+            \(minimal)admin:
+              token: hunter2-hunter2-hunter2
+              token: hunter2
+            redis: {}
+            redis: {password: hunter2}
+            """,
+            says: """
+                gateway.conf:5:3: error: the key "token" stands twice, first on line 4
+                    token: <redacted>
+                    ^~~~~
+                    keep one of them
+                gateway.conf:7:1: error: the key "redis" stands twice, first on line 6
+                    redis: <redacted>
+                    ^~~~~
+                    keep one of them
+                """),
+        Mistake(
             "a secret with a comma in it",
             """
             \(minimal)redis: {password: hunter2,hunter2}

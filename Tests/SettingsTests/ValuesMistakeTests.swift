@@ -126,7 +126,7 @@ import Testing
                 gateway.conf:3:16: error: 99999999999GiB is out of range
                     limits: {body: 99999999999GiB}
                                    ^~~~~~~~~~~~~~
-                    from 0 to 1048576GiB
+                    from 0 to 1024GiB
                 """),
         Mistake(
             "a misspelt choice",
