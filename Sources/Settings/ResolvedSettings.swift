@@ -92,11 +92,23 @@ struct Findings {
         let ordered = findings.enumerated().sorted { a, b in
             a.element.order == b.element.order ? a.offset < b.offset : a.element.order < b.element.order
         }
-        return ordered.map { _, finding in
+        var result = ordered.prefix(Self.most).map { _, finding in
             diagnostic(
                 finding.severity, finding.place, finding.message, hint: finding.hint, wellFormed: wellFormed)
         }
+        let rest = ordered.dropFirst(Self.most).map(\.element)
+        if !rest.isEmpty {
+            // An error among those that are not told is an error all the same.
+            result.append(
+                diagnostic(
+                    rest.contains { $0.severity == .error } ? .error : .warning, .wholeFile,
+                    "there are \(rest.count) more findings", hint: "mend the first ones", wellFormed: wellFormed))
+        }
+        return result
     }
+
+    /// Findings that are told; a file that is something else altogether has one for every line.
+    private static let most = 200
 
     func diagnostic(
         _ severity: Diagnostic.Severity, _ place: Place, _ message: String, hint: String?, wellFormed: Bool

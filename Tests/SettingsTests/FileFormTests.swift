@@ -75,6 +75,16 @@ import Wire
         #expect(lines == [nil, 1, 2, 4, 5, nil])
     }
 
+    @Test func `a file full of mistakes is cut short, and refused`() {
+        let entries = (1...250).map { "x\($0): 1\n" }.joined()
+        let result = load(minimal + entries)
+        #expect(result.configuration == nil)
+        #expect(result.diagnostics.count == 201)
+        #expect(
+            result.diagnostics.last?.description
+                == "gateway.conf: error: there are 50 more findings\n    mend the first ones")
+    }
+
     @Test func `a long line is cut around its mistake`() throws {
         let many = (1...200).map { "10.0.\($0).0/24" }.joined(separator: ", ")
         let result = load(minimal + "never_block: [\(many), 10.1.2.3/8, \(many)]\n")
