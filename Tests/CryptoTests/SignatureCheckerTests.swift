@@ -138,6 +138,7 @@ struct AlgorithmCase: Sendable, CustomTestStringConvertible {
         let signature = decoded(
             "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg")
         let material = try KeyMaterial(edwards: .ed25519, x: x)
-        #expect(try verifies(signature, of: "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc", material, .edDSA))
+        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc"
+        #expect(try verifies(signature, of: message, material, .edDSA))
     }
 }
