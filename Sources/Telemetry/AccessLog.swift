@@ -233,9 +233,9 @@ struct Fragments: Sendable {
 
 /// An array that holds what `write` wrote; empty when it did not fit into `capacity` bytes.
 func jsonBytes(capacity: Int, _ write: (inout LineWriter) -> Void) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
-        var line = LineWriter(UnsafeMutableRawBufferPointer(buffer).mutableBytes)
+    withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { scratch in
+        var line = LineWriter(scratch.mutableBytes)
         write(&line)
-        count = line.overflowed ? 0 : line.count
+        return line.overflowed ? [] : Array(scratch[..<line.count])
     }
 }
