@@ -7,7 +7,7 @@ package final class AccessLog {
     /// The second that `prefix` shows.
     private var second = Int64.min
     /// `{"timestamp":"2026-11-21T07:09:16.`
-    private var prefix = InlineArray<35, UInt8>(repeating: 0)
+    private var prefix = InlineArray<40, UInt8>(repeating: 0)
 
     package init(_ channel: AccessChannel) { self.channel = channel }
 
@@ -72,7 +72,7 @@ package final class AccessLog {
             writer.wholeSecond(of: time)
         }
         line.raw(prefix.span.extracting(first: 34))
-        line.digits(UInt(time.milliseconds - second * 1_000), atLeast: 3)
+        line.thousandths(UInt(time.milliseconds - second * 1_000))
         line.raw("Z\",\"level\":")
     }
 

@@ -41,8 +41,9 @@ package final class LogWriter: Sendable {
         _ = started.wait(milliseconds: -1)
     }
 
-    /// A worker's way to the access log; `bytes` (a power of two from 8 KiB on) may wait for the disk.
-    package func accessChannel(bytes: Int = 1 << 18) -> AccessChannel {
+    /// A worker's way to the access log; `bytes` (a power of two from 8 KiB on) may wait for the disk. The default lasts a
+    /// busy worker for some 10 ms, which is how long the disk thread may have to wait for a processor.
+    package func accessChannel(bytes: Int = 1 << 19) -> AccessChannel {
         let channel = AccessChannel(ring: LineRing(capacity: bytes), shared: shared)
         shared.send(.attach(channel))
         return channel
