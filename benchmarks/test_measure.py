@@ -1,7 +1,6 @@
 """The rules of the measurement that need no process: reading foreign tables, ratios, the generated part of a page."""
 
-import importlib.machinery
-import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
@@ -75,23 +74,20 @@ def test_the_port_is_found_in_the_ready_line_and_not_in_half_of_it():
     assert gateway.ready_port(line[:-4]) is None
 
 
-def load_run():
-    """`benchmarks/run` has no .py in its name, so it is loaded by hand; without leaving a cache file beside it."""
-    path = Path(__file__).resolve().parent / "run"
-    loader = importlib.machinery.SourceFileLoader("bench_run", str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
-    exec(compile(path.read_text(), str(path), "exec"), module.__dict__)
-    return module
+def plain_verdict(table):
+    """The rule is in `benchmarks/run`, which no import finds for want of .py."""
+    run = runpy.run_path(str(Path(__file__).resolve().parent / "run"), run_name="run")
+    return run["plain_verdict"]([(CASES["plain"], table)])
 
 
 @pytest.mark.parametrize("gateway_cpu, code", [(10.0, 0), (10.1, 1)])
 def test_assert_plain_fails_only_above_haproxys_cpu(gateway_cpu, code, capsys):
     table = [{"gateway": sample(gateway_cpu), "haproxy": sample(10)}]
-    assert load_run().plain_verdict([(CASES["plain"], table)]) == code
+    assert plain_verdict(table) == code
     assert ("ABOVE 1.0" in capsys.readouterr().out) == (code == 1)
 
 
 def test_assert_plain_without_haproxy_cannot_say_anything():
     with pytest.raises(SystemExit) as ended:
-        load_run().plain_verdict([(CASES["plain"], [{"gateway": sample(8)}])])
+        plain_verdict([{"gateway": sample(8)}])
     assert ended.value.code == 2
