@@ -38,6 +38,12 @@ package protocol Ledger: AnyObject {
     /// Every block in force, in no order.
     func blocks() -> [BlockRecord]
 
+    /// How many there are, without listing them.
+    var blockCount: Int { get }
+
+    /// Counts by this rule from now on; what is in force stays as it was set.
+    func adopt(_ rule: LoginRule)
+
     var totals: LedgerTotals { get }
 }
 

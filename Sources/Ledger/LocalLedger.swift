@@ -3,7 +3,7 @@ internal import Wire
 
 /// Blocks and counters in memory, and the rule that joins them: pure, with time as a parameter.
 struct LocalLedger {
-    let rule: LoginRule
+    var rule: LoginRule
     var book = BlockBook()
     var counters = FailureCounters()
 

@@ -122,6 +122,12 @@ package final class Watcher {
         event.deallocate()
     }
 
+    /// No event is delivered from now on, not even one that is due in this turn. To be called before the descriptor is
+    /// closed.
+    package func cancel() {
+        event_del(event)
+    }
+
     private func fire(_ what: Int16) {
         handler.ready(Readiness(rawValue: what))
     }

@@ -133,6 +133,10 @@ package final class EmbeddedLedger: Ledger {
         completion(UnblockOutcome(lifted: lifted, decider: .authority))
     }
 
+    package var blockCount: Int { local.book.count }
+
+    package func adopt(_ rule: LoginRule) { local.rule = rule }
+
     package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }
 
     /// Saves the block, tells the workers and watches its end.

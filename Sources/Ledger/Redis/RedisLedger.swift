@@ -160,6 +160,10 @@ package final class RedisLedger: Ledger {
         }
     }
 
+    package var blockCount: Int { local.book.count }
+
+    package func adopt(_ rule: LoginRule) { local.rule = rule }
+
     package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }
 
     /// Whoever answers commands, in whatever mood.

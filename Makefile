@@ -1,0 +1,57 @@
+# `make` alone says what there is to do.
+SHELL := /bin/bash
+CONFIGURATION ?= debug
+STAGE := scripts/stage
+
+.PHONY: help bootstrap build release run test test-demo-api test-integration test-docker counters format lint bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
+
+bootstrap: ## install what is missing (Debian and Ubuntu)
+	@scripts/bootstrap
+
+build: bootstrap ## debug build
+	swift build
+
+release: bootstrap ## optimised build of the gateway
+	swift build -c release --product gateway
+
+run: release ## the demo: Redis, the users API, the gateway on :8080; Ctrl-C ends all three
+	@scripts/run-demo
+
+test: ## everything that CI runs
+	@$(STAGE) "bootstrap" scripts/bootstrap
+	@$(STAGE) "lint" $(MAKE) --no-print-directory lint
+	@$(STAGE) "unit tests" swift test --parallel
+	@$(STAGE) "demo API by itself" $(MAKE) --no-print-directory test-demo-api
+	@$(STAGE) "release build" swift build -c release --product gateway
+	@$(STAGE) "integration tests" integration_tests/run_all_tests.sh all
+	@$(STAGE) "counters of system calls and allocations" $(MAKE) --no-print-directory counters
+	@$(STAGE) "Docker" scripts/docker-stage
+	@echo "All stages passed."
+
+test-demo-api: bootstrap
+	.venv/bin/python -m pytest -q docker/demo-api
+
+test-integration: release ## integration tests by themselves
+	integration_tests/run_all_tests.sh all
+
+test-docker: bootstrap ## the incident flow in containers; skipped where there is no engine
+	scripts/docker-stage
+
+counters: ## system calls and allocations per request against their limits
+	benchmarks/guard
+
+bench: release ## CPU and system calls per request beside haproxy and nginx
+	benchmarks/run
+
+format: ## format the Swift sources
+	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+lint: ## style of Swift, shell and Python sources
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	@scripts/lint-scripts
+
+clean: ## remove what builds and runs left behind
+	rm -rf .build .run

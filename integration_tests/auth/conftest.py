@@ -1,0 +1,31 @@
+"""A gateway that asks for a token in front of the scripted backend."""
+
+import pytest
+
+from harness.tokens import SECRET
+
+HS = {"id": "main", "secret": SECRET, "algorithms": ["HS256"]}
+
+ROUTES = [
+    {"path": "/", "upstream": "api", "auth": "required"},
+    {"path": "/open", "upstream": "api", "auth": "none"},
+    {"path": "/maybe", "upstream": "api", "auth": "optional"},
+    {"path": "/browser", "upstream": "api", "auth": "required", "cookie": "access_token"},
+    {"path": "/admin", "upstream": "api", "auth": "required", "roles": ["admin"]},
+    {"path": "/gold", "upstream": "api", "auth": "required", "claims": {"tier": ["gold", "silver"]}},
+    {"path": "/cors", "upstream": "api", "auth": "required", "cors": {"origins": ["https://app.example.org"]}},
+]
+
+
+@pytest.fixture
+def start_guarded(start_gateway, backend):
+    """`start_guarded(tokens={…}, …)`: sections are merged into the configuration."""
+    def start(**sections):
+        return start_gateway(backend, **{
+            "routes": ROUTES, **sections, "tokens": {"keys": [HS], **sections.get("tokens", {})}})
+    return start
+
+
+@pytest.fixture
+def gateway(start_guarded):
+    return start_guarded()

@@ -1,0 +1,146 @@
+"""Fixtures: each test gets servers of its own on free ports, ended by their process ids when it is over."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.backend import Backend, Handler
+from harness.client import fetch, request
+from harness.gateway import ROOT, Gateway, config, merged
+from harness.processes import NotReady, Process, free_port, wait_until
+from harness.redis import Redis
+from harness.tokens import SECRET
+
+_addresses = (f"127.0.{third}.{fourth}" for third, fourth in itertools.product(range(1, 255), range(1, 255)))
+_logs = pytest.StashKey[list[Path]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--docker", action="store_true", help="run the suites against the Compose stack instead")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`compose/` belongs to --docker, all else to the native run."""
+    if collection_path.parent != Path(__file__).parent or not collection_path.is_dir():
+        return None
+    return True if (collection_path.name == "compose") != config.getoption("--docker") else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    report = yield
+    if report.failed:
+        for directory in item.stash.get(_logs, []):
+            for log in sorted(directory.rglob("*.log")):
+                report.sections.append((f"end of {log.name}", log.read_text(errors="replace")[-6000:]))
+    return report
+
+
+@pytest.fixture
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where the test's servers write; their logs are shown when it fails."""
+    request.node.stash.setdefault(_logs, []).append(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def address() -> str:
+    """A client address that no other test uses."""
+    return next(_addresses)
+
+
+@pytest.fixture
+def other_address() -> str:
+    return next(_addresses)
+
+
+@pytest.fixture
+def start_redis(directory: Path) -> Iterator[Callable[..., Redis]]:
+    started: list[Redis] = []
+
+    def start(port: int | None = None, durable: bool = False) -> Redis:
+        started.append(Redis(directory, port, durable).start())
+        return started[-1]
+
+    yield start
+    for redis in started:
+        redis.stop()
+
+
+@pytest.fixture
+def redis(start_redis: Callable[..., Redis]) -> Redis:
+    return start_redis()
+
+
+@pytest.fixture
+def start_backend() -> Iterator[Callable[..., Backend]]:
+    started: list[Backend] = []
+
+    def start(handler: Handler | None = None, port: int = 0) -> Backend:
+        started.append(Backend(handler, port) if handler else Backend(port=port))
+        return started[-1]
+
+    yield start
+    for backend in started:
+        backend.close()
+
+
+@pytest.fixture
+def backend(start_backend: Callable[..., Backend]) -> Backend:
+    """Records every request and answers 200 `ok` until it is told otherwise."""
+    return start_backend()
+
+
+@pytest.fixture
+def start_gateway(directory: Path) -> Iterator[Callable[..., Gateway]]:
+    """`start_gateway(upstream, redis=…, environment=…, section={…})`: sections are merged into the plain configuration."""
+    started: list[Gateway] = []
+
+    def start(
+        upstream: Backend | str, redis: Redis | None = None, environment: Mapping[str, str] | None = None,
+        **sections: Any,
+    ) -> Gateway:
+        own = directory / f"gateway-{len(started)}"
+        own.mkdir()
+        base = config(upstream if isinstance(upstream, str) else upstream.address, own)
+        if redis is not None:
+            base["redis"] = {"address": f"127.0.0.1:{redis.port}"}
+        gateway = Gateway(own, merged(base, sections), environment)
+        started.append(gateway)
+        return gateway.start()
+
+    yield start
+    for gateway in started:
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway(start_gateway: Callable[..., Gateway], backend: Backend) -> Gateway:
+    """The plain gateway: one open route to the scripted backend, the embedded ledger."""
+    return start_gateway(backend)
+
+
+@pytest.fixture(scope="session")
+def demo_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of the demo users API, signing with `harness.tokens.SECRET`."""
+    directory, port = tmp_path_factory.mktemp("demo-api"), free_port()
+    process = Process("demo-api", [
+        sys.executable, "-m", "uvicorn", "demo_api.main:app", "--app-dir", ROOT / "docker" / "demo-api",
+        "--host", "127.0.0.1", "--port", str(port), "--no-access-log",
+    ], directory, {"JWT_SECRET": SECRET, "DEMO_DATABASE": str(directory / "users.sqlite3")})
+
+    def healthy() -> bool:
+        if not process.running:
+            raise NotReady(process.log())
+        try:
+            return fetch(("127.0.0.1", port), request("GET", "/health")).status == 200
+        except OSError:
+            return False
+
+    wait_until("the demo API answers", healthy, 30, every=0.05)
+    yield f"127.0.0.1:{port}"
+    process.stop()

@@ -1,0 +1,106 @@
+"""Child processes that a test starts: their log goes to a file, and they are ended by their own process id."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+class NotReady(AssertionError):
+    """Something did not happen in the time it was given."""
+
+
+def wait_until(what: str, probe: Callable[[], Any], timeout: float = 10.0, every: float = 0.01) -> Any:
+    """Returns the first true result of `probe`; raises `NotReady` that names `what` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        if value := probe():
+            return value
+        if time.monotonic() > deadline:
+            raise NotReady(f"{what}: not within {timeout} s")
+        time.sleep(every)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; for servers that cannot choose one by themselves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Process:
+    """One child with its standard output and error in `<directory>/<name>.log`."""
+
+    def __init__(
+        self, name: str, command: Sequence[str | Path], directory: Path, environment: Mapping[str, str] | None = None,
+        working_directory: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.log_path = directory / f"{name}.log"
+        # Nothing of the developer's environment reaches a child: GATEWAY_… and REDIS_… would change what is tested.
+        surroundings = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        with self.log_path.open("ab") as log:
+            self._child = subprocess.Popen(
+                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=working_directory, env={**surroundings, **(environment or {})}, start_new_session=True)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def signal(self, number: signal.Signals) -> None:
+        self._child.send_signal(number)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """The exit status; negative for a signal, as subprocess has it."""
+        return self._child.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is said goodbye to."""
+        self._child.kill()
+        self._child.wait(10)
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL for one that does not listen (or was stopped by SIGSTOP)."""
+        if not self.running:
+            return
+        self._child.send_signal(signal.SIGCONT)
+        self._child.terminate()
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def resident_peak(self) -> int:
+        """Bytes of VmHWM: the highest resident size since the start or since `reset_resident_peak`."""
+        return self._status_bytes("VmHWM")
+
+    def resident(self) -> int:
+        return self._status_bytes("VmRSS")
+
+    def reset_resident_peak(self) -> None:
+        # proc(5): writing 5 sets the peak to the present value.
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status_bytes(self, field: str) -> int:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
+        raise NotReady(f"{self.name} has no {field}: did it end?")

@@ -1,0 +1,67 @@
+"""A block reaches connections that are open and busy within 100 ms, and its end as well."""
+
+import time
+
+from harness.client import request
+from harness.load import Load, Sample
+from harness.logins import is_blocked
+from harness.processes import wait_until
+
+GRACE = 0.1
+HEALTH = request("GET", "/anything")
+
+
+def between(samples: list[Sample], begin: float, end: float) -> set[int]:
+    """Statuses of the requests that began in the interval; there must have been some."""
+    found = {sample.status for sample in samples if begin <= sample.began < end}
+    assert found, "no request began in the interval"
+    return found
+
+
+def test_a_block_by_hand_reaches_64_busy_connections_within_100_ms(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, redis)
+    with Load(gateway.address, HEALTH, 64, source=address) as load:
+        time.sleep(0.7)
+        redis.block(address)
+        blocked = time.monotonic()
+        time.sleep(1)
+        redis.cli("DEL", f"ip_block:{address}")
+        lifted = time.monotonic()
+        time.sleep(0.7)
+        samples = load.stop()
+    assert between(samples, blocked + GRACE, lifted - 0.05) == {403}
+    assert between(samples, lifted + GRACE, lifted + 0.6) == {200}
+    assert 0 not in {sample.status for sample in samples}, "no connection is cut for a block"
+
+
+def test_a_block_expires_to_the_moment(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, redis)
+    with Load(gateway.address, HEALTH, 8, source=address, pause=0.002) as load:
+        redis.cli("SET", f"ip_block:{address}", "1", "PX", "1500")
+        blocked = time.monotonic()
+        time.sleep(2.2)
+        samples = load.stop()
+    assert between(samples, blocked + GRACE, blocked + 1.35) == {403}
+    assert between(samples, blocked + 1.5 + GRACE, blocked + 2.1) == {200}
+
+
+def test_a_changed_expiry_is_noticed(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, redis)
+    redis.block(address, 1)
+    wait_until("the block is in force", lambda: is_blocked(gateway, address), 0.2, every=0.005)
+    redis.cli("EXPIRE", f"ip_block:{address}", "300")
+    time.sleep(1.3)
+    assert is_blocked(gateway, address)
+    redis.cli("PEXPIRE", f"ip_block:{address}", "100")
+    wait_until("the block ends", lambda: not is_blocked(gateway, address), 0.5)
+
+
+def test_many_blocks_at_once(start_gateway, login_backend, redis):
+    gateway = start_gateway(login_backend, redis)
+    addresses = [f"127.88.{number // 250}.{number % 250 + 1}" for number in range(2000)]
+    redis.shell("redis-cli MSET " + " ".join(f"ip_block:{one} 1" for one in addresses))
+    for one in addresses[::97]:
+        wait_until(f"{one} is blocked", lambda one=one: is_blocked(gateway, one), 1, every=0.01)
+    redis.shell("redis-cli DEL " + " ".join(f"ip_block:{one}" for one in addresses))
+    for one in addresses[::97]:
+        wait_until(f"{one} is free", lambda one=one: not is_blocked(gateway, one), 1, every=0.01)

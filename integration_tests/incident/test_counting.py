@@ -1,0 +1,119 @@
+"""What counts as a failed login, for whom, and how exactly, however many arrive at once."""
+
+import pytest
+
+from harness.backend import answer
+from harness.client import json_request, request
+from harness.load import together
+from harness.logins import RIGHT, WRONG, block_by_burst, fail, is_blocked
+from harness.processes import wait_until
+from harness.tokens import SECRET, bearer
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/api/v1/auth/login", "/auth/token", "/api/token/"])
+def test_every_known_login_endpoint_counts(start_gateway, login_backend, redis, address, path):
+    gateway = start_gateway(login_backend, redis)
+    gateway.fetch(json_request("POST", path, {"password": "wrong"}), address)
+    assert redis.failures(address) == 1
+
+
+def test_only_the_backend_s_401_to_a_login_counts(start_gateway, backend, redis, address):
+    gateway = start_gateway(backend, redis, routes=[
+        {"path": "/", "upstream": "api", "auth": "none"}, {"path": "/me", "upstream": "api", "auth": "required"},
+    ], tokens={"keys": [{"id": "main", "secret": SECRET, "algorithms": ["HS256"]}]})
+    backend.answers(answer(401))
+    gateway.fetch(request("GET", "/auth/login"), address)
+    gateway.fetch(request("POST", "/auth/other", body=b"{}"), address)
+    gateway.fetch(request("GET", "/me", bearer("nonsense")), address)
+    for status in (200, 400, 403, 404, 422, 500):
+        backend.answers(answer(status))
+        gateway.fetch(WRONG, address)
+    assert redis.failures(address) == 0
+
+
+def test_the_gateway_s_own_refusals_do_not_count(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, redis)
+    block_by_burst(gateway, address)
+    fail(gateway, address, 10)
+    assert redis.failures(address) == 5
+    assert len(login_backend.requests) == 5
+
+
+def test_addresses_are_counted_apart(start_gateway, login_backend, redis, address, other_address):
+    gateway = start_gateway(login_backend, redis)
+    assert fail(gateway, address, 4) + fail(gateway, other_address, 4) == [401] * 8
+    assert (redis.failures(address), redis.failures(other_address)) == (4, 4)
+
+
+def test_two_replicas_count_together(start_gateway, login_backend, redis, address):
+    first, second = start_gateway(login_backend, redis), start_gateway(login_backend, redis)
+    assert fail(first, address, 3) + fail(second, address, 2) == [401] * 5
+    wait_until("both refuse", lambda: is_blocked(first, address) and is_blocked(second, address), 0.2, every=0.005)
+
+
+@pytest.mark.parametrize("home", ["redis", "embedded"])
+def test_500_parallel_wrong_logins_are_counted_exactly(
+        start_gateway, login_backend, redis, address, home, record_property, capsys):
+    gateway = start_gateway(login_backend, redis if home == "redis" else None)
+    statuses = together(500, lambda _: gateway.fetch(WRONG, address, timeout=60).status)
+    reached = len(login_backend.requests)
+    record_property("guesses_that_reached_the_backend", reached)
+    with capsys.disabled():
+        print(f"\n500 parallel wrong logins ({home}): {reached} guesses reached the backend")
+    assert set(statuses) <= {401, 403}
+    assert statuses.count(401) == reached >= 5
+    assert is_blocked(gateway, address)
+    if home == "redis":
+        assert redis.failures(address) == reached
+
+
+def test_parallel_bursts_of_many_addresses(start_gateway, login_backend, redis):
+    gateway = start_gateway(login_backend, redis)
+    addresses = [f"127.77.{number}.1" for number in range(40)]
+    together(40, lambda index: fail(gateway, addresses[index], 6))
+    for address in addresses:
+        assert redis.failures(address) == 5
+        assert redis.blocked(address)
+
+
+def test_a_401_that_nobody_waited_for_counts(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, redis)
+    for _ in range(5):
+        client = gateway.connect(address)
+        client.send(WRONG)
+        wait_until("it is on its way", lambda: login_backend.requests)
+        client.reset()
+    wait_until("all five are counted", lambda: redis.failures(address) == len(login_backend.requests), 3)
+
+
+def test_blocks_and_unblock_on_the_command_line(start_gateway, login_backend, redis, address, other_address):
+    gateway = start_gateway(login_backend, redis)
+    assert address not in gateway.command("blocks").stdout
+    block_by_burst(gateway, address)
+    assert address in gateway.command("blocks").stdout
+    assert address in str(gateway.command_json("blocks"))
+    gateway.command("unblock", address)
+    assert redis.cli("EXISTS", f"ip_block:{address}", f"login_fail:{address}") == "0"
+    wait_until("login works", lambda: gateway.fetch(RIGHT, address).status == 200, 0.2, every=0.005)
+    gateway.command("block", other_address)
+    wait_until("the block is in force", lambda: is_blocked(gateway, other_address), 0.2, every=0.005)
+    assert redis.blocked(other_address)
+
+
+def test_unblock_all_clears_blocks_and_counts(start_gateway, login_backend, redis, address, other_address):
+    gateway = start_gateway(login_backend, redis)
+    block_by_burst(gateway, address)
+    fail(gateway, other_address, 3)
+    gateway.command("unblock", "--all")
+    assert redis.shell('redis-cli --scan --pattern "ip_block:*"') == ""
+    assert redis.shell('redis-cli --scan --pattern "login_fail:*"') == ""
+
+
+def test_the_environment_of_the_original(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, environment={
+        "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "REDIS_DB": "3",
+        "GATEWAY_BLOCK_DURATION_SECONDS": "77", "GATEWAY_FAILED_LOGIN_WINDOW_SECONDS": "999"})
+    fail(gateway, address, 1)
+    assert 990 <= redis.integer("-n", "3", "TTL", f"login_fail:{address}") <= 999
+    fail(gateway, address, 5)
+    assert 70 <= redis.integer("-n", "3", "TTL", f"ip_block:{address}") <= 77

@@ -1,0 +1,153 @@
+"""Start, reload, drain and stop, as operators and supervisors see them."""
+
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness.backend import Exchange, answer
+from harness.client import request
+from harness.gateway import binary, merged
+from harness.load import Load
+from harness.processes import free_port, wait_until
+
+
+def test_the_ready_line_names_what_was_bound(gateway):
+    ready = gateway.wait_event("gateway.ready")
+    assert ready["pid"] == gateway.child.pid
+    assert gateway.address[1] > 0 and gateway.admin[1] > 0
+    assert gateway.get("/").status == 200
+
+
+def test_sigterm_lets_a_request_under_way_finish_and_exits_0(gateway, backend):
+    proceed = threading.Event()
+
+    def waits(exchange: Exchange) -> bytes:
+        proceed.wait(10)
+        return answer(body=b"finished")
+
+    backend.handler = waits
+    with gateway.connect() as client, gateway.connect() as idle:
+        client.send(request("GET", "/"))
+        backend.wait_for(1)
+        gateway.signal(signal.SIGTERM)
+        assert idle.ended(5), "a connection without a request is closed at once"
+        with pytest.raises(OSError):
+            gateway.connect().ask(request("GET", "/"))
+        proceed.set()
+        response = client.read_response()
+        assert response.body == b"finished"
+        assert response.field("Connection") == "close"
+    assert gateway.child.wait(5) == 0
+    assert gateway.events("gateway.stopped")
+
+
+def test_sigterm_cuts_what_does_not_finish_by_the_deadline(start_gateway, backend):
+    gateway = start_gateway(backend, timeouts={"drain": "1s"})
+
+    def never(exchange: Exchange) -> bytes:
+        time.sleep(8)
+        return answer()
+
+    backend.handler = never
+    with gateway.connect() as client:
+        client.send(request("GET", "/"))
+        backend.wait_for(1)
+        began = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        assert gateway.child.wait(6) == 0
+        assert 0.8 <= time.monotonic() - began <= 4
+
+
+def test_sigterm_without_connections_ends_within_a_second(gateway):
+    began = time.monotonic()
+    gateway.signal(signal.SIGTERM)
+    assert gateway.child.wait(5) == 0
+    assert time.monotonic() - began < 1
+
+
+def test_sighup_under_load_drops_nothing_and_takes_the_new_routes(gateway, backend):
+    changed = merged(gateway.settings, {"routes": [
+        *gateway.settings["routes"], {"path": "/closed", "upstream": "api", "auth": "required"}],
+        "tokens": {"keys": [{"id": "main", "secret": "s" * 32, "algorithms": ["HS256"]}]}})
+    assert gateway.get("/closed").status == 200
+    with Load(gateway.address, request("GET", "/"), 16, pause=0.001) as load:
+        for round_number in range(6):
+            time.sleep(0.15)
+            gateway.write_config(changed)
+            gateway.signal(signal.SIGHUP)
+            wait_until("the reload", lambda: len(gateway.events("gateway.reloaded")) > round_number)  # noqa: B023
+        samples = load.stop()
+    assert {sample.status for sample in samples} == {200}
+    assert gateway.get("/closed").status == 401
+
+
+@pytest.mark.parametrize("broken", ["routes: [", '{"listne": []}'])
+def test_sighup_with_a_bad_file_keeps_the_old_one_and_says_why(gateway, broken):
+    gateway.config_path.write_text(broken)
+    gateway.signal(signal.SIGHUP)
+    refused = gateway.wait_event("gateway.reload_failed")
+    assert "gateway.conf:1:" in "".join(refused["diagnostics"])
+    assert gateway.get("/").status == 200
+    assert gateway.child.running
+
+
+def test_sigusr1_reopens_the_logs(start_gateway, backend, directory):
+    path = directory / "access.json"
+    gateway = start_gateway(backend, logs={"access": str(path)})
+    gateway.get("/before")
+    wait_until("the line", lambda: path.exists() and "/before" in path.read_text())
+    rotated = path.rename(directory / "access.json.1")
+    gateway.signal(signal.SIGUSR1)
+    wait_until("the new file", path.exists)
+    gateway.get("/after")
+    wait_until("the line in the new file", lambda: "/after" in path.read_text())
+    assert "/after" not in rotated.read_text()
+
+
+def test_a_second_gateway_on_the_port_fails_with_an_exit_code(gateway, start_gateway, backend, directory):
+    port = gateway.address[1]
+    taken = directory / "taken.conf"
+    taken.write_text(gateway.config_path.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}", 1).replace(
+        "/state", "/other-state"))
+    taken.chmod(0o600)
+    run = subprocess.run([binary(), "run", "--config", taken], capture_output=True, text=True, timeout=10)
+    assert run.returncode == 71
+    assert str(port) in run.stderr + run.stdout
+
+
+def test_a_mistake_in_the_configuration_exits_78_and_points_at_it(directory):
+    path = directory / "gateway.conf"
+    path.write_text("upstreams:\n  api: {servers: [127.0.0.1:9]}\nroutes:\n  - {path: /, upstraem: api}\n")
+    for verb in ("run", "check"):
+        run = subprocess.run([binary(), verb, "--config", path], capture_output=True, text=True, timeout=10)
+        assert run.returncode == 78
+        assert "gateway.conf:4:" in run.stderr
+        assert "did you mean" in run.stderr and "upstream" in run.stderr
+
+
+def test_check_accepts_the_configuration_that_runs(gateway):
+    run = subprocess.run(
+        [binary(), "check", "--config", gateway.config_path], capture_output=True, text=True, timeout=10)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_environment_overrides_the_file(start_gateway, backend):
+    port = free_port()
+    gateway = start_gateway(backend, environment={"GATEWAY_PORT": str(port), "GATEWAY_HOST": "127.0.0.1"})
+    assert gateway.address == ("127.0.0.1", port)
+
+
+def test_health_on_the_public_listener_and_in_detail_for_operators(gateway):
+    public = gateway.get("/health")
+    assert public.status == 200
+    assert public.json()["status"] in ("ok", "healthy")
+    detailed = gateway.ask_admin("/health/detailed")
+    assert detailed.status == 200 and detailed.json()["status"] == public.json()["status"]
+
+
+def test_status_and_version_on_the_command_line(gateway):
+    assert gateway.command("version").stdout.strip()
+    assert gateway.command_json("status")

@@ -1,0 +1,63 @@
+"""One canonical form of the path is matched, counted and forwarded; what can be read in two ways is refused."""
+
+import pytest
+
+from harness.backend import answer
+from harness.client import request
+
+
+@pytest.mark.parametrize(("sent", "forwarded"), [
+    ("/plain", "/plain"),
+    ("/a?b=c&d=%2F..//", "/a?b=c&d=%2F..//"),
+    ("/%7Euser/%61", "/~user/a"),
+    ("/a/", "/a/"),
+    ("/caf%c3%a9", "/caf%C3%A9"),
+    ("http://gateway.test/absolute?q", "/absolute?q"),
+])
+def test_a_spelling_is_forwarded_in_its_canonical_form(gateway, backend, sent, forwarded):
+    assert gateway.get(sent).status == 200
+    assert backend.only().target == forwarded
+
+
+@pytest.mark.parametrize("sent", [
+    "//a", "/a//b", "/a/./b", "/a/../b", "/a/%2e%2e/b", "/.", "/a;x=1", "/%25%32%65", "/%ff",
+    "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/%00", "/a%", "/a%2", "/a%zz", "/../x", "/a/../../x", 
+    "/%2e%2e%2fx", "/a#b", "/%252e%252e/x%2f", "no-slash", "*",
+])
+def test_an_ambiguous_path_is_refused_with_400(gateway, backend, sent):
+    assert gateway.get(sent).status == 400
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("spelling", [
+    "/auth/login", "/auth/%6cogin", "/auth/%6Cogin", "/%61uth/login", "/auth/login?x=1", "http://gateway.test/auth/login",
+])
+def test_every_spelling_of_the_login_path_is_counted(start_gateway, backend, address, spelling):
+    gateway = start_gateway(backend, login={"limit": 2, "endpoints": ["POST /auth/login"]})
+    backend.answers(answer(401, {"detail": "no"}))
+    with gateway.connect(address) as client:
+        assert [client.ask(request("POST", spelling, body=b"{}")).status for _ in range(3)] == [401, 401, 403]
+    assert [arrived.target.split("?")[0] for arrived in backend.requests] == ["/auth/login"] * 2
+
+
+@pytest.mark.parametrize("spelling", [
+    "//auth/login", "/auth//login", "/./auth/login", "/auth/./login", "/x/../auth/login", "/auth/login;x",
+    "/auth%2flogin", "/auth/login/.",
+])
+def test_what_other_servers_would_read_as_the_login_path_reaches_no_backend(start_gateway, backend, address, spelling):
+    gateway = start_gateway(backend, login={"limit": 2, "endpoints": ["POST /auth/login"]})
+    assert gateway.fetch(request("POST", spelling, body=b"{}"), address).status == 400
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize(("spelling", "status"), [
+    ("/admin", 401), ("/%61dmin", 401), ("/admin/users", 401), ("/adm%69n/users?x", 401),
+    ("//admin", 400), ("/x/../admin", 400), ("/./admin/users", 400), ("/admin//users", 400),
+])
+def test_no_spelling_walks_past_a_protected_route(start_gateway, backend, spelling, status):
+    gateway = start_gateway(backend, routes=[
+        {"path": "/", "upstream": "api", "auth": "none"},
+        {"path": "/admin", "upstream": "api", "auth": "required"},
+    ], tokens={"keys": [{"id": "main", "secret": "s" * 32, "algorithms": ["HS256"]}]})
+    assert gateway.get(spelling).status == status
+    assert backend.requests == []
