@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from harness.client import json_request, request
 from harness.logins import block_by_burst, fail
 from harness.processes import wait_until
-from harness.client import json_request, request
 from harness.tokens import SECRET, bearer, claims, token
 
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
