@@ -16,7 +16,7 @@ def stack():
     stack = Stack(command, f"gateway-test-{os.getpid()}", {
         "JWT_SECRET": "a compose test secret of more than thirty-two bytes",
         "GATEWAY_BLOCK_DURATION_SECONDS": str(BLOCK_SECONDS),
-        "GATEWAY_PUBLISHED_PORT": "0",
+        "PUBLISHED_PORT": "0",
     })
     stack.build()
     try:

@@ -12,7 +12,7 @@ from harness.processes import free_port, wait_until
 
 
 def health(gateway) -> str:
-    return gateway.ask_admin("/health/detailed").json()["status"]
+    return gateway.get("/health").json()["status"]
 
 
 def server_errors(samples) -> list:

@@ -1,5 +1,6 @@
 """Start, reload, drain and stop, as operators and supervisors see them."""
 
+import re
 import signal
 import subprocess
 import threading
@@ -78,7 +79,7 @@ def test_sighup_under_load_drops_nothing_and_takes_the_new_routes(gateway, backe
             time.sleep(0.15)
             gateway.write_config(changed)
             gateway.signal(signal.SIGHUP)
-            wait_until("the reload", lambda: len(gateway.events("gateway.reloaded")) > round_number)  # noqa: B023
+            wait_until("the reload", lambda done=round_number: len(gateway.events("gateway.reloaded")) > done)
         samples = load.stop()
     assert {sample.status for sample in samples} == {200}
     assert gateway.get("/closed").status == 401
@@ -89,7 +90,7 @@ def test_sighup_with_a_bad_file_keeps_the_old_one_and_says_why(gateway, broken):
     gateway.config_path.write_text(broken)
     gateway.signal(signal.SIGHUP)
     refused = gateway.wait_event("gateway.reload_failed")
-    assert "gateway.conf:1:" in "".join(refused["diagnostics"])
+    assert re.search(r"gateway\.conf:[12]:\d", "".join(refused["diagnostics"]))
     assert gateway.get("/").status == 200
     assert gateway.child.running
 
@@ -143,7 +144,7 @@ def test_the_environment_overrides_the_file(start_gateway, backend):
 def test_health_on_the_public_listener_and_in_detail_for_operators(gateway):
     public = gateway.get("/health")
     assert public.status == 200
-    assert public.json()["status"] in ("ok", "healthy")
+    assert public.json()["status"] == "healthy"
     detailed = gateway.ask_admin("/health/detailed")
     assert detailed.status == 200 and detailed.json()["status"] == public.json()["status"]
 
