@@ -18,7 +18,7 @@ def test_the_backend_gets_the_request_as_sent_and_our_fields(gateway, backend, a
     assert arrived.field("X-Forwarded-For") == address
     assert arrived.field("X-Forwarded-Proto") == "http"
     assert arrived.field("X-Forwarded-Host") == "gateway.test"
-    assert arrived.field("Forwarded") == f"for={address};host=gateway.test;proto=http"
+    assert arrived.field("Forwarded") == f'for={address};host="gateway.test";proto=http'
 
 
 @pytest.mark.parametrize("name", [
