@@ -35,7 +35,7 @@ let package = Package(
         layer("Policy", uses: ["Wire", "Settings", "Crypto"]),
         layer("Telemetry", uses: ["Wire"]),
         layer("Transport", uses: ["CLibevent", "Wire"]),
-        layer("Ledger", uses: ["CHiredis", "Transport", "Policy", "Wire"]),
+        layer("Ledger", uses: ["CHiredis", "Transport", "Policy", "Settings", "Wire"]),
         layer(
             "GatewayCore", uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
         .executableTarget(
@@ -47,7 +47,7 @@ let package = Package(
         tests(of: "Policy", uses: ["Wire", "Settings", "Crypto"]),
         tests(of: "Telemetry", uses: ["Wire"]),
         tests(of: "Transport", uses: ["Wire"]),
-        tests(of: "Ledger", uses: ["Wire", "Policy", "Transport"]),
+        tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport"]),
         tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport"]),
     ],
     swiftLanguageModes: [.v6]

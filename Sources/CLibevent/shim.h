@@ -49,6 +49,7 @@ static inline int shim_get_int_option(int fd, int level, int name, int *value) {
     socklen_t length = sizeof *value;
     return getsockopt(fd, level, name, value, &length);
 }
+extern int shim_name_thread(pthread_t, const char *) __asm__("pthread_setname_np");
 static inline int shim_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline void shim_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 

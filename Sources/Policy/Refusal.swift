@@ -43,7 +43,7 @@ package enum ErrorCode: String, CaseIterable, Sendable {
 
 /// Every answer the gateway gives on its own account, in one table. What a row says is what the client, the audit
 /// record and the metrics say.
-package struct Refusal: Hashable, Sendable {
+package struct Refusal: Error, Hashable, Sendable {
     package let stage: Stage
     package let status: Int
     package let code: ErrorCode
@@ -68,6 +68,9 @@ package struct Refusal: Hashable, Sendable {
         self.closes = closes
     }
 
+    // admit
+    package static let overloaded = Refusal(
+        .admit, 503, .unavailable, "The gateway has as many connections as it may have", closes: true)
     // read
     package static let malformed = Refusal(
         .read, 400, .malformedRequest, "The request is malformed", reason: .malformedRequest, closes: true)
@@ -84,7 +87,9 @@ package struct Refusal: Hashable, Sendable {
     package static let headTooLarge = Refusal(
         .read, 431, .requestTooLarge, "The head of the request is larger than allowed", closes: true)
     package static let methodNotSupported = Refusal(
-        .read, 501, .unsupported, "The method or transfer coding is not supported", closes: true)
+        .read, 501, .unsupported, "The method is not supported", closes: true)
+    package static let codingNotSupported = Refusal(
+        .read, 501, .unsupported, "The transfer coding is not supported", closes: true)
     package static let versionNotSupported = Refusal(
         .read, 505, .unsupported, "The HTTP version is not supported", closes: true)
     // screen

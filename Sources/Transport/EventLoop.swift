@@ -29,9 +29,9 @@ package final class EventLoop {
         while !stopping { turn() }
     }
 
-    /// One batch of events. Waits for the first, unless somebody is still ready.
+    /// One batch of events. Waits for the first, unless somebody is still ready or something was put off before the turn.
     package func turn() {
-        let flags = stillReady.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK
+        let flags = stillReady.isEmpty && endOfTurn.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK
         event_base_loop(base, flags)
         if !stillReady.isEmpty {
             let handlers = stillReady
@@ -120,6 +120,12 @@ package final class Watcher {
     deinit {
         event_del(event)
         event.deallocate()
+    }
+
+    /// No event is delivered from now on, not even one that is due in this turn. To be called before the descriptor is
+    /// closed.
+    package func cancel() {
+        event_del(event)
     }
 
     private func fire(_ what: Int16) {

@@ -1,5 +1,10 @@
 internal import CLibevent
 
+/// Writing to a connection that the peer has closed is an error of that call, not the end of the process.
+package func ignoreBrokenPipes() {
+    shim_ignore_sigpipe()
+}
+
 /// Delivers one signal as an event of a loop, where anything may be done.
 package final class SignalWatcher {
     private let loop: EventLoop

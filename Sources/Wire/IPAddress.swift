@@ -125,41 +125,36 @@ private struct AddressReader: ~Escapable {
         return value
     }
 
+    /// Eight groups, or fewer with one `::` among them. The groups before and behind it are collected in two numbers, so
+    /// that reading an address of a Host or X-Forwarded-For field allocates nothing.
     @_lifetime(self: copy self)
     mutating func readV6() -> (UInt64, UInt64)? {
-        var head: [UInt16] = []
-        var tail: [UInt16] = []
-        var compressed = false
+        var groups = V6Groups()
         if skip(UInt8(ascii: ":")) {
             guard skip(UInt8(ascii: ":")) else { return nil }
-            compressed = true
+            groups.isCompressed = true
         }
-        while !atEnd, head.count + tail.count < 8 {
+        while !atEnd, groups.count < 8 {
             let start = position
             if let v4 = readV4(), atEnd {
-                guard head.count + tail.count <= 6 else { return nil }
-                let groups = [UInt16(v4 >> 16), UInt16(v4 & 0xffff)]
-                if compressed { tail += groups } else { head += groups }
+                guard groups.count <= 6 else { return nil }
+                groups.append(UInt16(v4 >> 16))
+                groups.append(UInt16(v4 & 0xffff))
                 break
             }
             position = start
             guard let group = readGroup() else { return nil }
-            if compressed { tail.append(group) } else { head.append(group) }
+            groups.append(group)
             if atEnd { break }
             guard skip(UInt8(ascii: ":")) else { return nil }
             if skip(UInt8(ascii: ":")) {
-                guard !compressed else { return nil }
-                compressed = true
+                guard !groups.isCompressed else { return nil }
+                groups.isCompressed = true
             } else if atEnd {
                 return nil  // a single colon at the end
             }
         }
-        let count = head.count + tail.count
-        // `::` stands for at least one group (RFC 4291 §2.2).
-        guard compressed ? count <= 7 : count == 8 else { return nil }
-        let groups = head + Array(repeating: 0, count: 8 - count) + tail
-        func half(_ range: Range<Int>) -> UInt64 { groups[range].reduce(0) { $0 << 16 | UInt64($1) } }
-        return (half(0..<4), half(4..<8))
+        return groups.address
     }
 
     /// One to four hexadecimal digits.
@@ -172,6 +167,35 @@ private struct AddressReader: ~Escapable {
             position += 1
         }
         return position > start ? value : nil
+    }
+}
+
+/// The groups of an IPv6 address while it is read.
+private struct V6Groups {
+    private var head: UInt128 = 0
+    private var headCount = 0
+    private var tail: UInt128 = 0
+    private var tailCount = 0
+    /// `::` has been read; what comes is behind it.
+    var isCompressed = false
+
+    var count: Int { headCount + tailCount }
+
+    mutating func append(_ group: UInt16) {
+        if isCompressed {
+            tail = tail << 16 | UInt128(group)
+            tailCount += 1
+        } else {
+            head = head << 16 | UInt128(group)
+            headCount += 1
+        }
+    }
+
+    /// Nil unless the groups make 128 bits; `::` stands for at least one of them (RFC 4291 §2.2).
+    var address: (UInt64, UInt64)? {
+        guard isCompressed ? count <= 7 : count == 8 else { return nil }
+        let value = head << UInt128(16 * (8 - headCount)) | tail
+        return (UInt64(truncatingIfNeeded: value >> 64), UInt64(truncatingIfNeeded: value))
     }
 }
 

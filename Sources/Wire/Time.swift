@@ -104,3 +104,16 @@ package struct WallTime: Hashable, Comparable, Sendable {
             + "\(padded(at.hour, 2)):\(padded(at.minute, 2)):\(padded(at.second, 2)).\(padded(at.millisecond, 3))Z"
     }
 }
+
+extension WallTime {
+    /// IMF-fixdate (RFC 9110 §5.6.7): `Sat, 21 Nov 2026 07:09:16 GMT`. Always 29 characters for the years 1000–9999.
+    package var httpDate: String {
+        let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]  // 1970-01-01 was a Thursday
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let at = civil
+        let day = Int(((seconds - Int64(at.hour * 3_600 + at.minute * 60 + at.second)) / 86_400) % 7)
+        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return "\(days[(day + 7) % 7]), \(two(at.day)) \(months[at.month - 1]) \(at.year) "
+            + "\(two(at.hour)):\(two(at.minute)):\(two(at.second)) GMT"
+    }
+}

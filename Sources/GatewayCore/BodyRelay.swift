@@ -1,0 +1,70 @@
+internal import Wire
+
+/// Moves a body from the bytes of one side to the other: reads it by its framing and writes it in the framing that the
+/// other side was promised. Chunks are taken apart and made anew, so that no extension, odd size or trailer of one side
+/// reaches the parser of the other.
+struct BodyRelay {
+    private var reader: BodyReader
+    /// Whether the other side gets chunks; otherwise the bare bytes.
+    private let writesChunks: Bool
+    /// Payload bytes that passed.
+    private(set) var transferred: Int64 = 0
+
+    init(reading framing: BodyFraming, writingChunks: Bool) {
+        reader = BodyReader(framing)
+        writesChunks = writingChunks
+    }
+
+    enum Progress: Equatable {
+        /// All bytes were used up and more must come.
+        case more
+        /// The body is complete; what follows begins here.
+        case ended(next: Int)
+        case malformed
+    }
+
+    /// What goes out after this step: always `out`, and behind it `tail` of the input, which need not be copied.
+    struct Parcel {
+        let progress: Progress
+        let tail: Range<Int>
+    }
+
+    /// - Parameter out: may hold a head already; what must be sent before the tail is appended.
+    mutating func relay(_ input: Span<UInt8>, from offset: Int, into out: inout ByteWriter) -> Parcel {
+        var position = offset
+        var tail = offset..<offset
+        while true {
+            switch reader.read(input, from: position) {
+            case .data(let range):
+                transferred += Int64(range.count)
+                position = range.upperBound
+                if writesChunks {
+                    out.append(hexadecimal: range.count)
+                    out.append("\r\n")
+                    out.append(input, range)
+                    out.append("\r\n")
+                } else if tail.isEmpty {
+                    tail = range
+                } else {
+                    // A second piece without framing of its own (chunks unwrapped): the pieces are joined by copying.
+                    out.append(input, tail)
+                    tail = range
+                }
+            case .needMore:
+                return Parcel(progress: .more, tail: tail)
+            case .end(let next):
+                if writesChunks { out.append("0\r\n\r\n") }
+                return Parcel(progress: .ended(next: next), tail: tail)
+            case .malformed:
+                return Parcel(progress: .malformed, tail: tail)
+            }
+        }
+    }
+
+    /// The connection that carried the body has ended. True when that is how this body ends.
+    mutating func endAtClose(into out: inout ByteWriter) -> Bool {
+        guard case .untilClose = reader else { return false }
+        if writesChunks { out.append("0\r\n\r\n") }
+        return true
+    }
+}

@@ -1,0 +1,179 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Wire
+
+/// What must be known of an exchange until it is settled: for its log line, its metrics, and for sending it again.
+struct ExchangeRecord {
+    /// The request's part of the log line, and behind it the head as it was sent upstream. From the worker's pool, nil
+    /// between exchanges: an idle connection holds no buffer.
+    private var buffer: RecordBuffer?
+    private var pending = PendingAccess()
+    private var replayLength = 0
+
+    var trace = RequestTrace.none
+    var plan: Plan?
+    var facts: RequestFacts
+    private var generation: Generation?
+    private var method = MethodLabel.other
+    /// Of a CORS request; nearly always empty.
+    private(set) var origin: [UInt8] = []
+    /// For the audit records of a login.
+    var audit: AuditRequest?
+    var identity: VerifiedToken?
+    var startedAt: Instant
+    var status = 0
+    var bytesIn: Int64 = 0
+    var bytesOut: Int64 = 0
+    var refusal: Refusal?
+    var leasedAt: Instant?
+    var server: ServerLabel?
+    var upstreamStatus: Int?
+    var retries = 0
+    /// The answer was cut off in the middle.
+    var wasCut = false
+    /// The client learns the end of the answer from the end of the connection.
+    var closesClient = false
+    /// The first byte of the request has arrived.
+    var hasBegun = false
+    var isSettled = false
+
+    init(client: IPAddress, startedAt: Instant) {
+        facts = RequestFacts(client: client)
+        self.startedAt = startedAt
+    }
+
+    var context: ResponseContext {
+        ResponseContext(isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false)
+    }
+
+    /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.
+    mutating func begin(_ facts: RequestFacts, _ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
+        hasBegun = true
+        self.facts = facts
+        generation = worker.generation
+        bytesIn = Int64(facts.headLength)
+        trace = worker.gatekeeper.trace(bytes, peer: peer)
+        method = MethodLabel(bytes.extracting(facts.method))
+        if !facts.origin.isEmpty { origin = bytes.extracting(facts.origin).withUnsafeBufferPointer { Array($0) } }
+        let buffer = worker.buffers.take()
+        self.buffer = buffer
+        worker.gatekeeper.withPathForLogs(bytes, facts) { path in
+            buffer.withPendingMemory { memory in
+                pending.note(
+                    method: bytes.extracting(facts.method), host: bytes.extracting(facts.authority), path: path,
+                    userAgent: bytes.extracting(facts.userAgent), in: &memory)
+            }
+        }
+    }
+
+    /// Keeps the composed head, so that it can be sent again. One that does not fit is not sent again.
+    mutating func keepForReplay(_ head: Span<UInt8>) {
+        replayLength = buffer?.keep(head) ?? 0
+    }
+
+    /// The head for another attempt; empty when there is none.
+    func withReplay<R>(_ body: (Span<UInt8>) -> R) -> R {
+        guard let buffer else { return body(Span()) }
+        return body(buffer.kept(replayLength))
+    }
+
+    var canReplay: Bool { replayLength > 0 }
+
+    /// Counts the exchange, writes its log line and gives the buffer back.
+    mutating func settle(peer: IPAddress, port: UInt16, worker: Worker) {
+        isSettled = true
+        let now = Instant.now()
+        let duration = now - startedAt
+        if !(wasCut && status == 0) {
+            worker.telemetry.metrics.countRequest(
+                route: facts.route, method: method, status: status, duration: duration)
+        }
+        if let generation, let buffer {
+            let facts = AccessFacts(
+                finished: WallTime.now(), duration: duration, client: facts.client, peer: peer, peerPort: port,
+                status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
+                upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
+                upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))
+            let serverText = server?.bytes ?? []
+            let user = identity?.subject ?? []
+            worker.telemetry.access.append(
+                facts, pending, in: buffer.pendingBytes, names: generation.names,
+                server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span)
+            worker.buffers.give(buffer)
+        }
+        buffer = nil
+        identity = nil
+        server = nil
+        generation = nil
+    }
+}
+
+/// The text of a server's address, made once per server.
+final class ServerLabel: Sendable {
+    let bytes: [UInt8]
+    init(_ text: String) { bytes = Array(text.utf8) }
+}
+
+extension AccessRefusal {
+    init(_ refusal: Refusal) {
+        self.init(
+            stage: Stage.allCases.firstIndex(of: refusal.stage)!,
+            code: ErrorCode.allCases.firstIndex(of: refusal.code)!,
+            reason: refusal.reason.map { Reason.allCases.firstIndex(of: $0)! })
+    }
+}
+
+/// Memory of one exchange under way.
+final class RecordBuffer {
+    static let size = 16 * 1_024
+    /// Owned; freed in `deinit`.
+    private let memory: UnsafeMutablePointer<UInt8>
+
+    init() { memory = .allocate(capacity: RecordBuffer.size) }
+
+    deinit { memory.deallocate() }
+
+    func withPendingMemory(_ body: (inout MutableSpan<UInt8>) -> Void) {
+        var span = MutableSpan(_unsafeStart: memory, count: PendingAccess.memorySize)
+        body(&span)
+    }
+
+    var pendingBytes: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            let span = Span(_unsafeStart: memory, count: PendingAccess.memorySize)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// The number of bytes kept: all or none.
+    func keep(_ head: Span<UInt8>) -> Int {
+        guard head.count <= RecordBuffer.size - PendingAccess.memorySize else { return 0 }
+        head.withUnsafeBufferPointer { source in
+            if let start = source.baseAddress {
+                (memory + PendingAccess.memorySize).update(from: start, count: source.count)
+            }
+        }
+        return head.count
+    }
+
+    @_lifetime(borrow self)
+    func kept(_ count: Int) -> Span<UInt8> {
+        let span = Span(_unsafeStart: memory + PendingAccess.memorySize, count: count)
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+}
+
+/// A worker's record buffers. The one given back last is taken first: it is still in the processor's cache.
+final class RecordBufferPool {
+    private var free: [RecordBuffer] = []
+    /// More than this many stay allocated only while they are used.
+    private static let kept = 256
+
+    func take() -> RecordBuffer { free.popLast() ?? RecordBuffer() }
+
+    func give(_ buffer: RecordBuffer) {
+        if free.count < RecordBufferPool.kept { free.append(buffer) }
+    }
+}

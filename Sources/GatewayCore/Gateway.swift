@@ -1,0 +1,280 @@
+internal import Glibc
+internal import Ledger
+internal import Policy
+package import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// The process: built from a configuration on the main thread, which becomes the control thread. It owns the ledger, the
+/// logs, the workers and the signals; it serves no request itself.
+package final class Gateway {
+    /// Why the gateway cannot start, in words for the operator.
+    package struct StartFailure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    let loop: EventLoop
+    let log: OperationalLog
+    let audit: AuditLog
+    let metrics: ControlMetrics
+    let registry: MetricsRegistry
+    private(set) var configuration: Configuration
+    private(set) var ledger: any Ledger
+    private(set) var generation: Generation
+    let startedAt = Instant.now()
+
+    private let logs: LogWriter
+    private let reload: () -> LoadResult
+    private let configurationPath: String
+    private let shared = SharedCounters()
+    private let control = Mailbox<ControlMessage>()
+    private var receiver: MailboxReceiver<ControlMessage>?
+    private let workers: WorkerPool
+    private let broadcast: BlockBroadcast
+    private let trail: LedgerTrail
+    private let desk: LoginDesk
+    private let resolver = Resolver()
+    private var directory: UpstreamDirectory?
+    private var admin: AdminServer?
+    private var signals: [SignalWatcher] = []
+    private var housekeeping: LoopTimer?
+    private var listeners: [[ListeningSocket]]
+    private var life = Life.starting
+    private var cut = 0
+
+    private enum Life: Equatable {
+        /// Until the ledger is ready and the upstreams' names were looked up once. → `serving`
+        case starting
+        /// → `draining`
+        case serving
+        /// → `stopped`
+        case draining(since: Instant)
+        case stopped
+    }
+
+    /// Opens everything that can fail: log files, listeners, the state directory, the admin socket.
+    /// - Parameter reload: reads the configuration anew, for SIGHUP.
+    package init(
+        _ configuration: Configuration, path: String, reload: @escaping () -> LoadResult
+    ) throws(StartFailure) {
+        ignoreBrokenPipes()
+        loop = EventLoop()
+        self.configuration = configuration
+        configurationPath = path
+        self.reload = reload
+        do {
+            logs = try LogWriter(
+                LogTargets(configuration.logs), spillPath: "\(configuration.stateDirectory)/audit.spill")
+        } catch {
+            throw StartFailure(description: "\(error)")
+        }
+        log = OperationalLog(logs, level: LogLevel(configuration.logs.level))
+        audit = AuditLog(logs)
+        metrics = ControlMetrics(ledger: configuration.redis == nil ? .embedded : .starting)
+        registry = MetricsRegistry(
+            prefix: configuration.metrics.prefix, version: GatewayVersion.text, startedAt: .now())
+        do {
+            listeners = try Listeners.open(configuration.listeners, workers: configuration.workers)
+        } catch {
+            throw StartFailure(description: error.description)
+        }
+        workers = WorkerPool(count: configuration.workers)
+        broadcast = BlockBroadcast(workers.mailboxes, on: loop)
+        // The trail and the ledger know each other: the trail is made first and told of the gateway later.
+        let relay = StateRelay()
+        trail = LedgerTrail(
+            broadcast: broadcast, audit: audit, log: log, metrics: metrics, window: configuration.login.window,
+            stateChanged: { relay.changed() })
+        do {
+            ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+        } catch {
+            throw StartFailure(description: error.description)
+        }
+        desk = LoginDesk(
+            configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit,
+            metrics: metrics)
+        let (keys, problems) = KeySet.build(from: configuration.tokens)
+        generation = Generation(
+            number: 1, configuration: configuration, rules: GatekeeperRules(configuration, keys: keys))
+        report(problems)
+        relay.gateway = self
+        receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
+        directory = UpstreamDirectory(resolver, on: loop, log: log) { [unowned self] upstream, addresses in
+            workers.send(.addresses(upstream: upstream, addresses))
+        }
+        do {
+            admin = try AdminServer(self)
+        } catch {
+            throw StartFailure(description: error.description)
+        }
+    }
+
+    /// Serves until a signal ends it. Returns when every thread has ended and every log line is written.
+    package func run() {
+        signals = [
+            SignalWatcher(SIGTERM, on: loop) { [unowned self] in drain() },
+            SignalWatcher(SIGINT, on: loop) { [unowned self] in drain() },
+            SignalWatcher(SIGHUP, on: loop) { [unowned self] in reloadConfiguration() },
+            SignalWatcher(SIGUSR1, on: loop) { [unowned self] in logs.reopen() },
+        ]
+        housekeeping = LoopTimer(on: loop) { [unowned self] in keepHouse() }
+        housekeeping?.fire(every: .seconds(1))
+        ledger.start()
+        directory?.adopt(configuration.upstreams) { [unowned self] in
+            namesAreKnown = true
+            serveIfReady()
+        }
+        loop.run()
+        workers.join()
+        let took: Interval
+        if case .draining(let since) = life { took = Instant.now() - since } else { took = .zero }
+        life = .stopped
+        log.stopped(cutConnections: cut, took: took)
+        logs.stop()
+    }
+
+    private var namesAreKnown = false
+
+    // MARK: Starting
+
+    private func serveIfReady() {
+        guard life == .starting, namesAreKnown, ledger.isReady else { return }
+        life = .serving
+        let catalog = makeCatalog()
+        let channels = (0..<configuration.workers).map { _ in logs.accessChannel() }
+        workers.start(
+            (0..<configuration.workers).map { index in
+                WorkerSeed(
+                    index: index, generation: generation, mailbox: workers.mailboxes[index], control: control,
+                    listeners: listeners[index], shared: shared, access: channels[index], audit: audit,
+                    metrics: registry.makeShard(catalog))
+            })
+        let bound = listeners.first?.compactMap { $0.address?.description } ?? []
+        listeners = []
+        admin?.start()
+        publishHealth()
+        log.ready(
+            listeners: bound, admin: admin?.address, adminSocket: configuration.admin.socketPath, pid: getpid(),
+            version: GatewayVersion.text, took: Instant.now() - startedAt)
+    }
+
+    private func makeCatalog() -> MetricCatalog {
+        MetricCatalog(
+            routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
+            reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
+            codes: ErrorCode.allCases.map(\.rawValue))
+    }
+
+    // MARK: Messages
+
+    private func receive(_ message: ControlMessage) {
+        switch message {
+        case .loginFailed(let report): desk.failed(report)
+        case .loginSucceeded(let request): desk.succeeded(request)
+        case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
+        case .drained(let connections):
+            cut += connections
+            if workers.ended() { finish() }
+        }
+    }
+
+    fileprivate func ledgerStateChanged() {
+        serveIfReady()
+        publishHealth()
+    }
+
+    private func publishHealth() {
+        metrics.ledger = LedgerCondition(ledger.state)
+        workers.send(.health(health))
+    }
+
+    var health: HealthState { HealthState(ledger: ledger.state.word, isReady: ledger.isReady) }
+
+    private func keepHouse() {
+        metrics.ledger = LedgerCondition(ledger.state)
+        metrics.blocksInForce = ledger.blockCount
+        audit.tellSuppressed(at: Instant.now())
+    }
+
+    /// Everything counted so far, as Prometheus reads it.
+    func exposition() -> [UInt8] {
+        metrics.blocksInForce = ledger.blockCount
+        return registry.exposition(metrics, logs: logs.statistics, at: .now())
+    }
+
+    var openConnections: Int { shared.openConnections }
+    var isDraining: Bool { if case .draining = life { true } else { false } }
+
+    // MARK: Reload
+
+    /// SIGHUP: a configuration with mistakes changes nothing and says why.
+    @discardableResult
+    func reloadConfiguration() -> [Diagnostic] {
+        guard life == .serving else { return [] }
+        let result = reload()
+        guard let next = result.configuration else {
+            metrics.reloaded(successfully: false)
+            log.reloadFailed(path: configurationPath, diagnostics: result.diagnostics.map(\.description))
+            return result.diagnostics
+        }
+        for name in next.settingsThatNeedRestart(since: configuration) {
+            log.log(
+                .warning, "gateway.restart_needed", "The setting changed, but only a restart brings it into force",
+                [("setting", .text(name))])
+        }
+        let (keys, problems) = KeySet.build(from: next.tokens)
+        report(problems)
+        configuration = next
+        generation = Generation(
+            number: generation.number + 1, configuration: next, rules: GatekeeperRules(next, keys: keys))
+        log.level = LogLevel(next.logs.level)
+        logs.retarget(LogTargets(next.logs))
+        desk.adopt(next)
+        ledger.adopt(LoginRule(next))
+        let catalog = makeCatalog()
+        let generation = generation
+        directory?.adopt(next.upstreams) { [unowned self] in
+            for mailbox in workers.mailboxes {
+                mailbox.send(.generation(generation, registry.makeShard(catalog)))
+            }
+            metrics.reloaded(successfully: true)
+            log.reloaded(path: configurationPath)
+        }
+        return result.diagnostics
+    }
+
+    private func report(_ problems: [KeyProblem]) {
+        for problem in problems {
+            log.log(
+                .warning, "tokens.key_problem", "A key is not used as it stands", [("reason", .text(problem.description))])
+        }
+    }
+
+    // MARK: Ending
+
+    /// SIGTERM: nothing new is accepted, what is under way is finished until the deadline. A second one cuts it off.
+    private func drain() {
+        let now = Instant.now()
+        switch life {
+        case .starting: finish()
+        case .serving:
+            life = .draining(since: now)
+            log.draining(openConnections: shared.openConnections, deadline: configuration.timeouts.drain)
+            workers.send(.drain(deadline: now + configuration.timeouts.drain))
+        case .draining: workers.send(.drain(deadline: now))
+        case .stopped: break
+        }
+    }
+
+    private func finish() {
+        admin?.stop()
+        ledger.stop { [unowned self] in loop.stop() }
+    }
+}
+
+/// Lets the ledger's sink reach the gateway, which is made after it.
+private final class StateRelay {
+    weak var gateway: Gateway?
+    func changed() { gateway?.ledgerStateChanged() }
+}

@@ -1,0 +1,41 @@
+internal import Policy
+internal import Wire
+
+/// What the gateway answers by itself on the public listener: `/health`, short, for load balancers and probes. The
+/// detailed form is on the admin listener.
+struct LocalAnswers {
+    var health = HealthState(ledger: "embedded", isReady: true)
+
+    func write(
+        _ answer: LocalAnswer, _ facts: RequestFacts, keepAlive: Bool, wall: WallTime, date: Span<UInt8>,
+        into out: inout ByteWriter
+    ) -> Int {
+        switch answer {
+        case .health:
+            // Degraded still serves: a probe that took it out of rotation would turn a lost Redis into an outage.
+            let status = health.isReady ? 200 : 503
+            let word = !health.isReady ? "starting" : health.isHealthy ? "healthy" : "degraded"
+            let body =
+                "{\"status\":\"\(word)\",\"service\":\"gateway\",\"version\":\"\(GatewayVersion.text)\","
+                + "\"timestamp\":\"\(wall.text)\",\"features\":{\"ip_block\":true,\"jwt\":true,"
+                + "\"ledger\":\"\(health.ledger)\"}}\n"
+            out.append("HTTP/1.1 ")
+            out.append(decimal: status)
+            out.append(" ")
+            out.append(StatusPhrase.of(status))
+            out.append("\r\nDate: ")
+            out.append(date)
+            out.append("\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: ")
+            out.append(decimal: body.utf8.count)
+            if !keepAlive { out.append("\r\nConnection: close") }
+            out.append("\r\n\r\n")
+            if !facts.isHead { out.append(body) }
+            return status
+        }
+    }
+}
+
+/// The version of this program.
+package enum GatewayVersion {
+    package static let text = "0.1.0"
+}

@@ -1,0 +1,46 @@
+internal import Ledger
+internal import Policy
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// What the control thread tells a worker. Applied in the order in which it was sent.
+enum WorkerMessage: Sendable {
+    /// The worker answers with `ControlMessage.applied` when the change is in force on all its connections.
+    case blocks(BlockDelta, sequence: Int)
+    case generation(Generation, MetricShard)
+    /// The addresses of an upstream, as resolved last.
+    case addresses(upstream: String, [SocketAddress])
+    /// The failure behind this ticket is counted; its answer may go.
+    case judged(ticket: Int)
+    case health(HealthState)
+    /// No new connections; answers say `Connection: close`. The worker answers `drained` when the last one is gone, or
+    /// at the deadline.
+    case drain(deadline: Instant)
+}
+
+/// What a worker tells the control thread.
+enum ControlMessage: Sendable {
+    case loginFailed(LoginReport)
+    case applied(worker: Int, sequence: Int)
+    case loginSucceeded(AuditRequest)
+    /// The worker's thread ends; so many connections were cut off.
+    case drained(cut: Int)
+}
+
+/// A failed login whose answer a worker is holding.
+struct LoginReport: Sendable {
+    let worker: Int
+    /// The worker's number for the held answer.
+    let ticket: Int
+    let failure: LoginFailure
+    let request: AuditRequest
+}
+
+/// What /health says of the parts behind the gateway.
+struct HealthState: Hashable, Sendable {
+    /// `LedgerState.word`.
+    var ledger: String
+    var isReady: Bool
+    var isHealthy: Bool { isReady && ledger != "degraded" }
+}

@@ -1,0 +1,67 @@
+internal import Transport
+
+/// What a socket did not take yet. Empty nearly always: only a peer that reads more slowly than we write has one, and
+/// while it has one nothing more is read from the other side, so it holds at most what one read brought.
+struct Outbox {
+    private var bytes: [UInt8] = []
+    private var start = 0
+
+    var isEmpty: Bool { start == bytes.count }
+    var count: Int { bytes.count - start }
+
+    mutating func append(_ more: Span<UInt8>) {
+        more.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+    }
+
+    /// Sends both pieces, or keeps what could not be sent. False: the connection is broken.
+    mutating func send(_ first: Span<UInt8>, _ second: Span<UInt8>, to socket: StreamSocket) -> Bool {
+        guard isEmpty else {
+            append(first)
+            append(second)
+            return true
+        }
+        let transfer = second.isEmpty ? socket.send(first) : socket.send(first, second)
+        switch transfer {
+        case .bytes(let sent):
+            if sent < first.count {
+                append(first.extracting(sent..<first.count))
+                append(second)
+            } else if sent < first.count + second.count {
+                append(second.extracting(sent - first.count..<second.count))
+            }
+            return true
+        case .wouldBlock:
+            append(first)
+            append(second)
+            return true
+        case .ended, .failed:
+            return false
+        }
+    }
+
+    /// Sends what is waiting. False: the connection is broken.
+    mutating func flush(to socket: StreamSocket) -> Bool {
+        while !isEmpty {
+            switch socket.send(bytes.span.extracting(start..<bytes.count)) {
+            case .bytes(let sent): start += sent
+            case .wouldBlock: return true
+            case .ended, .failed: return false
+            }
+        }
+        removeAll()
+        return true
+    }
+
+    /// Everything that is waiting, which is then forgotten.
+    mutating func takeAll() -> [UInt8] {
+        let waiting = Array(bytes[start...])
+        removeAll()
+        return waiting
+    }
+
+    /// Gives the memory back: an idle connection holds no buffer.
+    mutating func removeAll() {
+        bytes = []
+        start = 0
+    }
+}

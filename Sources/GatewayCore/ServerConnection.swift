@@ -1,0 +1,280 @@
+internal import Policy
+internal import Transport
+internal import Wire
+
+/// A connection to a server of an upstream: idle in its pool, or carrying one exchange for a client's connection. It
+/// reads responses and hands them on; what they mean for the exchange is asked of the client's `Exchange`.
+final class ServerConnection: ReadinessHandler {
+    enum Phase {
+        /// → `head`, `closed`
+        case connecting
+        /// In the pool. Whatever arrives now was not asked for. → `head`, `closed`
+        case idle
+        /// The response head, or interim ones before it. → `held`, `body`, `closed`
+        case head
+        /// The head waits for the Ledger's word. → `body`, `closed`
+        case held
+        /// → `idle`, `closed`
+        case body
+        case closed
+    }
+
+    private let pool: UpstreamPool
+    private unowned(unsafe) let worker: Worker
+    let server: UpstreamPool.Server
+    private let socket: StreamSocket
+    private var watcher: Watcher?
+    private var phase = Phase.connecting
+    private var client: ClientConnection?
+
+    private var canRead = false
+    private var peerFinished = false
+    private var stash: [UInt8] = []
+    private var outbox = Outbox()
+    private var responseBody = BodyRelay(reading: .none, writingChunks: false)
+    private var responseKeepsAlive = false
+    /// The Ledger has spoken: the held head may pass.
+    private var isJudged = false
+    private var requestIsOut = false
+    /// Interim responses so far: a server that sends nothing else is broken or hostile.
+    private var interimCount = 0
+    private static let interimLimit = 16
+    /// When the pool put it aside.
+    private(set) var idleSince = Instant.never
+
+    init(_ socket: StreamSocket, to server: UpstreamPool.Server, pool: UpstreamPool, worker: Worker) {
+        self.socket = socket
+        self.server = server
+        self.pool = pool
+        self.worker = worker
+        watcher = Watcher(socket.descriptor, on: worker.loop, handler: self)
+    }
+
+    var isConnecting: Bool { phase == .connecting }
+    /// The request's body may go on: what was given so far is out.
+    var takesMore: Bool { phase != .connecting && outbox.isEmpty }
+
+    /// Begins to serve `client`: a new connection stays `connecting`, a pooled one expects a head at once.
+    func assign(to client: ClientConnection) {
+        self.client = client
+        isJudged = false
+        interimCount = 0
+        requestIsOut = false
+        if phase == .idle { phase = .head }
+    }
+
+    // MARK: Events
+
+    func ready(_ readiness: Readiness) {
+        if phase == .connecting {
+            guard readiness.contains(.writable) else { return }
+            guard socket.pendingError == 0 else { return failed(.connectFailed) }
+            phase = .head
+            guard outbox.flush(to: socket) else { return failed(.upstreamLost) }
+            client?.serverConnected()
+        } else if readiness.contains(.writable), !outbox.isEmpty {
+            guard outbox.flush(to: socket) else {
+                // The answer may be there already although the request could not be sent whole.
+                outbox.removeAll()
+                canRead = true
+                peerFinished = true
+                return advance()
+            }
+            if outbox.isEmpty { client?.serverTakesMore() }
+        }
+        if readiness.contains(.readable) { canRead = true }
+        if readiness.contains(.closed) {
+            canRead = true
+            peerFinished = true
+        }
+        if phase == .idle {
+            // Closed by the server, or bytes nobody asked for: either way it cannot be used again.
+            if canRead { discard() }
+            return
+        }
+        advance()
+    }
+
+    func resume() { advance() }
+
+    private func advance() {
+        var budget = 4
+        while phase == .head || phase == .body {
+            guard let client, client.takesMore, canRead || (isJudged && !stash.isEmpty) else { return }
+            if budget == 0 { return worker.loop.stillReady(self) }
+            budget -= 1
+            let stashed = worker.scratch.load(&stash)
+            if isJudged, phase == .head, stashed > 0 {
+                process(stashed)
+                continue
+            }
+            let room = worker.scratch.room(after: stashed, limit: Scratch.size)
+            switch socket.receive(into: room) {
+            case .bytes(let count):
+                if count < room.count, !peerFinished { canRead = false }
+                process(stashed + count)
+            case .wouldBlock:
+                canRead = false
+                if stashed > 0 { keep(worker.scratch.bytes(stashed)) }
+            case .ended:
+                canRead = false
+                peerFinished = true
+                responseEndedByClose()
+            case .failed:
+                canRead = false
+                failed(.upstreamLost)
+            }
+        }
+    }
+
+    private func keep(_ bytes: Span<UInt8>) {
+        bytes.withUnsafeBufferPointer { stash = Array($0) }
+    }
+
+    private func failed(_ event: Exchange.Event) {
+        guard let client else { return discard() }
+        client.act(on: client.handle(event))
+    }
+
+    // MARK: Requests
+
+    /// Sends part of a request, or queues it until the connection is there.
+    func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
+        guard phase != .closed else { return }
+        if phase == .connecting {
+            outbox.append(first)
+            outbox.append(second)
+        } else if !outbox.send(first, second, to: socket) {
+            // A server may answer and close before it has read everything: look for the answer first.
+            outbox.removeAll()
+            canRead = true
+            peerFinished = true
+            worker.loop.stillReady(self)
+        }
+    }
+
+    /// What was queued while the connection was under way; nil once it was there.
+    func takeUnsent() -> [UInt8]? {
+        phase == .connecting ? outbox.takeAll() : nil
+    }
+
+    /// The client read what was queued for it: go on.
+    func clientTakesMore() {
+        if canRead { worker.loop.stillReady(self) }
+    }
+
+    func judged() {
+        guard phase == .held else { return }
+        phase = .head
+        isJudged = true
+        worker.loop.stillReady(self)
+    }
+
+    // MARK: Responses
+
+    private func process(_ count: Int) {
+        var offset = 0
+        worker.out.reset()
+        while phase == .head {
+            let bytes = worker.scratch.bytes(count).extracting(offset..<count)
+            guard let client else { return }
+            let context = client.record.context
+            switch worker.responses.parse(bytes, to: context) {
+            case .incomplete:
+                // Interim answers that came before are passed on now.
+                if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+                return keep(bytes)
+            case .malformed:
+                return client.act(on: client.handle(.responseMalformed))
+            case .interim(let length):
+                interimCount += 1
+                guard interimCount <= Self.interimLimit else {
+                    return client.act(on: client.handle(.responseMalformed))
+                }
+                worker.responses.writeInterim(bytes, to: context, into: &worker.out)
+                offset += length
+                if offset == count {
+                    _ = client.relay(worker.composed, Span())
+                    return
+                }
+            case .final(let response):
+                let step =
+                    isJudged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
+                guard step == .relay else {
+                    if step == .report {
+                        if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+                        phase = .held
+                        keep(bytes)
+                    }
+                    return client.act(on: step)
+                }
+                client.answerBegins(response)
+                let trace = client.record.trace
+                worker.responses.writeHead(
+                    response, bytes, to: context, keepAlive: client.willKeepAlive,
+                    date: worker.clock.date(WallTime.now()), requestID: trace.requestID,
+                    into: &worker.out)
+                guard !worker.out.overflowed else {
+                    return client.act(on: client.handle(.responseMalformed))
+                }
+                responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
+                responseKeepsAlive = response.keepAlive
+                phase = .body
+                offset += response.headLength
+            }
+        }
+        guard phase == .body else { return }
+        relayBody(offset, count)
+    }
+
+    private func relayBody(_ offset: Int, _ count: Int) {
+        guard let client else { return }
+        let bytes = worker.scratch.bytes(count)
+        let parcel = responseBody.relay(bytes, from: offset, into: &worker.out)
+        if worker.out.count > 0 || !parcel.tail.isEmpty {
+            _ = client.relay(worker.composed, bytes.extracting(parcel.tail))
+            worker.out.reset()
+        }
+        switch parcel.progress {
+        case .more: break
+        case .malformed: client.act(on: client.handle(.responseMalformed))
+        case .ended(let next):
+            let clean = next == count && responseKeepsAlive && !peerFinished && outbox.isEmpty
+            client.act(on: client.handle(.responseEnded(reusable: clean)))
+        }
+    }
+
+    private func responseEndedByClose() {
+        guard let client else { return discard() }
+        worker.out.reset()
+        if phase == .body, responseBody.endAtClose(into: &worker.out) {
+            if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+            client.act(on: client.handle(.responseEnded(reusable: false)))
+        } else {
+            client.act(on: client.handle(.upstreamLost))
+        }
+    }
+
+    // MARK: Ending
+
+    /// The exchange is over and the connection provably clean: back to the pool.
+    func release() {
+        client = nil
+        phase = .idle
+        idleSince = Instant.now()
+        if canRead || !pool.putBack(self) { discard() }
+    }
+
+    func discard() {
+        guard phase != .closed else { return }
+        let wasIdle = phase == .idle
+        phase = .closed
+        client = nil
+        stash = []
+        outbox.removeAll()
+        watcher?.cancel()
+        socket.close()
+        if wasIdle { pool.remove(self) }
+        worker.keepUntilEndOfTurn(self)
+    }
+}

@@ -1,0 +1,21 @@
+internal import Synchronization
+
+/// What must hold for the whole process although workers share nothing else: fixed-size atomics, never a lock.
+final class SharedCounters: Sendable {
+    private let connections = Atomic<Int>(0)
+
+    /// Counts a connection; false (and not counted) when there are `limit` already.
+    func connectionOpened(limit: Int) -> Bool {
+        guard connections.wrappingAdd(1, ordering: .relaxed).newValue <= limit else {
+            connectionClosed()
+            return false
+        }
+        return true
+    }
+
+    func connectionClosed() {
+        connections.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    var openConnections: Int { connections.load(ordering: .relaxed) }
+}

@@ -1,0 +1,81 @@
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// Keeps the addresses of the upstreams' servers: resolves their names on the resolver's thread, again and again, and
+/// tells the workers when something changed.
+final class UpstreamDirectory {
+    /// `getaddrinfo` tells no time to live; this is how long a changed record goes unnoticed.
+    private static let refreshInterval = Interval.seconds(10)
+
+    private let resolver: ResolverPort
+    private let log: OperationalLog
+    private let publish: (String, [SocketAddress]) -> Void
+    private var upstreams: [Configuration.Upstream] = []
+    /// By host name; kept when a later look-up fails, since an old address is better than none.
+    private var known: [String: [IPAddress]] = [:]
+    private var published: [String: [SocketAddress]] = [:]
+    private var failing: Set<String> = []
+    private var timer: LoopTimer?
+
+    init(
+        _ resolver: Resolver, on loop: EventLoop, log: OperationalLog,
+        publish: @escaping (String, [SocketAddress]) -> Void
+    ) {
+        self.resolver = ResolverPort(resolver, on: loop)
+        self.log = log
+        self.publish = publish
+        timer = LoopTimer(on: loop) { [unowned self] in refresh {} }
+        timer?.fire(every: UpstreamDirectory.refreshInterval)
+    }
+
+    /// Takes over the upstreams of a configuration; `completion` when each of their names was looked up once.
+    func adopt(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
+        self.upstreams = upstreams
+        published = [:]
+        refresh(completion)
+    }
+
+    private func refresh(_ completion: @escaping () -> Void) {
+        let hosts = Set(upstreams.flatMap { $0.servers.map(\.host) })
+        var remaining = hosts.count
+        guard remaining > 0 else { return completion() }
+        for host in hosts {
+            resolver.resolve(host) { [unowned self] result in
+                learned(host, result)
+                remaining -= 1
+                if remaining == 0 {
+                    announce()
+                    completion()
+                }
+            }
+        }
+    }
+
+    private func learned(_ host: String, _ result: Result<[IPAddress], ResolveError>) {
+        switch result {
+        case .success(let addresses):
+            known[host] = addresses
+            if failing.remove(host) != nil {
+                log.log(.info, "upstream.resolved", "The name resolves again", [("host", .text(host))])
+            }
+        case .failure(let error):
+            guard failing.insert(host).inserted else { return }
+            log.log(
+                .warning, "upstream.unresolved", "The name of an upstream server cannot be resolved",
+                [("host", .text(host)), ("reason", .text(error.description))])
+        }
+    }
+
+    private func announce() {
+        for upstream in upstreams {
+            let addresses = upstream.servers.flatMap { server in
+                (known[server.host] ?? []).map { SocketAddress.ip($0, port: server.port) }
+            }
+            guard published[upstream.name] != addresses else { continue }
+            published[upstream.name] = addresses
+            publish(upstream.name, addresses)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+internal import Ledger
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// What a worker is born with. Everything else it builds on its own thread and never shares.
+struct WorkerSeed: Sendable {
+    let index: Int
+    let generation: Generation
+    let mailbox: Mailbox<WorkerMessage>
+    let control: Mailbox<ControlMessage>
+    let listeners: [ListeningSocket]
+    let shared: SharedCounters
+    let access: AccessChannel
+    let audit: AuditLog
+    let metrics: MetricShard
+}
+
+/// One thread that serves requests: its event loop, listeners, connections, upstream pools, and its own copy of the
+/// blocked addresses. Nothing it does for a request waits for another thread, except for the judgement of a login.
+final class Worker {
+    let index: Int
+    let loop: EventLoop
+    let scratch = Scratch()
+    /// Where messages are composed; larger than the scratch, since chunk sizes are written anew.
+    var out = ByteWriter(capacity: Scratch.size + 96 * 1_024)
+    var gatekeeper: Gatekeeper
+    var responses: ResponseReader
+    let clock = WorkerClock()
+    let buffers = RecordBufferPool()
+    let telemetry: WorkerTelemetry
+    private(set) var localAnswers = LocalAnswers()
+    private(set) var generation: Generation
+    private(set) var pools: [UpstreamPool] = []
+    private(set) var isDraining = false
+
+    private let control: Mailbox<ControlMessage>
+    private let shared: SharedCounters
+    private var receiver: MailboxReceiver<WorkerMessage>?
+    private var listeners: [Listener] = []
+    private var sweepTimer: LoopTimer?
+    private var connections: [ClientConnection?] = []
+    private var freeSlots: [Int] = []
+    private var openCount = 0
+    private var drainDeadline = Instant.never
+    /// Held answers by ticket.
+    private var awaitingJudgement: [Int: ClientConnection] = [:]
+    private var nextTicket = 0
+    private var addresses: [String: [SocketAddress]] = [:]
+    /// What was closed in this turn and may still be on the call stack.
+    private var farewell: [AnyObject] = []
+
+    private static let sweepInterval = Interval.milliseconds(250)
+
+    /// Builds the worker on the loop of its own thread.
+    init(_ seed: WorkerSeed, on loop: EventLoop) {
+        index = seed.index
+        self.loop = loop
+        generation = seed.generation
+        control = seed.control
+        shared = seed.shared
+        gatekeeper = Gatekeeper(seed.generation.rules)
+        responses = ResponseReader(seed.generation.rules)
+        telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
+        receiver = MailboxReceiver(seed.mailbox, on: loop) { [unowned self] in receive($0) }
+        makePools()
+        listeners = seed.listeners.map { Listener($0, worker: self) }
+        sweepTimer = LoopTimer(on: loop) { [unowned self] in sweep() }
+        sweepTimer?.fire(every: Worker.sweepInterval)
+    }
+
+    /// What `out` holds. The memory is the worker's; what it holds changes with the next message.
+    var composed: Span<UInt8> {
+        @_lifetime(immortal)
+        get { out.unownedBytes }
+    }
+
+    // MARK: Connections
+
+    func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16) {
+        guard shared.connectionOpened(limit: generation.configuration.limits.connections) else {
+            // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
+            refuseAdmission(socket)
+            return
+        }
+        socket.sendWithoutDelay()
+        let connection = ClientConnection(socket, peer: peer, port: port, worker: self, now: Instant.now())
+        if let slot = freeSlots.popLast() {
+            connection.slot = slot
+            connections[slot] = connection
+        } else {
+            connection.slot = connections.count
+            connections.append(connection)
+        }
+        openCount += 1
+        telemetry.metrics.connectionOpened()
+    }
+
+    private func refuseAdmission(_ socket: StreamSocket) {
+        out.reset()
+        gatekeeper.write(
+            .overloaded, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
+            date: clock.date(WallTime.now()), keepAlive: false, into: &out)
+        _ = socket.send(out.bytes)
+        telemetry.count(.overloaded)
+        socket.close()
+    }
+
+    /// Forgets a closed connection; the object lives until the end of the turn, since its caller may still use it.
+    func remove(_ connection: ClientConnection) {
+        connections[connection.slot] = nil
+        freeSlots.append(connection.slot)
+        openCount -= 1
+        shared.connectionClosed()
+        telemetry.metrics.connectionClosed()
+        keepUntilEndOfTurn(connection)
+        if isDraining, openCount == 0 { finishDraining() }
+    }
+
+    func keepUntilEndOfTurn(_ object: AnyObject) {
+        if farewell.isEmpty { loop.atEndOfTurn { [unowned self] in farewell.removeAll(keepingCapacity: true) } }
+        farewell.append(object)
+    }
+
+    // MARK: Messages
+
+    private func receive(_ message: WorkerMessage) {
+        switch message {
+        case .blocks(let delta, let sequence):
+            gatekeeper.blocks.apply(delta, at: Instant.now())
+            control.send(.applied(worker: index, sequence: sequence))
+        case .generation(let next, let metrics):
+            generation = next
+            telemetry.adopt(metrics)
+            gatekeeper.adopt(next.rules)
+            responses = ResponseReader(next.rules)
+            for pool in pools { pool.closeAll() }
+            makePools()
+        case .addresses(let upstream, let resolved):
+            addresses[upstream] = resolved
+            for pool in pools where pool.name == upstream { pool.update(resolved) }
+        case .judged(let ticket):
+            awaitingJudgement.removeValue(forKey: ticket)?.judged()
+        case .health(let state):
+            localAnswers.health = state
+        case .drain(let deadline):
+            drain(until: deadline)
+        }
+    }
+
+    private func makePools() {
+        pools = generation.configuration.upstreams.map { UpstreamPool($0, worker: self) }
+        for pool in pools { pool.update(addresses[pool.name] ?? []) }
+    }
+
+    /// Tells the Ledger of a failed login; `judged` comes back.
+    func report(failureOf client: ClientConnection) {
+        guard let request = client.record.audit else { return client.judged() }
+        let ticket = nextTicket
+        nextTicket += 1
+        awaitingJudgement[ticket] = client
+        let failure = LoginFailure(id: .random(), address: client.record.facts.client)
+        control.send(
+            .loginFailed(
+                LoginReport(worker: index, ticket: ticket, failure: failure, request: request)))
+        telemetry.metrics.countLoginFailure()
+    }
+
+    /// The backend accepted a login.
+    func report(successOf request: AuditRequest) {
+        telemetry.metrics.countAuthSuccess(.login)
+        control.send(.loginSucceeded(request))
+    }
+
+    // MARK: Time
+
+    private func sweep() {
+        let now = Instant.now()
+        for connection in connections {
+            if let connection, connection.deadline <= now { connection.deadlinePassed() }
+        }
+        for pool in pools { pool.sweep(now) }
+        gatekeeper.blocks.sweep(at: now)
+        if isDraining, now >= drainDeadline { finishDraining() }
+    }
+
+    // MARK: Draining
+
+    private func drain(until deadline: Instant) {
+        guard !isDraining else { return }
+        isDraining = true
+        drainDeadline = deadline
+        for listener in listeners { listener.close() }
+        for connection in connections { connection?.drain() }
+        if openCount == 0 { finishDraining() }
+    }
+
+    private func finishDraining() {
+        drainDeadline = .never
+        control.send(.drained(cut: openCount))
+        loop.stop()
+    }
+}

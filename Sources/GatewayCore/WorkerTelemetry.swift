@@ -1,0 +1,59 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Wire
+
+/// What a worker counts and records. Counting is a few stores; an audit record allocates, and is made for refusals and
+/// logins only.
+final class WorkerTelemetry {
+    let access: AccessLog
+    let audit: AuditLog
+    private(set) var metrics: MetricShard
+
+    init(access: AccessLog, audit: AuditLog, metrics: MetricShard) {
+        self.access = access
+        self.audit = audit
+        self.metrics = metrics
+    }
+
+    func adopt(_ metrics: MetricShard) { self.metrics = metrics }
+
+    /// A refusal was decided.
+    func count(_ refusal: Refusal) {
+        let label = AccessRefusal(refusal)
+        metrics.countRefusal(stage: label.stage, code: label.code)
+        guard let reason = label.reason else { return }
+        switch refusal.stage {
+        case .authenticate, .authorize, .screen: metrics.countAuthFailure(reason: reason)
+        default: break
+        }
+    }
+
+    /// Writes the audit record that a refusal deserves. Most refusals are no security matter and get none.
+    /// - Parameters:
+    ///   - token: the refused token; only its prefix is kept.
+    ///   - claimed: what it said of itself.
+    func record(
+        _ refusal: Refusal, _ request: @autoclosure () -> AuditRequest, token: AuditToken?, claimed: TokenRefusal?,
+        now: Instant
+    ) {
+        guard audit.isOn, let reason = refusal.reason else { return }
+        switch refusal.stage {
+        case .screen:
+            let about = request()
+            guard let suppressed = audit.admitBlockedRequest(from: about.client, at: now) else { return }
+            audit.record(
+                about.event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code))
+        case .authenticate:
+            audit.record(
+                request().event(
+                    .authenticationFailed(reason: reason.rawValue, token: token), stage: .authenticate,
+                    code: refusal.code, user: claimed?.subject.map(AuditUser.claimed)))
+        case .authorize:
+            audit.record(
+                request().event(
+                    .authorizationFailed(reason: reason.rawValue), stage: .authorize, code: refusal.code))
+        default: break
+        }
+    }
+}

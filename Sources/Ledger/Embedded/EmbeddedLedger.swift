@@ -1,0 +1,172 @@
+package import Policy
+package import Transport
+package import Wire
+
+/// The ledger of a gateway without Redis: everything in this process, saved in a journal under `state_dir`.
+///
+/// A failure's completion does not wait for the disk. The block is in force in memory at once and is handed to the disk
+/// thread in the same moment, so a crash of the process loses it only when it comes within that write; a login must
+/// not depend on a slow disk. Counters are written once a second: a crash may forget the last second's failures.
+package final class EmbeddedLedger: Ledger {
+    private let loop: EventLoop
+    private let clock: LedgerClock
+    private unowned let sink: any LedgerSink
+    private let directory: StateDirectory
+    private let saved: JournalState
+    private let tornBytes: Int
+    private var local: LocalLedger
+    private var journal: JournalThread?
+    private var expiry: LoopTimer?
+    private var saving: LoopTimer?
+    private var unsavedCounters: Set<IPAddress> = []
+    package private(set) var totals = LedgerTotals()
+
+    package static let journalName = "embedded.journal"
+
+    /// Locks the directory and reads the journal; this is the only time that the calling thread waits for the disk.
+    /// - Parameter sink: Must outlive the ledger.
+    package init(
+        rule: LoginRule, stateDirectory: String, on loop: EventLoop, sink: any LedgerSink,
+        clock: LedgerClock = .system
+    ) throws(LedgerError) {
+        self.loop = loop
+        self.clock = clock
+        self.sink = sink
+        directory = try StateDirectory(stateDirectory)
+        local = LocalLedger(rule: rule)
+        do throws(LedgerError) {
+            let opened = try OpenedJournal(in: directory, name: EmbeddedLedger.journalName, at: clock.wall())
+            saved = opened.state
+            tornBytes = opened.tornBytes
+            journal = JournalThread(opened, on: loop) { [unowned sink] in sink.ledger(noted: .journalFailed($0)) }
+        } catch {
+            directory.release()
+            throw error
+        }
+    }
+
+    package var state: LedgerState { .embedded }
+    package var isReady: Bool { true }
+
+    package func start() {
+        for block in saved.blocks.values { local.book.set(block.record(clock: clock)) }
+        for (address, counter) in saved.counters {
+            local.counters.set(
+                address, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
+        }
+        if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
+        sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
+        sink.ledger(noted: .ready)
+
+        expiry = LoopTimer(on: loop) { [unowned self] in expire() }
+        saving = LoopTimer(on: loop) { [unowned self] in saveCounters() }
+        saving?.fire(every: .seconds(1))
+        scheduleExpiry()
+    }
+
+    package func stop(completion: @escaping () -> Void) {
+        expiry = nil
+        saving = nil
+        saveCounters()
+        guard let journal else { return completion() }
+        let directory = directory
+        journal.stop { [self] in
+            self.journal = nil
+            directory.release()
+            completion()
+        }
+    }
+
+    package func recordFailure(
+        _ failure: LoginFailure, now: Instant, completion: @escaping (FailureOutcome) -> Void
+    ) {
+        totals.failures += 1
+        let decision = local.record(failure, at: now, wall: clock.wall())
+        unsavedCounters.insert(failure.address)
+        if decision.isNewlyBlocked, let block = decision.block {
+            totals.blocksSet += 1
+            // The counter goes with its block, so that both have the same end after a restart.
+            saveCounters()
+            inForce(block)
+            sink.ledger(noted: .blocked(block, by: failure, decider: .authority))
+        }
+        completion(
+            FailureOutcome(
+                count: decision.counter.count, block: decision.block, isNewlyBlocked: decision.isNewlyBlocked,
+                decider: .authority))
+    }
+
+    package func block(
+        _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
+        completion: @escaping (BlockOutcome) -> Void
+    ) {
+        let record = BlockRecord(
+            network: network, origin: .command, reason: reason, actor: actor, since: clock.wall(),
+            deadline: duration.map { clock.now() + $0 } ?? .never)
+        totals.blocksSet += 1
+        local.book.set(record)
+        inForce(record)
+        sink.ledger(noted: .blockedByCommand(record, decider: .authority))
+        completion(BlockOutcome(record: record, decider: .authority))
+    }
+
+    package func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void) {
+        var lifted: [BlockRecord] = []
+        var records: [JournalRecord] = []
+        func lift(_ network: IPNetwork) {
+            records.append(.lift(network))
+            if network.isSingleAddress { records.append(.clearCounter(network.base)) }
+            if let record = local.unblock(network, at: clock.now()) { lifted.append(record) }
+        }
+        switch target {
+        case .network(let network): lift(network)
+        case .all:
+            for record in blocks() { lift(record.network) }
+            local.counters.clearAll()
+            unsavedCounters = []
+            records.append(.clearAllCounters)
+        }
+        journal?.append(records, durable: true)
+        totals.blocksLifted += lifted.count
+        if !lifted.isEmpty { sink.ledger(changed: .lift(lifted.map(\.network))) }
+        for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
+        completion(UnblockOutcome(lifted: lifted, decider: .authority))
+    }
+
+    package var blockCount: Int { local.book.count }
+
+    package func adopt(_ rule: LoginRule) { local.rule = rule }
+
+    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }
+
+    /// Saves the block, tells the workers and watches its end.
+    private func inForce(_ record: BlockRecord) {
+        journal?.append([.block(StoredBlock(record, clock: clock))], durable: true)
+        sink.ledger(changed: .set([record.entry]))
+        scheduleExpiry()
+    }
+
+    private func expire() {
+        let over = local.book.expire(at: clock.now())
+        totals.blocksLifted += over.count
+        for record in over { sink.ledger(noted: .lifted(record, .expired)) }
+        scheduleExpiry()
+    }
+
+    private func scheduleExpiry() {
+        guard let next = local.book.nextDeadline else { return }
+        expiry?.fire(after: max(.milliseconds(1), next - clock.now()))
+    }
+
+    private func saveCounters() {
+        let now = clock.now()
+        let records = unsavedCounters.map { address -> JournalRecord in
+            guard let counter = local.counters.counter(of: address, at: now),
+                let deadline = clock.wall(of: counter.deadline)
+            else { return .clearCounter(address) }
+            return .counter(address, count: counter.count, deadline: deadline)
+        }
+        unsavedCounters.removeAll(keepingCapacity: true)
+        journal?.append(records, durable: false)
+    }
+}

@@ -1,0 +1,218 @@
+internal import Policy
+internal import Wire
+
+/// The bytes of a journal: a magic line, then records of length, checksum and payload, all numbers little-endian.
+/// The checksum is CRC-32 (ISO 3309); it finds the torn end of a write, it does not guard against a forger.
+enum JournalCoding {
+    static let magic = Array("GWLEDG1\n".utf8)
+    /// No honest record is longer: two texts of at most `textLimit` and some numbers.
+    static let recordLimit = 4_096
+    private static let textLimit = 1_024
+
+    static func append(_ record: JournalRecord, to bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: 8))
+        encode(record, to: &bytes)
+        let length = bytes.count - start - 8
+        var header: [UInt8] = []
+        put(UInt32(length), to: &header)
+        put(CRC32.checksum(bytes.span.extracting(start + 8..<bytes.count)), to: &header)
+        bytes.replaceSubrange(start..<start + 8, with: header)
+    }
+
+    /// Folds every whole record after the magic into `state`; returns where the first bad one begins, which is the end
+    /// when there is none.
+    static func replay(_ bytes: [UInt8], into state: inout JournalState) -> Int {
+        var position = magic.count
+        while position + 8 <= bytes.count {
+            var header = Cursor(bytes: bytes, position: position, end: position + 8)
+            let length = Int(header.number(UInt32.self)!)
+            let checksum = header.number(UInt32.self)!
+            let start = position + 8
+            guard length <= recordLimit, start + length <= bytes.count,
+                CRC32.checksum(bytes.span.extracting(start..<start + length)) == checksum
+            else { break }
+            var payload = Cursor(bytes: bytes, position: start, end: start + length)
+            guard let record = decode(&payload), payload.position == payload.end else { break }
+            state.apply(record)
+            position = start + length
+        }
+        return position
+    }
+
+    private static func encode(_ record: JournalRecord, to bytes: inout [UInt8]) {
+        switch record {
+        case .block(let block):
+            bytes.append(1)
+            put(block.network, to: &bytes)
+            put(block.since.milliseconds, to: &bytes)
+            put(block.deadline?.milliseconds ?? .max, to: &bytes)
+            bytes.append(block.isPending ? 1 : 0)
+            switch block.origin {
+            case .automatic(let failures):
+                bytes.append(0)
+                put(Int64(failures), to: &bytes)
+            case .command: bytes.append(1)
+            case .byHand: bytes.append(2)
+            }
+            put(block.reason, to: &bytes)
+            put(block.actor, to: &bytes)
+        case .lift(let network):
+            bytes.append(2)
+            put(network, to: &bytes)
+        case .counter(let address, let count, let deadline):
+            bytes.append(3)
+            put(address, to: &bytes)
+            put(Int64(count), to: &bytes)
+            put(deadline.milliseconds, to: &bytes)
+        case .clearCounter(let address):
+            bytes.append(4)
+            put(address, to: &bytes)
+        case .clearAllCounters:
+            bytes.append(5)
+        case .unsettled(let unsettled):
+            bytes.append(6)
+            put(unsettled.failure.id.high, to: &bytes)
+            put(unsettled.failure.id.low, to: &bytes)
+            put(unsettled.failure.address, to: &bytes)
+            put(unsettled.at.milliseconds, to: &bytes)
+        case .settled(let id):
+            bytes.append(7)
+            put(id.high, to: &bytes)
+            put(id.low, to: &bytes)
+        case .pendingLift(let network):
+            bytes.append(8)
+            put(network, to: &bytes)
+        case .liftSettled(let network):
+            bytes.append(9)
+            put(network, to: &bytes)
+        }
+    }
+
+    private static func decode(_ cursor: inout Cursor) -> JournalRecord? {
+        switch cursor.byte() {
+        case 1: decodeBlock(&cursor).map { .block($0) }
+        case 2: cursor.network().map { .lift($0) }
+        case 3:
+            if let address = cursor.address(), let count = cursor.number(Int64.self),
+                let deadline = cursor.number(Int64.self)
+            {
+                .counter(address, count: Int(count), deadline: WallTime(milliseconds: deadline))
+            } else {
+                nil
+            }
+        case 4: cursor.address().map { .clearCounter($0) }
+        case 5: .clearAllCounters
+        case 6:
+            if let id = cursor.id(), let address = cursor.address(), let at = cursor.number(Int64.self) {
+                .unsettled(
+                    UnsettledFailure(
+                        failure: LoginFailure(id: id, address: address), at: WallTime(milliseconds: at)))
+            } else {
+                nil
+            }
+        case 7: cursor.id().map { .settled($0) }
+        case 8: cursor.network().map { .pendingLift($0) }
+        case 9: cursor.network().map { .liftSettled($0) }
+        default: nil
+        }
+    }
+
+    private static func decodeBlock(_ cursor: inout Cursor) -> StoredBlock? {
+        guard let network = cursor.network(), let since = cursor.number(Int64.self),
+            let deadline = cursor.number(Int64.self), let pending = cursor.byte(), let kind = cursor.byte()
+        else { return nil }
+        let origin: BlockOrigin
+        switch kind {
+        case 0:
+            guard let failures = cursor.number(Int64.self) else { return nil }
+            origin = .automatic(failures: Int(failures))
+        case 1: origin = .command
+        case 2: origin = .byHand
+        default: return nil
+        }
+        guard let reason = cursor.text(), let actor = cursor.text() else { return nil }
+        return StoredBlock(
+            network: network, origin: origin, reason: reason, actor: actor, since: WallTime(milliseconds: since),
+            deadline: deadline == .max ? nil : WallTime(milliseconds: deadline), isPending: pending == 1)
+    }
+
+    private static func put(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+        var rest = value.littleEndian
+        for _ in 0..<(rest.bitWidth / 8) {
+            bytes.append(UInt8(truncatingIfNeeded: rest))
+            rest >>= 8
+        }
+    }
+
+    private static func put(_ address: IPAddress, to bytes: inout [UInt8]) {
+        put(address.high, to: &bytes)
+        put(address.low, to: &bytes)
+    }
+
+    private static func put(_ network: IPNetwork, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(network.bits))
+        put(network.base, to: &bytes)
+    }
+
+    private static func put(_ text: String, to bytes: inout [UInt8]) {
+        let utf8 = text.utf8.prefix(textLimit)
+        put(UInt16(utf8.count), to: &bytes)
+        bytes.append(contentsOf: utf8)
+    }
+
+    private struct Cursor {
+        let bytes: [UInt8]
+        var position: Int
+        let end: Int
+
+        mutating func byte() -> UInt8? {
+            guard position < end else { return nil }
+            position += 1
+            return bytes[position - 1]
+        }
+
+        mutating func number<N: FixedWidthInteger>(_: N.Type) -> N? {
+            let size = N.bitWidth / 8
+            guard position + size <= end else { return nil }
+            var value: N = 0
+            for index in (0..<size).reversed() { value = value << 8 | N(truncatingIfNeeded: bytes[position + index]) }
+            position += size
+            return value
+        }
+
+        mutating func address() -> IPAddress? {
+            guard let high = number(UInt64.self), let low = number(UInt64.self) else { return nil }
+            return IPAddress(high: high, low: low)
+        }
+
+        mutating func network() -> IPNetwork? {
+            guard let bits = byte(), bits <= 128, let base = address() else { return nil }
+            return IPNetwork(base, bits: Int(bits))
+        }
+
+        mutating func id() -> FailureID? {
+            guard let high = number(UInt64.self), let low = number(UInt64.self) else { return nil }
+            return FailureID(high: high, low: low)
+        }
+
+        mutating func text() -> String? {
+            guard let count = number(UInt16.self), position + Int(count) <= end else { return nil }
+            position += Int(count)
+            return String(decoding: bytes[position - Int(count)..<position], as: UTF8.self)
+        }
+    }
+}
+
+enum CRC32 {
+    private static let table: [UInt32] = (0..<256).map { index in
+        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xedb8_8320 : value >> 1 }
+    }
+
+    static func checksum(_ bytes: Span<UInt8>) -> UInt32 {
+        var value = UInt32.max
+        let table = table
+        for index in bytes.indices { value = value >> 8 ^ table[Int((value ^ UInt32(bytes[index])) & 255)] }
+        return ~value
+    }
+}

@@ -1,0 +1,188 @@
+package import Policy
+package import Wire
+
+/// Where blocks and failure counters live. Two homes: `EmbeddedLedger` in this process, `RedisLedger` shared by replicas.
+///
+/// Belongs to the control thread: every call is made on its loop, and every completion and every call of the sink comes
+/// on it. Nothing here waits.
+package protocol Ledger: AnyObject {
+    /// Brings what was saved into force (the sink gets `.replaceAll` before this returns) and begins work.
+    func start()
+
+    /// Saves what is not saved, ends its threads and connections; afterwards the ledger is silent. The completion comes
+    /// when all is on disk.
+    func stop(completion: @escaping () -> Void)
+
+    var state: LedgerState { get }
+
+    /// Whether workers may serve: what was saved is in force, or the mirror is complete, or the wait for it is over.
+    /// The sink hears `.ready` when it becomes true.
+    var isReady: Bool { get }
+
+    /// Counts a failed login and blocks the address when the rule says so.
+    ///
+    /// The sink has been given the delta before `completion` is called, so whoever relays the 401 only has to wait until
+    /// the workers have acknowledged it. The embedded ledger calls back at once; Redis within its deadline, or else the
+    /// local count decides.
+    func recordFailure(_ failure: LoginFailure, now: Instant, completion: @escaping (FailureOutcome) -> Void)
+
+    /// Blocks a network on behalf of an operator. An existing block is replaced.
+    /// - Parameter duration: nil: permanent.
+    func block(
+        _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
+        completion: @escaping (BlockOutcome) -> Void)
+
+    /// Lifts blocks and forgets the failures of their addresses, both in one step: or the next 401 would block again.
+    func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void)
+
+    /// Every block in force, in no order.
+    func blocks() -> [BlockRecord]
+
+    /// How many there are, without listing them.
+    var blockCount: Int { get }
+
+    /// Counts by this rule from now on; what is in force stays as it was set.
+    func adopt(_ rule: LoginRule)
+
+    var totals: LedgerTotals { get }
+}
+
+/// One failed login, as the worker that saw the 401 reports it.
+package struct LoginFailure: Hashable, Sendable {
+    package var id: FailureID
+    package var address: IPAddress
+
+    package init(id: FailureID, address: IPAddress) {
+        self.id = id
+        self.address = address
+    }
+}
+
+/// Who decided: the authority shared by all replicas, or this process while that is away. The embedded ledger is its
+/// own authority.
+package enum Decider: String, Hashable, Sendable {
+    case authority
+    /// What was decided is carried over when the authority is back.
+    case local
+}
+
+package struct FailureOutcome: Hashable, Sendable {
+    /// Failures of the address in its window, this one included.
+    package var count: Int
+    /// The block of the address that is in force now, whoever set it.
+    package var block: BlockRecord?
+    /// This failure set the block.
+    package var isNewlyBlocked: Bool
+    package var decider: Decider
+
+    package init(count: Int, block: BlockRecord?, isNewlyBlocked: Bool, decider: Decider) {
+        self.count = count
+        self.block = block
+        self.isNewlyBlocked = isNewlyBlocked
+        self.decider = decider
+    }
+}
+
+package struct BlockOutcome: Hashable, Sendable {
+    package var record: BlockRecord
+    package var decider: Decider
+}
+
+package enum UnblockTarget: Hashable, Sendable {
+    case network(IPNetwork)
+    case all
+}
+
+package struct UnblockOutcome: Hashable, Sendable {
+    /// The blocks that were in force.
+    package var lifted: [BlockRecord]
+    package var decider: Decider
+}
+
+package enum LedgerState: Hashable, Sendable {
+    case embedded
+    case connected
+    /// Redis does not answer: known blocks stay in force, failures are counted here and carried over later.
+    case degraded(reason: String, since: WallTime)
+
+    /// `embedded`, `connected`, `degraded`: the word in /health and metrics.
+    package var word: String {
+        switch self {
+        case .embedded: "embedded"
+        case .connected: "connected"
+        case .degraded: "degraded"
+        }
+    }
+}
+
+/// Who follows a ledger: the control thread, which fans deltas out to workers and writes audit records.
+package protocol LedgerSink: AnyObject {
+    /// Blocks came into force or were lifted. Expired ones are not announced here: the workers know their deadlines.
+    func ledger(changed delta: BlockDelta)
+    func ledger(noted event: LedgerEvent)
+}
+
+/// What deserves a line in the audit record or the log.
+package enum LedgerEvent: Hashable, Sendable {
+    /// `isReady` became true.
+    case ready
+    /// The rule blocked an address here, with the failure that did it.
+    case blocked(BlockRecord, by: LoginFailure, decider: Decider)
+    /// An operator did, through the gateway.
+    case blockedByCommand(BlockRecord, decider: Decider)
+    /// A block appeared or changed in the store: set by hand or by another replica (`record.origin` tells).
+    case blockSeen(BlockRecord)
+    case lifted(BlockRecord, LiftCause)
+    /// Somebody set a block by hand that never ends.
+    case permanentBlock(BlockRecord)
+    /// A key `ip_block:…` that names no address; it blocks nobody.
+    case unparsableKey(String)
+    /// The counter of the address in the store is no integer; its failures are counted here only.
+    case counterUnusable(IPAddress, String)
+    /// The store lost its data; that many automatic blocks were put back.
+    case flushDetected(restored: Int)
+    case degraded(reason: String)
+    /// - Parameters:
+    ///   - outage: How long it was degraded.
+    ///   - replay: Failures that are now carried over.
+    case recovered(outage: Interval, replay: Int)
+    /// So many failures found no place in the queue of those to be carried over.
+    case replayOverflow(dropped: Int)
+    /// The end of the journal was torn off (a crash while it was written); that many bytes were dropped.
+    case journalTorn(bytes: Int)
+    /// The journal cannot be written; blocks stay in force but would not survive a restart.
+    case journalFailed(String)
+}
+
+package enum LiftCause: Hashable, Sendable {
+    /// Somebody removed the key: `DEL ip_block:…`.
+    case deleted
+    case expired
+    case command(actor: String)
+    /// Lost with the store's data, and not restored because it was not automatic.
+    case flushed
+}
+
+/// Numbers since the start, for metrics.
+package struct LedgerTotals: Hashable, Sendable {
+    package var failures = 0
+    package var failuresDecidedLocally = 0
+    package var blocksSet = 0
+    package var blocksSeen = 0
+    package var blocksLifted = 0
+    package var replayed = 0
+    package var replayDropped = 0
+    package var reconnects = 0
+    package var resyncs = 0
+    package var flushes = 0
+    package var unparsableKeys = 0
+
+    package init() {}
+}
+
+/// Why a ledger cannot be opened; ends the start of the gateway.
+package struct LedgerError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,87 @@
+internal import Transport
+internal import Wire
+
+/// One connection to Redis: commands out, replies back in their order. Every call is answered exactly once, with nil
+/// when the connection ended first and nobody knows whether the command was carried out.
+final class RedisConnection: ByteStreamHandler {
+    typealias Completion = (RESPValue?) -> Void
+
+    private enum State { case open, ended }
+
+    private var stream: ByteStream?
+    private let reader = RESPReader()
+    private var waiting: [Completion] = []
+    private var firstWaiting = 0
+    private var state = State.open
+    private let onMessage: ((RESPValue) -> Void)?
+    private let onEnd: (String) -> Void
+
+    /// - Parameters:
+    ///   - onMessage: Given, this is a subscriber: published payloads go there.
+    ///   - onEnd: Called once, unless `close()` was; the calls that wait have been answered before.
+    init(
+        to address: StreamAddress, on loop: EventLoop, connectTimeout: Interval,
+        onMessage: ((RESPValue) -> Void)? = nil, onEnd: @escaping (String) -> Void
+    ) {
+        self.onMessage = onMessage
+        self.onEnd = onEnd
+        stream = ByteStream(to: address, on: loop, connectTimeout: connectTimeout, handler: self)
+    }
+
+    deinit { stream?.close() }
+
+    /// Commands are sent in the order of the calls; before the connection stands they are queued.
+    func call(_ arguments: [String], completion: @escaping Completion = { _ in }) {
+        guard state == .open else { return completion(nil) }
+        waiting.append(completion)
+        stream?.send(RESPCommand.encode(arguments))
+    }
+
+    /// Ends it; the calls that wait are answered with nil.
+    func close() {
+        guard state == .open else { return }
+        state = .ended
+        stream?.close()
+        let abandoned = waiting[firstWaiting...]
+        waiting = []
+        firstWaiting = 0
+        for completion in abandoned { completion(nil) }
+    }
+
+    func streamConnected(_ stream: ByteStream) {}
+
+    func stream(_ stream: ByteStream, received bytes: Span<UInt8>) {
+        do throws(LedgerError) {
+            try reader.feed(bytes)
+            while state == .open, let reply = try reader.next() { receive(reply) }
+        } catch {
+            end(error.description)
+        }
+    }
+
+    func stream(_ stream: ByteStream, ended reason: StreamEnd) { end(reason.description) }
+
+    private func receive(_ reply: RESPValue) {
+        if let onMessage, let parts = reply.array, parts.count == 3, parts[0].text == "message" {
+            onMessage(parts[2])
+            return
+        }
+        guard firstWaiting < waiting.count else { return end("a reply that nobody asked for") }
+        let completion = waiting[firstWaiting]
+        firstWaiting += 1
+        if firstWaiting == waiting.count {
+            waiting.removeAll(keepingCapacity: waiting.capacity < 4_096)
+            firstWaiting = 0
+        } else if firstWaiting > 1_024, firstWaiting > waiting.count / 2 {
+            waiting.removeFirst(firstWaiting)
+            firstWaiting = 0
+        }
+        completion(reply)
+    }
+
+    private func end(_ reason: String) {
+        guard state == .open else { return }
+        close()
+        onEnd(reason)
+    }
+}

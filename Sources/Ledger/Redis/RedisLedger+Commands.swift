@@ -1,0 +1,128 @@
+internal import Policy
+package import Wire
+
+extension RedisLedger {
+    package func block(
+        _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
+        completion: @escaping (BlockOutcome) -> Void
+    ) {
+        let record = BlockRecord(
+            network: network, origin: .command, reason: reason, actor: actor, since: clock.wall(),
+            deadline: duration.map { clock.now() + $0 } ?? .never)
+        totals.blocksSet += 1
+        // In force here at once; the store hears of it now or when it is back.
+        pendingBlocks.insert(network)
+        pendingLifts.remove(network)
+        let change = local.book.set(record)
+        if case .none = change {} else { outgoing.set(record.entry) }
+        journal?.append(
+            [.block(StoredBlock(record, clock: clock, isPending: true)), .liftSettled(network)], durable: true)
+        scheduleExpiry()
+        sendDelta()
+        let done = { [self] (decider: Decider) in
+            sink.ledger(noted: .blockedByCommand(record, decider: decider))
+            completion(BlockOutcome(record: record, decider: decider))
+        }
+        guard let authority else { return done(.local) }
+        upload(record, [], authority) { [weak self] reply in
+            guard let self else { return }
+            if let error = reply?.error {
+                degrade(.refusing, error)
+            } else if reply != nil {
+                pendingBlocks.remove(network)
+                save([.block(StoredBlock(record, clock: clock))])
+            }
+            done(reply == nil || reply?.error != nil ? .local : .authority)
+        }
+    }
+
+    package func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void) {
+        switch target {
+        case .network(let network): lift([network], actor: actor, completion: completion)
+        case .all:
+            guard let authority else {
+                let counted = local.counters.all.keys.map { IPNetwork($0) }
+                let networks = Set(blocks().map(\.network)).union(counted)
+                return lift(Array(networks), actor: actor, completion: completion)
+            }
+            // Counters first: a failure in between must not find a count at the limit and block again.
+            deleteAll(BlockKey.failurePrefix, from: "0", authority) { [weak self] in
+                guard let self else { return }
+                local.counters.clearAll()
+                lift(blocks().map(\.network), actor: actor, completion: completion)
+            }
+        }
+    }
+
+    /// Removes blocks here, and here or later in the store, with their counters.
+    private func lift(_ networks: [IPNetwork], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
+        let now = clock.now()
+        var lifted: [BlockRecord] = []
+        var keys: [String] = []
+        for network in networks {
+            keys += RedisLedger.keys(toLift: network, in: local.book)
+            pendingBlocks.remove(network)
+            pendingLifts.insert(network)
+            if let record = local.unblock(network, at: now) {
+                lifted.append(record)
+                outgoing.lift(network)
+            }
+        }
+        journal?.append(networks.flatMap { [.lift($0), .pendingLift($0)] }, durable: true)
+        totals.blocksLifted += lifted.count
+        sendDelta()
+        for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
+        guard let authority, !keys.isEmpty else {
+            return completion(UnblockOutcome(lifted: lifted, decider: keys.isEmpty ? .authority : .local))
+        }
+        delete(keys, networks, authority) {
+            completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
+        }
+    }
+
+    /// At the start of a session: what operators lifted while Redis was away.
+    func uploadLifts(_ session: RedisSession) {
+        let networks = Array(pendingLifts)
+        delete(networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }, networks, session) { _ in }
+    }
+
+    /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
+    private func delete(
+        _ keys: [String], _ networks: [IPNetwork], _ session: RedisSession, completion: @escaping (Bool) -> Void
+    ) {
+        var isDone = true
+        for (index, key) in keys.enumerated() {
+            session.call(["DEL", key]) { [weak self] reply in
+                isDone = isDone && reply != nil && reply?.error == nil
+                guard index == keys.count - 1, let self else { return }
+                if isDone {
+                    pendingLifts.subtract(networks)
+                    save(networks.map { .liftSettled($0) })
+                }
+                completion(isDone)
+            }
+        }
+    }
+
+    /// The counter first, see `unblock`.
+    private static func keys(toLift network: IPNetwork, in book: BlockBook) -> [String] {
+        (network.isSingleAddress ? [BlockKey.failures(network.base)] : []) + book.keys(of: network)
+    }
+
+    /// Deletes every key with the prefix, slice by slice; the completion comes in any case.
+    private func deleteAll(
+        _ prefix: String, from cursor: String, _ session: RedisSession, completion: @escaping () -> Void
+    ) {
+        session.call(["SCAN", cursor, "MATCH", prefix + "*", "COUNT", "1000"]) { [weak self] reply in
+            guard let self, let parts = reply?.array, parts.count == 2, let next = parts[0].text,
+                let keys = parts[1].array
+            else { return completion() }
+            for key in keys { session.call(["DEL", key.text ?? ""]) }
+            if next == "0" {
+                completion()
+            } else {
+                deleteAll(prefix, from: next, session, completion: completion)
+            }
+        }
+    }
+}

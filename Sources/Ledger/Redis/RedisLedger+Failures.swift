@@ -1,0 +1,251 @@
+internal import Policy
+internal import Settings
+internal import Transport
+package import Wire
+
+/// A failed login whose 401 is held back until somebody has decided.
+struct WaitingFailure {
+    let failure: LoginFailure
+    let at: Instant
+    let completion: (FailureOutcome) -> Void
+}
+
+extension RedisLedger {
+    package func recordFailure(
+        _ failure: LoginFailure, now: Instant, completion: @escaping (FailureOutcome) -> Void
+    ) {
+        totals.failures += 1
+        let waitingFailure = WaitingFailure(failure: failure, at: now, completion: completion)
+        let authority = authority
+        guard authority != nil || mayRecoverSoon else { return decideLocally(waitingFailure) }
+        waiting[failure.id] = waitingFailure
+        let deadline = now + configuration.deadline
+        if deadlines.isEmpty { deadlineTimer?.fire(after: deadline - clock.now()) }
+        deadlines.append((deadline, failure.id))
+        if let authority { count(failure, age: .zero, authority) }
+    }
+
+    // MARK: Asking the authority
+
+    /// - Parameter age: Since the failure; its window began then.
+    private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
+        let window = local.rule.window
+        session.run(
+            .count, keys: [BlockKey.failures(failure.address), BlockKey.seen(failure.address)],
+            [
+                String(max(1, (window - age).milliseconds)), failure.id.description, "1024",
+                String(max(1, window.milliseconds)),
+            ]
+        ) { [weak self] reply in
+            self?.counted(failure, reply, session)
+        }
+    }
+
+    private func counted(_ failure: LoginFailure, _ reply: RESPValue?, _ session: RedisSession) {
+        // The session ended: it is told again on the next one, or decided here at its deadline.
+        guard let reply else { return }
+        if let error = reply.error { return refused(failure, error) }
+        guard let parts = reply.array, parts.count == 4, let count = parts[0].integer, let ttl = parts[1].integer,
+            let serverTime = parts[2].integer
+        else { return refused(failure, "an unexpected reply") }
+        let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
+        local.counters.set(failure.address, counter)
+        switch local.rule.verdict(on: failure.address, count: counter.count) {
+        case .counted, .exempt: settle(failure, count: counter.count, isNewlyBlocked: false)
+        case .block: block(failure, count: counter.count, counterTTL: ttl, serverTime: serverTime, session)
+        }
+    }
+
+    /// The second, idempotent step: every count at the limit asks for the block, so one that was lost or deleted by hand
+    /// is set again.
+    private func block(
+        _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession
+    ) {
+        let network = IPNetwork(failure.address)
+        let end = serverTime + local.rule.block.milliseconds
+        let value = BlockValue(
+            local.automaticBlock(of: failure.address, failures: count, until: .never, wall: clock.wall()))
+        session.run(.block, keys: [BlockKey.block(network)], [value.text, String(end)]) { [weak self] reply in
+            guard let self, let reply else { return }
+            if let error = reply.error { return refused(failure, error) }
+            guard let parts = reply.array, parts.count == 3, let set = parts[0].integer, let ttl = parts[1].integer
+            else { return refused(failure, "an unexpected reply") }
+            // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
+            // between the steps, its counter is mended here.
+            let found: BlockValue? = if case .bytes(let bytes) = parts[2] { BlockValue(bytes) } else { nil }
+            if set == 1 {
+                session.call(["PEXPIREAT", BlockKey.failures(failure.address), String(end)])
+            } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil {
+                session.call(["PEXPIREAT", BlockKey.failures(failure.address), String(serverTime + ttl)])
+            }
+            let isNew = set == 1
+            if let deadline = deadline(ofTTL: ttl) {
+                let record = record(network, isNew ? value : found, until: deadline)
+                local.counters.expire(failure.address, at: deadline)
+                if isNew {
+                    totals.blocksSet += 1
+                    apply(local.book.set(record), announced: true)
+                    sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
+                } else {
+                    apply(local.book.set(record), announced: false)
+                }
+            }
+            settle(failure, count: count, isNewlyBlocked: isNew)
+        }
+    }
+
+    /// The authority has it. The workers are told of a block before the 401 may go out.
+    private func settle(_ failure: LoginFailure, count: Int, isNewlyBlocked: Bool) {
+        sendDelta()
+        if replaying.remove(failure.id) != nil { totals.replayed += 1 }
+        if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
+        waiting.removeValue(forKey: failure.id)?.completion(
+            FailureOutcome(
+                count: count, block: local.block(of: failure.address, at: clock.now()),
+                isNewlyBlocked: isNewlyBlocked, decider: .authority))
+        if isRefusing { recover() } else if replaying.isEmpty { replay() }
+    }
+
+    /// An error reply. One that concerns this key alone would come for ever, so the failure is not told again.
+    private func refused(_ failure: LoginFailure, _ error: String) {
+        replaying.remove(failure.id)
+        if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
+            sink.ledger(noted: .counterUnusable(failure.address, error))
+            if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
+            if let waitingFailure = waiting.removeValue(forKey: failure.id) {
+                decideLocally(waitingFailure, isToBeReplayed: false)
+                // The block, if it came to that, belongs into the store all the same.
+                replay()
+            }
+            return
+        }
+        degrade(.refusing, error)
+    }
+
+    // MARK: Deadlines
+
+    func deadlinesPassed() {
+        let now = clock.now()
+        var passed = 0
+        while passed < deadlines.count, deadlines[passed].at <= now {
+            if let late = waiting.removeValue(forKey: deadlines[passed].id) { missed(late) }
+            passed += 1
+        }
+        deadlines.removeFirst(min(passed, deadlines.count))
+        if let next = deadlines.first { deadlineTimer?.fire(after: next.at - now) }
+    }
+
+    private func missed(_ late: WaitingFailure) {
+        if let session = authority {
+            degrade(.slow, "no answer within \(configuration.deadline.milliseconds) ms")
+            // Replies come in order: when this one is there, nothing of before is outstanding.
+            session.call(["PING"]) { [weak self] in
+                if $0 != nil { self?.recover() }
+            }
+        }
+        decideLocally(late)
+    }
+
+    func sendWaiting(_ session: RedisSession) {
+        for late in waiting.values { count(late.failure, age: .zero, session) }
+    }
+
+    // MARK: Deciding here
+
+    func decideAllLocally() {
+        let all = waiting.values
+        waiting = [:]
+        deadlines = []
+        deadlineTimer?.cancel()
+        for failure in all { decideLocally(failure) }
+    }
+
+    private func decideLocally(_ late: WaitingFailure, isToBeReplayed: Bool = true) {
+        totals.failuresDecidedLocally += 1
+        let failure = late.failure
+        let now = clock.now()
+        let decision = local.record(failure, at: now, wall: clock.wall())
+        var records: [JournalRecord] = []
+        if isToBeReplayed {
+            if unsettled.count < RedisLedger.unsettledLimit {
+                let kept = UnsettledFailure(failure: failure, at: clock.wall() + (late.at - now))
+                unsettled[failure.id] = kept
+                records.append(.unsettled(kept))
+            } else {
+                totals.replayDropped += 1
+                if totals.replayDropped % 1_000 == 1 {
+                    sink.ledger(noted: .replayOverflow(dropped: totals.replayDropped))
+                }
+            }
+        }
+        if decision.isNewlyBlocked, let block = decision.block {
+            totals.blocksSet += 1
+            pendingBlocks.insert(block.network)
+            records.append(.block(StoredBlock(block, clock: clock, isPending: true)))
+            outgoing.set(block.entry)
+            sendDelta()
+            scheduleExpiry()
+            sink.ledger(noted: .blocked(block, by: failure, decider: .local))
+        }
+        journal?.append(records, durable: decision.isNewlyBlocked)
+        late.completion(
+            FailureOutcome(
+                count: decision.counter.count, block: decision.block, isNewlyBlocked: decision.isNewlyBlocked,
+                decider: .local))
+    }
+
+    // MARK: Carrying over
+
+    /// Tells the authority what was decided here, a slice at a time: blocks first, so that a count that reaches the limit
+    /// finds the block with its true end.
+    func replay() {
+        guard case .inStep(let session) = phase, replaying.isEmpty else { return }
+        if !isRefusing { uploadBlocks(session) }
+        let now = clock.wall()
+        // While Redis refuses, one is enough to find out whether it still does.
+        for kept in unsettled.values.prefix(isRefusing ? 1 : 128) {
+            let age = now - kept.at
+            if age >= local.rule.window {
+                // Its window is over; it would begin one that never was.
+                unsettled[kept.failure.id] = nil
+                save([.settled(kept.failure.id)])
+                continue
+            }
+            replaying.insert(kept.failure.id)
+            count(kept.failure, age: max(.zero, age), session)
+        }
+        if isRefusing, replaying.isEmpty { recover() }
+    }
+
+    private func uploadBlocks(_ session: RedisSession) {
+        let now = clock.now()
+        for network in pendingBlocks {
+            guard let record = local.book[network], record.deadline > now else {
+                pendingBlocks.remove(network)
+                continue
+            }
+            // An operator's word replaces what is there; a rule's does not.
+            let condition = record.isAutomatic ? ["NX"] : []
+            upload(record, condition, session) { [weak self] reply in
+                guard let self, let reply else { return }
+                if let error = reply.error { return degrade(.refusing, error) }
+                guard pendingBlocks.remove(network) != nil else { return }
+                if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
+                // Redis may know an older block with another end.
+                if reply == .null { invalidated([BlockKey.block(network)]) }
+            }
+        }
+    }
+
+    /// Sets the block with what is left of it.
+    func upload(
+        _ record: BlockRecord, _ condition: [String], _ session: RedisSession,
+        completion: @escaping (RESPValue?) -> Void
+    ) {
+        let left = record.remaining(at: clock.now()).map { ["PX", String(max(1, $0.milliseconds))] } ?? []
+        session.call(
+            ["SET", BlockKey.block(record.network), BlockValue(record).text] + condition + left, completion: completion)
+    }
+
+    func save(_ records: [JournalRecord]) { journal?.append(records, durable: false) }
+}

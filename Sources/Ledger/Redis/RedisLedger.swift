@@ -1,0 +1,330 @@
+package import Policy
+package import Settings
+package import Transport
+internal import Wire
+
+/// The ledger of replicas that share a Redis: the authority counts and keeps the blocks, this process keeps a complete
+/// mirror of `ip_block:*` so that no request has to ask.
+///
+/// While Redis is away the last known blocks stay in force, failures are counted here (from the last count that is
+/// known) and carried over later; each has an id, so carrying one over twice counts it once.
+///
+/// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over; `+Mirror`
+/// what is known of the store; `+Commands` what operators do.
+package final class RedisLedger: Ledger {
+    /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
+    enum Phase {
+        case idle
+        case resolving
+        case connecting(RedisSession)
+        /// Counting works; the mirror may still hold what is gone and miss what is new.
+        case mirroring(RedisSession)
+        case inStep(RedisSession)
+        case waiting
+        case stopped
+    }
+
+    /// What operators are told. A session that was lost a moment ago is not yet an outage.
+    enum Health {
+        /// Not connected yet; leads to good, or to degraded when the first attempt fails.
+        case starting(since: WallTime)
+        case good
+        case degraded(Degradation)
+    }
+
+    struct Degradation {
+        enum Cause {
+            /// No session, or one whose mirror is not complete.
+            case disconnected
+            /// A failure was not answered in time; the session may be alive.
+            case slow
+            /// Redis answers with errors: out of memory, read-only, no permission.
+            case refusing
+        }
+        var cause: Cause
+        var reason: String
+        var since: WallTime
+        var began: Instant
+    }
+
+    let loop: EventLoop
+    let clock: LedgerClock
+    unowned let sink: any LedgerSink
+    let configuration: Configuration.Redis
+    private let directory: StateDirectory
+    private let resolver: ResolverPort
+    private var saved: JournalState?
+    private let hadSnapshot: Bool
+    private let tornBytes: Int
+    private(set) var journal: JournalThread?
+
+    var local: LocalLedger
+    var phase = Phase.idle
+    private var health: Health
+    private var connectTimer: LoopTimer?
+    private var graceTimer: LoopTimer?
+    private var readyTimer: LoopTimer?
+    private var expiryTimer: LoopTimer?
+    private var failedAttempts = 0
+    private var lostReason = ""
+    package private(set) var isReady = false
+    package internal(set) var totals = LedgerTotals()
+
+    // +Failures
+    var waiting: [FailureID: WaitingFailure] = [:]
+    var deadlines: [(at: Instant, id: FailureID)] = []
+    var deadlineTimer: LoopTimer?
+    var unsettled: [FailureID: UnsettledFailure] = [:]
+    var replaying: Set<FailureID> = []
+    var pendingBlocks: Set<IPNetwork> = []
+    var pendingLifts: Set<IPNetwork> = []
+    var replayTimer: LoopTimer?
+
+    // +Mirror
+    var dirty: Set<String> = []
+    var fetches = 0
+    var resync: Resync?
+    var reportedKeys: Set<String> = []
+    var outgoing = OutgoingChanges()
+
+    package static let journalName = "redis.journal"
+    /// Failures that wait to be carried over; more of them would only say the same again.
+    static let unsettledLimit = 65_536
+
+    /// Locks the directory and reads the journal; this is the only time that the calling thread waits for the disk.
+    /// - Parameters:
+    ///   - resolver: For a Redis that is known by name; a port of `loop`.
+    ///   - sink: Must outlive the ledger.
+    package init(
+        rule: LoginRule, redis: Configuration.Redis, stateDirectory: String, on loop: EventLoop,
+        resolver: ResolverPort, sink: any LedgerSink, clock: LedgerClock = .system
+    ) throws(LedgerError) {
+        self.loop = loop
+        self.clock = clock
+        self.sink = sink
+        self.resolver = resolver
+        configuration = redis
+        local = LocalLedger(rule: rule)
+        health = .starting(since: clock.wall())
+        directory = try StateDirectory(stateDirectory)
+        do throws(LedgerError) {
+            let opened = try OpenedJournal(in: directory, name: RedisLedger.journalName, at: clock.wall())
+            saved = opened.state
+            tornBytes = opened.tornBytes
+            hadSnapshot = opened.existed
+            journal = JournalThread(opened, on: loop) { [unowned sink] in sink.ledger(noted: .journalFailed($0)) }
+        } catch {
+            directory.release()
+            throw error
+        }
+    }
+
+    package var state: LedgerState {
+        switch health {
+        case .starting(let since): .degraded(reason: "not connected yet", since: since)
+        case .good: .connected
+        case .degraded(let outage): .degraded(reason: outage.reason, since: outage.since)
+        }
+    }
+
+    package func start() {
+        restore()
+        if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
+        sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
+        expiryTimer = LoopTimer(on: loop) { [unowned self] in expire() }
+        deadlineTimer = LoopTimer(on: loop) { [unowned self] in deadlinesPassed() }
+        replayTimer = LoopTimer(on: loop) { [unowned self] in replay() }
+        connectTimer = LoopTimer(on: loop) { [unowned self] in resolve() }
+        graceTimer = LoopTimer(on: loop) { [unowned self] in graceOver() }
+        readyTimer = LoopTimer(on: loop) { [unowned self] in becomeReady() }
+        if hadSnapshot { becomeReady() } else { readyTimer?.fire(after: configuration.startupWait) }
+        scheduleExpiry()
+        resolve()
+    }
+
+    package func stop(completion: @escaping () -> Void) {
+        let session = session
+        phase = .stopped
+        session?.close()
+        for timer in [connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, replayTimer] { timer?.cancel() }
+        decideAllLocally()
+        guard let journal else { return completion() }
+        let directory = directory
+        journal.stop { [self] in
+            self.journal = nil
+            directory.release()
+            completion()
+        }
+    }
+
+    package var blockCount: Int { local.book.count }
+
+    package func adopt(_ rule: LoginRule) { local.rule = rule }
+
+    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }
+
+    /// Whoever answers commands, in whatever mood.
+    var session: RedisSession? {
+        switch phase {
+        case .mirroring(let session), .inStep(let session), .connecting(let session): session
+        case .idle, .resolving, .waiting, .stopped: nil
+        }
+    }
+
+    /// The session to ask first; nil while the local ledger decides.
+    var authority: RedisSession? {
+        if case .degraded(let outage) = health, outage.cause != .disconnected { return nil }
+        switch phase {
+        case .mirroring(let session), .inStep(let session): return session
+        case .idle, .resolving, .connecting, .waiting, .stopped: return nil
+        }
+    }
+
+    /// A session was lost a moment ago and is being replaced: worth the wait that a failure's deadline allows.
+    var mayRecoverSoon: Bool {
+        if case .degraded = health { return false }
+        switch phase {
+        case .resolving, .connecting: return true
+        case .idle, .mirroring, .inStep, .waiting, .stopped: return false
+        }
+    }
+
+    private func restore() {
+        guard let saved else { return }
+        self.saved = nil
+        for block in saved.blocks.values {
+            local.book.set(block.record(clock: clock))
+            if block.isPending { pendingBlocks.insert(block.network) }
+        }
+        pendingLifts = saved.pendingLifts
+        unsettled = saved.unsettled
+    }
+
+    private func becomeReady() {
+        guard !isReady else { return }
+        isReady = true
+        sink.ledger(noted: .ready)
+    }
+
+    // MARK: The connection
+
+    private func resolve() {
+        phase = .resolving
+        switch configuration.location {
+        case .unix(let path): connect(to: .unix(path: path))
+        case .tcp(let address):
+            resolver.resolve(address.host) { [weak self] result in
+                guard let self, case .resolving = phase else { return }
+                switch result {
+                case .success(let found):
+                    connect(to: .tcp(found[failedAttempts % found.count], port: address.port))
+                case .failure(let error): sessionLost(error.description)
+                }
+            }
+        }
+    }
+
+    private func connect(to address: StreamAddress) {
+        let login = RedisSession.Login(
+            username: configuration.username, password: configuration.password, database: configuration.database)
+        phase = .connecting(
+            RedisSession(
+                to: address, as: login, on: loop, connectTimeout: .seconds(2),
+                events: RedisSession.Events(
+                    ready: { [weak self] in self?.sessionReady() },
+                    invalidated: { [weak self] in self?.invalidated($0) },
+                    ended: { [weak self] in self?.sessionLost($0) })))
+    }
+
+    private func sessionReady() {
+        guard case .connecting(let session) = phase else { return }
+        phase = .mirroring(session)
+        uploadLifts(session)
+        beginResync(becauseOfFlush: false)
+        sendWaiting(session)
+    }
+
+    /// The mirror is complete: called at the end of a resynchronisation.
+    func resynced() {
+        guard case .mirroring(let session) = phase else { return }
+        phase = .inStep(session)
+        failedAttempts = 0
+        graceTimer?.cancel()
+        becomeReady()
+        recover()
+    }
+
+    func sessionLost(_ reason: String) {
+        if case .stopped = phase { return }
+        forgetFetches()
+        totals.reconnects += 1
+        // A session that worked is replaced at once; only when that fails too it is an outage.
+        if case .inStep = phase, case .good = health {
+            lostReason = reason
+            graceTimer?.fire(after: configuration.deadline)
+            resolve()
+            return
+        }
+        degrade(.disconnected, reason)
+        failedAttempts += 1
+        phase = .waiting
+        // Half of the pause is chance, so that replicas do not come back in step.
+        let pause = min(2_000, 50 << min(failedAttempts - 1, 6))
+        connectTimer?.fire(after: .milliseconds(pause / 2 + .random(in: 0...pause / 2)))
+    }
+
+    private func graceOver() {
+        if case .inStep = phase { return }
+        degrade(.disconnected, lostReason)
+    }
+
+    // MARK: The state
+
+    func degrade(_ cause: Degradation.Cause, _ reason: String) {
+        if case .degraded(var outage) = health {
+            // The later cause is the one to mend; the outage began with the first.
+            outage.cause = cause
+            outage.reason = reason
+            health = .degraded(outage)
+        } else {
+            health = .degraded(
+                Degradation(cause: cause, reason: reason, since: clock.wall(), began: clock.now()))
+            sink.ledger(noted: .degraded(reason: reason))
+        }
+        if cause != .slow { decideAllLocally() }
+        if cause == .refusing { replayTimer?.fire(after: .seconds(1)) }
+    }
+
+    /// The authority answers again and the mirror is complete: carry over what was decided here.
+    func recover() {
+        guard case .inStep = phase else { return }
+        let former = health
+        health = .good
+        if case .degraded(let outage) = former {
+            sink.ledger(noted: .recovered(outage: clock.now() - outage.began, replay: unsettled.count))
+        }
+        replay()
+    }
+
+    var isRefusing: Bool {
+        if case .degraded(let outage) = health, outage.cause == .refusing { return true }
+        return false
+    }
+
+    // MARK: The end of blocks
+
+    func scheduleExpiry() {
+        guard let next = local.book.nextDeadline else { return }
+        expiryTimer?.fire(after: max(.milliseconds(1), next - clock.now()))
+    }
+
+    /// Redis announces natural expiry late or, with many keys, never: the deadlines are kept here.
+    private func expire() {
+        for record in local.book.expire(at: clock.now()) {
+            pendingBlocks.remove(record.network)
+            totals.blocksLifted += 1
+            sink.ledger(noted: .lifted(record, .expired))
+        }
+        scheduleExpiry()
+    }
+}

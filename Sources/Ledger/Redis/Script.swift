@@ -1,0 +1,46 @@
+/// What must happen in Redis without anything in between. Each touches the keys of one slot, so that Redis Cluster runs
+/// them too. They write effects of the server's own clock, so hosts with wrong clocks agree.
+enum Script: CaseIterable {
+    /// Counts a failure once.
+    ///
+    /// KEYS: the counter, the failures seen. ARGV: window left for this failure (ms), id, how many ids to keep, window (ms).
+    /// Returns: count, the counter's PTTL, the server's time (ms), 1 when the failure had been counted before.
+    ///
+    /// A failure is told again when its answer was lost, so its id is kept as long as it may be told again: for one
+    /// window. The set is bounded; when more failures of one address than that are told in between, a repetition counts
+    /// twice, which errs on the safe side.
+    case count
+    /// Sets a block unless there is one.
+    ///
+    /// KEYS: the block. ARGV: value, end (ms of the server's clock).
+    /// Returns: 1 when it was set, the block's PTTL, its value (empty when it is no string).
+    case block
+
+    var text: String {
+        switch self {
+        case .count:
+            """
+            local t = redis.call('TIME')
+            local now = t[1] * 1000 + math.floor(t[2] / 1000)
+            if redis.call('ZSCORE', KEYS[2], ARGV[2]) then
+              return {tonumber(redis.call('GET', KEYS[1]) or 0), redis.call('PTTL', KEYS[1]), now, 1}
+            end
+            local count = redis.call('INCR', KEYS[1])
+            if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+            redis.call('ZADD', KEYS[2], now, ARGV[2])
+            redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[3]))
+            redis.call('PEXPIRE', KEYS[2], ARGV[4])
+            return {count, redis.call('PTTL', KEYS[1]), now, 0}
+            """
+        case .block:
+            """
+            local t = redis.call('TIME')
+            local left = tonumber(ARGV[2]) - t[1] * 1000 - math.floor(t[2] / 1000)
+            local set = left > 0 and redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', left)
+            local value = redis.pcall('GETRANGE', KEYS[1], 0, 1023)
+            if type(value) ~= 'string' then value = '' end
+            return {set and 1 or 0, redis.call('PTTL', KEYS[1]), value}
+            """
+        }
+    }
+}

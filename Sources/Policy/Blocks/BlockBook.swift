@@ -1,0 +1,154 @@
+package import Wire
+
+/// All blocks in force with what operators want to know of them. Several keys of the store may mean one network
+/// (`ip_block:::ffff:1.2.3.4` and `ip_block:1.2.3.4`): the one that lasts longest counts, and the block is lifted when
+/// the last is gone.
+package struct BlockBook: Sendable {
+    /// What a change of the book means for those who follow it.
+    package enum Change: Hashable, Sendable {
+        /// A network that was free is blocked.
+        case began(BlockRecord)
+        /// It was blocked already; deadline, origin or words are different now.
+        case changed(BlockRecord, from: BlockRecord)
+        case ended(BlockRecord)
+        case none
+    }
+
+    private struct Entry {
+        var record: BlockRecord
+        /// The round of resynchronisation in which it was last seen.
+        var round: UInt32
+    }
+
+    /// By network, as the canonical key has it.
+    private var entries: [IPNetwork: Entry] = [:]
+    /// By key, for keys in another than the canonical spelling.
+    private var aliases: [String: Entry] = [:]
+    private var aliasNames: [IPNetwork: Set<String>] = [:]
+    private var queue = DeadlineQueue<IPNetwork>()
+    private var round: UInt32 = 0
+
+    package init() {}
+
+    /// Networks in force, more or less: those that are over and not yet taken out are counted.
+    package var count: Int { entries.count + aliasNames.keys.count { entries[$0] == nil } }
+    /// When `expire(at:)` has something to do.
+    package var nextDeadline: Instant? { queue.first }
+
+    /// The block of exactly this network.
+    package subscript(_ network: IPNetwork) -> BlockRecord? {
+        var best = entries[network]?.record
+        guard let names = aliasNames[network] else { return best }
+        for name in names {
+            let record = aliases[name]!.record
+            if best == nil || best!.deadline < record.deadline { best = record }
+        }
+        return best
+    }
+
+    /// What this very key says.
+    package func record(ofKey key: String) -> BlockRecord? {
+        if let alias = aliases[key] { return alias.record }
+        guard let network = BlockKey.network(ofBlock: key), key == BlockKey.block(network) else { return nil }
+        return entries[network]?.record
+    }
+
+    /// Every block in force at `now`.
+    package func records(at now: Instant) -> [BlockRecord] {
+        var records: [BlockRecord] = []
+        records.reserveCapacity(entries.count)
+        for network in entries.keys {
+            if let record = self[network], record.deadline > now { records.append(record) }
+        }
+        for network in aliasNames.keys where entries[network] == nil {
+            if let record = self[network], record.deadline > now { records.append(record) }
+        }
+        return records
+    }
+
+    /// Sets what `key` says; nil stands for the canonical key of the network.
+    @discardableResult
+    package mutating func set(_ record: BlockRecord, key: String? = nil) -> Change {
+        let former = self[record.network]
+        let entry = Entry(record: record, round: round)
+        if let key, key != BlockKey.block(record.network) {
+            aliases[key] = entry
+            aliasNames[record.network, default: []].insert(key)
+        } else {
+            entries[record.network] = entry
+        }
+        if !record.isPermanent { enqueue(record) }
+        return change(of: record.network, from: former)
+    }
+
+    /// Removes what `key` said; other keys of the same network go on.
+    @discardableResult
+    package mutating func remove(key: String) -> Change {
+        guard let network = BlockKey.network(ofBlock: key) else { return .none }
+        let former = self[network]
+        if aliases.removeValue(forKey: key) != nil {
+            aliasNames[network]!.remove(key)
+            if aliasNames[network]!.isEmpty { aliasNames[network] = nil }
+        } else if key == BlockKey.block(network) {
+            entries[network] = nil
+        }
+        return change(of: network, from: former)
+    }
+
+    /// Removes the network whatever key says so.
+    @discardableResult
+    package mutating func remove(_ network: IPNetwork) -> BlockRecord? {
+        let former = self[network]
+        entries[network] = nil
+        for name in aliasNames.removeValue(forKey: network) ?? [] { aliases[name] = nil }
+        return former
+    }
+
+    /// Every key that blocks the network, or may: the canonical one is always among them.
+    package func keys(of network: IPNetwork) -> [String] {
+        [BlockKey.block(network)] + (aliasNames[network].map { $0.sorted() } ?? [])
+    }
+
+    /// Takes out at most `budget` blocks whose time is over, and gives them back.
+    package mutating func expire(at now: Instant, budget: Int = 1_024) -> [BlockRecord] {
+        var over: [BlockRecord] = []
+        while over.count < budget, let next = queue.take(until: now) {
+            guard let former = self[next.key], former.deadline <= now else { continue }
+            remove(next.key)
+            over.append(former)
+        }
+        return over
+    }
+
+    /// Mark and sweep: everything set from here on belongs to the new round.
+    package mutating func beginRound() { round &+= 1 }
+
+    /// The keys that were not seen in this round: what the store does not have any more.
+    package func unseen() -> [(key: String, record: BlockRecord)] {
+        entries.values.filter { $0.round != round }.map { (BlockKey.block($0.record.network), $0.record) }
+            + aliases.filter { $0.value.round != round }.map { ($0.key, $0.value.record) }
+    }
+
+    private mutating func enqueue(_ record: BlockRecord) {
+        queue.add(record.network, at: record.deadline)
+        // Every new deadline leaves the former in the heap; a heap of leftovers is rebuilt.
+        if queue.count > 2 * (entries.count + aliases.count) + 64 {
+            queue = DeadlineQueue()
+            for entry in entries.values where !entry.record.isPermanent {
+                queue.add(entry.record.network, at: entry.record.deadline)
+            }
+            for entry in aliases.values where !entry.record.isPermanent {
+                queue.add(entry.record.network, at: entry.record.deadline)
+            }
+        }
+    }
+
+    private func change(of network: IPNetwork, from former: BlockRecord?) -> Change {
+        switch (former, self[network]) {
+        case (nil, nil): .none
+        case (nil, let now?): .began(now)
+        case (let former?, nil): .ended(former)
+        case (let former?, let now?): former == now ? .none : .changed(now, from: former)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+package import Wire
+
+/// The names of the ledger's keys in Redis. Operators type them, so their spelling is part of the product.
+package enum BlockKey {
+    package static let blockPrefix = "ip_block:"
+    package static let failurePrefix = "login_fail:"
+    package static let seenPrefix = "login_seen:"
+    /// Present as long as the data is the data we know: its absence tells that the store was flushed.
+    package static let epoch = "gateway:epoch"
+
+    /// The key under which the gateway itself sets a block.
+    package static func block(_ network: IPNetwork) -> String { blockPrefix + network.description }
+    /// An integer that operators GET.
+    package static func failures(_ address: IPAddress) -> String { failurePrefix + address.description }
+    /// Which failures are in the counter already. The hash tag puts it into the counter's slot of a Redis Cluster.
+    package static func seen(_ address: IPAddress) -> String { seenPrefix + "{" + failures(address) + "}" }
+
+    /// The network a block's key means: any spelling of an address (`2001:DB8:0::1`, `::ffff:1.2.3.4`), or a prefix.
+    /// Nil when the text after `ip_block:` is none, or is ambiguous (`010.0.0.1`, `10.1.2.3/8`).
+    package static func network(ofBlock key: String) -> IPNetwork? {
+        guard key.hasPrefix(blockPrefix) else { return nil }
+        return IPNetwork(key.dropFirst(blockPrefix.count))
+    }
+}

@@ -1,0 +1,101 @@
+package import Wire
+
+/// Failures by address in this process's memory: the whole truth of the embedded ledger, and what the Redis ledger
+/// counts with while Redis is away. A fixed window per address: it begins with the first failure (`INCR` + `EXPIRE`).
+package struct FailureCounters: Sendable {
+    package struct Counter: Hashable, Sendable {
+        package var count: Int
+        package var deadline: Instant
+
+        package init(count: Int, deadline: Instant) {
+            self.count = count
+            self.deadline = deadline
+        }
+    }
+
+    private var counters: [IPAddress: Counter] = [:]
+    private var queue = DeadlineQueue<IPAddress>()
+    /// The last failures counted, as a ring, so that one told twice is counted once.
+    private var recent: Set<FailureID> = []
+    private var ring: [FailureID] = []
+    private var oldest = 0
+    private let capacity: Int
+    private let remembered: Int
+
+    /// - Parameters:
+    ///   - capacity: Addresses kept. Beyond it those whose window ends soonest are forgotten: an attacker with a /64
+    ///     must not be able to fill the memory.
+    ///   - remembered: Failures whose repetition is noticed.
+    package init(capacity: Int = 262_144, remembered: Int = 4_096) {
+        self.capacity = capacity
+        self.remembered = remembered
+    }
+
+    package var count: Int { counters.count }
+    package var all: [IPAddress: Counter] { counters }
+
+    /// The counter of `address` when its window is not over.
+    package func counter(of address: IPAddress, at now: Instant) -> Counter? {
+        guard let counter = counters[address], counter.deadline > now else { return nil }
+        return counter
+    }
+
+    /// Counts one failure and says what the count is now.
+    package mutating func record(_ id: FailureID, of address: IPAddress, window: Interval, at now: Instant) -> Counter {
+        expire(at: now)
+        let known = counters[address]
+        guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
+        let counter = Counter(count: (known?.count ?? 0) + 1, deadline: known?.deadline ?? now + window)
+        set(address, counter)
+        return counter
+    }
+
+    /// Takes over what is known from elsewhere: the authority's count, or the disk's.
+    package mutating func set(_ address: IPAddress, _ counter: Counter) {
+        let former = counters.updateValue(counter, forKey: address)
+        if former?.deadline != counter.deadline { queue.add(address, at: counter.deadline) }
+        // Counters that were set anew leave entries behind; a heap of them alone is rebuilt.
+        if queue.count > 2 * counters.count + 64 {
+            queue = DeadlineQueue()
+            for (address, counter) in counters { queue.add(address, at: counter.deadline) }
+        }
+        while counters.count > capacity, let next = queue.take(until: .never) {
+            if counters[next.key]?.deadline == next.deadline { counters[next.key] = nil }
+        }
+    }
+
+    /// The block's end becomes the counter's: block and count expire together.
+    package mutating func expire(_ address: IPAddress, at deadline: Instant) {
+        guard var counter = counters[address] else { return }
+        counter.deadline = deadline
+        set(address, counter)
+    }
+
+    /// Whether there was one.
+    @discardableResult
+    package mutating func clear(_ address: IPAddress) -> Bool { counters.removeValue(forKey: address) != nil }
+
+    package mutating func clearAll() {
+        counters = [:]
+        queue = DeadlineQueue()
+    }
+
+    package mutating func expire(at now: Instant) {
+        while let next = queue.take(until: now) {
+            if counters[next.key]?.deadline == next.deadline { counters[next.key] = nil }
+        }
+    }
+
+    /// False when the failure is known already.
+    private mutating func remember(_ id: FailureID) -> Bool {
+        guard recent.insert(id).inserted else { return false }
+        if ring.count < remembered {
+            ring.append(id)
+        } else {
+            recent.remove(ring[oldest])
+            ring[oldest] = id
+            oldest = (oldest + 1) % remembered
+        }
+        return true
+    }
+}

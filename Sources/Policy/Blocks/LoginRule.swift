@@ -1,0 +1,74 @@
+package import Settings
+package import Wire
+
+/// SEC-010: so many failed logins of one address within a window, and it is blocked.
+package struct LoginRule: Sendable {
+    /// The failure that makes the count this high sets the block. At least 1.
+    package let limit: Int
+    /// From the first failure on; failures do not prolong it.
+    package let window: Interval
+    /// How long a block lasts, and from then on the counter with it.
+    package let block: Interval
+    /// Counted like others, never blocked by this rule.
+    package let exempt: [IPNetwork]
+
+    package init(limit: Int, window: Interval, block: Interval, exempt: [IPNetwork]) {
+        self.limit = limit
+        self.window = window
+        self.block = block
+        self.exempt = exempt
+    }
+
+    /// Trusted proxies are exempt without being named: blocking one would lock out everybody behind it.
+    package init(_ configuration: Configuration) {
+        self.init(
+            limit: configuration.login.limit, window: configuration.login.window, block: configuration.login.block,
+            exempt: configuration.neverBlock + configuration.trustedProxies)
+    }
+
+    package func isExempt(_ address: IPAddress) -> Bool { exempt.contains { $0.contains(address) } }
+
+    /// What follows from a failure that made the address's count `count`.
+    ///
+    /// Every count at or above the limit asks for a block, not only the one that reaches it: after a bare
+    /// `DEL ip_block:<ip>` the count still stands, and the next failure must block again.
+    package func verdict(on address: IPAddress, count: Int) -> FailureVerdict {
+        if isExempt(address) { return .exempt }
+        return count >= limit ? .block : .counted
+    }
+}
+
+/// What a failed login leads to.
+package enum FailureVerdict: Hashable, Sendable {
+    /// Below the limit: counted, nothing else.
+    case counted
+    /// At the limit: block the address, unless it is blocked already.
+    case block
+    /// Counted; the address may never be blocked by a rule.
+    case exempt
+}
+
+/// Names one failed login, so that telling the ledger twice counts it once. Unique over replicas and restarts.
+package struct FailureID: Hashable, Sendable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// 128 random bits.
+    package static func random() -> FailureID {
+        FailureID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
+    }
+
+    /// 32 hexadecimal digits.
+    package var description: String {
+        func padded(_ value: UInt64) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        return padded(high) + padded(low)
+    }
+}

@@ -1,0 +1,165 @@
+internal import Settings
+package import Wire
+
+/// Decides about requests, one worker's worth: a straight line of stages from the bytes of a head to a verdict. It sees
+/// no socket and no clock; `now` and the bytes come in, a value goes out.
+///
+/// `prepare` writes the request for the upstream and belongs to the `decide` right before it: what was found out about
+/// the head in between is kept here and not found out twice.
+package struct Gatekeeper: ~Copyable {
+    private(set) var rules: GatekeeperRules
+    /// The addresses that are blocked now; the worker applies the Ledger's changes to it.
+    package var blocks = BlockTable()
+
+    var fields: FieldTable
+    var classes: [FieldClass]
+    /// The canonical path, where the client wrote another spelling.
+    var rewrittenPath: [UInt8] = []
+    var head = HeadNotes()
+    var identifiers = IDGenerator()
+    private let authenticator: Authenticator
+    /// What the token of the last refused request claimed; for the audit record, marked there as unverified.
+    package private(set) var tokenRefusal: TokenRefusal?
+    /// Where that token stands in the head.
+    package private(set) var refusedToken: Range<Int>?
+
+    package init(_ rules: GatekeeperRules) {
+        self.rules = rules
+        fields = FieldTable(capacity: rules.fieldLimit)
+        classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
+        authenticator = Authenticator(
+            keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
+    }
+
+    /// Takes over new rules; the blocks stay in force, remembered tokens do not.
+    package mutating func adopt(_ rules: GatekeeperRules) {
+        self.rules = rules
+        fields = FieldTable(capacity: rules.fieldLimit)
+        classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
+        authenticator.update(keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
+    }
+
+    /// The life of a request up to the moment it may be forwarded. `bytes` begin with its head and may hold more.
+    package mutating func decide(
+        _ bytes: Span<UInt8>, peer: IPAddress, now: Instant, wall: WallTime
+    ) -> Verdict {
+        var facts = RequestFacts(client: peer)
+        do throws(Refusal) {
+            guard try read(bytes, &facts) else { return .incomplete }
+            identify(bytes, peer, &facts)
+            try screen(facts, now)
+            if isHealthCheck(bytes, facts) { return .answer(.health, facts) }
+            let route = try route(bytes, &facts)
+            let identity = try authenticate(bytes, route, wall)
+            try authorize(identity, route)
+            head.identity = identity
+            let path = canonicalPath(bytes)
+            return .forward(
+                Plan(
+                    facts: facts, upstream: rules.configuration.routes[route].upstream,
+                    isLogin: rules.logins.contains(method: bytes.extracting(facts.method), path: path),
+                    isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method))))
+        } catch {
+            return .refuse(error, facts)
+        }
+    }
+
+    // MARK: identify
+
+    /// Who is the client? The peer, or whom trusted proxies vouch for.
+    private func identify(_ bytes: Span<UInt8>, _ peer: IPAddress, _ facts: inout RequestFacts) {
+        guard head.forwardedForCount > 0 else { return }
+        var walk = ClientAddress(peer: peer, trusted: rules.trusted)
+        var index = fields.count - 1
+        while index >= 0, walk.wantsMore {
+            if classes[index] == .xForwardedFor { walk.take(bytes.extracting(fields[index].value)) }
+            index -= 1
+        }
+        facts.client = walk.address
+    }
+
+    // MARK: screen
+
+    /// Checked before anything is looked up for the request, so that it holds for everything the listener serves.
+    private func screen(_ facts: RequestFacts, _ now: Instant) throws(Refusal) {
+        if blocks.match(facts.client, at: now) != nil { throw .addressBlocked }
+    }
+
+    // MARK: route
+
+    private func isHealthCheck(_ bytes: Span<UInt8>, _ facts: RequestFacts) -> Bool {
+        guard canonicalPath(bytes).equals("/health") else { return false }
+        let method = bytes.extracting(facts.method)
+        return method.equals("GET") || method.equals("HEAD")
+    }
+
+    private mutating func route(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Int {
+        let found = rules.routes.match(
+            host: bytes.extracting(facts.host), path: canonicalPath(bytes),
+            method: bytes.extracting(head.requestedMethod ?? facts.method))
+        switch found {
+        case .route(let index):
+            facts.route = index
+            return index
+        case .methodNotAllowed(let place):
+            head.allow = rules.routes.allowedMethods(at: place)
+            throw .methodNotAllowed
+        case .noRoute: throw .noRoute
+        }
+    }
+
+    // MARK: authenticate, authorize
+
+    private mutating func authenticate(
+        _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
+    ) throws(Refusal) -> VerifiedToken? {
+        tokenRefusal = nil
+        refusedToken = nil
+        // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
+        if head.isPreflight || !authenticator.looksForTokens(route: route) { return nil }
+        var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: route))
+        for index in 0..<fields.count {
+            switch classes[index] {
+            case .authorization: credentials.takeAuthorization(fields[index].value, of: bytes)
+            case .cookie: credentials.takeCookie(fields[index].value, of: bytes)
+            default: continue
+            }
+        }
+        switch authenticator.authenticate(credentials.place, in: bytes, route: route, at: wall) {
+        case .anonymous: return nil
+        case .identified(let token): return token
+        case .refused(let refusal, let details):
+            tokenRefusal = details
+            if case .at(let range) = credentials.place { refusedToken = range }
+            throw refusal
+        }
+    }
+
+    /// A request without a token got here because its route allows that; rules about claims then do not apply either,
+    /// unless the route has some.
+    private func authorize(_ identity: VerifiedToken?, _ route: Int) throws(Refusal) {
+        guard let identity else {
+            let rule = rules.configuration.routes[route]
+            let asksForClaims = !rule.requiredClaims.isEmpty || !rule.requiredRoles.isEmpty
+            if asksForClaims, !head.isPreflight { throw .missingToken }
+            return
+        }
+        if let refusal = authenticator.authorize(identity, route: route) { throw refusal }
+    }
+
+    /// The verified token of the request that was decided last.
+    package var identity: VerifiedToken? { head.identity }
+
+    /// Calls `body` with the path for log lines: canonical where that is known, else as it was sent.
+    package func withPathForLogs<Result>(
+        _ bytes: Span<UInt8>, _ facts: RequestFacts, _ body: (Span<UInt8>) -> Result
+    ) -> Result {
+        head.pathIsRewritten ? body(rewrittenPath.span) : body(bytes.extracting(facts.path))
+    }
+
+    /// The canonical path of the head that was read last, without the query.
+    @_lifetime(copy bytes, borrow self)
+    func canonicalPath(_ bytes: Span<UInt8>) -> Span<UInt8> {
+        head.pathIsRewritten ? rewrittenPath.span : bytes.extracting(head.path)
+    }
+}

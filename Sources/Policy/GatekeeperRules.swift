@@ -1,0 +1,34 @@
+package import Settings
+package import Wire
+
+/// A configuration compiled for the Gatekeeper: tables that are looked things up in, made once per reload on the control
+/// thread and shared by the workers.
+package struct GatekeeperRules: Sendable {
+    package let configuration: Configuration
+    package let headLimits: HeadParser.Limits
+    package let fieldLimit: Int
+    package let viaName: String
+    package let failureStatuses: [Int]
+    let trusted: TrustedNetworks
+    let routes: RouteTable
+    let logins: LoginEndpoints
+    let classifier: FieldClassifier
+    let keys: KeySet
+    let tokenPolicy: TokenPolicy
+
+    /// - Parameter keys: built from `configuration.tokens`; problems with them were reported by whoever built them.
+    package init(_ configuration: Configuration, keys: KeySet) {
+        self.configuration = configuration
+        headLimits = HeadParser.Limits(
+            headBytes: configuration.limits.headBytes, targetBytes: configuration.limits.targetBytes)
+        fieldLimit = configuration.limits.fields
+        viaName = configuration.forwarding.viaName
+        failureStatuses = configuration.login.failureStatuses
+        trusted = TrustedNetworks(configuration.trustedProxies)
+        routes = RouteTable(configuration.routes)
+        logins = LoginEndpoints(configuration.login.endpoints)
+        classifier = FieldClassifier(identityHeaders: configuration.identityHeaders)
+        self.keys = keys
+        tokenPolicy = TokenPolicy(configuration)
+    }
+}

@@ -1,0 +1,22 @@
+internal import Wire
+
+/// What the gateway knows about request methods.
+package enum Methods {
+    /// Methods are case-sensitive, and all registered ones are upper case (RFC 9110 §9.1); `get` is not one. CONNECT and
+    /// TRACE are not offered: the one makes a tunnel past every rule, the other shows a client what was added for the
+    /// backend.
+    package static func isSupported(_ method: Span<UInt8>) -> Bool {
+        guard method.count <= 32 else { return false }
+        for index in 0..<method.count {
+            let byte = method[index]
+            guard byte >= 65 && byte <= 90 || byte == 45 || byte == 95 else { return false }
+        }
+        return !method.equals("CONNECT") && !method.equals("TRACE") && !method.equals("PRI")
+    }
+
+    /// RFC 9110 §9.2.2.
+    package static func isIdempotent(_ method: Span<UInt8>) -> Bool {
+        method.equals("GET") || method.equals("HEAD") || method.equals("OPTIONS") || method.equals("PUT")
+            || method.equals("DELETE")
+    }
+}

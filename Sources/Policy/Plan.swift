@@ -1,0 +1,60 @@
+package import Wire
+
+/// What is known of a request once its head has been read: places in the head's bytes, and what was settled about it.
+/// Filled stage by stage; a request that is refused early leaves the rest at its defaults.
+package struct RequestFacts: Sendable {
+    /// Bytes of the head with its empty line; 0 when it never became complete.
+    package var headLength = 0
+    package var method: Range<Int> = 0..<0
+    /// The path of the target as the client wrote it, without the query.
+    package var path: Range<Int> = 0..<0
+    /// The host that routes, without its port.
+    package var host: Range<Int> = 0..<0
+    /// The host and port that were asked for.
+    package var authority: Range<Int> = 0..<0
+    package var userAgent: Range<Int> = 0..<0
+    package var origin: Range<Int> = 0..<0
+    package var minorVersion: UInt8 = 1
+    package var isHead = false
+    /// The client asked for the connection to be kept, and nothing about the request forbids it.
+    package var keepAlive = false
+    package var framing = BodyFraming.none
+    /// The true client (stage *identify*); the peer until then.
+    package var client: IPAddress
+    /// Index of the route, once found.
+    package var route: Int?
+
+    package init(client: IPAddress) { self.client = client }
+}
+
+/// What the gateway answers by itself, without a refusal.
+package enum LocalAnswer: Sendable {
+    /// GET or HEAD of `/health` on the public listener.
+    case health
+}
+
+/// A request that may go on: where to, and what must be remembered until its answer is back.
+package struct Plan: Sendable {
+    package var facts: RequestFacts
+    package var upstream: Int
+    /// The request is a guess at a password: the answer is judged.
+    package var isLogin: Bool
+    /// RFC 9110 §9.2.2: repeating it does no more than doing it once.
+    package var isIdempotent: Bool
+
+    package init(facts: RequestFacts, upstream: Int, isLogin: Bool, isIdempotent: Bool) {
+        self.facts = facts
+        self.upstream = upstream
+        self.isLogin = isLogin
+        self.isIdempotent = isIdempotent
+    }
+}
+
+/// The Gatekeeper's word on the bytes so far.
+package enum Verdict: Sendable {
+    /// The head is not complete, and nothing is wrong with it yet.
+    case incomplete
+    case refuse(Refusal, RequestFacts)
+    case answer(LocalAnswer, RequestFacts)
+    case forward(Plan)
+}

@@ -1,0 +1,182 @@
+package import Settings
+internal import Wire
+
+/// What a field means to the gateway. The name decides, never its value.
+package enum FieldClass: UInt8, CaseIterable, Sendable {
+    /// Nothing: it goes through as it came.
+    case endToEnd
+    case host
+    case contentLength
+    case contentType
+    case transferEncoding
+    case connection
+    /// For one connection only (RFC 9110 §7.6.1), whether Connection names it or not.
+    case hopByHop
+    case upgrade
+    /// Ours to set: who the client is, in any spelling.
+    case identity
+    /// Ours to set: where the request came from or went, in any spelling.
+    case forwarding
+    case xForwardedFor
+    case xForwardedHost
+    case xForwardedProto
+    /// A name that steers us or the backend, written with `_` for `-`. CGI, WSGI and their kin read both as one variable,
+    /// so `Content_Length` would get past every check of `Content-Length`.
+    case disguised
+    case authorization
+    case cookie
+    case expect
+    case via
+    case traceparent
+    case tracestate
+    case requestID
+    case userAgent
+    case origin
+    case accessControlRequestMethod
+    case date
+    case server
+
+    /// Whether a client's field of this class never reaches the backend as sent, on no route. What the backend needs of
+    /// them (the body's framing, forwarding, identity) is written anew.
+    package var isStripped: Bool {
+        switch self {
+        case .transferEncoding, .connection, .hopByHop, .upgrade, .identity, .forwarding, .xForwardedFor,
+            .xForwardedHost, .xForwardedProto, .disguised:
+            true
+        default: false
+        }
+    }
+
+    /// Whether naming the field in Connection takes it out. Not those that frame, address or authenticate the request or
+    /// that we add: `Connection: Authorization` or `Connection: X-User-Id` would turn one request into another on its
+    /// way (CVE-2024-45410).
+    package var isRemovedByConnection: Bool {
+        switch self {
+        case .endToEnd, .userAgent, .date, .server: true
+        default: false
+        }
+    }
+
+    /// Whether an operator may use the name for an identity header. Where not, the built-in meaning stands.
+    fileprivate var yieldsToIdentity: Bool {
+        switch self {
+        case .endToEnd, .userAgent, .date, .server, .forwarding: true
+        default: false
+        }
+    }
+}
+
+/// Classifies field names: the built-in ones by length and bytes, the identity headers from the configuration. Letter case
+/// never matters, and `_` is `-`.
+package struct FieldClassifier: Sendable {
+    /// The identity headers' names, folded, one after another.
+    private var identityText: [UInt8] = []
+    private var identityNames: [Range<Int>] = []
+    /// Bit n: some identity header has n bytes (63: 63 or more). Most names are let go by this alone.
+    private var identityLengths: UInt64 = 0
+
+    package init(identityHeaders: [Configuration.IdentityHeader]) {
+        for header in identityHeaders {
+            let name = header.name.utf8.map(folded)
+            identityNames.append(identityText.count..<identityText.count + name.count)
+            identityText += name
+            identityLengths |= 1 << UInt64(min(name.count, 63))
+        }
+    }
+
+    package func classify(_ name: Span<UInt8>) -> FieldClass {
+        let known = knownClass(name)
+        if identityLengths >> UInt64(min(name.count, 63)) & 1 != 0, known.yieldsToIdentity, isIdentity(name) {
+            return .identity
+        }
+        guard known != .endToEnd, known != .forwarding else { return known }
+        for index in name.indices where name[index] == UInt8(ascii: "_") { return .disguised }
+        return known
+    }
+
+    private func isIdentity(_ name: Span<UInt8>) -> Bool {
+        let names = identityNames.span
+        let text = identityText.span
+        candidates: for index in names.indices where names[index].count == name.count {
+            let start = names[index].lowerBound
+            for offset in name.indices where text[start + offset] != folded(name[offset]) { continue candidates }
+            return true
+        }
+        return false
+    }
+}
+
+/// Lower case, and `-` for `_`.
+@inline(__always)
+private func folded(_ byte: UInt8) -> UInt8 {
+    byte == UInt8(ascii: "_") ? UInt8(ascii: "-") : Characters.lowercased(byte)
+}
+
+/// Whether `name` is `text` or, with `prefix`, begins with it. `text` must be folded.
+@inline(__always)
+private func means(_ name: Span<UInt8>, _ text: StaticString, prefix: Bool = false) -> Bool {
+    let count = text.utf8CodeUnitCount
+    guard prefix ? name.count >= count : name.count == count else { return false }
+    for index in 0..<count where folded(name[index]) != text.utf8Start[index] { return false }
+    return true
+}
+
+/// The built-in meaning of a name. The length picks a handful, their first bytes differ, so that an ordinary name is
+/// through after a byte or two.
+private func knownClass(_ name: Span<UInt8>) -> FieldClass {
+    switch name.count {
+    case 2: if means(name, "te") { return .hopByHop }
+    case 3: if means(name, "via") { return .via }
+    case 4:
+        if means(name, "host") { return .host }
+        if means(name, "date") { return .date }
+    case 5:
+        // CGI would call it HTTP_PROXY, which HTTP libraries obey (CVE-2016-5385).
+        if means(name, "proxy") { return .forwarding }
+    case 6:
+        if means(name, "cookie") { return .cookie }
+        if means(name, "expect") { return .expect }
+        if means(name, "origin") { return .origin }
+        if means(name, "server") { return .server }
+    case 7:
+        if means(name, "upgrade") { return .upgrade }
+        if means(name, "trailer") { return .hopByHop }
+    case 9:
+        if means(name, "forwarded") || means(name, "x-real-ip") { return .forwarding }
+    case 10:
+        if means(name, "user-agent") { return .userAgent }
+        if means(name, "connection") { return .connection }
+        if means(name, "keep-alive") { return .hopByHop }
+        if means(name, "tracestate") { return .tracestate }
+    case 11:
+        if means(name, "traceparent") { return .traceparent }
+        if means(name, "x-client-ip") { return .forwarding }
+    case 12:
+        if means(name, "content-type") { return .contentType }
+        if means(name, "x-request-id") { return .requestID }
+    case 13:
+        if means(name, "authorization") { return .authorization }
+        // Some frameworks take the path from here and not from the request line (CVE-2018-14773).
+        if means(name, "x-rewrite-url") { return .forwarding }
+    case 14:
+        if means(name, "content-length") { return .contentLength }
+        if means(name, "http2-settings") { return .hopByHop }
+        if means(name, "x-original-url") || means(name, "true-client-ip") { return .forwarding }
+    case 15: if means(name, "x-forwarded-for") { return .xForwardedFor }
+    case 16:
+        if means(name, "x-forwarded-host") { return .xForwardedHost }
+        if means(name, "proxy-connection") { return .hopByHop }
+        if means(name, "cf-connecting-ip") { return .forwarding }
+    case 17:
+        if means(name, "transfer-encoding") { return .transferEncoding }
+        if means(name, "x-forwarded-proto") { return .xForwardedProto }
+    case 18: if means(name, "proxy-authenticate") { return .hopByHop }
+    case 19:
+        if means(name, "proxy-authorization") { return .hopByHop }
+        if means(name, "x-cluster-client-ip") { return .forwarding }
+    case 25: if means(name, "proxy-authentication-info") { return .hopByHop }
+    case 29: if means(name, "access-control-request-method") { return .accessControlRequestMethod }
+    default: break
+    }
+    return means(name, "x-forwarded", prefix: true) ? .forwarding : .endToEnd
+}

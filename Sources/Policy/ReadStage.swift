@@ -1,0 +1,159 @@
+internal import Settings
+internal import Wire
+
+/// What `read` found out about a head, beside `RequestFacts`, for the stages behind it.
+struct HeadNotes {
+    var start = 0
+    var line = RequestLine(method: 0..<0, target: 0..<0, minorVersion: 1, end: 0)
+    var form = RequestTarget.Form.origin
+    /// Of the target; see `pathIsRewritten`.
+    var path = 0..<0
+    /// With its question mark; empty when there is none.
+    var query = 0..<0
+    var pathIsRewritten = false
+    /// A preflight's Access-Control-Request-Method: it is routed as the request that will follow.
+    var requestedMethod: Range<Int>?
+    var isPreflight: Bool { requestedMethod != nil }
+    var hasHost = false
+    /// Where the route was found that does not allow the method.
+    var allow: String?
+    /// What the Connection fields ask for.
+    var connection = ConnectionOptions()
+    var forwardedForCount = 0
+    var traceparent: Int?
+    /// The client's traceparent was valid; its tracestate goes on with it.
+    var continuesTrace = false
+    var requestID: Int?
+    var identity: VerifiedToken?
+}
+
+extension Gatekeeper {
+    /// Stage *read*: the head is complete and there is one way to understand it. False: more bytes are needed.
+    mutating func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Bool {
+        switch HeadParser.parseRequest(bytes, into: &fields, limits: rules.headLimits) {
+        case .incomplete: return false
+        case .malformed(let fault): throw Refusal(fault)
+        case .complete(let line, let length):
+            facts.headLength = length
+            facts.method = line.method
+            facts.path = line.target
+            facts.minorVersion = line.minorVersion
+            head = HeadNotes()
+            head.line = line
+            facts.isHead = bytes.extracting(line.method).equals("HEAD")
+            guard Methods.isSupported(bytes.extracting(line.method)) else { throw .methodNotSupported }
+            let framing = try readFields(bytes, line, &facts)
+            try readTarget(bytes, line, &facts)
+            switch framing.settleRequest(minorVersion: line.minorVersion) {
+            case .success(let settled): facts.framing = settled
+            case .failure(.transferEncoding): throw .codingNotSupported
+            case .failure: throw .malformed
+            }
+            if case .length(let length) = facts.framing, rules.configuration.limits.bodyBytes > 0,
+                length > Int64(rules.configuration.limits.bodyBytes)
+            {
+                throw .bodyTooLarge
+            }
+            return true
+        }
+    }
+
+    private mutating func readFields(
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ facts: inout RequestFacts
+    ) throws(Refusal) -> FramingFields {
+        var framing = FramingFields()
+        var hosts = 0
+        var requestedMethod: Range<Int>?
+        for index in 0..<fields.count {
+            let field = fields[index]
+            let kind = rules.classifier.classify(bytes.extracting(field.name))
+            classes[index] = kind
+            switch kind {
+            case .endToEnd: continue
+            case .host:
+                hosts += 1
+                facts.host = field.value
+            case .contentLength: framing.contentLength(bytes.extracting(field.value))
+            case .transferEncoding: framing.transferEncoding(bytes.extracting(field.value))
+            case .connection:
+                guard head.connection.take(bytes.extracting(field.value)) else { throw .malformed }
+            case .expect:
+                // The only expectation there is (RFC 9110 §10.1.1); it is passed on, and so is its answer.
+                guard bytes.extracting(field.value).equalsIgnoringCase("100-continue") else {
+                    throw .expectationFailed
+                }
+            case .xForwardedFor: head.forwardedForCount += 1
+            case .traceparent: head.traceparent = head.traceparent == nil ? index : -1
+            case .requestID: head.requestID = head.requestID == nil ? index : -1
+            case .userAgent: facts.userAgent = field.value
+            case .origin: facts.origin = field.value
+            case .accessControlRequestMethod: requestedMethod = field.value
+            default: continue
+            }
+        }
+        // RFC 9112 §3.2: exactly one, except that HTTP/1.0 knows none.
+        guard hosts == 1 || (hosts == 0 && line.minorVersion == 0) else { throw .malformed }
+        head.hasHost = hosts == 1
+        facts.keepAlive = line.minorVersion >= 1 && !head.connection.closes
+        if !facts.origin.isEmpty, bytes.extracting(line.method).equals("OPTIONS") {
+            head.requestedMethod = requestedMethod
+        }
+        return framing
+    }
+
+    private mutating func readTarget(
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ facts: inout RequestFacts
+    ) throws(Refusal) {
+        switch RequestTarget.parse(bytes, target: line.target, method: line.method) {
+        case .connect: throw .methodNotSupported
+        case .malformed: throw .malformed
+        case .target(let target):
+            facts.authority = facts.host
+            let host = facts.host.isEmpty ? nil : Authority(bytes, facts.host)
+            if !facts.host.isEmpty, host == nil { throw .malformed }
+            if let authority = target.authority {
+                if let host, !target.agrees(withHost: host, in: bytes) { throw .malformed }
+                facts.host = authority.host
+                if facts.authority.isEmpty { facts.authority = authority.host }
+            } else if let host {
+                facts.host = host.host
+            } else if line.minorVersion >= 1 {
+                throw .malformed
+            }
+            head.form = target.form
+            head.path = target.path
+            head.query = target.query.map { $0.lowerBound - 1..<$0.upperBound } ?? 0..<0
+            facts.path = target.path
+            guard target.form != .asterisk else { return }
+            try canonicalise(bytes)
+        }
+    }
+
+    private mutating func canonicalise(_ bytes: Span<UInt8>) throws(Refusal) {
+        let path = bytes.extracting(head.path)
+        switch CanonicalPath.scan(path) {
+        case .canonical: return
+        case .ambiguous: throw .ambiguousPath
+        case .rewrite(let length):
+            head.pathIsRewritten = true
+            rewrittenPath = Array(repeating: 0, count: length)
+            var place = rewrittenPath.mutableSpan
+            _ = CanonicalPath.write(path, into: &place)
+        }
+    }
+}
+
+extension Refusal {
+    /// The answer to each fault of a head.
+    init(_ fault: HeadFault) {
+        self =
+            switch fault {
+            case .tooLong, .tooManyFields: .headTooLarge
+            case .targetTooLong: .targetTooLong
+            case .version: .versionNotSupported
+            case .method, .startLine, .lineEnding, .controlByte, .fieldName, .whitespaceBeforeColon, .lineFolding,
+                .fieldWithoutColon:
+                .malformed
+            }
+    }
+}

@@ -1,0 +1,110 @@
+internal import Settings
+package import Wire
+
+extension Gatekeeper {
+    /// Writes the gateway's own answer: an RFC 9457 problem with the `code` that clients and runbooks know.
+    ///
+    /// - Parameters:
+    ///   - bytes: those that `facts` point into, for the origin of a CORS request; may be empty.
+    ///   - requestID: what support is asked with.
+    ///   - date: an IMF-fixdate.
+    package func write(
+        _ refusal: Refusal, _ facts: RequestFacts, origin: Span<UInt8>, requestID: Span<UInt8>, date: Span<UInt8>,
+        keepAlive: Bool, into out: inout ByteWriter
+    ) {
+        out.append("HTTP/1.1 ")
+        out.append(decimal: refusal.status)
+        out.append(" ")
+        out.append(StatusPhrase.of(refusal.status))
+        out.append("\r\nDate: ")
+        out.append(date)
+        out.append("\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: ")
+        out.append(decimal: bodyLength(refusal, requestID))
+        out.append("\r\n")
+        if let challenge = Challenge.value(for: refusal) {
+            out.append("WWW-Authenticate: ")
+            out.append(challenge)
+            out.append("\r\n")
+        }
+        if refusal.status == 503 { out.append("Retry-After: 1\r\n") }
+        if refusal == .methodNotAllowed, let allow = head.allow {
+            out.append("Allow: ")
+            out.append(allow)
+            out.append("\r\n")
+        }
+        writeCORS(facts, origin, into: &out)
+        if requestID.count > 0 {
+            out.append("X-Request-Id: ")
+            out.append(requestID)
+            out.append("\r\n")
+        }
+        if !keepAlive { out.append("Connection: close\r\n") }
+        out.append("\r\n")
+        if !facts.isHead { writeBody(refusal, requestID, into: &out) }
+    }
+
+    /// A browser shows a refusal to its page only when it is told that the page may see it (Fetch §3.2.3).
+    private func writeCORS(_ facts: RequestFacts, _ origin: Span<UInt8>, into out: inout ByteWriter) {
+        guard origin.count > 0, let route = facts.route, route < rules.configuration.routes.count,
+            let cors = rules.configuration.routes[route].cors else {
+            return
+        }
+        guard
+            cors.allowedOrigins.contains(where: { allowed in
+                allowed == "*" || Array(allowed.utf8).span.equals(origin)
+            })
+        else { return }
+        out.append("Access-Control-Allow-Origin: ")
+        out.append(origin)
+        out.append("\r\nVary: Origin\r\nAccess-Control-Allow-Credentials: true\r\n")
+        out.append("Access-Control-Expose-Headers: WWW-Authenticate, X-Request-Id, Retry-After\r\n")
+    }
+
+    private func writeBody(_ refusal: Refusal, _ requestID: Span<UInt8>, into out: inout ByteWriter) {
+        out.append("{\"type\":\"about:blank\",\"title\":\"")
+        out.append(refusal.title)
+        out.append("\",\"status\":")
+        out.append(decimal: refusal.status)
+        out.append(",\"code\":\"")
+        out.append(refusal.code.rawValue)
+        if requestID.count > 0 {
+            out.append("\",\"request_id\":\"")
+            out.append(requestID)
+        }
+        out.append("\"}\n")
+    }
+
+    /// Of `writeBody`; status has three digits, and neither titles nor request ids need escaping.
+    private func bodyLength(_ refusal: Refusal, _ requestID: Span<UInt8>) -> Int {
+        let fixed = "{\"type\":\"about:blank\",\"title\":\"\",\"status\":xxx,\"code\":\"\"}\n".utf8.count
+        let identified = requestID.count > 0 ? "\",\"request_id\":\"".utf8.count + requestID.count : 0
+        return fixed + refusal.title.utf8.count + refusal.code.rawValue.utf8.count + identified
+    }
+}
+
+/// Reason phrases of RFC 9110 §15 for the statuses that the gateway itself gives.
+package enum StatusPhrase {
+    package static func of(_ status: Int) -> StaticString {
+        switch status {
+        case 200: "OK"
+        case 400: "Bad Request"
+        case 401: "Unauthorized"
+        case 403: "Forbidden"
+        case 404: "Not Found"
+        case 405: "Method Not Allowed"
+        case 408: "Request Timeout"
+        case 413: "Content Too Large"
+        case 414: "URI Too Long"
+        case 417: "Expectation Failed"
+        case 421: "Misdirected Request"
+        case 429: "Too Many Requests"
+        case 431: "Request Header Fields Too Large"
+        case 501: "Not Implemented"
+        case 502: "Bad Gateway"
+        case 503: "Service Unavailable"
+        case 504: "Gateway Timeout"
+        case 505: "HTTP Version Not Supported"
+        default: "Unknown"
+        }
+    }
+}

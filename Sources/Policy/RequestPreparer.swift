@@ -1,0 +1,132 @@
+internal import Settings
+package import Wire
+
+extension Gatekeeper {
+    /// Stage *prepare*: writes the head of the request for the upstream. Copies the client's fields in runs between those
+    /// that must not pass, and adds ours behind them. Belongs to the `decide` of the same bytes.
+    ///
+    /// Fields that `Connection` names are left out before ours are added, so that `Connection: X-User-Id` cannot take
+    /// away what was verified here (CVE-2024-45410).
+    package func prepare(
+        _ plan: Plan, _ bytes: Span<UInt8>, _ trace: borrowing RequestTrace, peer: IPAddress,
+        into out: inout ByteWriter
+    ) {
+        writeRequestLine(bytes, into: &out)
+        if !head.hasHost { writeHost(plan.facts, bytes, into: &out) }
+        copyFields(bytes, into: &out)
+        if plan.facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
+        writeForwarding(plan.facts, bytes, peer, into: &out)
+        out.append(plan.facts.minorVersion == 0 ? "Via: 1.0 " : "Via: 1.1 ")
+        out.append(rules.viaName)
+        out.append("\r\n")
+        trace.write(into: &out)
+        if let identity = head.identity { out.append(identity.identityFields) }
+        out.append("\r\n")
+    }
+
+    private func writeRequestLine(_ bytes: Span<UInt8>, into out: inout ByteWriter) {
+        out.append(bytes, head.line.method)
+        out.append(" ")
+        if head.form == .asterisk {
+            out.append("*")
+        } else {
+            out.append(canonicalPath(bytes))
+            out.append(bytes, head.query)
+        }
+        out.append(" HTTP/1.1\r\n")
+    }
+
+    /// HTTP/1.0 may come without one, HTTP/1.1 must not go without.
+    private func writeHost(_ facts: RequestFacts, _ bytes: Span<UInt8>, into out: inout ByteWriter) {
+        out.append("Host: ")
+        out.append(bytes, facts.authority)
+        out.append("\r\n")
+    }
+
+    private func copyFields(_ bytes: Span<UInt8>, into out: inout ByteWriter) {
+        guard fields.count > 0 else { return }
+        var run = Int(fields[0].nameStart)
+        for index in 0..<fields.count {
+            let field = fields[index]
+            let kind = classes[index]
+            let keep: Bool
+            switch kind {
+            case .traceparent, .requestID: keep = false  // written anew
+            case .tracestate: keep = head.continuesTrace
+            default:
+                keep =
+                    !kind.isStripped
+                    && !(head.connection.namesFields && kind.isRemovedByConnection
+                        && isNamedByConnection(field, bytes))
+            }
+            if !keep {
+                out.append(bytes, run..<Int(field.nameStart))
+                run = Int(field.end)
+            }
+        }
+        out.append(bytes, run..<Int(fields[fields.count - 1].end))
+    }
+
+    private func isNamedByConnection(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
+        let name = bytes.extracting(field.name)
+        for index in 0..<fields.count where classes[index] == .connection {
+            if ConnectionOptions.names(bytes.extracting(fields[index].value), field: name) { return true }
+        }
+        return false
+    }
+
+    /// X-Forwarded-* and Forwarded (RFC 7239). What a trusted proxy said before is continued, anybody else's is replaced.
+    private func writeForwarding(
+        _ facts: RequestFacts, _ bytes: Span<UInt8>, _ peer: IPAddress, into out: inout ByteWriter
+    ) {
+        let trustsPeer = rules.trusted.contains(peer)
+        out.append("X-Forwarded-For: ")
+        if trustsPeer, head.forwardedForCount > 0 {
+            for index in 0..<fields.count where classes[index] == .xForwardedFor {
+                out.append(bytes, fields[index].value)
+                out.append(", ")
+            }
+        }
+        out.append(peer)
+        out.append("\r\nX-Forwarded-Proto: ")
+        let proto = trustsPeer ? single(.xForwardedProto, bytes) : nil
+        if let proto { out.append(bytes, proto) } else { out.append("http") }
+        out.append("\r\n")
+        let host = (trustsPeer ? single(.xForwardedHost, bytes) : nil) ?? facts.authority
+        if !host.isEmpty {
+            out.append("X-Forwarded-Host: ")
+            out.append(bytes, host)
+            out.append("\r\n")
+        }
+        guard rules.configuration.forwarding.forwarded else { return }
+        out.append(facts.client.isV4 ? "Forwarded: for=" : "Forwarded: for=\"[")
+        out.append(facts.client)
+        if !facts.client.isV4 { out.append("]\"") }
+        if !host.isEmpty {
+            out.append(";host=\"")
+            out.append(bytes, host)
+            out.append("\"")
+        }
+        out.append(";proto=")
+        if let proto { out.append(bytes, proto) } else { out.append("http") }
+        out.append("\r\n")
+    }
+
+    /// The value of a field that occurs once and is made of characters that a scheme or host may have.
+    private func single(_ kind: FieldClass, _ bytes: Span<UInt8>) -> Range<Int>? {
+        var found: Range<Int>?
+        for index in 0..<fields.count where classes[index] == kind {
+            guard found == nil else { return nil }
+            found = fields[index].value
+        }
+        guard let found, !found.isEmpty else { return nil }
+        for index in found {
+            let byte = bytes[index]
+            let isPlain =
+                Characters.isDigit(byte) || Characters.lowercased(byte) &- 97 < 26 || byte == 45 || byte == 46
+                || byte == 58 || byte == 91 || byte == 93 || byte == 95
+            if !isPlain { return nil }
+        }
+        return found
+    }
+}

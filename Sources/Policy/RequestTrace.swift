@@ -1,0 +1,81 @@
+package import Wire
+
+/// The names of one request: its id for people and logs, and its place in a W3C trace. Made once, as text, because every
+/// request says them three times: to the backend, to the client and to the log.
+package struct RequestTrace: Sendable {
+    /// 32 digits of the request id, 32 of the trace id, 55 of the traceparent.
+    private var text = InlineArray<119, UInt8>(repeating: 48)
+    /// An id that a trusted proxy gave, kept instead of ours; nearly always empty.
+    private var given: [UInt8] = []
+    private var isNamed = false
+
+    /// Of nothing: a connection that was refused before it could ask.
+    package static let none = RequestTrace()
+
+    private init() {}
+
+    init(id: RequestID, context: TraceContext, given: [UInt8]) {
+        self.given = given
+        isNamed = true
+        write(id.high, at: 0)
+        write(id.low, at: 16)
+        write(context.traceHigh, at: 32)
+        write(context.traceLow, at: 48)
+        // 00-<trace>-<parent>-<flags>
+        text[66] = 45
+        for offset in 0..<32 { text[67 + offset] = text[32 + offset] }
+        text[99] = 45
+        write(context.parent, at: 100)
+        text[116] = 45
+        text[117] = 48
+        text[118] = 48 + context.flags
+    }
+
+    private mutating func write(_ value: UInt64, at start: Int) {
+        for position in 0..<16 {
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(4 * (15 - position)) & 15)
+            text[start + position] = digit < 10 ? 48 + digit : 87 + digit
+        }
+    }
+
+    package var requestID: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            if !given.isEmpty { return given.span }
+            return text.span.extracting(0..<(isNamed ? 32 : 0))
+        }
+    }
+
+    package var traceID: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { text.span.extracting(32..<(isNamed ? 64 : 32)) }
+    }
+
+    func write(into out: inout ByteWriter) {
+        guard isNamed else { return }
+        out.append("X-Request-Id: ")
+        out.append(requestID)
+        out.append("\r\ntraceparent: ")
+        out.append(text.span.extracting(64..<119))
+        out.append("\r\n")
+    }
+}
+
+extension Gatekeeper {
+    /// Names the request that was read last; its trace is continued, or a new one begun.
+    package mutating func trace(_ bytes: Span<UInt8>, peer: IPAddress) -> RequestTrace {
+        var continued: TraceContext?
+        if let index = head.traceparent, index >= 0 {
+            continued = TraceContext(traceparent: bytes.extracting(fields[index].value))
+        }
+        // A tracestate without its traceparent means nothing (Trace Context §3.3.1).
+        head.continuesTrace = continued != nil
+        let context = continued?.continued(from: &identifiers) ?? TraceContext(from: &identifiers)
+        var given: [UInt8] = []
+        if let index = head.requestID, index >= 0, rules.trusted.contains(peer) {
+            let value = bytes.extracting(fields[index].value)
+            if RequestID.isAcceptable(value) { given = value.withUnsafeBufferPointer { Array($0) } }
+        }
+        return RequestTrace(id: RequestID(from: &identifiers), context: context, given: given)
+    }
+}

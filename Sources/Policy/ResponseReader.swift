@@ -1,0 +1,195 @@
+package import Wire
+
+/// A final response head that was understood.
+package struct Response: Sendable {
+    package let status: Int
+    package let headLength: Int
+    package let framing: BodyFraming
+    /// The server will take another request on this connection.
+    package let keepAlive: Bool
+    /// The client gets chunks: it knows HTTP/1.1, and the length is not known ahead.
+    package let writesChunks: Bool
+    /// The client learns the end of the body only from the end of the connection.
+    package let endsWithConnection: Bool
+    /// The answer of a login endpoint that counts as a failure.
+    package let isFailedLogin: Bool
+}
+
+/// What of a request its response depends on.
+package struct ResponseContext: Sendable {
+    package let isHead: Bool
+    package let minorVersion: UInt8
+    package let isLogin: Bool
+
+    package init(isHead: Bool, minorVersion: UInt8, isLogin: Bool) {
+        self.isHead = isHead
+        self.minorVersion = minorVersion
+        self.isLogin = isLogin
+    }
+}
+
+/// Understands the heads of responses and writes them anew for the client. As strict as the parser of requests: an answer
+/// that two clients could read differently is refused with 502.
+package struct ResponseReader: ~Copyable {
+    package enum Outcome {
+        case incomplete
+        /// A 1xx head of this length; the final one follows.
+        case interim(length: Int)
+        case final(Response)
+        case malformed
+    }
+
+    private var fields: FieldTable
+    private var connection = ConnectionOptions()
+    private let limits: HeadParser.Limits
+    private let failureStatuses: [Int]
+    private let via: [UInt8]
+
+    package init(_ rules: GatekeeperRules) {
+        fields = FieldTable(capacity: rules.fieldLimit)
+        limits = rules.headLimits
+        failureStatuses = rules.failureStatuses
+        via = Array("Via: 1.1 \(rules.viaName)\r\n".utf8)
+    }
+
+    package mutating func parse(_ bytes: Span<UInt8>, to context: ResponseContext) -> Outcome {
+        switch HeadParser.parseResponse(bytes, into: &fields, limits: limits) {
+        case .incomplete: return .incomplete
+        case .malformed: return .malformed
+        case .complete(let line, let length):
+            // The gateway never asks for another protocol, so nobody may switch to one.
+            if line.status == 101 { return .malformed }
+            if line.status < 200 { return .interim(length: length) }
+            return settle(line, length, bytes, context)
+        }
+    }
+
+    private mutating func settle(
+        _ line: StatusLine, _ length: Int, _ bytes: Span<UInt8>, _ context: ResponseContext
+    ) -> Outcome {
+        var framing = FramingFields()
+        connection = ConnectionOptions()
+        for index in 0..<fields.count {
+            let field = fields[index]
+            let value = bytes.extracting(field.value)
+            switch ResponseField(bytes.extracting(field.name)) {
+            case .contentLength: framing.contentLength(value)
+            case .transferEncoding: framing.transferEncoding(value)
+            case .connection: guard connection.take(value) else { return .malformed }
+            case .hopByHop, .date, .other: break
+            }
+        }
+        let settled = framing.settleResponse(
+            status: line.status, toHead: context.isHead, minorVersion: line.minorVersion)
+        guard case .success(let body) = settled else { return .malformed }
+        let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive)
+        let lengthUnknown = body == .chunked || body == .untilClose
+        return .final(
+            Response(
+                status: line.status, headLength: length, framing: body,
+                keepAlive: keepAlive && body != .untilClose,
+                writesChunks: lengthUnknown && context.minorVersion >= 1,
+                endsWithConnection: lengthUnknown && context.minorVersion == 0,
+                isFailedLogin: context.isLogin && failureStatuses.contains(line.status)))
+    }
+
+    /// Passes an interim head on; a client of HTTP/1.0 must not get one (RFC 9110 §15.2).
+    package func writeInterim(_ bytes: Span<UInt8>, to context: ResponseContext, into out: inout ByteWriter) {
+        guard context.minorVersion >= 1 else { return }
+        writeStatusLine(bytes, into: &out)
+        writeFields(bytes, to: context, status: 100, keepsLength: false, into: &out)
+        out.append("\r\n")
+    }
+
+    /// - Parameter date: an IMF-fixdate, used when the server sent none (RFC 9110 §6.6.1).
+    package func writeHead(
+        _ response: Response, _ bytes: Span<UInt8>, to context: ResponseContext, keepAlive: Bool, date: Span<UInt8>,
+        requestID: Span<UInt8>, into out: inout ByteWriter
+    ) {
+        writeStatusLine(bytes, into: &out)
+        let keepsLength = !response.writesChunks && response.framing != .untilClose
+        let hasDate = writeFields(bytes, to: context, status: response.status, keepsLength: keepsLength, into: &out)
+        out.append(via)
+        if !hasDate {
+            out.append("Date: ")
+            out.append(date)
+            out.append("\r\n")
+        }
+        out.append("X-Request-Id: ")
+        out.append(requestID)
+        out.append("\r\n")
+        if response.writesChunks { out.append("Transfer-Encoding: chunked\r\n") }
+        if !keepAlive { out.append("Connection: close\r\n") }
+        out.append("\r\n")
+    }
+
+    /// The server's status line in our version: what a proxy says of HTTP is said for itself (RFC 9112 §2.3).
+    private func writeStatusLine(_ bytes: Span<UInt8>, into out: inout ByteWriter) {
+        out.append("HTTP/1.1")
+        var end = 8
+        while end < bytes.count, bytes[end] != 13 { end += 1 }
+        out.append(bytes, 8..<end)
+        out.append("\r\n")
+    }
+
+    /// Copies the fields that concern the client, in runs between those that are left out. True when one was Date.
+    @discardableResult
+    private func writeFields(
+        _ bytes: Span<UInt8>, to context: ResponseContext, status: Int, keepsLength: Bool, into out: inout ByteWriter
+    ) -> Bool {
+        guard fields.count > 0 else { return false }
+        var hasDate = false
+        var run = Int(fields[0].nameStart)
+        for index in 0..<fields.count {
+            let field = fields[index]
+            let name = bytes.extracting(field.name)
+            let keep: Bool
+            switch ResponseField(name) {
+            case .contentLength:
+                // 1xx and 204 must not carry one (RFC 9110 §8.6); for the rest it is what frames the body.
+                keep = keepsLength && status >= 200 && status != 204
+            case .transferEncoding, .connection, .hopByHop: keep = false
+            case .date:
+                hasDate = true
+                keep = true
+            case .other: keep = !connection.namesFields || !isNamedByConnection(name, bytes)
+            }
+            if !keep {
+                out.append(bytes, run..<Int(field.nameStart))
+                run = Int(field.end)
+            }
+        }
+        out.append(bytes, run..<Int(fields[fields.count - 1].end))
+        return hasDate
+    }
+
+    private func isNamedByConnection(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {
+        for index in 0..<fields.count {
+            let field = fields[index]
+            guard case .connection = ResponseField(bytes.extracting(field.name)) else { continue }
+            if ConnectionOptions.names(bytes.extracting(field.value), field: name) { return true }
+        }
+        return false
+    }
+}
+
+/// The fields of a response that the gateway acts on.
+private enum ResponseField {
+    case contentLength, transferEncoding, connection, hopByHop, date, other
+
+    init(_ name: Span<UInt8>) {
+        self =
+            switch name.count {
+            case 4 where name.equalsIgnoringCase("date"): .date
+            case 2 where name.equalsIgnoringCase("te"): .hopByHop
+            case 7 where name.equalsIgnoringCase("trailer"): .hopByHop
+            case 7 where name.equalsIgnoringCase("upgrade"): .hopByHop
+            case 10 where name.equalsIgnoringCase("connection"): .connection
+            case 10 where name.equalsIgnoringCase("keep-alive"): .hopByHop
+            case 14 where name.equalsIgnoringCase("content-length"): .contentLength
+            case 16 where name.equalsIgnoringCase("proxy-connection"): .hopByHop
+            case 17 where name.equalsIgnoringCase("transfer-encoding"): .transferEncoding
+            default: .other
+            }
+    }
+}

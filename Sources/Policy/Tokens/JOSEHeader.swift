@@ -1,0 +1,78 @@
+internal import Crypto
+
+/// The protected header of a JWS (RFC 7515 §4), read for what decides and nothing else. `jku`, `jwk`, `x5u` and `x5c`
+/// are never followed: a token does not choose the key it is judged by (RFC 8725 §3.10).
+struct JOSEHeaderReader {
+    /// A header that is longer is refused: it is read before anything is known of its sender.
+    static let maximumBytes = 4096
+
+    private let plan: ClaimPlan
+    private let alg, kid, typ, cty, crit, b64: Int
+    private var scanner = ClaimScanner(capacity: maximumBytes)
+
+    init() {
+        var plan = ClaimPlan()
+        alg = plan.member("alg")
+        kid = plan.member("kid")
+        typ = plan.member("typ")
+        cty = plan.member("cty")
+        crit = plan.member("crit")
+        b64 = plan.member("b64")
+        self.plan = plan
+    }
+
+    enum Result {
+        case header(SignatureAlgorithm)
+        case refused(Reason)
+    }
+
+    mutating func read(_ text: Span<UInt8>) -> Result {
+        guard scanner.scan(base64URL: text, plan) else { return .refused(.invalidToken) }
+        // RFC 7515 §4.1.11: no extension is understood here, so none can be critical. `b64` changes what is signed
+        // (RFC 7797) and is refused even where nobody marked it.
+        guard scanner.value(crit).kind == .absent, scanner.value(b64).kind == .absent else {
+            return .refused(.invalidToken)
+        }
+        let name = scanner.value(alg)
+        guard name.kind == .string else { return .refused(.invalidToken) }
+        guard let algorithm = SignatureAlgorithm(name: scanner.text(name)) else { return .refused(.algNotAllowed) }
+        let kidKind = scanner.value(kid).kind
+        guard kidKind == .string || kidKind == .absent, isTypeAllowed, isNotNested else {
+            return .refused(.invalidToken)
+        }
+        return .header(algorithm)
+    }
+
+    /// RFC 8725 §3.11: a token made for another purpose is no access token. Many issuers write no type.
+    private var isTypeAllowed: Bool {
+        let type = scanner.value(typ)
+        guard type.kind != .absent else { return true }
+        guard type.kind == .string else { return false }
+        var text = scanner.text(type)
+        // RFC 7515 §4.1.9: the prefix may be left out.
+        if equalsIgnoringCase(text.extracting(0..<min(12, text.count)), "application/") {
+            text = text.extracting(12..<text.count)
+        }
+        return equalsIgnoringCase(text, "jwt") || equalsIgnoringCase(text, "at+jwt")
+    }
+
+    /// `cty: JWT` says that the payload is another token (RFC 7519 §5.2).
+    private var isNotNested: Bool {
+        let type = scanner.value(cty)
+        return type.kind == .absent || type.kind == .string && !equalsIgnoringCase(scanner.text(type), "jwt")
+    }
+
+    /// The kid of the header read last.
+    var keyID: [UInt8]? { scanner.string(kid) }
+}
+
+/// Whether `text` is `word`, which is ASCII and in lower case.
+func equalsIgnoringCase(_ text: Span<UInt8>, _ word: StaticString) -> Bool {
+    guard text.count == word.utf8CodeUnitCount else { return false }
+    for index in text.indices {
+        let byte = text[index]
+        let lower = byte >= 65 && byte <= 90 ? byte | 32 : byte
+        if lower != word.utf8Start[index] { return false }
+    }
+    return true
+}

@@ -1,0 +1,149 @@
+internal import Wire
+
+/// Puts sound values into the `Configuration`. Every path asked for here has a row (a test compares), and every row
+/// that is not about another one's file is asked for.
+struct Assembly {
+    let settings: ResolvedSettings
+    let secrets: SecretSettings
+    let directory: String
+
+    func configuration() -> Configuration {
+        let upstreamNames = settings.names["upstreams"] ?? []
+        let stateDirectory = path("state_dir")
+        return Configuration(
+            listeners: addresses("listen"),
+            workers: settings.integer("workers") ?? processorCount(),
+            admin: .init(
+                listen: address("admin.listen"),
+                socketPath: settings.text("admin.socket").map { resolvePath($0, in: directory) }
+                    ?? stateDirectory + "/admin.sock",
+                token: secrets.secrets["admin.token"]),
+            stateDirectory: stateDirectory,
+            trustedProxies: networks("trusted_proxies"),
+            neverBlock: networks("never_block"),
+            limits: .init(
+                headBytes: integer("limits.head"), fields: integer("limits.fields"),
+                targetBytes: integer("limits.target"), bodyBytes: integer("limits.body"),
+                connections: integer("limits.connections")),
+            timeouts: .init(
+                head: interval("timeouts.head"), body: interval("timeouts.body"), idle: interval("timeouts.idle"),
+                connect: interval("timeouts.connect"), response: interval("timeouts.response"),
+                drain: interval("timeouts.drain")),
+            forwarding: .init(viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded")),
+            upstreams: upstreamNames.map { name in
+                .init(
+                    name: name, servers: addresses("upstreams.\(name).servers"),
+                    keepAlive: integer("upstreams.\(name).keep_alive"),
+                    idleTimeout: interval("upstreams.\(name).idle_timeout"))
+            },
+            routes: (0..<(settings.counts["routes"] ?? 0)).map { route("routes[\($0)]", upstreamNames) },
+            login: .init(
+                endpoints: settings.items("login.endpoints").compactMap {
+                    if case .endpoint(let endpoint) = $0.value { endpoint } else { nil }
+                },
+                limit: integer("login.limit"), window: interval("login.window"), block: interval("login.block"),
+                failureStatuses: settings.items("login.failure_statuses").compactMap {
+                    if case .integer(let status) = $0.value { status } else { nil }
+                }),
+            redis: settings.usesRedis ? redis() : nil,
+            tokens: tokens(),
+            identityHeaders: (settings.names["identity.headers"] ?? []).map { name in
+                guard case .claim(let value)? = settings.value("identity.headers.\(name)") else { return missing(name) }
+                return .init(name: name, value: value)
+            },
+            logs: .init(
+                access: logTarget("logs.access"), audit: logTarget("logs.audit"),
+                level: .init(rawValue: text("logs.level")) ?? .info),
+            metrics: .init(prefix: text("metrics.prefix")))
+    }
+
+    private func route(_ path: String, _ upstreams: [String]) -> Configuration.Route {
+        let names = settings.names["\(path).claims"] ?? []
+        let origins = texts("\(path).cors.origins")
+        return .init(
+            name: settings.text("\(path).name") ?? text("\(path).path"),
+            host: settings.text("\(path).host"),
+            path: text("\(path).path"),
+            methods: texts("\(path).methods"),
+            upstream: upstreams.firstIndex(of: text("\(path).upstream")) ?? missing("\(path).upstream"),
+            authentication: .init(rawValue: text("\(path).auth")) ?? .required,
+            cookie: settings.text("\(path).cookie"),
+            requiredClaims: names.map { .init(name: $0, oneOf: texts("\(path).claims.\($0)")) },
+            requiredRoles: texts("\(path).roles"),
+            cors: settings.places["\(path).cors"] == nil ? nil : .init(allowedOrigins: origins))
+    }
+
+    private func redis() -> Configuration.Redis {
+        guard case .redis(let location)? = settings.value("redis.address") else { return missing("redis.address") }
+        return .init(
+            location: location, username: settings.text("redis.username"), password: secrets.secrets["redis.password"],
+            database: integer("redis.database"), deadline: interval("redis.deadline"),
+            startupWait: interval("redis.startup_wait"))
+    }
+
+    private func tokens() -> Configuration.Tokens {
+        let written = (0..<(settings.counts["tokens.keys"] ?? 0)).map { key("tokens.keys[\($0)]") }
+        let exported = secrets.environmentKeys.map { key, contents in
+            Configuration.Tokens.Key(
+                id: key.variable,
+                source: key.isPEM ? .pem(path: key.variable, contents: contents) : .secret(contents),
+                algorithms: [key.algorithm])
+        }
+        return .init(
+            keys: written + exported, issuers: texts("tokens.issuers"), audiences: texts("tokens.audiences"),
+            leeway: interval("tokens.leeway"), maximumBytes: integer("tokens.max_bytes"),
+            cacheEntries: integer("tokens.cache_entries"), rolesClaim: text("tokens.roles_claim"))
+    }
+
+    private func key(_ path: String) -> Configuration.Tokens.Key {
+        let algorithms = texts("\(path).algorithms")
+        let id = text("\(path).id")
+        if let pem = secrets.keyFiles["\(path).pem_file"] {
+            return .init(id: id, source: .pem(path: pem.path, contents: pem.contents), algorithms: algorithms)
+        }
+        if let jwks = secrets.keyFiles["\(path).jwks_file"] {
+            return .init(id: id, source: .jwks(path: jwks.path, contents: jwks.contents), algorithms: [])
+        }
+        guard let secret = secrets.secrets["\(path).secret"] else { return missing("\(path).secret") }
+        return .init(id: id, source: .secret(secret), algorithms: algorithms.isEmpty ? ["HS256"] : algorithms)
+    }
+}
+
+extension Assembly {
+    /// Unreachable: a configuration is assembled only after every row was found sound.
+    private func missing<Value>(_ path: String) -> Value { preconditionFailure("no value for \(path)") }
+
+    private func integer(_ path: String) -> Int { settings.integer(path) ?? missing(path) }
+    private func text(_ path: String) -> String { settings.text(path) ?? missing(path) }
+    private func path(_ name: String) -> String { resolvePath(text(name), in: directory) }
+
+    private func interval(_ path: String) -> Interval {
+        guard case .interval(let interval)? = settings.value(path) else { return missing(path) }
+        return interval
+    }
+
+    private func boolean(_ path: String) -> Bool {
+        guard case .boolean(let flag)? = settings.value(path) else { return missing(path) }
+        return flag
+    }
+
+    private func texts(_ path: String) -> [String] {
+        settings.items(path).compactMap { if case .text(let text) = $0.value { text } else { nil } }
+    }
+
+    private func networks(_ path: String) -> [IPNetwork] {
+        settings.items(path).compactMap { if case .network(let network) = $0.value { network } else { nil } }
+    }
+
+    private func addresses(_ path: String) -> [Configuration.SocketAddressText] {
+        settings.items(path).compactMap { if case .address(let address) = $0.value { address } else { nil } }
+    }
+
+    private func address(_ path: String) -> Configuration.SocketAddressText? { addresses(path).first }
+
+    private func logTarget(_ path: String) -> Configuration.Logs.Target {
+        guard case .log(let target)? = settings.value(path) else { return missing(path) }
+        if case .file(let file) = target { return .file(path: resolvePath(file, in: directory)) }
+        return target
+    }
+}

@@ -1,0 +1,284 @@
+internal import Wire
+
+/// Rules between settings. Each looks only at values that are sound by themselves, so that one mistake is one error.
+struct CrossChecks {
+    private let settings: ResolvedSettings
+    private let secrets: SecretSettings
+    private(set) var findings: Findings
+
+    init(_ settings: ResolvedSettings, _ secrets: SecretSettings) {
+        self.settings = settings
+        self.secrets = secrets
+        findings = secrets.findings
+    }
+
+    mutating func run() {
+        checkListeners()
+        checkAdmin()
+        checkNetworks()
+        checkUpstreams()
+        checkRoutes()
+        checkKeys()
+        checkIdentity()
+    }
+
+    private mutating func checkListeners() {
+        guard let entry = settings.entries["listen"], !entry.isBroken else { return }
+        if entry.items.isEmpty {
+            findings.error(entry.place, "\"listen\" names no address", hint: "for example listen: [\"0.0.0.0:8080\"]")
+        }
+        var seen: Set<Configuration.SocketAddressText> = []
+        for item in entry.items {
+            guard case .address(let address) = item.value, address.port != 0 else { continue }
+            if !seen.insert(address).inserted {
+                findings.error(item.place, "the address \(addressText(address)) stands twice", hint: "remove one")
+            }
+            if case .address(let admin)? = settings.value("admin.listen"), overlaps(admin, address) {
+                findings.error(
+                    item.place, "clients and operators cannot share port \(address.port) of one address",
+                    hint: "give \"admin.listen\" another port")
+            }
+        }
+    }
+
+    /// Whether both would take connections to one address; `0.0.0.0` and `::` take those to all of them.
+    private func overlaps(
+        _ a: Configuration.SocketAddressText, _ b: Configuration.SocketAddressText
+    ) -> Bool {
+        func isWildcard(_ host: String) -> Bool { IPAddress(host)?.isUnspecified == true }
+        return a.port == b.port && (a.host == b.host || isWildcard(a.host) || isWildcard(b.host))
+    }
+
+    private mutating func checkAdmin() {
+        checkAdminSocket()
+        guard case .address(let address)? = settings.value("admin.listen") else { return }
+        let isLocal = address.host == "localhost" || IPAddress(address.host)?.isLoopback == true
+        let hasToken = settings.written("admin.token") != nil || settings.written("admin.token_file") != nil
+        if !isLocal, !hasToken {
+            findings.error(
+                settings.place(of: "admin.listen"),
+                "the admin listener can be reached from other machines and has no token",
+                hint: "set \"admin.token_file\", or listen on 127.0.0.1")
+        }
+    }
+
+    /// unix(7): `sun_path` has 108 bytes, the last of them 0.
+    private mutating func checkAdminSocket() {
+        guard let state = settings.text("state_dir") else { return }
+        let socket = resolvePath(settings.text("admin.socket") ?? state + "/admin.sock", in: secrets.directory)
+        guard socket.utf8.count > 107 else { return }
+        findings.error(
+            settings.place(of: settings.text("admin.socket") == nil ? "state_dir" : "admin.socket"),
+            "the path of the admin socket, \"\(socket)\", is longer than 107 bytes",
+            hint: "the system allows no more: set \"admin.socket\" to a shorter one")
+    }
+
+    private mutating func checkNetworks() {
+        for item in settings.items("trusted_proxies") {
+            guard case .network(let network) = item.value, isEveryone(network) else { continue }
+            findings.warning(
+                item.place, "everyone is trusted as a proxy, so every client chooses its own address",
+                hint: "name the networks of your proxies")
+        }
+        for item in settings.items("never_block") {
+            guard case .network(let network) = item.value, isEveryone(network) else { continue }
+            findings.warning(item.place, "nobody is ever blocked", hint: "name the addresses that are meant")
+        }
+    }
+
+    private func isEveryone(_ network: IPNetwork) -> Bool {
+        network.bits == 0 || (network.bits == 96 && network.base.isV4)
+    }
+
+    private mutating func checkUpstreams() {
+        let names = settings.names["upstreams"] ?? []
+        if names.isEmpty, !settings.malformed.contains("upstreams") {
+            findings.error(
+                settings.place(of: "upstreams"), "no upstream is configured",
+                hint: "for example upstreams: {api: {servers: [\"127.0.0.1:9000\"]}}")
+        }
+        for name in names {
+            guard let entry = settings.entries["upstreams.\(name).servers"], !entry.isBroken, entry.items.isEmpty
+            else { continue }
+            findings.error(
+                entry.place, "the upstream \"\(name)\" has no servers",
+                hint: "for example servers: [\"127.0.0.1:9000\"]")
+        }
+        let used = (0..<(settings.counts["routes"] ?? 0)).compactMap { settings.text("routes[\($0)].upstream") }
+        // Beside a route that names none of them, the unused one is only the other half of that mistake.
+        guard !used.isEmpty, used.allSatisfy(names.contains) else { return }
+        for name in names where !used.contains(name) {
+            findings.warning(settings.place(of: "upstreams.\(name)"), "no route uses the upstream \"\(name)\"")
+        }
+    }
+
+    private mutating func checkRoutes() {
+        let count = settings.counts["routes"] ?? 0
+        if count == 0, !settings.malformed.contains("routes") {
+            findings.error(
+                settings.place(of: "routes"), "no route is configured, so every request would be answered with 404",
+                hint: "for example routes: [{path: /, upstream: api}]")
+        }
+        var keys: [RouteKey: Int] = [:]
+        var unguarded: [String] = []
+        for index in 0..<count {
+            let path = "routes[\(index)]"
+            checkUpstreamReference(path)
+            checkRules(path)
+            if let key = RouteKey(settings, path) {
+                if let first = keys[key] {
+                    findings.error(
+                        settings.place(of: "\(path).path"),
+                        "the route can never be reached: routes[\(first)] has the same host, path and methods",
+                        hint: "remove one of them")
+                }
+                keys[key] = keys[key] ?? index
+            }
+            if settings.text("\(path).auth") == "required" {
+                unguarded.append(settings.text("\(path).name") ?? settings.text("\(path).path") ?? path)
+            }
+        }
+        if !unguarded.isEmpty, (settings.counts["tokens.keys"] ?? 0) == 0, secrets.environmentKeys.isEmpty,
+            !findings.hasErrors(aboutVariables: EnvironmentOnly.variables)
+        {
+            let names = unguarded.map { "\"\($0)\"" }.joined(separator: ", ")
+            findings.warning(
+                .wholeFile,
+                "every request to \(unguarded.count == 1 ? "route" : "routes") \(names) will be refused with 401: "
+                    + "there is no token key",
+                hint: "set \"tokens.keys\", or JWT_SECRET in the environment (openssl rand -hex 32 makes one)")
+        }
+    }
+
+    private mutating func checkUpstreamReference(_ path: String) {
+        guard let name = settings.text("\(path).upstream") else { return }
+        let names = settings.names["upstreams"] ?? []
+        guard !names.isEmpty, !names.contains(name) else { return }
+        findings.error(
+            settings.place(of: "\(path).upstream"), "there is no upstream \"\(name)\"",
+            hint: closest(to: name, among: names).map { "did you mean \"\($0)\"?" }
+                ?? "known: \(names.joined(separator: ", "))")
+    }
+
+    /// Rules about the token on a route that does not look at it would promise a protection that is not there.
+    private mutating func checkRules(_ path: String) {
+        for name in settings.names["\(path).claims"] ?? [] {
+            guard let entry = settings.entries["\(path).claims.\(name)"], entry.items.isEmpty, !entry.isBroken
+            else { continue }
+            findings.error(entry.place, "the claim \"\(name)\" has no accepted values", hint: "name one or more")
+        }
+        if let cors = settings.entries["\(path).cors.origins"], cors.items.isEmpty, !cors.isBroken {
+            findings.error(cors.place, "\"cors\" names no origins", hint: "leave \"cors\" out to allow none")
+        }
+        guard settings.text("\(path).auth") == "none" else { return }
+        let hint = "set auth: required, or remove the rule"
+        if let entry = settings.written("\(path).roles"), !entry.items.isEmpty {
+            findings.error(entry.place, "roles are asked for, but the route looks at no token", hint: hint)
+        }
+        if settings.names["\(path).claims"] != nil {
+            findings.error(
+                settings.place(of: "\(path).claims"), "claims are asked for, but the route looks at no token",
+                hint: hint)
+        }
+        if settings.written("\(path).cookie") != nil {
+            findings.warning(
+                settings.place(of: "\(path).cookie"), "the cookie is never read: the route looks at no token",
+                hint: "set auth: optional or auth: required")
+        }
+    }
+
+    private mutating func checkKeys() {
+        var seen: [String: String] = [:]
+        for index in 0..<(settings.counts["tokens.keys"] ?? 0) {
+            let path = "tokens.keys[\(index)]"
+            if let id = settings.text("\(path).id") {
+                if seen[id] != nil || secrets.environmentKeys.contains(where: { $0.key.variable == id }) {
+                    findings.error(
+                        settings.place(of: "\(path).id"), "the key id \"\(id)\" stands twice",
+                        hint: "give each key a name of its own")
+                }
+                seen[id] = path
+            }
+            checkAlgorithms(path)
+        }
+    }
+
+    private mutating func checkAlgorithms(_ path: String) {
+        guard let entry = settings.entries["\(path).algorithms"], !entry.isBroken else { return }
+        let sources = ["secret", "secret_file", "pem_file", "jwks_file"]
+        guard sources.count(where: { settings.written("\(path).\($0)") != nil }) == 1 else { return }
+        let isPEM = settings.written("\(path).pem_file") != nil
+        let isJWKS = settings.written("\(path).jwks_file") != nil
+        if isJWKS {
+            if !entry.items.isEmpty {
+                findings.error(
+                    entry.place, "a JWKS names the algorithms of its keys itself", hint: "remove \"algorithms\"")
+            }
+            return
+        }
+        if isPEM, entry.items.isEmpty {
+            findings.error(
+                settings.place(of: "\(path).pem_file"), "the key has no algorithms",
+                hint: "add algorithms: [RS256] for an RSA key, [ES256] for P-256, [EdDSA] for Ed25519")
+        }
+        for item in entry.items {
+            // RFC 8725 §2.1: a public key must never serve as an HMAC secret.
+            let isHash = SettingRows.hashAlgorithms.contains(item.written)
+            if isHash == isPEM {
+                findings.error(
+                    item.place, "\(item.written) cannot be used with a \(isPEM ? "public key" : "shared secret")",
+                    hint: isPEM ? "use RS256, PS256, ES256 or EdDSA" : "use HS256, HS384 or HS512")
+            }
+        }
+        guard let secret = secrets.secrets["\(path).secret"] else { return }
+        // RFC 7518 §3.2: a key of the same size as the hash output, or larger.
+        let needed = entry.items.compactMap { ["HS256": 32, "HS384": 48, "HS512": 64][$0.written] }.max() ?? 32
+        if secret.count < needed {
+            let place =
+                settings.written("\(path).secret")?.place ?? settings.place(of: "\(path).secret_file")
+            findings.error(
+                place, "the secret has \(secret.count) bytes; HS\(needed * 8) needs at least \(needed)",
+                hint: "make one with: openssl rand -hex \(needed)")
+        }
+    }
+
+    private mutating func checkIdentity() {
+        var seen: Set<String> = []
+        for name in settings.names["identity.headers"] ?? [] {
+            let path = "identity.headers.\(name)"
+            let place = settings.places[path] ?? settings.place(of: path)
+            // Backends that turn `-` into `_` see one field where we see two.
+            let folded = EnvironmentSettings.fold(name)
+            if !seen.insert(folded).inserted {
+                findings.error(place, "backends cannot tell the header \"\(name)\" from another one in the list")
+            }
+            if Self.reserved.contains(folded) {
+                findings.error(
+                    place, "the header \"\(name)\" belongs to HTTP or to the gateway itself", hint: "choose an X- name")
+            }
+        }
+    }
+
+    private static let reserved: Set<String> = [
+        "CONNECTION", "CONTENT_LENGTH", "COOKIE", "EXPECT", "FORWARDED", "HOST", "KEEP_ALIVE", "TE", "TRACEPARENT",
+        "TRAILER", "TRANSFER_ENCODING", "UPGRADE", "VIA", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO",
+        "X_REQUEST_ID",
+    ]
+}
+
+/// What makes two routes the same.
+private struct RouteKey: Hashable {
+    var host: String?
+    var path: String
+    var methods: Set<String>
+
+    /// Nil when a part is missing or wrong, which has been reported.
+    init?(_ settings: ResolvedSettings, _ route: String) {
+        guard let path = settings.text("\(route).path"), settings.entries["\(route).host"]?.isBroken != true,
+            settings.entries["\(route).methods"]?.isBroken != true
+        else { return nil }
+        host = settings.text("\(route).host")
+        self.path = path
+        methods = Set(settings.items("\(route).methods").map(\.written))
+    }
+}

@@ -1,0 +1,122 @@
+private import Wire
+
+/// Every setting there is, in the order of the reference. Limits follow the rows of requests and logins here; upstreams,
+/// routes and keys are in SettingRowsRouting.swift.
+enum SettingRows {
+    static let all: [SettingRow] = listening + routing + protection + observing
+
+    static let sections: [SectionRow] = [
+        SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
+        SectionRow("limits", .section, "What a client may ask for; what is larger is refused."),
+        SectionRow("timeouts", .section, "How long the gateway waits."),
+        SectionRow("forwarding", .section, "What the gateway says about itself to backends."),
+        SectionRow("upstreams", .map(.name), "The backends, by names that routes refer to."),
+        SectionRow("upstreams.*", .section, "One backend: servers that are used in turn."),
+        SectionRow("routes", .list, "Which requests go where, and what they must carry; the most specific match wins."),
+        SectionRow("routes[]", .section, "One route."),
+        SectionRow("routes[].claims", .map(nil), "Claims the token must have, each with the values that are accepted."),
+        SectionRow("routes[].cors", .section, "Cross-origin rules for the gateway's own answers."),
+        SectionRow("login", .section, "The rule against guessing of passwords (SEC-010)."),
+        SectionRow(
+            "redis", .section,
+            "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),
+        SectionRow("tokens", .section, "How JSON Web Tokens are checked."),
+        SectionRow("tokens.keys", .list, "The keys that may have signed a token."),
+        SectionRow(
+            "tokens.keys[]", .section, "One key: exactly one of `secret`, `secret_file`, `pem_file`, `jwks_file`."),
+        SectionRow("identity", .section, "What backends learn about the caller."),
+        SectionRow(
+            "identity.headers", .map(.token),
+            fallback: [("X-User-ID", "sub"), ("X-User-Role", "role"), ("X-Authenticated", "@authenticated")],
+            "Headers for backends and the claims that fill them; whatever a client sends under these names is removed."),
+        SectionRow("logs", .section, "Where log lines go."),
+        SectionRow("metrics", .section, "What Prometheus reads."),
+    ]
+
+    private static let listening: [SettingRow] = [
+        SettingRow(
+            "listen", .list(.listener), .items(["0.0.0.0:8080"]), .restart,
+            example: "[\"0.0.0.0:8000\", \"[::1]:8001\"]",
+            variables: [.init(name: "GATEWAY_HOST", part: .host), .init(name: "GATEWAY_PORT", part: .port)],
+            "Addresses that clients connect to; port 0 lets the system choose."),
+        SettingRow(
+            "workers", .integerOrAuto(1...64), .value("auto"), .restart, example: "3",
+            "Threads that serve requests; `auto` is one per processor this process may use."),
+        SettingRow(
+            "state_dir", .file, .value("state"), .restart, example: "/var/lib/gateway",
+            "Directory for what must survive a restart, of mode 700, made when it is missing."),
+        SettingRow(
+            "allow_world_readable_secrets", .boolean, .value("false"), example: "true",
+            "Whether secret files that every user of the machine can read are accepted."),
+        SettingRow(
+            "trusted_proxies", .list(.network), .items([]), example: "[10.0.0.0/8]",
+            "Proxies whose X-Forwarded-For is believed; nobody else's is."),
+        SettingRow(
+            "never_block", .list(.network), .items([]), example: "[192.0.2.7, \"2001:db8::/32\"]",
+            "Addresses that no rule ever blocks, besides the trusted proxies."),
+        SettingRow(
+            "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "[::1]:9902",
+            "Address of the listener for operators and Prometheus, or `off`."),
+        SettingRow(
+            "admin.socket", .file, .absent("`<state_dir>/admin.sock`"), .restart, example: "/run/gateway/admin.sock",
+            "Path of the Unix socket, of mode 600, that the command line talks to; at most 107 bytes."),
+        SettingRow(
+            "admin.token", .secret(minimum: 16), .absent("no token: what needs one works on the socket only"),
+            example: "not-a-real-admin-token",
+            "Bearer token for everything on the admin listener but health and metrics."),
+        SettingRow(
+            "admin.token_file", .file, .absent("no file"), example: "/run/secrets/admin",
+            "File that holds the admin token."),
+        SettingRow(
+            "limits.head", .size(1_024...1 << 20), .value("32KiB"), example: "16KiB",
+            "Size of a request's or response's start line and header fields together."),
+        SettingRow("limits.fields", .integer(8...1_000), .value("100"), example: "50", "Number of header fields."),
+        SettingRow(
+            "limits.target", .size(256...1 << 16), .value("8KiB"), example: "4KiB",
+            "Length of the request target: path and query."),
+        SettingRow(
+            "limits.body", .size(0...1 << 40), .value("0"), example: "10MiB", "Size of a request body; 0 is no limit."),
+        SettingRow(
+            "limits.connections", .integer(1...1_000_000), .value("10000"), example: "2000",
+            "Client connections at a time, of the whole process."),
+        SettingRow(
+            "timeouts.head", .duration(.milliseconds(100)...(.seconds(600))), .value("10s"), example: "5s",
+            "From the first byte of a request to the end of its head."),
+        SettingRow(
+            "timeouts.body", .duration(.milliseconds(100)...(.seconds(3_600))), .value("30s"), example: "15s",
+            "Without progress while a body is sent, in either direction."),
+        SettingRow(
+            "timeouts.idle", .duration(.milliseconds(100)...(.seconds(3_600))), .value("60s"), example: "2m",
+            "For the next request on a connection that is kept open."),
+        SettingRow(
+            "timeouts.connect", .duration(.milliseconds(10)...(.seconds(60))), .value("2s"), example: "500ms",
+            "For a backend to accept a connection."),
+        SettingRow(
+            "timeouts.response", .duration(.milliseconds(100)...(.seconds(3_600))), .value("60s"), example: "30s",
+            "From the end of a request to the head of its response."),
+        SettingRow(
+            "timeouts.drain", .duration(.zero...(.seconds(3_600))), .value("20s"), example: "1m",
+            "For requests under way when the gateway is asked to stop."),
+        SettingRow(
+            "forwarding.via", .word(.token), .value("gateway"), example: "edge",
+            "Name in the Via field; a pseudonym serves (RFC 9110 §7.6.3)."),
+        SettingRow(
+            "forwarding.forwarded", .boolean, .value("true"), example: "false",
+            "Whether to send Forwarded (RFC 7239) beside the X-Forwarded fields."),
+    ]
+
+    private static let observing: [SettingRow] = [
+        SettingRow(
+            "logs.access", .logTarget, .value("stdout"), example: "/var/log/gateway/access.log",
+            "One JSON line for every request: `off`, `stdout` or a file."),
+        SettingRow(
+            "logs.audit", .logTarget, .value("stdout"), example: "/var/log/gateway/audit.log",
+            "One JSON line for every decision about security: `off`, `stdout` or a file."),
+        SettingRow(
+            "logs.level", .choice(Configuration.Logs.Level.allCases.map(\.rawValue)), .value("info"), example: "debug",
+            "The least severity of the gateway's own messages."),
+        SettingRow(
+            "metrics.prefix", .word(.metricPrefix), .value("gateway"), .restart, example: "edge",
+            "Put before the name of every metric, with an underscore."),
+    ]
+}

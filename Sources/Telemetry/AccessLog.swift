@@ -1,0 +1,241 @@
+package import Wire
+
+/// The access log of one worker: a line of JSON per exchange, formatted straight into a ring that the disk thread
+/// empties. No allocation, no lock, no system call. Made and used on the worker's own thread.
+package final class AccessLog {
+    private let channel: AccessChannel
+    /// The second that `prefix` shows.
+    private var second = Int64.min
+    /// `{"timestamp":"2026-11-21T07:09:16.`
+    private var prefix = InlineArray<40, UInt8>(repeating: 0)
+
+    package init(_ channel: AccessChannel) { self.channel = channel }
+
+    /// Whether lines are kept; a caller may spare itself the noting where they are not.
+    package var isOn: Bool { channel.isOn }
+
+    /// Writes the line of an exchange that is over.
+    /// - `pending`, `memory`: what `PendingAccess.note` kept, and where; a `pending` that noted nothing stands for a
+    ///   request that could not be read.
+    /// - `names`: those of the configuration that served the exchange.
+    /// - the spans: empty where there is nothing to say. `user` only where the token was verified.
+    package func append(
+        _ facts: borrowing AccessFacts, _ pending: PendingAccess, in memory: Span<UInt8>, names: AccessNames,
+        server: Span<UInt8>, requestID: Span<UInt8>, traceID: Span<UInt8>, user: Span<UInt8>
+    ) {
+        guard channel.isOn else { return }
+        guard let room = channel.lineMemory() else { return }
+        var line = LineWriter(room.mutableBytes)
+        begin(&line, at: facts.finished)
+        line.raw(facts.status >= 500 ? "\"ERROR\"" : "\"INFO\"")
+        line.raw(",\"service\":\"gateway\",\"event\":\"http.request\",\"client_ip\":\"")
+        line.address(facts.client)
+        if facts.client == facts.peer, facts.peerPort > 0 {
+            line.raw("\",\"client_port\":")
+            line.number(Int(facts.peerPort))
+            line.raw(",\"peer_ip\":\"")
+        } else {
+            line.raw("\",\"peer_ip\":\"")
+        }
+        line.address(facts.peer)
+        line.raw("\",\"peer_port\":")
+        line.number(Int(facts.peerPort))
+        line.raw(memory.extracting(first: Int(pending.count)))
+        line.raw(",\"status\":")
+        line.number(facts.status)
+        line.raw(",\"bytes_in\":")
+        line.number(facts.bytesIn)
+        line.raw(",\"bytes_out\":")
+        line.number(facts.bytesOut)
+        line.raw(",\"duration_ms\":")
+        line.milliseconds(facts.duration)
+        if let route = facts.route { names.routes.write(route, to: &line) }
+        appendUpstream(&line, facts, names: names, server: server)
+        if let refusal = facts.refusal {
+            names.stages.write(refusal.stage, to: &line)
+            names.codes.write(refusal.code, to: &line)
+            if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
+        }
+        appendField(&line, ",\"request_id\":", requestID, limit: 128)
+        appendField(&line, ",\"trace_id\":", traceID, limit: 64)
+        appendField(&line, ",\"user_id\":", user, limit: 256)
+        line.raw("}\n")
+        channel.publish(line.overflowed ? 0 : line.count)
+    }
+
+    private func begin(_ line: inout LineWriter, at time: WallTime) {
+        if time.seconds != second {
+            second = time.seconds
+            var span = prefix.mutableSpan
+            var writer = LineWriter(span.mutableBytes)
+            writer.raw("{\"timestamp\":\"")
+            writer.wholeSecond(of: time)
+        }
+        line.raw(prefix.span.extracting(first: 34))
+        line.thousandths(UInt(time.milliseconds - second * 1_000))
+        line.raw("Z\",\"level\":")
+    }
+
+    private func appendUpstream(
+        _ line: inout LineWriter, _ facts: borrowing AccessFacts, names: AccessNames, server: Span<UInt8>
+    ) {
+        guard let upstream = facts.upstream else { return }
+        names.upstreams.write(upstream, to: &line)
+        appendField(&line, ",\"server\":", server, limit: 128)
+        if let status = facts.upstreamStatus {
+            line.raw(",\"upstream_status\":")
+            line.number(status)
+        }
+        if let time = facts.upstreamTime {
+            line.raw(",\"upstream_ms\":")
+            line.milliseconds(time)
+        }
+    }
+
+    private func appendField(_ line: inout LineWriter, _ key: StaticString, _ value: Span<UInt8>, limit: Int) {
+        guard !value.isEmpty else { return }
+        line.raw(key)
+        line.string(value, limit: limit)
+    }
+}
+
+/// What is known of an exchange when it is over.
+package struct AccessFacts: Sendable {
+    package var finished: WallTime
+    /// From the first byte of the request to the last of the response.
+    package var duration: Interval
+    package var client: IPAddress
+    package var peer: IPAddress
+    /// RFC 6302 §2: behind a large NAT an address without its port names nobody. 0: unknown.
+    package var peerPort: UInt16
+    package var status: Int
+    /// Of head and body, as received from and sent to the client.
+    package var bytesIn: Int
+    package var bytesOut: Int
+    /// Indices into the lists that `AccessNames` was made from.
+    package var route: Int?
+    package var upstream: Int?
+    package var upstreamStatus: Int?
+    /// From the lease to the end of the upstream's response.
+    package var upstreamTime: Interval?
+    package var refusal: AccessRefusal?
+
+    package init(
+        finished: WallTime, duration: Interval, client: IPAddress, peer: IPAddress, peerPort: UInt16, status: Int,
+        bytesIn: Int, bytesOut: Int, route: Int? = nil, upstream: Int? = nil, upstreamStatus: Int? = nil,
+        upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil
+    ) {
+        self.finished = finished
+        self.duration = duration
+        self.client = client
+        self.peer = peer
+        self.peerPort = peerPort
+        self.status = status
+        self.bytesIn = bytesIn
+        self.bytesOut = bytesOut
+        self.route = route
+        self.upstream = upstream
+        self.upstreamStatus = upstreamStatus
+        self.upstreamTime = upstreamTime
+        self.refusal = refusal
+    }
+}
+
+/// Why the gateway itself answered: indices into the lists that `AccessNames` was made from.
+package struct AccessRefusal: Hashable, Sendable {
+    package var stage: Int
+    package var code: Int
+    package var reason: Int?
+
+    package init(stage: Int, code: Int, reason: Int? = nil) {
+        self.stage = stage
+        self.code = code
+        self.reason = reason
+    }
+}
+
+/// What the request said of itself, kept as finished JSON in memory that the exchange owns, because the head is gone when
+/// the line is written. Owns nothing.
+package struct PendingAccess: Sendable {
+    /// Bytes of memory that every request fits into.
+    package static let memorySize = 1_024
+
+    private(set) var count: UInt16 = 0
+
+    package init() {}
+
+    /// Keeps the request's part of the line; each value is cut to its share of the memory. `path` is the canonical path
+    /// without the query: a query may carry tokens and passwords.
+    package mutating func note(
+        method: Span<UInt8>, host: Span<UInt8>, path: Span<UInt8>, userAgent: Span<UInt8>,
+        in memory: inout MutableSpan<UInt8>
+    ) {
+        var line = LineWriter(memory.mutableBytes)
+        line.raw(",\"method\":")
+        line.string(method, limit: 24)
+        line.raw(",\"host\":")
+        line.string(host, limit: 160)
+        line.raw(",\"path\":")
+        line.string(withoutQuery(path), limit: 512)
+        line.raw(",\"user_agent\":")
+        line.string(userAgent, limit: 240)
+        count = line.overflowed ? 0 : UInt16(line.count)
+    }
+}
+
+/// Cut off once more here, so that no mistake of a caller can put a secret into a log.
+@_lifetime(copy path)
+func withoutQuery(_ path: Span<UInt8>) -> Span<UInt8> {
+    for index in path.indices where path[index] == UInt8(ascii: "?") || path[index] == UInt8(ascii: "#") {
+        return path.extracting(first: index)
+    }
+    return path
+}
+
+/// The names that the indices of `AccessFacts` mean, as finished JSON. One per configuration.
+package final class AccessNames: Sendable {
+    let routes: Fragments
+    let upstreams: Fragments
+    let stages: Fragments
+    let codes: Fragments
+    let reasons: Fragments
+
+    package init(routes: [String], upstreams: [String], stages: [String], codes: [String], reasons: [String]) {
+        self.routes = Fragments(key: "route", routes)
+        self.upstreams = Fragments(key: "upstream", upstreams)
+        self.stages = Fragments(key: "stage", stages)
+        self.codes = Fragments(key: "code", codes)
+        self.reasons = Fragments(key: "reason", reasons)
+    }
+}
+
+/// `,"key":"value"` for every value, end to end in one array.
+struct Fragments: Sendable {
+    private var bytes: [UInt8] = []
+    private var ends: [Int] = [0]
+
+    init(key: String, _ values: [String]) {
+        for value in values {
+            bytes += jsonBytes(capacity: 256) { line in
+                line.byte(UInt8(ascii: ","))
+                line.string(key, limit: 64)
+                line.byte(UInt8(ascii: ":"))
+                line.string(value, limit: 128)
+            }
+            ends.append(bytes.count)
+        }
+    }
+
+    func write(_ index: Int, to line: inout LineWriter) {
+        line.raw(bytes.span.extracting(ends[index]..<ends[index + 1]))
+    }
+}
+
+/// An array that holds what `write` wrote; empty when it did not fit into `capacity` bytes.
+func jsonBytes(capacity: Int, _ write: (inout LineWriter) -> Void) -> [UInt8] {
+    withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { scratch in
+        var line = LineWriter(scratch.mutableBytes)
+        write(&line)
+        return line.overflowed ? [] : Array(scratch[..<line.count])
+    }
+}

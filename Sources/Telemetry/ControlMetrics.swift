@@ -1,0 +1,97 @@
+package import Wire
+
+/// Who set a block.
+package enum BlockSetCause: String, CaseIterable, Sendable {
+    /// The limit of failed logins.
+    case loginFailures = "login_failures"
+    /// The command line or the admin API.
+    case `operator`
+    /// Seen in Redis: set by hand or by another replica.
+    case external
+    /// From the snapshot, or after the authority lost its data.
+    case restored
+}
+
+/// What ended a block.
+package enum BlockLiftCause: String, CaseIterable, Sendable {
+    case expired
+    case `operator`
+    /// Seen in Redis.
+    case external
+}
+
+/// Where blocks and counters live at the moment.
+package enum LedgerCondition: String, CaseIterable, Sendable {
+    case embedded
+    case starting
+    case connected
+    case degraded
+}
+
+/// What only the control thread counts. It stays on that thread.
+package final class ControlMetrics {
+    package var blocksInForce = 0
+    /// Failures that wait to be told to the authority.
+    package var replayQueue = 0
+    package var ledger: LedgerCondition
+    private var blocksSet: [BlockSetCause: Int] = [:]
+    private var blocksLifted: [BlockLiftCause: Int] = [:]
+    private var reloads = (ok: 0, failed: 0)
+    private var ledgerErrors = 0
+    private var latency = Array(repeating: 0, count: ControlMetrics.latencyBounds.count + 1)
+    private var latencySum = 0
+
+    private static let latencyBounds: [(nanoseconds: Int, text: String)] = [
+        (100_000, "0.0001"), (250_000, "0.00025"), (500_000, "0.0005"), (1_000_000, "0.001"),
+        (2_500_000, "0.0025"), (5_000_000, "0.005"), (10_000_000, "0.01"), (25_000_000, "0.025"),
+        (50_000_000, "0.05"), (100_000_000, "0.1"), (250_000_000, "0.25"),
+    ]
+
+    package init(ledger: LedgerCondition) { self.ledger = ledger }
+
+    package func blockSet(_ cause: BlockSetCause) { blocksSet[cause, default: 0] += 1 }
+    package func blockLifted(_ cause: BlockLiftCause) { blocksLifted[cause, default: 0] += 1 }
+
+    package func reloaded(successfully: Bool) {
+        if successfully { reloads.ok += 1 } else { reloads.failed += 1 }
+    }
+
+    /// The authority answered after this time.
+    package func ledgerAnswered(after time: Interval) {
+        let nanoseconds = Int(max(0, time.nanoseconds))
+        latencySum += nanoseconds
+        let bounds = ControlMetrics.latencyBounds
+        latency[bounds.firstIndex { nanoseconds <= $0.nanoseconds } ?? bounds.count] += 1
+    }
+
+    /// The authority did not answer, or with an error.
+    package func ledgerFailed() { ledgerErrors += 1 }
+
+    func write(to text: inout PrometheusText) {
+        text.family("blocks", .gauge, "Blocks in force.")
+        text.sample("blocks", "", blocksInForce)
+        text.family("blocks_set_total", .counter, "Blocks that were set, by cause.")
+        for cause in BlockSetCause.allCases {
+            text.sample("blocks_set_total", "cause=\"\(cause.rawValue)\"", blocksSet[cause] ?? 0)
+        }
+        text.family("blocks_lifted_total", .counter, "Blocks that ended, by cause.")
+        for cause in BlockLiftCause.allCases {
+            text.sample("blocks_lifted_total", "cause=\"\(cause.rawValue)\"", blocksLifted[cause] ?? 0)
+        }
+        text.family("ledger_state", .gauge, "1 for the state that the ledger is in.")
+        for state in LedgerCondition.allCases {
+            text.sample("ledger_state", "state=\"\(state.rawValue)\"", state == ledger ? 1 : 0)
+        }
+        text.family("ledger_request_duration_seconds", .histogram, "Time until the ledger's authority answered.")
+        text.histogram(
+            "ledger_request_duration_seconds", "", bounds: ControlMetrics.latencyBounds.map(\.text), counts: latency,
+            sum: latencySum)
+        text.family("ledger_errors_total", .counter, "Requests that the ledger's authority did not answer well.")
+        text.sample("ledger_errors_total", "", ledgerErrors)
+        text.family("ledger_replay_queue", .gauge, "Failures that wait to be told to the ledger's authority.")
+        text.sample("ledger_replay_queue", "", replayQueue)
+        text.family("config_reloads_total", .counter, "Reloads of the configuration, by result.")
+        text.sample("config_reloads_total", "result=\"ok\"", reloads.ok)
+        text.sample("config_reloads_total", "result=\"failed\"", reloads.failed)
+    }
+}

@@ -1,0 +1,117 @@
+internal import CLibevent
+package import Wire
+
+/// Turns names into addresses on a thread of its own, because getaddrinfo waits for other machines as long as it likes.
+/// One for the whole process; each loop that asks has a `ResolverPort`.
+package final class Resolver: Sendable {
+    fileprivate struct Question: Sendable {
+        let host: String
+        let ticket: UInt64
+        let answers: Mailbox<Answer>
+    }
+    fileprivate struct Answer: Sendable {
+        let ticket: UInt64
+        let result: Result<[IPAddress], ResolveError>
+    }
+    private enum Job: Sendable {
+        case resolve(Question)
+        case stop
+    }
+
+    private let jobs = Mailbox<Job>()
+    private let thread: LoopThread
+
+    package init() {
+        let jobs = jobs
+        thread = LoopThread(name: "resolver") { loop in
+            let receiver = MailboxReceiver(jobs, on: loop) { job in
+                switch job {
+                case .resolve(let question):
+                    question.answers.send(
+                        Answer(ticket: question.ticket, result: Resolver.lookUp(question.host)))
+                case .stop: loop.stop()
+                }
+            }
+            withExtendedLifetime(receiver) { loop.run() }
+        }
+    }
+
+    /// Lets the thread end after the name it is at. Does not wait for it: that may take as long as a name server likes.
+    package func stop() { jobs.send(.stop) }
+
+    fileprivate func ask(_ question: Question) { jobs.send(.resolve(question)) }
+
+    /// The addresses of a name, in the order of getaddrinfo (RFC 6724), each once.
+    private static func lookUp(_ host: String) -> Result<[IPAddress], ResolveError> {
+        var hints = addrinfo()
+        hints.ai_family = AF_UNSPEC
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_ADDRCONFIG
+        var list: UnsafeMutablePointer<addrinfo>?
+        var code = getaddrinfo(host, nil, &hints, &list)
+        if code == EAI_NONAME {
+            // A host with nothing but loopback has no "configured" family at all.
+            hints.ai_flags = 0
+            code = getaddrinfo(host, nil, &hints, &list)
+        }
+        guard code == 0 else {
+            return .failure(ResolveError(description: "\(host): \(String(cString: gai_strerror(code)))"))
+        }
+        defer { freeaddrinfo(list) }
+        var addresses: [IPAddress] = []
+        var next = list
+        while let info = next {
+            if let address = address(of: info.pointee), !addresses.contains(address) { addresses.append(address) }
+            next = info.pointee.ai_next
+        }
+        return .success(addresses)
+    }
+
+    private static func address(of info: addrinfo) -> IPAddress? {
+        guard let pointer = UnsafeRawPointer(info.ai_addr) else { return nil }
+        switch info.ai_family {
+        case AF_INET:
+            return IPAddress(v4: UInt32(bigEndian: pointer.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr))
+        case AF_INET6:
+            let start = MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr)!
+            return IPAddress(
+                high: UInt64(bigEndian: pointer.loadUnaligned(fromByteOffset: start, as: UInt64.self)),
+                low: UInt64(bigEndian: pointer.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self)))
+        default: return nil
+        }
+    }
+}
+
+package struct ResolveError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+}
+
+/// One loop's access to the resolver. Completions come on that loop, after the call has returned.
+package final class ResolverPort {
+    private let resolver: Resolver
+    private let loop: EventLoop
+    private let answers = Mailbox<Resolver.Answer>()
+    private var receiver: MailboxReceiver<Resolver.Answer>?
+    private var waiting: [UInt64: (Result<[IPAddress], ResolveError>) -> Void] = [:]
+    private var ticket: UInt64 = 0
+
+    package init(_ resolver: Resolver, on loop: EventLoop) {
+        self.resolver = resolver
+        self.loop = loop
+        receiver = MailboxReceiver(answers, on: loop) { [unowned self] answer in
+            waiting.removeValue(forKey: answer.ticket)?(answer.result)
+        }
+    }
+
+    /// A literal address needs no thread; a name gives at least one address or an error. Nobody is called after the port
+    /// is gone.
+    package func resolve(_ host: String, completion: @escaping (Result<[IPAddress], ResolveError>) -> Void) {
+        ticket += 1
+        waiting[ticket] = completion
+        if let address = IPAddress(host) {
+            answers.send(Resolver.Answer(ticket: ticket, result: .success([address])))
+        } else {
+            resolver.ask(Resolver.Question(host: host, ticket: ticket, answers: answers))
+        }
+    }
+}

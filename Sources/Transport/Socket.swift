@@ -1,0 +1,179 @@
+internal import CLibevent
+internal import Glibc
+
+/// The result of one read or write on a non-blocking socket.
+package enum Transfer: Equatable, Sendable {
+    /// At least one byte.
+    case bytes(Int)
+    case wouldBlock
+    /// Reading: the peer will send no more.
+    case ended
+    /// `errno`.
+    case failed(Int32)
+}
+
+/// The calls on one connected stream socket. A descriptor without an owner: whoever holds the connection closes it.
+package struct StreamSocket: Sendable {
+    package let descriptor: Int32
+
+    package init(descriptor: Int32) { self.descriptor = descriptor }
+
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        while true {
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .ended }
+            if errno == EINTR { continue }
+            return errno == EAGAIN ? .wouldBlock : .failed(errno)
+        }
+    }
+
+    package func send(_ bytes: Span<UInt8>) -> Transfer {
+        bytes.withUnsafeBufferPointer { buffer in
+            while true {
+                let count = CLibevent.send(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL))
+                if count >= 0 { return .bytes(count) }
+                if errno == EINTR { continue }
+                return errno == EAGAIN ? .wouldBlock : .failed(errno)
+            }
+        }
+    }
+
+    /// Both pieces in one call; the count is of their sum.
+    package func send(_ first: Span<UInt8>, _ second: Span<UInt8>) -> Transfer {
+        first.withUnsafeBufferPointer { a in
+            second.withUnsafeBufferPointer { b in
+                var pieces = (
+                    iovec(iov_base: UnsafeMutableRawPointer(mutating: a.baseAddress), iov_len: a.count),
+                    iovec(iov_base: UnsafeMutableRawPointer(mutating: b.baseAddress), iov_len: b.count)
+                )
+                return withUnsafeMutablePointer(to: &pieces) { pair in
+                    pair.withMemoryRebound(to: iovec.self, capacity: 2) { vector in
+                        var message = msghdr()
+                        message.msg_iov = vector
+                        message.msg_iovlen = 2
+                        while true {
+                            let count = sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+                            if count >= 0 { return .bytes(count) }
+                            if errno == EINTR { continue }
+                            return errno == EAGAIN ? .wouldBlock : .failed(errno)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends FIN and goes on receiving: the peer can still read the last answer.
+    package func finishSending() {
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    /// Makes `close` send RST: the peer sees that the message was cut off, not that it ended.
+    package func resetOnClose() {
+        var linger = CLibevent.linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<CLibevent.linger>.size))
+    }
+
+    package func close() {
+        CLibevent.close(descriptor)
+    }
+
+    /// 0 when a connection that was under way is established, else the `errno` it failed with.
+    package var pendingError: Int32 {
+        var value: Int32 = 0
+        return shim_get_int_option(descriptor, SOL_SOCKET, SO_ERROR, &value) == 0 ? value : errno
+    }
+
+    /// Bytes are sent as they come: a proxy composes whole messages and must not wait for more.
+    package func sendWithoutDelay() {
+        _ = shim_set_int_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    }
+
+    /// Begins to connect; the socket becomes writable when that has succeeded or failed (`pendingError`).
+    package static func connect(to address: SocketAddress) -> Result<StreamSocket, SystemError> {
+        let descriptor = shim_socket(address.family)
+        guard descriptor >= 0 else { return .failure(SystemError("socket", errno)) }
+        let socket = StreamSocket(descriptor: descriptor)
+        if address.family != AF_UNIX { socket.sendWithoutDelay() }
+        var storage = address.storage
+        if shim_connect(descriptor, &storage, address.length) != 0, errno != EINPROGRESS {
+            let failure = SystemError("connect", errno)
+            socket.close()
+            return .failure(failure)
+        }
+        return .success(socket)
+    }
+}
+
+/// A listening socket. Owns its descriptor.
+package final class ListeningSocket: Sendable {
+    package let descriptor: Int32
+    /// What it is bound to, with the port the system chose when 0 was asked for. Nil for a Unix socket.
+    package let address: SocketAddress?
+
+    /// - Parameter shared: with SO_REUSEPORT, so that every worker can have a socket of its own on one port.
+    package init(bind wanted: SocketAddress, shared: Bool) throws(SystemError) {
+        let descriptor = shim_socket(wanted.family)
+        guard descriptor >= 0 else { throw SystemError("socket", errno) }
+        func attempt(_ call: String, _ result: Int32) throws(SystemError) {
+            guard result != 0 else { return }
+            let failure = SystemError(call, errno)
+            CLibevent.close(descriptor)
+            throw failure
+        }
+        if wanted.family != AF_UNIX {
+            try attempt("setsockopt", shim_set_int_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1))
+        }
+        if shared { try attempt("setsockopt", shim_set_int_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)) }
+        if wanted.family == AF_INET6 {
+            // One family per socket, so that 0.0.0.0 and [::] can both be listened on, and neither hides the other.
+            try attempt("setsockopt", shim_set_int_option(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1))
+        }
+        var storage = wanted.storage
+        try attempt("bind", shim_bind(descriptor, &storage, wanted.length))
+        try attempt("listen", listen(descriptor, 4_096))
+        var bound = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        try attempt("getsockname", shim_getsockname(descriptor, &bound, &length))
+        self.descriptor = descriptor
+        address = SocketAddress(bound)
+    }
+
+    deinit { CLibevent.close(descriptor) }
+
+    package enum Accepted {
+        case connection(StreamSocket, SocketAddress?)
+        case none
+        /// No descriptor or memory left: pause, then try again.
+        case exhausted(Int32)
+    }
+
+    package func accept() -> Accepted {
+        while true {
+            var peer = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let descriptor = shim_accept(self.descriptor, &peer, &length)
+            if descriptor >= 0 { return .connection(StreamSocket(descriptor: descriptor), SocketAddress(peer)) }
+            switch errno {
+            case EINTR, ECONNABORTED, EPROTO: continue
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(errno)
+            default: return .none
+            }
+        }
+    }
+}
+
+/// A system call that failed.
+package struct SystemError: Error, CustomStringConvertible, Sendable {
+    package let call: String
+    package let number: Int32
+
+    package init(_ call: String, _ number: Int32) {
+        self.call = call
+        self.number = number
+    }
+
+    package var description: String { "\(call): \(String(cString: strerror(number)))" }
+    package var isAddressInUse: Bool { number == EADDRINUSE }
+}

@@ -1,0 +1,129 @@
+internal import Glibc
+
+/// A buffer of fixed size that messages are composed in, made once and used again and again.
+///
+/// It never grows: what does not fit sets `overflowed` and is left out, so a hostile length cannot write past the end and
+/// the composer asks once, at the end, instead of after every piece.
+package struct ByteWriter: ~Copyable {
+    /// Owned; freed in `deinit`.
+    private let memory: UnsafeMutablePointer<UInt8>
+    package let capacity: Int
+    package private(set) var count = 0
+    package private(set) var overflowed = false
+
+    package init(capacity: Int) {
+        self.capacity = capacity
+        memory = .allocate(capacity: capacity)
+    }
+
+    deinit { memory.deallocate() }
+
+    /// What has been written.
+    package var bytes: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            let span = Span(_unsafeStart: memory, count: count)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// The same without the compiler's promise that the writer outlives them, for an owner that is never freed: a writer
+    /// in a class could not be read while the class is called otherwise.
+    package var unownedBytes: Span<UInt8> {
+        @_lifetime(immortal)
+        get { unsafe _overrideLifetime(Span(_unsafeStart: memory, count: count), copying: ()) }
+    }
+
+    package mutating func reset() {
+        count = 0
+        overflowed = false
+    }
+
+    /// Takes back everything behind the first `length` bytes.
+    package mutating func truncate(to length: Int) {
+        precondition(length <= count, "a writer cannot be truncated forwards")
+        count = length
+    }
+
+    /// Reserves `length` bytes, or notes the overflow.
+    @inline(__always)
+    private mutating func room(_ length: Int) -> UnsafeMutablePointer<UInt8>? {
+        guard length <= capacity - count else {
+            overflowed = true
+            return nil
+        }
+        let place = memory + count
+        count += length
+        return place
+    }
+
+    package mutating func append(_ byte: UInt8) {
+        room(1)?.pointee = byte
+    }
+
+    package mutating func append(_ bytes: Span<UInt8>) {
+        guard let place = room(bytes.count) else { return }
+        bytes.withUnsafeBufferPointer { source in
+            if let start = source.baseAddress { memcpy(place, start, source.count) }
+        }
+    }
+
+    /// `bytes[range]`; the range must lie within the span.
+    package mutating func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        append(bytes.extracting(range))
+    }
+
+    package mutating func append(_ text: StaticString) {
+        guard let place = room(text.utf8CodeUnitCount) else { return }
+        memcpy(place, text.utf8Start, text.utf8CodeUnitCount)
+    }
+
+    package mutating func append(_ bytes: [UInt8]) {
+        append(bytes.span)
+    }
+
+    package mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { source in
+            guard let start = source.baseAddress, let place = room(source.count) else { return }
+            memcpy(place, start, source.count)
+        }
+    }
+
+    /// Decimal digits without sign or padding.
+    package mutating func append(decimal value: Int) {
+        precondition(value >= 0, "lengths and counts are not negative")
+        append(value, base: 10)
+    }
+
+    /// Lower-case hexadecimal without padding: a chunk size.
+    package mutating func append(hexadecimal value: Int) {
+        precondition(value >= 0, "sizes are not negative")
+        append(value, base: 16)
+    }
+
+    private mutating func append(_ value: Int, base: Int) {
+        var digits = 1
+        var rest = value / base
+        while rest > 0 {
+            digits += 1
+            rest /= base
+        }
+        guard let place = room(digits) else { return }
+        rest = value
+        for position in stride(from: digits - 1, through: 0, by: -1) {
+            let digit = UInt8(rest % base)
+            place[position] = digit < 10 ? 48 + digit : 87 + digit
+            rest /= base
+        }
+    }
+
+    /// The canonical text of an address, without building a String for IPv4.
+    package mutating func append(_ address: IPAddress) {
+        guard let v4 = address.v4 else { return append(address.description) }
+        for shift in stride(from: 24, through: 0, by: -8) {
+            append(decimal: Int(v4 >> UInt32(shift) & 255))
+            if shift > 0 { append(UInt8(ascii: ".")) }
+        }
+    }
+}

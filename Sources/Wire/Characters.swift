@@ -1,0 +1,75 @@
+/// The character classes of RFC 9110 and RFC 9112, as bit sets over ASCII: two words and a shift, no table in memory.
+package enum Characters {
+    /// One bit per byte below 128.
+    package struct Class: Sendable {
+        let low: UInt64
+        let high: UInt64
+
+        init(_ members: String) {
+            var low: UInt64 = 0
+            var high: UInt64 = 0
+            for byte in members.utf8 {
+                if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }
+            }
+            self.low = low
+            self.high = high
+        }
+
+        init(low: UInt64, high: UInt64) {
+            self.low = low
+            self.high = high
+        }
+
+        @inline(__always)
+        package func contains(_ byte: UInt8) -> Bool {
+            byte < 64 ? low >> UInt64(byte) & 1 == 1 : byte < 128 && high >> UInt64(byte & 63) & 1 == 1
+        }
+    }
+
+    /// `tchar` of RFC 9110 §5.6.2: letters, digits and ``!#$%&'*+-.^_`|~``.
+    @inline(__always)
+    package static var token: Class { Class(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe) }
+
+    /// A byte that a field value may hold (RFC 9110 §5.5): HTAB, SP, VCHAR and obs-text.
+    @inline(__always)
+    package static func isFieldValue(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte != 0x7f || byte == 0x09
+    }
+
+    /// SP or HTAB: optional white space.
+    @inline(__always)
+    package static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+
+    @inline(__always)
+    package static func isDigit(_ byte: UInt8) -> Bool { byte &- 48 < 10 }
+
+    /// ASCII letters in lower case, every other byte as it is.
+    @inline(__always)
+    package static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte | 0x20 : byte }
+}
+
+extension Span<UInt8> {
+    /// Whether the bytes are `text` when ASCII case is ignored. `text` must be lower case.
+    package func equalsIgnoringCase(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        for index in 0..<count where Characters.lowercased(self[index]) != text.utf8Start[index] { return false }
+        return true
+    }
+
+    package func equals(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        for index in 0..<count where self[index] != text.utf8Start[index] { return false }
+        return true
+    }
+
+    package func equals(_ other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where self[index] != other[index] { return false }
+        return true
+    }
+
+    /// A copy as text; bytes that are not UTF-8 become U+FFFD. For logs and diagnostics, not for the path of a request.
+    package var text: String {
+        withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+}

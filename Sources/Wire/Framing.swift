@@ -1,0 +1,77 @@
+/// How the end of a message's body is known (RFC 9112 §6.3).
+package enum BodyFraming: Equatable, Sendable {
+    case none
+    case length(Int64)
+    case chunked
+    /// Responses only: the body ends where the connection does.
+    case untilClose
+}
+
+package enum FramingFault: String, Error, Sendable {
+    case bothLengthAndCoding = "Content-Length and Transfer-Encoding are both present"
+    case contentLength = "Content-Length is not one decimal number"
+    case transferEncoding = "Transfer-Encoding is not exactly `chunked`"
+    case codingInOldVersion = "Transfer-Encoding is not defined for HTTP/1.0"
+}
+
+/// Collects the fields that frame a message while its head is walked, and settles them once at the end. Whatever two
+/// parsers might read differently is a fault: lists, signs, repeated fields (even equal ones), codings other than
+/// `chunked`, and both kinds together, the root of request smuggling (RFC 9112 §11.2).
+package struct FramingFields: Sendable {
+    private var length: Int64?
+    private var chunked = false
+    private var fault: FramingFault?
+
+    package init() {}
+
+    package mutating func contentLength(_ value: Span<UInt8>) {
+        guard length == nil, let number = decimal(value) else {
+            fault = fault ?? .contentLength
+            return
+        }
+        length = number
+    }
+
+    package mutating func transferEncoding(_ value: Span<UInt8>) {
+        guard !chunked, value.equalsIgnoringCase("chunked") else {
+            fault = fault ?? .transferEncoding
+            return
+        }
+        chunked = true
+    }
+
+    package func settleRequest(minorVersion: UInt8) -> Result<BodyFraming, FramingFault> {
+        if let fault { return .failure(fault) }
+        if chunked {
+            if length != nil { return .failure(.bothLengthAndCoding) }
+            return minorVersion == 0 ? .failure(.codingInOldVersion) : .success(.chunked)
+        }
+        if let length { return .success(length == 0 ? .none : .length(length)) }
+        return .success(.none)
+    }
+
+    /// - Parameter head: whether the request was HEAD, whose answer has no body whatever its fields say.
+    package func settleResponse(status: Int, toHead head: Bool, minorVersion: UInt8) -> Result<BodyFraming, FramingFault> {
+        if let fault { return .failure(fault) }
+        if chunked, length != nil { return .failure(.bothLengthAndCoding) }
+        if chunked, minorVersion == 0 { return .failure(.codingInOldVersion) }
+        if head || status < 200 || status == 204 || status == 304 { return .success(.none) }
+        if chunked { return .success(.chunked) }
+        if let length { return .success(length == 0 ? .none : .length(length)) }
+        return .success(.untilClose)
+    }
+
+    /// Whether a Content-Length was given: the answer to HEAD passes it on although it frames nothing.
+    package var hasLength: Bool { length != nil }
+
+    /// 1 to 18 digits, so that it fits whatever follows; nothing else, not even a sign.
+    private func decimal(_ value: Span<UInt8>) -> Int64? {
+        guard (1...18).contains(value.count) else { return nil }
+        var number: Int64 = 0
+        for index in 0..<value.count {
+            guard Characters.isDigit(value[index]) else { return nil }
+            number = number * 10 + Int64(value[index] - 48)
+        }
+        return number
+    }
+}

@@ -1,0 +1,268 @@
+/// Where a field stands in the bytes of its head.
+package struct Field: Sendable {
+    package let nameStart: UInt32
+    package let nameLength: UInt16
+    /// Behind the colon and leading white space.
+    package let valueStart: UInt32
+    /// Without trailing white space.
+    package let valueLength: UInt32
+    /// Behind the CRLF that ends the line.
+    package let end: UInt32
+
+    package var name: Range<Int> { Int(nameStart)..<Int(nameStart) + Int(nameLength) }
+    package var value: Range<Int> { Int(valueStart)..<Int(valueStart) + Int(valueLength) }
+    /// The whole line with its CRLF.
+    package var line: Range<Int> { Int(nameStart)..<Int(end) }
+}
+
+/// The fields of one head, as places in its bytes. Made once per worker and filled again for every head.
+package struct FieldTable: ~Copyable {
+    /// Owned; freed in `deinit`.
+    private let storage: UnsafeMutablePointer<Field>
+    package let capacity: Int
+    package private(set) var count = 0
+
+    package init(capacity: Int) {
+        self.capacity = capacity
+        storage = .allocate(capacity: capacity)
+    }
+
+    deinit { storage.deallocate() }
+
+    package subscript(index: Int) -> Field {
+        @inline(__always) get {
+            precondition(index >= 0 && index < count, "no such field")
+            return storage[index]
+        }
+    }
+
+    mutating func removeAll() { count = 0 }
+
+    /// False when the table is full.
+    mutating func append(_ field: Field) -> Bool {
+        guard count < capacity else { return false }
+        storage[count] = field
+        count += 1
+        return true
+    }
+}
+
+/// What is wrong with a head. Each case is one rule; none of them is ever mended.
+package enum HeadFault: String, Error, Sendable {
+    case tooLong = "the head is longer than allowed"
+    case targetTooLong = "the request target is longer than allowed"
+    case tooManyFields = "the head has more fields than allowed"
+    case startLine = "the start line is malformed"
+    case method = "the method is not one"
+    case version = "the HTTP version is not supported"
+    case lineEnding = "a line does not end in CRLF"
+    case controlByte = "a control byte stands in the head"
+    case fieldName = "a field name is malformed"
+    case whitespaceBeforeColon = "white space stands before a colon"
+    case lineFolding = "a field is folded over two lines"
+    case fieldWithoutColon = "a field line has no colon"
+}
+
+/// The start line of a request: places in the head's bytes.
+package struct RequestLine: Sendable {
+    package let method: Range<Int>
+    package let target: Range<Int>
+    /// 0 or 1, of HTTP/1.x.
+    package let minorVersion: UInt8
+    /// Behind the CRLF of the start line: where the first field begins.
+    package let end: Int
+
+    package init(method: Range<Int>, target: Range<Int>, minorVersion: UInt8, end: Int) {
+        self.method = method
+        self.target = target
+        self.minorVersion = minorVersion
+        self.end = end
+    }
+}
+
+/// The start line of a response.
+package struct StatusLine: Sendable {
+    package let status: Int
+    package let minorVersion: UInt8
+    package let end: Int
+}
+
+/// Parses the heads of HTTP/1.1 messages (RFC 9112 §2–§5), strictly: a line ends in CRLF and nothing else, one space
+/// stands between the parts of the start line, a field name is a token with the colon right behind it, and nothing is
+/// folded. What two readers could understand in two ways is a fault.
+package enum HeadParser {
+    package enum Outcome<StartLine> {
+        /// The start line, and the length of the head with the empty line that ends it.
+        case complete(StartLine, length: Int)
+        /// Nothing is wrong so far.
+        case incomplete
+        case malformed(HeadFault)
+    }
+
+    package struct Limits: Sendable {
+        package var headBytes: Int
+        package var targetBytes: Int
+        package init(headBytes: Int, targetBytes: Int) {
+            self.headBytes = headBytes
+            self.targetBytes = targetBytes
+        }
+    }
+
+    /// Empty lines that may stand before a request line (RFC 9112 §2.2: at least one should be ignored).
+    private static let emptyLinesAllowed = 2
+
+    package static func parseRequest(
+        _ bytes: Span<UInt8>, into fields: inout FieldTable, limits: Limits
+    ) -> Outcome<RequestLine> {
+        var position = 0
+        while position < bytes.count, bytes[position] == 13 || bytes[position] == 10 {
+            guard bytes[position] == 13, position < 2 * emptyLinesAllowed else { return .malformed(.startLine) }
+            guard position + 1 < bytes.count else { return .incomplete }
+            guard bytes[position + 1] == 10 else { return .malformed(.lineEnding) }
+            position += 2
+        }
+        let methodStart = position
+        while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }
+        guard position < bytes.count else {
+            return position - methodStart > 64 ? .malformed(.method) : unfinished(bytes, limits)
+        }
+        guard position > methodStart, position - methodStart <= 64, bytes[position] == 0x20 else {
+            return .malformed(position > methodStart && bytes[position] == 0x20 ? .method : .startLine)
+        }
+        let method = methodStart..<position
+        position += 1
+        let targetStart = position
+        // Any visible byte; which of them a target may hold is the business of RequestTarget.
+        while position < bytes.count, bytes[position] > 0x20, bytes[position] != 0x7f { position += 1 }
+        let target = targetStart..<position
+        if target.count > limits.targetBytes { return .malformed(.targetTooLong) }
+        guard position < bytes.count else { return unfinished(bytes, limits) }
+        guard !target.isEmpty, bytes[position] == 0x20 else { return .malformed(.startLine) }
+        position += 1
+        switch version(bytes, &position) {
+        case .incomplete: return unfinished(bytes, limits)
+        case .malformed(let fault): return .malformed(fault)
+        case .complete(let minor, _):
+            guard position + 1 < bytes.count else {
+                return position < bytes.count && bytes[position] != 13
+                    ? .malformed(.startLine) : unfinished(bytes, limits)
+            }
+            guard bytes[position] == 13, bytes[position + 1] == 10 else { return .malformed(.startLine) }
+            position += 2
+            let line = RequestLine(method: method, target: target, minorVersion: minor, end: position)
+            return parseFields(bytes, from: position, startLine: line, into: &fields, limits: limits)
+        }
+    }
+
+    package static func parseResponse(
+        _ bytes: Span<UInt8>, into fields: inout FieldTable, limits: Limits
+    ) -> Outcome<StatusLine> {
+        var position = 0
+        switch version(bytes, &position) {
+        case .incomplete: return unfinished(bytes, limits)
+        case .malformed(let fault): return .malformed(fault)
+        case .complete(let minor, _):
+            // SP 3DIGIT SP [reason]; the second space is missing in the answers of some servers, and harmless.
+            guard position + 5 < bytes.count else { return unfinished(bytes, limits) }
+            guard bytes[position] == 0x20 else { return .malformed(.startLine) }
+            var status = 0
+            for index in position + 1...position + 3 {
+                guard Characters.isDigit(bytes[index]) else { return .malformed(.startLine) }
+                status = status * 10 + Int(bytes[index] - 48)
+            }
+            position += 4
+            guard (100...599).contains(status), bytes[position] == 0x20 || bytes[position] == 13 else {
+                return .malformed(.startLine)
+            }
+            while position < bytes.count, Characters.isFieldValue(bytes[position]) { position += 1 }
+            guard position + 1 < bytes.count else { return unfinished(bytes, limits) }
+            guard bytes[position] == 13, bytes[position + 1] == 10 else { return .malformed(.lineEnding) }
+            position += 2
+            let line = StatusLine(status: status, minorVersion: minor, end: position)
+            return parseFields(bytes, from: position, startLine: line, into: &fields, limits: limits)
+        }
+    }
+
+    /// `HTTP/1.0` or `HTTP/1.1` at `position`, which is moved behind it.
+    private static func version(_ bytes: Span<UInt8>, _ position: inout Int) -> Outcome<UInt8> {
+        let expected: StaticString = "HTTP/"
+        for index in 0..<5 {
+            guard position + index < bytes.count else { return .incomplete }
+            guard bytes[position + index] == expected.utf8Start[index] else { return .malformed(.startLine) }
+        }
+        guard position + 7 < bytes.count else { return .incomplete }
+        let major = bytes[position + 5]
+        let minor = bytes[position + 7]
+        guard Characters.isDigit(major), bytes[position + 6] == UInt8(ascii: "."), Characters.isDigit(minor) else {
+            return .malformed(.startLine)
+        }
+        guard major == 49, minor <= 49 else { return .malformed(.version) }
+        position += 8
+        return .complete(minor - 48, length: 8)
+    }
+
+    /// Incomplete, as long as there is room for the rest.
+    private static func unfinished<Line>(_ bytes: Span<UInt8>, _ limits: Limits) -> Outcome<Line> {
+        bytes.count >= limits.headBytes ? .malformed(.tooLong) : .incomplete
+    }
+
+    private static func parseFields<Line>(
+        _ bytes: Span<UInt8>, from start: Int, startLine: Line, into fields: inout FieldTable, limits: Limits
+    ) -> Outcome<Line> {
+        fields.removeAll()
+        var position = start
+        while true {
+            guard position < bytes.count else { return unfinished(bytes, limits) }
+            let first = bytes[position]
+            if first == 13 {
+                guard position + 1 < bytes.count else { return unfinished(bytes, limits) }
+                guard bytes[position + 1] == 10 else { return .malformed(.lineEnding) }
+                let length = position + 2
+                return length > limits.headBytes ? .malformed(.tooLong) : .complete(startLine, length: length)
+            }
+            if Characters.isWhitespace(first) { return .malformed(.lineFolding) }
+            switch FieldLine.parse(bytes, at: position) {
+            case .complete(let field, _):
+                guard fields.append(field) else { return .malformed(.tooManyFields) }
+                position = Int(field.end)
+                if position > limits.headBytes { return .malformed(.tooLong) }
+            case .incomplete: return unfinished(bytes, limits)
+            case .malformed(let fault): return .malformed(fault)
+            }
+        }
+    }
+}
+
+/// One field line, of a head or of a trailer section.
+package enum FieldLine {
+    package static func parse(_ bytes: Span<UInt8>, at start: Int) -> HeadParser.Outcome<Field> {
+        var position = start
+        while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }
+        guard position < bytes.count else { return .incomplete }
+        let name = start..<position
+        guard bytes[position] == UInt8(ascii: ":") else {
+            switch bytes[position] {
+            case 0x20, 0x09: return .malformed(.whitespaceBeforeColon)
+            case 13, 10: return .malformed(.fieldWithoutColon)
+            default: return .malformed(.fieldName)
+            }
+        }
+        guard !name.isEmpty, name.count <= Int(UInt16.max) else { return .malformed(.fieldName) }
+        position += 1
+        while position < bytes.count, Characters.isWhitespace(bytes[position]) { position += 1 }
+        let valueStart = position
+        while position < bytes.count, Characters.isFieldValue(bytes[position]) { position += 1 }
+        guard position < bytes.count else { return .incomplete }
+        guard bytes[position] == 13 else {
+            return .malformed(bytes[position] == 10 ? .lineEnding : .controlByte)
+        }
+        guard position + 1 < bytes.count else { return .incomplete }
+        guard bytes[position + 1] == 10 else { return .malformed(.lineEnding) }
+        var valueEnd = position
+        while valueEnd > valueStart, Characters.isWhitespace(bytes[valueEnd - 1]) { valueEnd -= 1 }
+        let field = Field(
+            nameStart: UInt32(name.lowerBound), nameLength: UInt16(name.count), valueStart: UInt32(valueStart),
+            valueLength: UInt32(valueEnd - valueStart), end: UInt32(position + 2))
+        return .complete(field, length: position + 2 - start)
+    }
+}

@@ -1,0 +1,1 @@
+"""What `make bench` and the counted guards are made of: one subject per module, the standard library only."""

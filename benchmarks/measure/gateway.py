@@ -1,0 +1,87 @@
+"""The gateway with everything on: access and audit log to files, metrics, the embedded ledger."""
+
+import json
+
+from . import load
+from .cases import BLOCKED_ADDRESS, Case
+from .hs256 import SECRET
+from .proxy import Proxy, first_line
+from .workspace import GATEWAY, stop_with
+
+FAILURES = 5
+
+# The block outlives any run; 127.0.0.1 itself is never counted out, because the load for the other cases comes from it.
+CONFIGURATION = """\
+listen: ["127.0.0.1:0"]
+workers: 1
+state_dir: {directory}/state
+admin:
+  listen: "127.0.0.1:0"
+  socket: {directory}/admin.sock
+limits: {{connections: 4000}}
+upstreams:
+  api:
+    servers: ["127.0.0.1:{backend}"]
+    keep_alive: 512
+routes:
+  - path: /secure
+    upstream: api
+    auth: required
+  - path: /
+    upstream: api
+    auth: none
+login:
+  endpoints: ["POST /auth/login"]
+  limit: {failures}
+  window: 1d
+  block: 1d
+  failure_statuses: [401]
+tokens:
+  keys:
+    - {{id: main, secret_file: {secret}, algorithms: [HS256]}}
+identity:
+  headers: {{X-User-ID: sub, X-User-Role: role, X-Authenticated: "@authenticated"}}
+logs:
+  access: {directory}/access.log
+  audit: {directory}/audit.log
+"""
+
+
+class Gateway(Proxy):
+    name = "gateway"
+
+    def command(self):
+        if not GATEWAY.exists():
+            stop_with("there is no release build of the gateway: swift build -c release --product gateway")
+        # Mode 600: the gateway refuses a secret that others may read.
+        secret = self.write("secret", SECRET, mode=0o600)
+        text = CONFIGURATION.format(
+            directory=self.directory, backend=self.backend_port, secret=secret, failures=FAILURES
+        )
+        return [str(GATEWAY), "run", "--config", str(self.write("gateway.conf", text))]
+
+    def wait_until_ready(self, service):
+        self.port = service.wait_until(lambda: ready_port(service.log.read_text(errors="replace")))
+
+    def prepare(self):
+        """Blocks the address of the 403 case the way an attacker earns it: failed logins that the backend answered."""
+        login = Case("login", "", path="/auth/login", expect=401, source=BLOCKED_ADDRESS)
+        load.loop(self.port, login, requests=FAILURES, method="POST", body="x")
+
+    def tidy(self):
+        for name in ("access.log", "audit.log"):
+            path = self.directory / name
+            if path.exists():
+                path.open("r+b").truncate(0)
+
+    @classmethod
+    def version(cls):
+        return first_line([str(GATEWAY), "version"])
+
+
+def ready_port(output):
+    """The port of the first listener in the line with which the gateway says that it serves; None before it came."""
+    for line in output.splitlines():
+        if '"gateway.ready"' in line and line.endswith("}"):
+            return int(json.loads(line)["listeners"][0].rpartition(":")[2])
+    return None

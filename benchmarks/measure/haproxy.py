@@ -1,0 +1,61 @@
+"""HAProxy for the same work: the block list, the forwarding headers, the token check, no log."""
+
+from .cases import BLOCKED_ADDRESS
+from .hs256 import SECRET
+from .processes import free_port
+from .proxy import Proxy, first_line
+from .workspace import need
+
+# http-reuse always and an unbounded pool: HAProxy's best for short requests to one server. The token check is its
+# leanest (literal algorithm, no lookups) that still honours exp, as the gateway does on every request.
+CONFIGURATION = """\
+global
+    nbthread 1
+    maxconn 4000
+
+defaults
+    mode http
+    no log
+    option http-keep-alive
+    http-reuse always
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout http-keep-alive 60s
+
+frontend public
+    bind 127.0.0.1:{port}
+    http-request deny deny_status 403 if {{ src -f {blocked} }}
+    acl secure path_beg /secure/
+    http-request set-var(txn.token) http_auth_bearer if secure
+    http-request deny deny_status 401 if secure !{{ var(txn.token),jwt_verify("HS256","{secret}") -m int 1 }}
+    http-request set-var(txn.now) date() if secure
+    http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now) if secure
+    http-request deny deny_status 401 if secure {{ var(txn.left) -m int le 0 }}
+    http-request set-header X-User-ID %[var(txn.token),jwt_payload_query('$.sub')] if secure
+    http-request set-header X-User-Role %[var(txn.token),jwt_payload_query('$.role')] if secure
+    http-request set-header X-Authenticated true if secure
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request add-header Via "1.1 haproxy"
+    default_backend api
+
+backend api
+    server one 127.0.0.1:{backend} pool-max-conn -1
+"""
+
+
+class HAProxy(Proxy):
+    name = "haproxy"
+
+    def command(self):
+        self.port = free_port()
+        blocked = self.write("blocked.txt", BLOCKED_ADDRESS + "\n")
+        text = CONFIGURATION.format(port=self.port, blocked=blocked, secret=SECRET, backend=self.backend_port)
+        # -db: one process in the foreground, so that its threads are all there is to count.
+        return [need("haproxy"), "-db", "-f", str(self.write("haproxy.cfg", text))]
+
+    @classmethod
+    def version(cls):
+        return first_line([need("haproxy"), "-v"]).split(" - ")[0]

@@ -1,0 +1,64 @@
+"""What the proxies have in common: a directory, a backend, a start that ends when the port answers."""
+
+import subprocess
+
+from .processes import Service
+
+
+class Proxy:
+    """One configured proxy. `start` gives a running `Service`; `port` is known from then on."""
+
+    name = ""
+    port = 0
+
+    def __init__(self, directory, backend_port):
+        self.directory = directory / self.name
+        self.directory.mkdir(exist_ok=True)
+        self.backend_port = backend_port
+
+    def command(self):
+        """The command line; writes what it refers to."""
+        raise NotImplementedError
+
+    def wait_until_ready(self, service):
+        service.wait_for_port(self.port)
+
+    def prepare(self):
+        """Brings a started proxy into the state in which all cases can be measured."""
+
+    def tidy(self):
+        """Between two measurements: forgets what would only grow, such as a log."""
+
+    def supports(self, case):
+        """Whether it can do the work of `case` at all."""
+        del case
+        return True
+
+    def start(self, wrapper=(), environment=None):
+        """Runs it, below `wrapper` when there is one (strace, valgrind), until it is ready for every case."""
+        service = Service(self.command(), self.directory / "output.log", wrapper, environment)
+        try:
+            self.wait_until_ready(service)
+            self.prepare()
+        except BaseException:
+            service.stop()
+            raise
+        return service
+
+    def write(self, name, text, mode=0o644):
+        path = self.directory / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    @classmethod
+    def version(cls):
+        """One line for the report."""
+        raise NotImplementedError
+
+
+def first_line(command):
+    """The first line that a program prints, on either output: nginx tells its version on standard error."""
+    ran = subprocess.run(command, capture_output=True, text=True)
+    lines = (ran.stdout + ran.stderr).strip().splitlines()
+    return lines[0] if lines else "unknown"

@@ -1,0 +1,78 @@
+"""Where things are, and what must be built before anything can be measured."""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "benchmarks" / "tools"
+BUILD = ROOT / ".build" / "bench"
+GATEWAY = ROOT / ".build" / "release" / "gateway"
+
+C_FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
+
+
+def stop_with(message):
+    """Ends the program with a sentence and exit code 2: it could not measure. Exit code 1 is a verdict."""
+    print(message, file=sys.stderr)
+    raise SystemExit(2)
+
+
+def need(program, package=None):
+    """The path of an installed program; ends the program when it is missing."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if not found:
+        stop_with(f"{program} is not installed; on Debian or Ubuntu: apt-get install {package or program}")
+    return found
+
+
+def tool(name):
+    """The path of a compiled C tool (`loop`, `backend`, or `NAME.so`); compiled when its source is newer."""
+    source = TOOLS / (name.removesuffix(".so") + ".c")
+    target = BUILD / name
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        shared = ["-shared", "-fPIC"] if name.endswith(".so") else []
+        # By rename, so that two runs side by side never execute half a file.
+        fresh = target.with_suffix(f".{os.getpid()}")
+        subprocess.run([need("cc", "gcc"), *C_FLAGS, *shared, "-o", fresh, source], check=True)
+        fresh.rename(target)
+    return str(target)
+
+
+def build_gateway():
+    """Builds the release gateway; SwiftPM does nothing when it is up to date."""
+    command = [need("swift"), "build", "-c", "release", "--product", "gateway"]
+    if subprocess.run(command, cwd=ROOT, stdout=sys.stderr).returncode != 0:
+        stop_with("the release build failed")
+
+
+@contextlib.contextmanager
+def scratch_directory():
+    """A directory for configurations and logs, in memory where the system has /dev/shm, removed at the end."""
+    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=parent) as path:
+        yield Path(path)
+
+
+def settle_down(cpu):
+    """Pins this process, and so everything it starts, to one CPU, and makes its own end an orderly one.
+
+    One CPU for proxy, backend and generator gives the quietest ratios: no migrations, no waiting for another core.
+    """
+    os.sched_setaffinity(0, {cpu})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # A SystemExit runs every `with`, so that no proxy outlives the run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def last_cpu():
+    """The highest CPU this process may use: the lowest ones tend to serve the interrupts."""
+    return max(os.sched_getaffinity(0))
