@@ -94,10 +94,17 @@ def test_loopback_is_blocked_unless_a_trusted_proxy_contains_it(start_gateway, l
     assert fail(lenient, "127.0.0.1", 8) == [401] * 8
 
 
-def test_the_never_block_list_wins_over_rules_and_hand_set_keys(start, redis, address):
+def test_no_rule_blocks_an_address_of_the_never_block_list(start, redis, address):
     gateway = start(never_block=[f"{address}/32"])
     assert fail(gateway, address, 8) == [401] * 8
+    assert not redis.blocked(address)
+
+
+def test_the_never_block_list_wins_over_a_hand_set_key(start, redis, address, other_address):
+    gateway = start(never_block=[f"{address}/32"])
     redis.block(address)
+    redis.block(other_address)
+    wait_until("the other block is in force", lambda: is_blocked(gateway, other_address), 0.5, every=0.005)
     assert not is_blocked(gateway, address)
 
 

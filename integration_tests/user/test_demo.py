@@ -3,12 +3,11 @@
 import json
 import os
 import signal
-import subprocess
 
 import pytest
 
 from harness.client import fetch, json_request, request
-from harness.gateway import ROOT, binary
+from harness.gateway import ROOT, binary, run_binary
 from harness.processes import NotReady, Process, answers, free_port, wait_until
 from harness.tokens import bearer
 
@@ -44,7 +43,7 @@ def test_the_demo_runs_twice_and_leaves_nothing_behind(directory):
 def newcomer(gateway: tuple[str, int], admin_socket: str) -> None:
     assert [fetch(gateway, WRONG).status for _ in range(5)] == [401] * 5
     assert fetch(gateway, WRONG).code == "AUTH_004"
-    subprocess.run([binary(), "unblock", "127.0.0.1", "--socket", admin_socket], check=True, timeout=20)
+    run_binary("unblock", "127.0.0.1", "--socket", admin_socket, check=True)
     session = wait_until("login works", lambda: fetch(gateway, RIGHT).status == 200 and fetch(gateway, RIGHT), 1)
     me = fetch(gateway, request("GET", "/me", bearer(session.json()["access_token"])))
     assert me.status == 200
