@@ -40,7 +40,7 @@ package final class Gateway {
     private let trail: LedgerTrail
     private let desk: LoginDesk
     private let resolver = Resolver()
-    private var admin: AdminServer?
+    private(set) var admin: AdminServer?
     private var signals: [SignalWatcher] = []
     private var housekeeping: LoopTimer?
     private var listeners: [[ListeningSocket]]
