@@ -1,1 +1,11 @@
-print("gateway")
+internal import Glibc
+
+// `environ` belongs to the main thread, and there is no other one yet.
+var environment: [String: String] = [:]
+var entry = environ
+while let line = entry.pointee {
+    let parts = String(cString: line).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    environment[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""
+    entry += 1
+}
+exit(Program.run(Array(CommandLine.arguments.dropFirst()), environment: environment).rawValue)

@@ -96,7 +96,7 @@ final class AdminDesk {
             completion(
                 .json([
                     "reloaded": true, "generation": .integer(gateway.generation.number),
-                    "diagnostics": AdminReports.diagnostics(found),
+                    "diagnostics": JSONValue(found),
                 ]))
         }
         let failed = found.containsErrors
@@ -104,7 +104,7 @@ final class AdminDesk {
             failed ? "configuration_refused" : "configuration_reloaded",
             failed ? "The new configuration has mistakes" : "The configuration was reloaded", actor)
         if failed {
-            completion(AdminProblem.configurationHasMistakes(AdminReports.diagnostics(found)).response)
+            completion(AdminProblem.configurationHasMistakes(JSONValue(found)).response)
         }
     }
 

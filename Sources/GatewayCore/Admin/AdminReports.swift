@@ -175,20 +175,4 @@ enum AdminReports {
             "ttl_seconds": JSONValue(seconds), "permanent": .boolean(record.isPermanent),
         ]
     }
-
-    // MARK: Diagnostics
-
-    static func diagnostics(_ diagnostics: [Diagnostic]) -> JSONValue {
-        .array(
-            diagnostics.map { diagnostic in
-                var variable: String?
-                if case .environment(let name) = diagnostic.position { variable = name }
-                return [
-                    "severity": .string(diagnostic.severity.rawValue), "file": JSONValue(diagnostic.file),
-                    "line": JSONValue(diagnostic.line), "column": JSONValue(diagnostic.column),
-                    "variable": JSONValue(variable), "message": .string(diagnostic.message),
-                    "hint": JSONValue(diagnostic.hint), "text": .string(diagnostic.description),
-                ]
-            })
-    }
 }

@@ -1,0 +1,102 @@
+internal import GatewayCore
+internal import Glibc
+internal import Settings
+
+/// The commands that need no running gateway.
+enum ServiceCommands {
+    @Sendable static func run(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        let path = call.configurationPath
+        let environment = call.environment
+        let load: () -> LoadResult = { ServiceCommands.load(path, environment) }
+        let result = load()
+        for diagnostic in result.diagnostics { Terminal.error("\(diagnostic)") }
+        guard let configuration = result.configuration else { return .configuration }
+        do throws(Gateway.StartFailure) {
+            let gateway = try Gateway(configuration, path: path, reload: load)
+            gateway.run()
+        } catch {
+            throw CommandFailure(.system, "gateway: \(error)")
+        }
+        return .ok
+    }
+
+    @Sendable static func check(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        let path = call.configurationPath
+        let result = load(path, call.environment)
+        let diagnostics = result.diagnostics + (result.configuration.map { placeDiagnostics($0) } ?? [])
+        let isSound = !diagnostics.containsErrors
+        if call.has("json") {
+            var members: [JSONValue.Member] = [
+                .init("configuration", .string(path)), .init("sound", .boolean(isSound)),
+                .init("diagnostics", JSONValue(diagnostics)),
+            ]
+            if call.has("effective") {
+                members.append(.init("effective", .array(lines(result.effective).map { .string($0) })))
+            }
+            Terminal.print(JSONValue.object(members).text + "\n")
+            return isSound ? .ok : .configuration
+        }
+        for diagnostic in diagnostics { Terminal.error("\(diagnostic)") }
+        if call.has("effective") { Terminal.print(result.effective) }
+        let errors = diagnostics.count { $0.severity == .error }
+        let warnings = diagnostics.count - errors
+        let counts = [(errors, "error"), (warnings, "warning")].filter { $0.0 > 0 }
+            .map { "\($0.0) \($0.1)\($0.0 == 1 ? "" : "s")" }.joined(separator: ", ")
+        if isSound {
+            Terminal.print("\(path) is sound" + (counts.isEmpty ? "" : ", with \(counts)") + "\n")
+            return .ok
+        }
+        Terminal.error("\(path) cannot be used: \(counts)")
+        return .configuration
+    }
+
+    @Sendable static func reference(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        switch (call.has("markdown"), call.has("schema"), call.operands.first) {
+        case (false, false, let topic): Terminal.print(Reference.text(topic: topic))
+        case (true, false, nil): Terminal.print(Reference.markdown())
+        case (false, true, nil): Terminal.print(Reference.schema())
+        default:
+            throw CommandFailure(.usage, "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING]")
+        }
+        return .ok
+    }
+
+    static func load(_ path: String, _ environment: [String: String]) -> LoadResult {
+        switch ConfigurationSource.reading(path, environment: environment) {
+        case .success(let source): Configuration.load(source)
+        case .failure(let problem): LoadResult(configuration: nil, diagnostics: [problem], effective: "")
+        }
+    }
+
+    private static func lines(_ text: String) -> [Substring] { text.split(separator: "\n") }
+
+    // MARK: What only the file system knows
+
+    /// Places that the gateway must be able to write to, and cannot.
+    private static func placeDiagnostics(_ configuration: Configuration) -> [Diagnostic] {
+        var found: [Diagnostic] = []
+        func check(_ setting: String, _ path: String, _ obstacle: String?) {
+            guard let obstacle else { return }
+            found.append(
+                Diagnostic(
+                    severity: .error, position: .wholeFile(path), message: "\(setting) cannot be written: \(obstacle)",
+                    hint: "give it to the gateway's user, or name another place", excerpt: nil))
+        }
+        check("state_dir", configuration.stateDirectory, FileAccess.system.obstacleToWriting(configuration.stateDirectory))
+        for (setting, target) in [("logs.access", configuration.logs.access), ("logs.audit", configuration.logs.audit)] {
+            if case .file(let path) = target { check(setting, path, obstacleToAppending(path)) }
+        }
+        return found
+    }
+
+    /// Nil: a file can be appended to or made there. Tries nothing out, so that a check leaves no file behind.
+    private static func obstacleToAppending(_ path: String) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+            return FileAccess.system.obstacleToWriting(directory.isEmpty ? "/" : directory)
+        }
+        if status.st_mode & S_IFMT == S_IFDIR { return "it is a directory" }
+        return access(path, W_OK) == 0 ? nil : String(cString: strerror(errno))
+    }
+}
