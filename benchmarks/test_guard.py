@@ -63,7 +63,8 @@ def test_a_number_that_was_not_counted_or_never_recorded_fails():
 
 def test_the_table_names_what_rose_and_both_numbers():
     measured = {"plain": {**RECORDED["plain"], "allocations": 2.0}}
-    (line,) = [line for line in thresholds.describe(thresholds.compare(RECORDED, measured)).splitlines() if "FAIL" in line]
+    table = thresholds.describe(thresholds.compare(RECORDED, measured)).splitlines()
+    (line,) = [line for line in table if "FAIL" in line]
     assert line.split() == ["plain", "allocations", "0.00", "0.02", "2.00", "FAIL:", "rose"]
 
 

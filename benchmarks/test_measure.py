@@ -1,5 +1,6 @@
 """The rules of the measurement that need no process: reading foreign tables, ratios, the generated part of a page."""
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -71,3 +72,22 @@ def test_the_port_is_found_in_the_ready_line_and_not_in_half_of_it():
     line = '{"time":"2026-01-01T00:00:00Z","event":"gateway.ready","listeners":["127.0.0.1:40123"]}'
     assert gateway.ready_port('{"event":"gateway.starting"}\n' + line) == 40123
     assert gateway.ready_port(line[:-4]) is None
+
+
+def plain_verdict(table):
+    """The rule is in `benchmarks/run`, which no import finds for want of .py."""
+    run = runpy.run_path(str(Path(__file__).resolve().parent / "run"), run_name="run")
+    return run["plain_verdict"]([(CASES["plain"], table)])
+
+
+@pytest.mark.parametrize("gateway_cpu, code", [(10.0, 0), (10.1, 1)])
+def test_assert_plain_fails_only_above_haproxys_cpu(gateway_cpu, code, capsys):
+    table = [{"gateway": sample(gateway_cpu), "haproxy": sample(10)}]
+    assert plain_verdict(table) == code
+    assert ("ABOVE 1.0" in capsys.readouterr().out) == (code == 1)
+
+
+def test_assert_plain_without_haproxy_cannot_say_anything():
+    with pytest.raises(SystemExit) as ended:
+        plain_verdict([{"gateway": sample(8)}])
+    assert ended.value.code == 2

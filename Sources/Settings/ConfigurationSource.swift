@@ -42,6 +42,28 @@ package struct LoadResult: Sendable {
     package var diagnostics: [Diagnostic]
     /// Every setting in force with where it comes from, secrets redacted; empty without a configuration.
     package var effective: String
+    /// What the process will write to: the directory, and an error that lacks only the obstacle.
+    fileprivate var written: [(directory: String, error: Diagnostic)] = []
+
+    /// What a running process keeps as it was at its start, by setting.
+    fileprivate var fixed: [String: [UInt8]] = [:]
+
+    /// The settings that differ from those of `start` and need a restart: a reload does not put them in force, and says
+    /// so.
+    package func changesNeedingRestart(since start: LoadResult) -> [String] {
+        Set(fixed.keys).union(start.fixed.keys).filter { fixed[$0] != start.fixed[$0] }.sorted()
+    }
+
+    /// Errors for directories that this process cannot write to. This asks the file system, so only `gateway check` and
+    /// the start of the process do it.
+    package func directoryDiagnostics(_ files: FileAccess = .system) -> [Diagnostic] {
+        written.compactMap { directory, error in
+            guard let obstacle = files.obstacleToWriting(directory) else { return nil }
+            var error = error
+            error.message += ": \(obstacle)"
+            return error
+        }
+    }
 }
 
 extension Configuration {
@@ -60,7 +82,10 @@ extension Configuration {
         }
         var findings = Findings(fileName: name, source: SourceText(name: name, text: text))
         let (root, problems) = YAMLReader.read(text)
-        for problem in problems { findings.error(.file(problem.mark), problem.message, hint: problem.hint) }
+        for problem in problems {
+            findings.error(.file(problem.mark), problem.message, hint: problem.hint)
+            for mark in problem.unread { findings.hide(mark) }
+        }
         guard let root else {
             return LoadResult(
                 configuration: nil, diagnostics: findings.diagnostics(wellFormed: false), effective: "")
@@ -84,9 +109,42 @@ extension Configuration {
             return LoadResult(configuration: nil, diagnostics: diagnostics, effective: "")
         }
         let assembly = Assembly(settings: defaults.settings, secrets: secrets, directory: directory)
+        let configuration = assembly.configuration()
         return LoadResult(
-            configuration: assembly.configuration(), diagnostics: diagnostics,
-            effective: effectiveText(defaults.settings, secrets, fileName: name))
+            configuration: configuration, diagnostics: diagnostics,
+            effective: effectiveText(defaults.settings, secrets, fileName: name),
+            written: writtenDirectories(configuration, defaults.settings, checks.findings),
+            fixed: fixedSettings(defaults.settings, secrets))
+    }
+
+    private static func fixedSettings(_ settings: ResolvedSettings, _ secrets: SecretSettings) -> [String: [UInt8]] {
+        var result: [String: [UInt8]] = [:]
+        for row in SettingRows.all where row.reload == .restart {
+            guard let entry = settings.entries[row.path], !entry.items.isEmpty else { continue }
+            result[row.path] = Array(entry.items.map(\.written).joined(separator: "\n").utf8)
+        }
+        // By content: a file whose secret was replaced is a change too.
+        result["redis.password_file"] = nil
+        result["redis.password"] = secrets.secrets["redis.password"]?.revealed
+        return result
+    }
+
+    private static func writtenDirectories(
+        _ configuration: Configuration, _ settings: ResolvedSettings, _ findings: Findings
+    ) -> [(directory: String, error: Diagnostic)] {
+        var result: [(directory: String, error: Diagnostic)] = []
+        func add(_ directory: String, _ setting: String, _ message: String) {
+            let place = settings.place(of: setting)
+            result.append((directory, findings.diagnostic(.error, place, message, hint: nil, wellFormed: true)))
+        }
+        let state = configuration.stateDirectory
+        add(state, "state_dir", "the state directory \"\(state)\" cannot be used")
+        for (setting, target) in [("logs.access", configuration.logs.access), ("logs.audit", configuration.logs.audit)]
+        {
+            guard case .file(let path) = target else { continue }
+            add(parentDirectory(of: path), setting, "the log file \"\(path)\" cannot be written")
+        }
+        return result
     }
 
     private static func decode(_ bytes: [UInt8]) -> Result<String, YAMLProblemError> {
@@ -94,6 +152,9 @@ extension Configuration {
             return .failure(
                 .init(mark: Mark(line: 1, column: 1), message: "the file is larger than 1 MiB", hint: nil))
         }
+        // The byte order mark that some editors write; libyaml would take it for content.
+        let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+        let bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
         if let text = String(validating: bytes, as: UTF8.self) { return .success(text) }
         // The longest valid beginning tells where it breaks.
         var decoder = UTF8()

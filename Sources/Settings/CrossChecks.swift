@@ -33,15 +33,24 @@ struct CrossChecks {
             if !seen.insert(address).inserted {
                 findings.error(item.place, "the address \(addressText(address)) stands twice", hint: "remove one")
             }
-            if case .address(let admin)? = settings.value("admin.listen"), admin == address {
+            if case .address(let admin)? = settings.value("admin.listen"), overlaps(admin, address) {
                 findings.error(
-                    item.place, "clients and operators cannot share the address \(addressText(address))",
+                    item.place, "clients and operators cannot share port \(address.port) of one address",
                     hint: "give \"admin.listen\" another port")
             }
         }
     }
 
+    /// Whether both would take connections to one address; `0.0.0.0` and `::` take those to all of them.
+    private func overlaps(
+        _ a: Configuration.SocketAddressText, _ b: Configuration.SocketAddressText
+    ) -> Bool {
+        func isWildcard(_ host: String) -> Bool { IPAddress(host)?.isUnspecified == true }
+        return a.port == b.port && (a.host == b.host || isWildcard(a.host) || isWildcard(b.host))
+    }
+
     private mutating func checkAdmin() {
+        checkAdminSocket()
         guard case .address(let address)? = settings.value("admin.listen") else { return }
         let isLocal = address.host == "localhost" || IPAddress(address.host)?.isLoopback == true
         let hasToken = settings.written("admin.token") != nil || settings.written("admin.token_file") != nil
@@ -51,11 +60,17 @@ struct CrossChecks {
                 "the admin listener can be reached from other machines and has no token",
                 hint: "set \"admin.token_file\", or listen on 127.0.0.1")
         }
-        if let socket = settings.text("admin.socket"), socket.utf8.count > 107 {
-            findings.error(
-                settings.place(of: "admin.socket"), "the path of the socket is longer than 107 bytes",
-                hint: "the system allows no more: choose a shorter one")
-        }
+    }
+
+    /// unix(7): `sun_path` has 108 bytes, the last of them 0.
+    private mutating func checkAdminSocket() {
+        guard let state = settings.text("state_dir") else { return }
+        let socket = resolvePath(settings.text("admin.socket") ?? state + "/admin.sock", in: secrets.directory)
+        guard socket.utf8.count > 107 else { return }
+        findings.error(
+            settings.place(of: settings.text("admin.socket") == nil ? "state_dir" : "admin.socket"),
+            "the path of the admin socket, \"\(socket)\", is longer than 107 bytes",
+            hint: "the system allows no more: set \"admin.socket\" to a shorter one")
     }
 
     private mutating func checkNetworks() {
@@ -77,7 +92,7 @@ struct CrossChecks {
 
     private mutating func checkUpstreams() {
         let names = settings.names["upstreams"] ?? []
-        if names.isEmpty, settings.places["upstreams"] == nil || isSound("upstreams") {
+        if names.isEmpty, !settings.malformed.contains("upstreams") {
             findings.error(
                 settings.place(of: "upstreams"), "no upstream is configured",
                 hint: "for example upstreams: {api: {servers: [\"127.0.0.1:9000\"]}}")
@@ -90,17 +105,16 @@ struct CrossChecks {
                 hint: "for example servers: [\"127.0.0.1:9000\"]")
         }
         let used = (0..<(settings.counts["routes"] ?? 0)).compactMap { settings.text("routes[\($0)].upstream") }
-        for name in names where !used.contains(name) && !used.isEmpty {
+        // Beside a route that names none of them, the unused one is only the other half of that mistake.
+        guard !used.isEmpty, used.allSatisfy(names.contains) else { return }
+        for name in names where !used.contains(name) {
             findings.warning(settings.place(of: "upstreams.\(name)"), "no route uses the upstream \"\(name)\"")
         }
     }
 
-    /// Whether a section's emptiness is the user's, not the consequence of a mistake reported already.
-    private func isSound(_ path: String) -> Bool { !findings.hasErrors(at: settings.place(of: path)) }
-
     private mutating func checkRoutes() {
         let count = settings.counts["routes"] ?? 0
-        if count == 0, settings.places["routes"] == nil || isSound("routes") {
+        if count == 0, !settings.malformed.contains("routes") {
             findings.error(
                 settings.place(of: "routes"), "no route is configured, so every request would be answered with 404",
                 hint: "for example routes: [{path: /, upstream: api}]")
@@ -125,7 +139,7 @@ struct CrossChecks {
             }
         }
         if !unguarded.isEmpty, (settings.counts["tokens.keys"] ?? 0) == 0, secrets.environmentKeys.isEmpty,
-            !findings.hasErrors(aboutVariablesIn: EnvironmentOnly.keys.map(\.variable))
+            !findings.hasErrors(aboutVariables: EnvironmentOnly.variables)
         {
             let names = unguarded.map { "\"\($0)\"" }.joined(separator: ", ")
             findings.warning(
@@ -179,7 +193,9 @@ struct CrossChecks {
             let path = "tokens.keys[\(index)]"
             if let id = settings.text("\(path).id") {
                 if seen[id] != nil || secrets.environmentKeys.contains(where: { $0.key.variable == id }) {
-                    findings.error(settings.place(of: "\(path).id"), "the key id \"\(id)\" stands twice")
+                    findings.error(
+                        settings.place(of: "\(path).id"), "the key id \"\(id)\" stands twice",
+                        hint: "give each key a name of its own")
                 }
                 seen[id] = path
             }
@@ -189,6 +205,8 @@ struct CrossChecks {
 
     private mutating func checkAlgorithms(_ path: String) {
         guard let entry = settings.entries["\(path).algorithms"], !entry.isBroken else { return }
+        let sources = ["secret", "secret_file", "pem_file", "jwks_file"]
+        guard sources.count(where: { settings.written("\(path).\($0)") != nil }) == 1 else { return }
         let isPEM = settings.written("\(path).pem_file") != nil
         let isJWKS = settings.written("\(path).jwks_file") != nil
         if isJWKS {
@@ -227,7 +245,8 @@ struct CrossChecks {
     private mutating func checkIdentity() {
         var seen: Set<String> = []
         for name in settings.names["identity.headers"] ?? [] {
-            let place = settings.place(of: "identity.headers.\(name)")
+            let path = "identity.headers.\(name)"
+            let place = settings.places[path] ?? settings.place(of: path)
             // Backends that turn `-` into `_` see one field where we see two.
             let folded = EnvironmentSettings.fold(name)
             if !seen.insert(folded).inserted {

@@ -17,7 +17,7 @@ struct EnvironmentSettings {
             for (name, path) in concreteNames(of: row) { override(path, row, by: name) }
             for variable in row.variables { override(row.path, row, by: variable) }
         }
-        understood.formUnion(EnvironmentOnly.keys.flatMap { [$0.variable, $0.variable + "_FILE"] })
+        understood.formUnion(EnvironmentOnly.variables)
         reportUnbuilt()
         reportUnknown()
     }
@@ -164,8 +164,7 @@ struct EnvironmentSettings {
                     hint: "Kubernetes sets it for a Service named gateway: set enableServiceLinks: false in the pod")
                 continue
             }
-            var known = understood.sorted()
-            known += EnvironmentOnly.keys.map(\.variable)
+            let known = understood.sorted()
             var guess = closest(to: name, among: known)
             if guess == nil {
                 let bare = String(name.dropFirst("GATEWAY_".count))
@@ -200,6 +199,8 @@ enum EnvironmentOnly {
             variable: "RSA_PRIVATE_KEY", algorithm: "RS256", isPEM: true,
             about: "PEM text whose public half checks RS256; adds the key `RSA_PRIVATE_KEY` to `tokens.keys`."),
     ]
+
+    static let variables = keys.flatMap { [$0.variable, $0.variable + "_FILE"] }
 
     /// Names of deployments like ours that promise a protection we do not give yet. Silence would be the worst answer.
     struct Unbuilt: Sendable {

@@ -66,6 +66,8 @@ private func findObstacle(_ directory: String) -> String? {
     guard errno == ENOENT else { return reason(errno) }
     // It will be made, so its nearest ancestor that exists must allow that.
     guard directory != "/", directory != "." else { return reason(ENOENT) }
+    // Nobody makes directories there, root included, who may do everything else.
+    guard !directory.hasPrefix("/proc/"), !directory.hasPrefix("/sys/") else { return "the directory cannot be made" }
     return findObstacle(parentDirectory(of: directory))
 }
 

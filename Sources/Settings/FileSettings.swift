@@ -23,24 +23,30 @@ struct FileSettings {
         case .section(_, let children):
             guard let pairs = mapping(node, shape, at: path) else { return }
             let start = path.isEmpty ? "" : path + "."
+            var seen: Set<String> = []
             for pair in pairs {
                 if let child = children.first(where: { $0.key == pair.key }) {
-                    if settings.entries[start + pair.key] != nil { continue }  // stands twice: reported
+                    guard seen.insert(pair.key).inserted else {
+                        // Reported already; the first one holds, the other may be a secret all the same.
+                        if child.shape.holdsSecrets { findings.hide(pair.value.mark) }
+                        continue
+                    }
                     settings.markPresent(start + pair.key, at: .file(pair.keyMark))
                     read(pair.value, as: child.shape, at: start + pair.key)
                 } else {
-                    reportUnknown(pair, in: path, children.map(\.key), secrets: shape.directlyHoldsSecrets)
+                    reportUnknown(pair, in: path, children, secrets: shape.directlyHoldsSecrets)
                 }
             }
         case .map(_, let rule, let inner):
             guard let pairs = mapping(node, shape, at: path) else { return }
             for pair in pairs {
                 if let rule, !rule.accepts(pair.key) {
+                    settings.markMalformed(path)
                     findings.error(
                         .file(pair.keyMark), "\"\(pair.key)\" cannot be a name here", hint: "use \(rule.alphabet)")
                     continue
                 }
-                if settings.names[path]?.contains(pair.key) == true { continue }  // stands twice: reported
+                if settings.names[path]?.contains(pair.key) == true { continue }  // reported already
                 settings.addName(pair.key, to: path)
                 settings.markPresent("\(path).\(pair.key)", at: .file(pair.keyMark))
                 read(pair.value, as: inner, at: "\(path).\(pair.key)")
@@ -48,6 +54,7 @@ struct FileSettings {
         case .list(_, let inner):
             guard case .sequence(let items) = node.content else {
                 if node.isEmpty { return }
+                settings.markMalformed(path)
                 if shape.holdsSecrets { findings.hide(node.mark) }
                 findings.error(
                     .file(node.mark), "\"\(path)\" is a list, but this is \(node.looks)",
@@ -66,6 +73,7 @@ struct FileSettings {
     private mutating func mapping(_ node: YAMLNode, _ shape: Shape, at path: String) -> [YAMLNode.Pair]? {
         if case .mapping(let pairs) = node.content { return pairs }
         if node.isEmpty { return [] }
+        settings.markMalformed(path)
         if shape.holdsSecrets { findings.hide(node.mark) }
         let name = path.isEmpty ? "the file" : "\"\(path)\""
         findings.error(
@@ -75,22 +83,34 @@ struct FileSettings {
     }
 
     private mutating func reportUnknown(
-        _ pair: YAMLNode.Pair, in path: String, _ known: [String], secrets: Bool
+        _ pair: YAMLNode.Pair, in path: String, _ children: [(key: String, shape: Shape)], secrets: Bool
     ) {
-        // A misspelt `secret:` is a secret still.
-        var isPlain = false
-        if case .scalar = pair.value.content { isPlain = true }
-        if secrets || !isPlain || looksSecret(pair.key) { findings.hide(pair.value.mark) }
         let place = path.isEmpty ? "" : " in \"\(path)\""
-        var hint = closest(to: pair.key, among: known).map { "did you mean \"\($0)\"?" }
+        let guess = closest(to: pair.key, among: children.map(\.key))
+        let meant = children.first { $0.key == guess }?.shape
+        // A misspelt `secret:` is a secret still.
+        if secrets || looksSecret(pair.key) || meant?.holdsSecrets == true || pair.value.namesSecrets {
+            findings.hide(pair.value.mark)
+        }
+        // Of `{secret: ab,cd}` YAML makes a key `cd` without a value: half a secret.
+        if secrets, guess == nil, pair.value.isEmpty {
+            findings.hide(pair.keyMark)
+            findings.error(
+                .file(pair.keyMark), "there is a key without a value\(place)",
+                hint: "a secret with a comma or a line break in it needs quotes")
+            return
+        }
+        var hint = guess.map { "did you mean \"\($0)\"?" }
         if hint == nil {
             // The right word at the wrong level.
             let elsewhere = (SettingRows.all.map(\.path) + SettingRows.sections.map(\.path)).first {
                 $0.hasSuffix("." + pair.key)
             }
-            hint = elsewhere.map { "did you mean \"\($0)\"?" } ?? "known here: \(known.joined(separator: ", "))"
+            hint = elsewhere.map { "did you mean \"\($0)\"?" }
         }
-        findings.error(.file(pair.keyMark), "there is no setting \"\(pair.key)\"\(place)", hint: hint)
+        findings.error(
+            .file(pair.keyMark), "there is no setting \"\(pair.key)\"\(place)",
+            hint: hint ?? "known here: \(children.map(\.key).joined(separator: ", "))")
     }
 
     private mutating func readValue(_ node: YAMLNode, _ row: SettingRow, at path: String) {
@@ -145,7 +165,19 @@ struct FileSettings {
             entry.items.append(.init(value: try kind.parse(text), written: text, place: .file(node.mark)))
         } catch {
             entry.isBroken = true
+            if holdsCredentials(text) { findings.hide(node.mark) }
             findings.error(.file(node.mark), error.message, hint: error.hint)
+        }
+    }
+}
+
+extension YAMLNode {
+    /// Whether a key somewhere below is the name of a secret.
+    fileprivate var namesSecrets: Bool {
+        switch content {
+        case .mapping(let pairs): pairs.contains { looksSecret($0.key) || $0.value.namesSecrets }
+        case .sequence(let items): items.contains(where: \.namesSecrets)
+        case .scalar, .invalid: false
         }
     }
 }

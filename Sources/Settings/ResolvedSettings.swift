@@ -31,11 +31,15 @@ struct ResolvedSettings {
     private(set) var counts: [String: Int] = [:]
     /// Sections, maps and their members that are present.
     private(set) var places: [String: Place] = [:]
+    /// Sections, maps and lists with a mistake in their form: that they are empty is not the user's word.
+    private(set) var malformed: Set<String> = []
 
     mutating func set(_ path: String, _ entry: Entry) { entries[path] = entry }
     mutating func addName(_ name: String, to map: String) { names[map, default: []].append(name) }
     mutating func setCount(_ count: Int, of list: String) { counts[list] = count }
     mutating func markPresent(_ path: String, at place: Place) { places[path] = places[path] ?? place }
+
+    mutating func markMalformed(_ path: String) { malformed.insert(path) }
 
     func place(of path: String) -> Place { entries[path]?.place ?? places[path] ?? .wholeFile }
 
@@ -74,13 +78,12 @@ struct Findings {
         findings.append(Finding(severity: .warning, place: place, message: message, hint: hint))
     }
 
-    /// Whether an error was found at this very place.
-    func hasErrors(at place: Place) -> Bool { findings.contains { $0.severity == .error && $0.place == place } }
-
-    func hasErrors(aboutVariablesIn names: [String]) -> Bool {
-        names.contains { hasErrors(at: .environment($0)) || hasErrors(at: .environment($0 + "_FILE")) }
+    func hasErrors(aboutVariables names: [String]) -> Bool {
+        let places = names.map(Place.environment)
+        return findings.contains { $0.severity == .error && places.contains($0.place) }
     }
 
+    /// From here on the stretch, and a comment behind it, appear as `<redacted>`.
     mutating func hide(_ mark: Mark) { source?.hide(mark) }
 
     /// In the order of the file, then the environment. `wellFormed`: the secrets of the file are known; otherwise
@@ -89,32 +92,50 @@ struct Findings {
         let ordered = findings.enumerated().sorted { a, b in
             a.element.order == b.element.order ? a.offset < b.offset : a.element.order < b.element.order
         }
-        return ordered.map { _, finding in
-            var position = Diagnostic.Position.wholeFile(fileName)
-            var excerpt: Diagnostic.Excerpt?
-            switch finding.place {
-            case .file(let mark):
-                position = .file(fileName, line: mark.line, column: mark.column)
-                if wellFormed || isHarmless(mark.line) { excerpt = source?.excerpt(mark) }
-            case .environment(let name):
-                position = .environment(name)
-            case .wholeFile, .fallback:
-                break
-            }
-            return Diagnostic(
-                severity: finding.severity, position: position, message: finding.message, hint: finding.hint,
-                excerpt: excerpt)
+        var result = ordered.prefix(Self.most).map { _, finding in
+            diagnostic(
+                finding.severity, finding.place, finding.message, hint: finding.hint, wellFormed: wellFormed)
         }
+        let rest = ordered.dropFirst(Self.most).map(\.element)
+        if !rest.isEmpty {
+            // An error among those that are not told is an error all the same.
+            result.append(
+                diagnostic(
+                    rest.contains { $0.severity == .error } ? .error : .warning, .wholeFile,
+                    "there are \(rest.count) more findings", hint: "mend the first ones", wellFormed: wellFormed))
+        }
+        return result
     }
 
-    /// Whether a line of a file that could not be parsed may be shown: it begins with a key we know, and nothing in it
-    /// looks like a secret. A line of a key in the middle of a PEM passes neither test.
+    /// Findings that are told; a file that is something else altogether has one for every line.
+    private static let most = 200
+
+    func diagnostic(
+        _ severity: Diagnostic.Severity, _ place: Place, _ message: String, hint: String?, wellFormed: Bool
+    ) -> Diagnostic {
+        var position = Diagnostic.Position.wholeFile(fileName)
+        var excerpt: Diagnostic.Excerpt?
+        switch place {
+        case .file(let mark):
+            position = .file(fileName, line: mark.line, column: mark.column)
+            if wellFormed || isHarmless(mark.line) { excerpt = source?.excerpt(mark) }
+        case .environment(let name):
+            position = .environment(name)
+        case .wholeFile, .fallback:
+            break
+        }
+        return Diagnostic(severity: severity, position: position, message: message, hint: hint, excerpt: excerpt)
+    }
+
+    /// Whether a line of a file that could not be parsed may be shown: one key, which is known and no secret's, and one
+    /// value. Sections in one line, and lines in the middle of a PEM, do not pass.
     private func isHarmless(_ number: Int) -> Bool {
-        guard let line = source?.line(number) else { return false }
-        let start = line.drop { " \t-{".contains($0) }
-        let key = start.prefix { $0 != ":" && $0 != " " }
-        guard start.dropFirst(key.count).first == ":", SettingRows.knownKeys.contains(String(key)) else { return false }
-        return !looksSecret(line)
+        guard let line = source?.line(number), !looksSecret(line), !line.contains(where: { "{},#&*!|>".contains($0) })
+        else { return false }
+        let start = line.drop { " \t-".contains($0) }
+        let parts = start.split(separator: ":", omittingEmptySubsequences: false)
+        let isKey = SettingRows.all.contains { !$0.kind.isSecret && $0.path.split(separator: ".").last == parts[0] }
+        return isKey && parts.count == 2
     }
 }
 

@@ -9,7 +9,7 @@ struct SecretSettings {
 
     private let settings: ResolvedSettings
     private let files: FileAccess
-    private let directory: String
+    let directory: String
     private let acceptsWorldReadable: Bool
 
     init(_ settings: ResolvedSettings, files: FileAccess, directory: String, findings: Findings) {

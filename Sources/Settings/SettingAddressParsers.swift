@@ -6,6 +6,8 @@ func parseSocketAddress(
     _ text: String, lowestPort: Int
 ) throws(Complaint) -> Configuration.SocketAddressText {
     let hint = "write host:port, such as 127.0.0.1:8080 or [::1]:8080"
+    // Not quoted: a URL may carry a password.
+    guard !text.contains("://"), !text.contains("@") else { throw Complaint("a URL is not accepted here", hint: hint) }
     let host: Substring
     let portText: Substring
     if text.hasPrefix("[") {
@@ -14,10 +16,9 @@ func parseSocketAddress(
         let rest = text[text.index(after: close)...]
         guard rest.hasPrefix(":") else { throw Complaint("\"\(text)\" has no port", hint: hint) }
         portText = rest.dropFirst()
-        guard let address = IPAddress(host), host.utf8.contains(UInt8(ascii: ":")) else {
+        guard IPAddress(host) != nil, host.utf8.contains(UInt8(ascii: ":")) else {
             throw Complaint("\"\(host)\" is not an IPv6 address", hint: hint)
         }
-        _ = address
     } else {
         guard let colon = text.lastIndex(of: ":") else { throw Complaint("\"\(text)\" has no port", hint: hint) }
         host = text[..<colon]
@@ -33,8 +34,14 @@ func parseSocketAddress(
     return .init(host: host.lowercased(), port: UInt16(port))
 }
 
+/// Whether a text looks like a URL with a password in it.
+func holdsCredentials(_ text: String) -> Bool { text.contains("@") && text.contains(":") }
+
 /// The host alone, as GATEWAY_HOST and REDIS_HOST give it: a name, an address, with or without brackets.
 func parseHost(_ text: String) throws(Complaint) -> String {
+    guard !text.contains("://"), !text.contains("@") else {
+        throw Complaint("a URL is not accepted here", hint: "write the host alone")
+    }
     var host = Substring(text)
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
     if host.contains(":") {

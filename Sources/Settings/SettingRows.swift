@@ -55,7 +55,7 @@ enum SettingRows {
             "never_block", .list(.network), .items([]), example: "[192.0.2.7, \"2001:db8::/32\"]",
             "Addresses that no rule ever blocks, besides the trusted proxies."),
         SettingRow(
-            "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "127.0.0.1:9000",
+            "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "[::1]:9902",
             "Address of the listener for operators and Prometheus, or `off`."),
         SettingRow(
             "admin.socket", .file, .absent("`<state_dir>/admin.sock`"), .restart, example: "/run/gateway/admin.sock",
@@ -75,7 +75,7 @@ enum SettingRows {
             "limits.target", .size(256...1 << 16), .value("8KiB"), example: "4KiB",
             "Length of the request target: path and query."),
         SettingRow(
-            "limits.body", .size(0...1 << 50), .value("0"), example: "10MiB", "Size of a request body; 0 is no limit."),
+            "limits.body", .size(0...1 << 40), .value("0"), example: "10MiB", "Size of a request body; 0 is no limit."),
         SettingRow(
             "limits.connections", .integer(1...1_000_000), .value("10000"), example: "2000",
             "Client connections at a time, of the whole process."),

@@ -52,8 +52,15 @@ struct SourceText: Sendable {
 
     func line(_ number: Int) -> String? { lines.indices.contains(number - 1) ? lines[number - 1] : nil }
 
-    /// From here on the stretch appears as `<redacted>` in every excerpt.
-    mutating func hide(_ mark: Mark) { hidden.append(mark) }
+    /// From here on the stretch appears as `<redacted>` in every excerpt, and so does a comment behind it: of
+    /// `secret: #hunter2` YAML makes an empty value and a comment.
+    mutating func hide(_ mark: Mark) {
+        hidden.append(mark)
+        guard let last = line(mark.endLine) else { return }
+        let scalars = Array(last.unicodeScalars)
+        guard let comment = scalars[min(mark.endColumn - 1, scalars.count)...].firstIndex(of: "#") else { return }
+        hidden.append(Mark(line: mark.endLine, column: comment + 1, length: scalars.count - comment))
+    }
 
     private static let replacement = Array("<redacted>".unicodeScalars)
     /// A line longer than this is cut around the underline: minified files must not flood a terminal.
@@ -66,12 +73,17 @@ struct SourceText: Sendable {
         let end =
             mark.endLine == mark.line
             ? min(max(start, mark.endColumn - 1), source.count) : trimmedCount(source)
+        // A setting that was commented out may be a secret.
+        let comment = source.firstIndex(of: "#").flatMap {
+            looksSecret(String(line.unicodeScalars.dropFirst($0))) ? $0 : nil
+        }
         var shown: [Unicode.Scalar] = []
         var shownStart: Int?
         var shownEnd: Int?
         var insideHidden = false
         for index in 0...source.count {
-            let hides = index < source.count && isHidden(line: mark.line, column: index + 1)
+            let hides =
+                index < source.count && (isHidden(line: mark.line, column: index + 1) || index >= comment ?? .max)
             if index == start {
                 shownStart = insideHidden && hides ? shown.count - Self.replacement.count : shown.count
             }

@@ -40,4 +40,6 @@ struct YAMLProblem: Sendable {
     var mark: Mark
     var message: String
     var hint: String?
+    /// What is not in the tree, so that nobody else can say whether it holds a secret.
+    var unread: [Mark] = []
 }

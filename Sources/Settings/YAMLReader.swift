@@ -50,12 +50,12 @@ struct YAMLReader {
             case .streamEnd:
                 return root ?? YAMLNode(content: .mapping([]), mark: event.mark)
             case .documentStart:
-                if root != nil {
+                if let root {
                     problems.append(
                         YAMLProblem(
                             mark: event.mark, message: "a second document begins here",
                             hint: "gateway.conf is one document: remove the line"))
-                    return root!
+                    return root
                 }
                 let node = try readNode(try events.next(), depth: 1)
                 root = node.isEmpty ? YAMLNode(content: .mapping([]), mark: node.mark) : node
@@ -122,14 +122,14 @@ struct YAMLReader {
                 problems.append(
                     YAMLProblem(
                         mark: keyNode.mark, message: "a key must be a single word",
-                        hint: "quote it if it begins with one of [ { * & !"))
+                        hint: "quote it if it begins with one of [ { * & !", unread: [keyNode.mark, value.mark]))
                 continue
             }
             if key == "<<", plain {
                 problems.append(
                     YAMLProblem(
                         mark: keyNode.mark, message: "the merge key \"<<\" is not allowed",
-                        hint: "write the values out where they are needed"))
+                        hint: "write the values out where they are needed", unread: [value.mark]))
                 continue
             }
             if let first = seen[key] {

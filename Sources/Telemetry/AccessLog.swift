@@ -7,7 +7,7 @@ package final class AccessLog {
     /// The second that `prefix` shows.
     private var second = Int64.min
     /// `{"timestamp":"2026-11-21T07:09:16.`
-    private var prefix = InlineArray<35, UInt8>(repeating: 0)
+    private var prefix = InlineArray<40, UInt8>(repeating: 0)
 
     package init(_ channel: AccessChannel) { self.channel = channel }
 
@@ -72,7 +72,7 @@ package final class AccessLog {
             writer.wholeSecond(of: time)
         }
         line.raw(prefix.span.extracting(first: 34))
-        line.digits(UInt(time.milliseconds - second * 1_000), atLeast: 3)
+        line.thousandths(UInt(time.milliseconds - second * 1_000))
         line.raw("Z\",\"level\":")
     }
 
@@ -233,9 +233,9 @@ struct Fragments: Sendable {
 
 /// An array that holds what `write` wrote; empty when it did not fit into `capacity` bytes.
 func jsonBytes(capacity: Int, _ write: (inout LineWriter) -> Void) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
-        var line = LineWriter(UnsafeMutableRawBufferPointer(buffer).mutableBytes)
+    withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { scratch in
+        var line = LineWriter(scratch.mutableBytes)
         write(&line)
-        count = line.overflowed ? 0 : line.count
+        return line.overflowed ? [] : Array(scratch[..<line.count])
     }
 }

@@ -9,11 +9,17 @@ final class DiskThread {
         private let shared: LogWriterState
         private let targets: LogTargets
         private let spillPath: String?
+        private let queueLimit: Int
+        private let started: WakeSignal
 
-        init(shared: LogWriterState, targets: LogTargets, spillPath: String?) {
+        init(
+            shared: LogWriterState, targets: LogTargets, spillPath: String?, queueLimit: Int, started: WakeSignal
+        ) {
             self.shared = shared
             self.targets = targets
             self.spillPath = spillPath
+            self.queueLimit = queueLimit
+            self.started = started
         }
 
         func run() -> UnsafeMutableRawPointer? {
@@ -21,14 +27,14 @@ final class DiskThread {
             var all = sigset_t()
             sigfillset(&all)
             pthread_sigmask(SIG_BLOCK, &all, nil)
-            DiskThread(shared, targets, spillPath: spillPath).run()
+            let thread = DiskThread(shared, targets, spillPath: spillPath, queueLimit: queueLimit)
+            started.raise()
+            thread.run()
             return nil
         }
     }
 
     private static let roundMilliseconds: Int32 = 200
-    /// Bytes of a log other than the access log that wait in memory.
-    private static let queueLimit = 4 << 20
 
     private let shared: LogWriterState
     private var channels: [AccessChannel] = []
@@ -36,14 +42,17 @@ final class DiskThread {
     private var targets: LogTargets
     /// Lines of the audit and the operational log that wait, by `LogKind`.
     private var queues: [[UInt8]] = [[], [], []]
+    /// Bytes that each may hold.
+    private let queueLimit: Int
     private let spill: AuditSpill?
     /// Targets whose failure has been reported.
     private var reported: Set<LogTarget> = []
     private var waiters: [WakeSignal] = []
     private var stop: (deadline: Instant, done: WakeSignal)?
 
-    private init(_ shared: LogWriterState, _ targets: LogTargets, spillPath: String?) {
+    private init(_ shared: LogWriterState, _ targets: LogTargets, spillPath: String?, queueLimit: Int) {
         self.shared = shared
+        self.queueLimit = queueLimit
         self.targets = LogTargets(access: .off, audit: .off, operational: .off)
         spill = spillPath.map { AuditSpill(path: $0) }
         use(targets)
@@ -127,7 +136,7 @@ final class DiskThread {
     private func enqueue(_ line: [UInt8], _ kind: LogKind) {
         let place = kind.rawValue
         let isSpilling = kind == .audit && spill?.isEmpty == false
-        if !isSpilling, queues[place].count + line.count <= DiskThread.queueLimit {
+        if !isSpilling, queues[place].count + line.count <= queueLimit {
             queues[place] += line
             return
         }

@@ -11,16 +11,20 @@ struct LineWriter: ~Copyable, ~Escapable {
     /// Bytes written.
     private(set) var count = 0
     private(set) var overflowed = false
+    /// Where writing ends: that of the memory, or, after an overflow, where it happened.
+    private var end: Int
 
     @_lifetime(copy memory)
-    init(_ memory: consuming MutableRawSpan) { self.memory = memory }
-
-    private var room: Int { overflowed ? 0 : memory.byteCount - count }
+    init(_ memory: consuming MutableRawSpan) {
+        end = memory.byteCount
+        self.memory = memory
+    }
 
     @_lifetime(self: copy self)
     private mutating func reserve(_ bytes: Int) -> Bool {
-        if room >= bytes { return true }
+        if end - count >= bytes { return true }
         overflowed = true
+        end = count
         return false
     }
 
@@ -54,62 +58,71 @@ struct LineWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     mutating func number(_ value: Int) {
         if value < 0 { byte(UInt8(ascii: "-")) }
-        digits(value.magnitude, atLeast: 1)
+        number(value.magnitude)
     }
 
-    /// Decimal digits, with leading zeros up to `width`.
     @_lifetime(self: copy self)
-    mutating func digits(_ value: UInt, atLeast width: Int) {
-        var length = 1
-        var rest = value / 10
-        while rest > 0 {
-            length += 1
-            rest /= 10
+    private mutating func number(_ value: UInt) {
+        guard value < 1_000 else {
+            number(value / 1_000)
+            thousandths(value % 1_000)
+            return
         }
-        length = max(length, width)
-        guard reserve(length) else { return }
-        rest = value
-        var at = count + length
-        for _ in 0..<length {
-            at -= 1
-            memory.storeBytes(of: UInt8(48 + rest % 10), toByteOffset: at, as: UInt8.self)
-            rest /= 10
-        }
-        count += length
+        guard reserve(4) else { return }
+        let entry = decimals[Int(value)]
+        let length = entry >> 24
+        memory.storeBytes(of: entry >> (24 - 8 * length), toByteOffset: count, as: UInt32.self)
+        count += Int(length)
+    }
+
+    /// Exactly three digits of a number below 1,000.
+    @_lifetime(self: copy self)
+    mutating func thousandths(_ value: UInt) {
+        guard reserve(4) else { return }
+        memory.storeBytes(of: decimals[Int(value)], toByteOffset: count, as: UInt32.self)
+        count += 3
+    }
+
+    /// Exactly two digits of a number below 100.
+    @_lifetime(self: copy self)
+    private mutating func twoDigits(_ value: Int) {
+        byte(UInt8(48 + value / 10))
+        byte(UInt8(48 + value % 10))
     }
 
     /// Milliseconds with three decimals, so that microseconds are kept. A negative length is written as 0.
     @_lifetime(self: copy self)
     mutating func milliseconds(_ interval: Interval) {
         let microseconds = UInt(max(0, interval.nanoseconds)) / 1_000
-        digits(microseconds / 1_000, atLeast: 1)
+        number(microseconds / 1_000)
         byte(UInt8(ascii: "."))
-        digits(microseconds % 1_000, atLeast: 3)
+        thousandths(microseconds % 1_000)
     }
 
     /// RFC 3339 in UTC up to the dot before the milliseconds.
     @_lifetime(self: copy self)
     mutating func wholeSecond(of time: WallTime) {
         let at = time.civil
-        digits(UInt(max(0, at.year)), atLeast: 4)
+        twoDigits(max(0, at.year) / 100 % 100)
+        twoDigits(max(0, at.year) % 100)
         byte(UInt8(ascii: "-"))
-        digits(UInt(at.month), atLeast: 2)
+        twoDigits(at.month)
         byte(UInt8(ascii: "-"))
-        digits(UInt(at.day), atLeast: 2)
+        twoDigits(at.day)
         byte(UInt8(ascii: "T"))
-        digits(UInt(at.hour), atLeast: 2)
+        twoDigits(at.hour)
         byte(UInt8(ascii: ":"))
-        digits(UInt(at.minute), atLeast: 2)
+        twoDigits(at.minute)
         byte(UInt8(ascii: ":"))
-        digits(UInt(at.second), atLeast: 2)
+        twoDigits(at.second)
         byte(UInt8(ascii: "."))
     }
 
-    /// RFC 3339 in UTC with milliseconds, without quotes.
+    /// RFC 3339 in UTC with milliseconds, without quotes, for the years 0–9999.
     @_lifetime(self: copy self)
     mutating func timestamp(_ time: WallTime) {
         wholeSecond(of: time)
-        digits(UInt(time.milliseconds - time.seconds * 1_000), atLeast: 3)
+        thousandths(UInt(time.milliseconds - time.seconds * 1_000))
         byte(UInt8(ascii: "Z"))
     }
 
@@ -119,7 +132,7 @@ struct LineWriter: ~Copyable, ~Escapable {
         if let v4 = address.v4 {
             for index in 0..<4 {
                 if index > 0 { byte(UInt8(ascii: ".")) }
-                digits(UInt(v4 >> UInt32(24 - 8 * index) & 255), atLeast: 1)
+                number(UInt(v4 >> UInt32(24 - 8 * index) & 255))
             }
             return
         }
@@ -166,14 +179,19 @@ struct LineWriter: ~Copyable, ~Escapable {
     /// are written as `\u` escapes; a byte that is no UTF-8 becomes `\ufffd`.
     @_lifetime(self: copy self)
     mutating func escaped(_ text: Span<UInt8>, limit: Int) {
+        // Nearly every text needs nothing: a look at its words and one copy.
+        if text.count <= limit, isPlain(text) {
+            raw(text)
+            return
+        }
         // Room for the mark of a cut is always kept back.
-        let end = count + limit - 3
+        let last = count + limit - 3
         let bytes = text.bytes
         var index = 0
         while index < text.count {
-            if index + 8 <= text.count, count + 8 <= end {
+            if index + 8 <= text.count, count + 8 <= last {
                 let word = bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
-                if isPlain(word) {
+                if marks(word) & highBits == 0 {
                     guard reserve(8) else { return }
                     memory.storeBytes(of: word, toByteOffset: count, as: UInt64.self)
                     count += 8
@@ -182,7 +200,7 @@ struct LineWriter: ~Copyable, ~Escapable {
                 }
             }
             let character = EscapedCharacter(text, at: index)
-            if count + character.width > end, count + rest(of: text, from: index) > end + 3 {
+            if count + character.width > last, count + rest(of: text, from: index) > last + 3 {
                 byte(0xe2)
                 byte(0x80)
                 byte(0xa6)
@@ -224,17 +242,42 @@ private let hexDigits: InlineArray<16, UInt8> = [
     48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 97, 98, 99, 100, 101, 102,
 ]
 
-/// Whether none of eight bytes needs a second look: printable ASCII without `"` and `\`.
-private func isPlain(_ word: UInt64) -> Bool {
+/// 0–999 as three ASCII digits, the first in the lowest byte, and above them how many of the digits count.
+private let decimals = InlineArray<1_000, UInt32> { value in
+    let number = UInt32(value)
+    let length: UInt32 = number < 10 ? 1 : number < 100 ? 2 : 3
+    return 48 + number / 100 | (48 + number / 10 % 10) << 8 | (48 + number % 10) << 16 | length << 24
+}
+
+private let highBits: UInt64 = 0x8080_8080_8080_8080
+
+/// Sets the top bit of the first byte that needs a second look, and leaves it clear in all before it: anything but
+/// printable ASCII without `"` and `\`. (Zero less one borrows; 0x7f and one more carries; what is below a space borrows.)
+private func marks(_ word: UInt64) -> UInt64 {
     let ones: UInt64 = 0x0101_0101_0101_0101
-    let highs = ones << 7
-    // A byte that is zero after the exclusive or borrows into its top bit (the classic test for a zero byte).
-    func has(_ byte: UInt64) -> UInt64 {
-        let difference = word ^ (ones &* byte)
-        return (difference &- ones) & ~difference
+    return word | (word &- ones &* 0x20) | ((word ^ ones &* 0x22) &- ones) | ((word ^ ones &* 0x5c) &- ones)
+        | (word &+ ones)
+}
+
+/// Whether a text can stand in a JSON string as it is.
+private func isPlain(_ text: Span<UInt8>) -> Bool {
+    let bytes = text.bytes
+    guard text.count >= 8 else {
+        for index in text.indices {
+            let byte = text[index]
+            if byte < 0x20 || byte >= 0x7f || byte == 0x22 || byte == 0x5c { return false }
+        }
+        return true
     }
-    let belowSpace = (word &- ones &* 0x20) & ~word
-    return (word | belowSpace | has(0x22) | has(0x5c) | has(0x7f)) & highs == 0
+    var found: UInt64 = 0
+    var index = 0
+    while index <= text.count - 8 {
+        found |= marks(bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+        index += 8
+    }
+    // The last word overlaps the one before it.
+    found |= marks(bytes.unsafeLoadUnaligned(fromByteOffset: text.count - 8, as: UInt64.self))
+    return found & highBits == 0
 }
 
 /// The eight groups of an IPv6 address.

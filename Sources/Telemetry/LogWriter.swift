@@ -22,11 +22,14 @@ package final class LogWriter: Sendable {
 
     /// Opens the files and starts the thread.
     /// - `spillPath`: where audit lines wait while their target takes none; nil: in memory only.
-    package init(_ targets: LogTargets, spillPath: String?) throws(LogFault) {
+    /// - `queueLimit`: bytes of each log other than the access log that may wait in memory.
+    package init(_ targets: LogTargets, spillPath: String?, queueLimit: Int = 4 << 20) throws(LogFault) {
         shared = LogWriterState(auditTarget: targets.audit, accessIsOn: targets.access != .off)
         // Opened here once for the error, and by the disk thread for use.
         for target in targets.all { _ = try LogDestination(target) }
-        let seed = DiskThread.Seed(shared: shared, targets: targets, spillPath: spillPath)
+        let started = WakeSignal()
+        let seed = DiskThread.Seed(
+            shared: shared, targets: targets, spillPath: spillPath, queueLimit: queueLimit, started: started)
         var thread = pthread_t()
         let result = pthread_create(
             &thread, nil, { Unmanaged<DiskThread.Seed>.fromOpaque($0!).takeRetainedValue().run() },
@@ -34,10 +37,13 @@ package final class LogWriter: Sendable {
             Unmanaged.passRetained(seed).toOpaque())
         precondition(result == 0, "no thread for the log writer")
         pthread_detach(thread)
+        // So that the files are open when this returns, whatever then happens to their directories.
+        _ = started.wait(milliseconds: -1)
     }
 
-    /// A worker's way to the access log; `bytes` (a power of two from 8 KiB on) may wait for the disk.
-    package func accessChannel(bytes: Int = 1 << 18) -> AccessChannel {
+    /// A worker's way to the access log; `bytes` (a power of two from 8 KiB on) may wait for the disk. The default lasts a
+    /// busy worker for some 10 ms, which is how long the disk thread may have to wait for a processor.
+    package func accessChannel(bytes: Int = 1 << 19) -> AccessChannel {
         let channel = AccessChannel(ring: LineRing(capacity: bytes), shared: shared)
         shared.send(.attach(channel))
         return channel

@@ -87,8 +87,9 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         #expect(throws: KeyError.encryptedPEM) { try read(Vectors.encryptedP256) }
         #expect(throws: KeyError.notPEM) { try read("") }
         #expect(throws: KeyError.notPEM) { try read("MFkwEwYHKoZIzj0CAQ") }
-        #expect(throws: KeyError.notPEM) { try read("-----BEGIN DH PARAMETERS-----\nMAA=\n-----END DH PARAMETERS-----\n") }
-        #expect(throws: KeyError.unreadable) { try read("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n") }
+        func block(_ label: String) -> String { "-----BEGIN \(label)-----\nMAA=\n-----END \(label)-----\n" }
+        #expect(throws: KeyError.notPEM) { try read(block("DH PARAMETERS")) }
+        #expect(throws: KeyError.unreadable) { try read(block("PUBLIC KEY")) }
     }
 
     @Test func `never prints its bytes`() throws {
@@ -107,7 +108,9 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         #expect(SignatureAlgorithm(name: algorithm.name) == algorithm)
     }
 
-    @Test(arguments: ["none", "None", "NONE", "", "hs256", "HS256 ", "HS257", "ES256K", "EDDSA", "RSA1_5", "XS256", "HT256"])
+    @Test(arguments: [
+        "none", "None", "NONE", "", "hs256", "HS256 ", "HS257", "ES256K", "EDDSA", "RSA1_5", "XS256", "HT256",
+    ])
     func `is refused in any other spelling`(_ name: String) {
         #expect(SignatureAlgorithm(name: name) == nil)
     }

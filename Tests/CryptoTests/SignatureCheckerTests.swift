@@ -124,6 +124,18 @@ struct AlgorithmCase: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test func `of the largest numbers that fit into it is refused`() throws {
+        let all: [(String, Int, SignatureAlgorithm)] = [
+            (Vectors.p256, 64, .es256), (Vectors.p384, 96, .es384), (Vectors.p521, 132, .es512),
+        ]
+        for (pem, count, algorithm) in all {
+            for byte: UInt8 in [0, 1, 127, 128, 255] {
+                let signature = [UInt8](repeating: byte, count: count)
+                #expect(try !verifies(signature, key(pem), algorithm))
+            }
+        }
+    }
+
     @Test func `of RFC 7515 appendix A.1 verifies with HS256`() throws {
         let secret = decoded("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow")
         let message =
@@ -138,6 +150,7 @@ struct AlgorithmCase: Sendable, CustomTestStringConvertible {
         let signature = decoded(
             "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg")
         let material = try KeyMaterial(edwards: .ed25519, x: x)
-        #expect(try verifies(signature, of: "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc", material, .edDSA))
+        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc"
+        #expect(try verifies(signature, of: message, material, .edDSA))
     }
 }

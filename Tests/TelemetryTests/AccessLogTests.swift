@@ -117,7 +117,8 @@ struct SampleExchange {
         let writer = try LogWriter(targets(access: .file(path: workshop.file("access.log"))), spillPath: nil)
         let log = AccessLog(writer.accessChannel())
         let facts = AccessFacts(
-            finished: noon, duration: .zero, client: IPAddress("::1")!, peer: IPAddress("::1")!, peerPort: 0, status: 400,
+            finished: noon, duration: .zero, client: IPAddress("::1")!, peer: IPAddress("::1")!, peerPort: 0,
+            status: 400,
             bytesIn: 9, bytesOut: 0)
         log.append(
             facts, PendingAccess(), in: Span(), names: SampleExchange.names, server: Span(), requestID: Span(),

@@ -69,19 +69,19 @@ def read_callgrind(text):
 def allocations(proxy, case, connections, requests, environment=None, preload=()):
     """Heap allocations per request after a warm-up, of one process: the counters are read while it runs."""
     counters = proxy.directory / "allocations"
-    counters.write_bytes(bytes(16))
+    counters.write_bytes(bytes(8))
     surroundings = {
         **(environment or {}),
         "LD_PRELOAD": " ".join([*preload, tool("allocations.so")]),
-        "GATEWAY_BENCH_ALLOCATIONS": str(counters),
+        "BENCH_ALLOCATIONS": str(counters),
     }
-    with counters.open("r+b") as file, mmap.mmap(file.fileno(), 16) as page:
+    with counters.open("r+b") as file, mmap.mmap(file.fileno(), 8) as page:
         with proxy.start(environment=surroundings):
             readings = []
             for amount in (requests, requests, 2 * requests):
                 load.loop(proxy.port, case, connections=connections, requests=amount)
                 time.sleep(SETTLE_SECONDS)
-                readings.append(struct.unpack("QQ", page[:])[0])
+                readings.append(struct.unpack("Q", page[:])[0])
     warm, first, second = readings
     if warm == 0:
         stop_with(f"{proxy.name} made no allocation at all: the counting library was not loaded")

@@ -30,7 +30,8 @@ frontend public
     http-request set-var(txn.token) http_auth_bearer if secure
     http-request deny deny_status 401 if secure !{{ var(txn.token),jwt_verify("HS256","{secret}") -m int 1 }}
     http-request set-var(txn.now) date() if secure
-    http-request deny deny_status 401 if secure {{ var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now) -m int le 0 }}
+    http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now) if secure
+    http-request deny deny_status 401 if secure {{ var(txn.left) -m int le 0 }}
     http-request set-header X-User-ID %[var(txn.token),jwt_payload_query('$.sub')] if secure
     http-request set-header X-User-Role %[var(txn.token),jwt_payload_query('$.role')] if secure
     http-request set-header X-Authenticated true if secure

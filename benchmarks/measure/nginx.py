@@ -6,7 +6,8 @@ from .proxy import Proxy, first_line
 from .workspace import need
 
 # master_process off: the request path is the worker's, and there is one process to count. error_log at crit: a denied
-# request would write a line, and the peers of this comparison log nothing.
+# request would write a line, and the peers of this comparison log nothing. Buffers of 8 KB instead of 4: head and body
+# of a 4 KB answer then come in one read, which spares nginx a tenth of its time there.
 CONFIGURATION = """\
 daemon off;
 master_process off;
@@ -41,6 +42,8 @@ http {{
         location / {{
             proxy_pass http://api;
             proxy_http_version 1.1;
+            proxy_buffer_size 8k;
+            proxy_buffers 8 8k;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;

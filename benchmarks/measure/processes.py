@@ -11,6 +11,7 @@ from .workspace import stop_with, tool
 
 START_SECONDS = 60  # a proxy under callgrind needs several
 STOP_SECONDS = 30
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class Service:
@@ -27,7 +28,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**inherited(), **(environment or {})},
             )
 
     @property
@@ -81,6 +82,11 @@ class Service:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         return stop_with(f"{self.name} has no VmRSS")
+
+
+def inherited():
+    """The environment without what configures a proxy: a stray GATEWAY_ or REDIS_ variable would change the case."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def children(parent):

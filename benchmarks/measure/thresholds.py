@@ -58,8 +58,9 @@ def describe(findings):
     marks = {"rose": "FAIL: rose", "missing": "FAIL: not on both sides", "fell": "fell: record it", "held": "ok"}
     lines = [f"{'case':<10} {'per request':<14} {'recorded':>10} {'allowed':>10} {'measured':>10}"]
     for f in findings:
-        numbers = " ".join(f"{'-' if n is None else format(n, ',.2f'):>10}" for n in (f.recorded, f.allowed, f.measured))
-        lines.append(f"{f.case:<10} {f.metric:<14} {numbers}  {marks[f.verdict]}")
+        numbers = ("-" if n is None else f"{n:,.2f}" for n in (f.recorded, f.allowed, f.measured))
+        columns = " ".join(f"{number:>10}" for number in numbers)
+        lines.append(f"{f.case:<10} {f.metric:<14} {columns}  {marks[f.verdict]}")
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ C_FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
 
 
 def stop_with(message):
-    """Ends the program with a sentence for a person and the exit code of a failed set-up (2, never 1: 1 is a verdict)."""
+    """Ends the program with a sentence and exit code 2: it could not measure. Exit code 1 is a verdict."""
     print(message, file=sys.stderr)
     raise SystemExit(2)
 

@@ -201,8 +201,8 @@ int main(int argc, char **argv) {
     }
     char length[64] = "";
     if (*body) snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
-    int total = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: bench.test\r\n%s%s\r\n%s", method, path, headers,
-                         length, body);
+    int total = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: bench.test\r\n%s%s\r\n%s", method, path,
+                         headers, length, body);
     if (total >= (int)sizeof request) fail("request too long", NULL);
     request_bytes = (size_t)total;
 
@@ -226,8 +226,8 @@ int main(int argc, char **argv) {
     for (long i = 0; i < connections; i++)
         if (all[i].quota > 0) start(&all[i]);
     run();
-    printf("{\"requests\":%ld,\"seconds\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"reconnects\":%ld,\"bytes\":%llu}\n", done,
-           (double)(now() - began) / 1e9, quantile_us(0.5), quantile_us(0.99), reconnects, bytes_read);
+    printf("{\"requests\":%ld,\"seconds\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"reconnects\":%ld,\"bytes\":%llu}\n",
+           done, (double)(now() - began) / 1e9, quantile_us(0.5), quantile_us(0.99), reconnects, bytes_read);
     fflush(stdout);
     while (hold && read(STDIN_FILENO, scratch, sizeof scratch) > 0) continue;
     return 0;

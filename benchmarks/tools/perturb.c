@@ -1,6 +1,6 @@
 // LD_PRELOAD library for the test of the guard: adds a known cost to each read from a socket.
 //
-// GATEWAY_BENCH_PERTURB is a list of words: `allocation` adds one malloc, `syscall` adds one system call.
+// BENCH_PERTURB is a list of words: `allocation` adds one malloc, `syscall` adds one system call.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +16,7 @@ static int adds_allocation, adds_call;
 static void *volatile block;
 
 __attribute__((constructor)) static void attach(void) {
-    const char *words = getenv("GATEWAY_BENCH_PERTURB");
+    const char *words = getenv("BENCH_PERTURB");
     real_recv = (ssize_t(*)(int, void *, size_t, int))dlsym(RTLD_NEXT, "recv");
     adds_allocation = words && strstr(words, "allocation") != NULL;
     adds_call = words && strstr(words, "syscall") != NULL;

@@ -114,6 +114,8 @@ extension RedisLedger {
             if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
             if let waitingFailure = waiting.removeValue(forKey: failure.id) {
                 decideLocally(waitingFailure, isToBeReplayed: false)
+                // The block, if it came to that, belongs into the store all the same.
+                replay()
             }
             return
         }

@@ -27,10 +27,11 @@ final class RedisSession {
     private enum State { case opening, ready, ended }
 
     private static let invalidations = "__redis__:invalidate"
-    /// Both connections are asked that often whether somebody is there, and given up after that long without an answer.
+    /// Both connections are asked that often whether somebody is there, and given up after so many questions without an
+    /// answer. Questions are counted, not seconds: when this thread itself was held up, the answers wait to be read.
     private static let pingInterval = Interval.milliseconds(500)
-    private static let silence = Interval.milliseconds(1_500)
-    private static let openingTime = Interval.seconds(3)
+    private static let patience = 3
+    private static let openingPatience = 6
 
     private let loop: EventLoop
     private let events: Events
@@ -38,23 +39,19 @@ final class RedisSession {
     private var subscriber: RedisConnection!
     private var state = State.opening
     private var timer: LoopTimer?
-    private let opened: Instant
-    private var heardData: Instant
-    private var heardSubscriber: Instant
+    /// Ticks since anything was heard; while opening, since the beginning.
+    private var silentData = 0
+    private var silentSubscriber = 0
     private var hashes: [Script: String] = [:]
 
     init(to address: StreamAddress, as login: Login, on loop: EventLoop, connectTimeout: Interval, events: Events) {
         self.loop = loop
         self.events = events
-        opened = .now()
-        heardData = opened
-        heardSubscriber = opened
         subscriber = RedisConnection(
             to: address, on: loop, connectTimeout: connectTimeout,
             onMessage: { [unowned self] in
-                let payload = $0
-                heardSubscriber = .now()
-                events.invalidated(payload.array.map { $0.compactMap(\.text) })
+                silentSubscriber = 0
+                events.invalidated($0.array.map { $0.compactMap(\.text) })
             }, onEnd: { [unowned self] in end("subscriber: \($0)") })
         data = RedisConnection(
             to: address, on: loop, connectTimeout: connectTimeout,
@@ -77,7 +74,7 @@ final class RedisSession {
 
     func call(_ arguments: [String], completion: @escaping RedisConnection.Completion = { _ in }) {
         data.call(arguments) { [weak self] reply in
-            if reply != nil { self?.heardData = .now() }
+            self?.silentData = 0
             completion(reply)
         }
     }
@@ -118,6 +115,8 @@ final class RedisSession {
                 ]
             ) { [unowned self] _ in
                 state = .ready
+                silentData = 0
+                silentSubscriber = 0
                 events.ready()
             }
         }
@@ -135,18 +134,15 @@ final class RedisSession {
     }
 
     private func tick() {
-        let now = Instant.now()
+        silentData += 1
+        silentSubscriber += 1
         if state == .opening {
-            if now - opened > RedisSession.openingTime { end("no answer while connecting") }
+            if silentData > RedisSession.openingPatience { end("no answer while connecting") }
             return
         }
-        guard now - heardData <= RedisSession.silence, now - heardSubscriber <= RedisSession.silence else {
-            return end("no answer to PING")
-        }
+        guard max(silentData, silentSubscriber) <= RedisSession.patience else { return end("no answer to PING") }
         call(["PING"])
-        subscriber.call(["PING"]) { [weak self] reply in
-            if reply != nil { self?.heardSubscriber = .now() }
-        }
+        subscriber.call(["PING"]) { [weak self] _ in self?.silentSubscriber = 0 }
     }
 
     private func end(_ reason: String) {

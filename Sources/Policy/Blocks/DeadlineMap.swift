@@ -15,11 +15,11 @@ struct DeadlineMap: Sendable {
 
     private var slots: [Slot]
     private(set) var count = 0
-    private let seed: UInt64
+    private let keys: (UInt64, UInt64)
     private var cursor = 0
 
     init(seed: UInt64) {
-        self.seed = seed
+        keys = (DeadlineMap.spread(seed), DeadlineMap.spread(seed ^ .max))
         slots = Array(repeating: .free, count: 16)
     }
 
@@ -47,6 +47,11 @@ struct DeadlineMap: Sendable {
         if !slots[index].isFree { removeSlot(index) }
     }
 
+    /// Slots that a lookup of `address` looks at: one when it is at home or its home is free.
+    func probes(for address: IPAddress) -> Int {
+        ((position(of: address) - home(address.high, address.low)) & (slots.count - 1)) + 1
+    }
+
     /// True when the end of the slots was reached, and the next call begins anew.
     mutating func sweep(at now: Instant, budget: Int) -> Bool {
         var left = budget
@@ -65,9 +70,18 @@ struct DeadlineMap: Sendable {
     }
 
     private func home(_ high: UInt64, _ low: UInt64) -> Int {
-        let product = (high ^ seed).multipliedFullWidth(by: low ^ 0x9e37_79b9_7f4a_7c15 ^ seed << 32)
-        let mixed = (product.high ^ product.low ^ high ^ low) &* 0xd6e8_feb8_6659_fd93
-        return Int(truncatingIfNeeded: (mixed ^ mixed >> 32) & UInt64(slots.count - 1))
+        // Folded full products of secret words: neighbours are spread, and nobody can choose addresses that collide.
+        let first = (high ^ keys.0).multipliedFullWidth(by: low ^ keys.1)
+        let second = (first.high ^ first.low ^ keys.0).multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
+        return Int(truncatingIfNeeded: (second.high ^ second.low) & UInt64(slots.count - 1))
+    }
+
+    /// Makes a dense word of any seed (the finaliser of SplitMix64).
+    private static func spread(_ seed: UInt64) -> UInt64 {
+        var word = seed &+ 0x9e37_79b9_7f4a_7c15
+        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
+        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
+        return word ^ word >> 31
     }
 
     /// Where `address` is, or the free slot where it belongs.

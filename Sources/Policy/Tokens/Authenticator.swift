@@ -60,7 +60,13 @@ package final class Authenticator {
             let token = head.extracting(range)
             switch verifier.verify(token, at: now) {
             case .verified(let verified): return .identified(verified)
-            case .refused(let details): return .refused(Authenticator.refusal(of: token, details), details)
+            case .refused(var details):
+                // Only now, because no token that verifies holds other characters.
+                guard details.isSigned || details.reason == .tokenTooLarge || Credentials.isToken68(token) else {
+                    details.reason = .invalidToken
+                    return .refused(.malformedCredentials, details)
+                }
+                return .refused(Authenticator.refusal(for: details.reason), details)
             }
         }
     }
@@ -72,13 +78,11 @@ package final class Authenticator {
         return Requirements.refusal(token.satisfied, route: route)
     }
 
-    private static func refusal(of token: Span<UInt8>, _ details: TokenRefusal) -> Refusal {
-        switch details.reason {
-        case .tokenExpired: return .tokenExpired
-        case .revoked: return .tokenRevoked
-        case .tokenTooLarge: return .tokenTooLarge
-        case .invalidToken where !details.isSigned && !Credentials.isToken68(token): return .malformedCredentials
-        default: return .invalidToken(details.reason)
+    private static func refusal(for reason: Reason) -> Refusal {
+        switch reason {
+        case .tokenExpired: .tokenExpired
+        case .tokenTooLarge: .tokenTooLarge
+        default: .invalidToken(reason)
         }
     }
 }

@@ -14,7 +14,8 @@ struct ClaimPlan: Sendable {
         var nameStart = 0
         var nameCount = 0
         var slot = -1
-        var children: [Int] = []
+        var firstChild = ClaimPlan.nowhere
+        var nextSibling = ClaimPlan.nowhere
     }
 
     private var text: [UInt8] = []
@@ -48,9 +49,9 @@ struct ClaimPlan: Sendable {
                 node = existing
                 continue
             }
-            nodes.append(Node(nameStart: text.count, nameCount: name.count))
+            nodes.append(Node(nameStart: text.count, nameCount: name.count, nextSibling: nodes[node].firstChild))
             text += name
-            nodes[node].children.append(nodes.count - 1)
+            nodes[node].firstChild = nodes.count - 1
             node = nodes.count - 1
         }
         if nodes[node].slot < 0 {
@@ -62,14 +63,15 @@ struct ClaimPlan: Sendable {
 
     func child(of node: Int, named name: Span<UInt8>) -> Int {
         guard node >= 0 else { return ClaimPlan.nowhere }
-        for child in nodes[node].children {
-            let candidate = nodes[child]
-            let start = candidate.nameStart
-            if candidate.nameCount == name.count,
-                Bytes.equal(text.span.extracting(start..<start + candidate.nameCount), name)
+        var child = nodes[node].firstChild
+        while child != ClaimPlan.nowhere {
+            let start = nodes[child].nameStart
+            if nodes[child].nameCount == name.count,
+                Bytes.equal(text.span.extracting(start..<start + name.count), name)
             {
                 return child
             }
+            child = nodes[child].nextSibling
         }
         return ClaimPlan.nowhere
     }

@@ -11,6 +11,7 @@ package struct Credentials {
 
     private let cookieName: [UInt8]
     private var authorizations = 0
+    private var cookies = 0
     private var bearer = Place.nowhere
     private var cookie = Place.nowhere
 
@@ -38,7 +39,7 @@ package struct Credentials {
     /// An Authorization field, of whatever scheme, stands before the cookie: a client that sends one means it.
     package var place: Place {
         switch authorizations {
-        case 0: cookie
+        case 0: cookies > 1 ? .malformed : cookie
         case 1: bearer
         default: .malformed
         }
@@ -75,11 +76,8 @@ package struct Credentials {
             end -= 1
         }
         // An empty cookie is how backends log a browser out.
-        let found = start < end ? Place.at(start..<end) : .nowhere
-        switch cookie {
-        case .nowhere: cookie = found
-        case .at, .malformed: cookie = .malformed
-        }
+        cookies += 1
+        cookie = start < end ? .at(start..<end) : .nowhere
     }
 
     /// RFC 6750 §2.1 b64token, which RFC 9110 §11.2 calls token68.

@@ -1,6 +1,7 @@
-import Policy
 import Testing
 import Wire
+
+@testable import Policy
 
 private func network(_ text: String) -> IPNetwork { IPNetwork(text)! }
 private func address(_ text: String) -> IPAddress { IPAddress(text)! }
@@ -88,7 +89,25 @@ private func at(_ seconds: Int) -> Instant { Instant(nanoseconds: 0) + .seconds(
         #expect(left == Array(stride(from: 0, to: 1_000, by: 10)))
     }
 
-    @Test(arguments: [UInt64(7), 8, 9]) func `agrees with a dictionary after thousands of random changes`(_ seed: UInt64) {
+    @Test(arguments: [UInt64(0), 1, .max, 0x5eed]) func `looks at few slots even for neighbours`(_ seed: UInt64) {
+        var map = DeadlineMap(seed: seed)
+        let ranges: [(Int) -> IPAddress] = [
+            { IPAddress(v4: 0x0a00_0000 + UInt32($0)) },
+            { IPAddress(v4: UInt32($0) << 16 | 1) },
+            { IPAddress(high: 0x2001_0db8 << 32 + UInt64($0), low: 1) },
+            { IPAddress(high: 0x2001_0db8 << 32, low: UInt64($0) << 32) },
+        ]
+        for range in ranges {
+            for n in 0..<5_000 { map.set(range(n), .never, at: at(0)) }
+        }
+        let probes = ranges.flatMap { range in (0..<5_000).map { map.probes(for: range($0)) } }
+        #expect(probes.reduce(0, +) < 20_000 * 3)
+        #expect(probes.max()! < 100)
+    }
+
+    @Test(arguments: [UInt64(7), 8, 9]) func `agrees with a dictionary after thousands of random changes`(
+        _ seed: UInt64
+    ) {
         var random = Deterministic(state: seed)
         var table = BlockTable(seed: seed)
         var model: [IPNetwork: Instant] = [:]

@@ -1,0 +1,37 @@
+/// What a command prints and returns.
+package struct CommandOutput: Hashable, Sendable {
+    package var standardOutput: String
+    package var standardError: String
+    /// 0: sound; 1: errors were found.
+    package var exitCode: Int32
+}
+
+/// `gateway check`: everything that could keep a gateway with this configuration from starting, short of opening
+/// sockets.
+package enum CheckCommand {
+    /// `dump`: print every value in force as well.
+    package static func run(_ source: ConfigurationSource, dump: Bool = false) -> CommandOutput {
+        let result = Configuration.load(source)
+        let diagnostics = result.diagnostics + result.directoryDiagnostics(source.files)
+        let errors = diagnostics.count { $0.severity == .error }
+        let warnings = diagnostics.count - errors
+        var findings = diagnostics.map { $0.description + "\n" }.joined()
+        let name = source.path ?? "the environment"
+        guard errors == 0, let configuration = result.configuration else {
+            findings += "\(name): \(counted(errors, "error"))"
+            findings += warnings > 0 ? ", \(counted(warnings, "warning"))\n" : "\n"
+            return CommandOutput(standardOutput: "", standardError: findings, exitCode: 1)
+        }
+        var summary = "\(name) is sound: \(counted(configuration.listeners.count, "listener")), "
+        summary += "\(counted(configuration.upstreams.count, "upstream")), "
+        summary += "\(counted(configuration.routes.count, "route")), "
+        summary += "\(counted(configuration.tokens.keys.count, "token key"))"
+        summary += warnings > 0 ? "; \(counted(warnings, "warning"))\n" : "\n"
+        return CommandOutput(
+            standardOutput: (dump ? result.effective : "") + summary, standardError: findings, exitCode: 0)
+    }
+
+    private static func counted(_ count: Int, _ noun: String) -> String {
+        "\(count == 0 ? "no" : String(count)) \(noun)\(count == 1 ? "" : "s")"
+    }
+}

@@ -1,0 +1,103 @@
+@testable import Settings
+
+/// A configuration in which every section is present, as YAML in one line; single settings of it can be changed.
+struct ExampleDocument {
+    /// Concrete paths and their YAML text, in order.
+    private var settings: [(path: String, text: String)] = [
+        ("upstreams.first.servers", "[\"127.0.0.1:9000\"]"),
+        ("upstreams.example.servers", "[\"127.0.0.1:9001\"]"),
+        ("routes[0].path", "/"),
+        ("routes[0].upstream", "first"),
+        ("redis.address", "127.0.0.1:6379"),
+        ("tokens.keys[0].id", "main"),
+        ("tokens.keys[0].secret", String(repeating: "0123456789abcdef", count: 4)),
+        ("identity.headers.X-User-ID", "sub"),
+    ]
+
+    /// What the examples of the rows that name files find there.
+    static let files: [String: FileAccess.File] = [
+        "/run/secrets/admin": file("another-admin-token", mode: 0o600),
+        "/run/secrets/redis": file("another-password", mode: 0o600),
+        "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
+        "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
+        "/etc/gateway/jwks.json": file("{\"keys\": []}", mode: 0o644),
+    ]
+
+    /// The concrete path of a row in this document.
+    static func concrete(_ path: String) -> String {
+        switch path {
+        case "identity.headers.*": "identity.headers.X-User-ID"
+        case "routes[].claims.*": "routes[0].claims.tier"
+        default: path.replacing("*", with: "example").replacing("[]", with: "[0]")
+        }
+    }
+
+    mutating func set(_ row: SettingRow) {
+        // Some settings exclude each other.
+        switch row.path {
+        case "tokens.keys[].secret_file", "tokens.keys[].jwks_file":
+            settings.removeAll { $0.path == "tokens.keys[0].secret" }
+        case "tokens.keys[].pem_file":
+            settings.removeAll { $0.path == "tokens.keys[0].secret" }
+            settings.append(("tokens.keys[0].algorithms", "[RS256]"))
+        default: break
+        }
+        let path = Self.concrete(row.path)
+        let text: String
+        switch (row.kind.item, row.example.hasPrefix("["), row.example.hasPrefix("@")) {
+        case (nil, _, _): text = "\"\(row.example)\""
+        default: text = row.example
+        }
+        settings.removeAll { $0.path == path }
+        settings.append((path, text))
+    }
+
+    var yaml: String { Self.render(settings.map { (Self.steps(of: $0.path), $0.text) }) }
+
+    func load(_ environment: [String: String] = [:]) -> LoadResult {
+        SettingsTests.load(yaml, environment, files: Self.files)
+    }
+
+    /// `routes[0].path` → `routes`, `[0]`, `path`.
+    private static func steps(of path: String) -> [String] {
+        path.replacing("[", with: ".[").split(separator: ".").map(String.init)
+    }
+
+    private static func render(_ settings: [([String], String)]) -> String {
+        if let only = settings.first, only.0.isEmpty { return only.1 }
+        var order: [String] = []
+        for (steps, _) in settings where !order.contains(steps[0]) { order.append(steps[0]) }
+        let isList = order[0].hasPrefix("[")
+        let members = order.map { key in
+            let inner = settings.filter { $0.0[0] == key }.map { (Array($0.0.dropFirst()), $0.1) }
+            return isList ? render(inner) : "\(key): \(render(inner))"
+        }
+        return isList ? "[\(members.joined(separator: ", "))]" : "{\(members.joined(separator: ", "))}"
+    }
+}
+
+/// Every stored value below `subject` as text, by the labels that lead to it; items of arrays share one label.
+func leaves(_ subject: Any, at path: String = "") -> [String: [String]] {
+    if let secret = subject as? Secret { return [path: [String(decoding: secret.revealed, as: UTF8.self)]] }
+    let mirror = Mirror(reflecting: subject)
+    if mirror.displayStyle == .optional {
+        guard let wrapped = mirror.children.first else { return [path: ["nil"]] }
+        return leaves(wrapped.value, at: path)
+    }
+    if mirror.displayStyle == .collection {
+        var result: [String: [String]] = [path: ["\(mirror.children.count)"]]
+        for child in mirror.children { result.merge(leaves(child.value, at: path)) { $0 + $1 } }
+        return result
+    }
+    if mirror.children.isEmpty || "\(type(of: subject))".hasPrefix("IP") || mirror.displayStyle == .enum {
+        var result = [path: ["\(subject)"]]
+        // Secrets inside an enum print as <redacted>.
+        for child in mirror.children { result.merge(leaves(child.value, at: path)) { $0 + $1 } }
+        return result
+    }
+    var result: [String: [String]] = [:]
+    for child in mirror.children {
+        result.merge(leaves(child.value, at: "\(path).\(child.label ?? "")")) { $0 + $1 }
+    }
+    return result
+}

@@ -1,0 +1,179 @@
+import Testing
+
+@testable import Settings
+
+@Suite struct `A mistake in settings that do not fit together` {
+    @Test(arguments: Self.mistakes) func `is reported with its place and how to mend it`(_ mistake: Mistake) {
+        #expect(mistake.report() == mistake.says)
+    }
+
+    private static let mistakes: [Mistake] = [
+        Mistake(
+            "an empty file",
+            "",
+            says: """
+                gateway.conf: error: no upstream is configured
+                    for example upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+                gateway.conf: error: no route is configured, so every request would be answered with 404
+                    for example routes: [{path: /, upstream: api}]
+                """),
+        Mistake(
+            "a dangling upstream",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes: [{path: /, upstream: apis, auth: none}]
+            """,
+            says: """
+                gateway.conf:2:30: error: there is no upstream "apis"
+                    routes: [{path: /, upstream: apis, auth: none}]
+                                                 ^~~~
+                    did you mean "api"?
+                """),
+        Mistake(
+            "a route without path and upstream",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - auth: none
+            """,
+            says: """
+                gateway.conf:3:5: error: "path" is missing in "routes[0]"
+                    - auth: none
+                      ^~~~~~~~~~
+                    for example path: /orders
+                gateway.conf:3:5: error: "upstream" is missing in "routes[0]"
+                    - auth: none
+                      ^~~~~~~~~~
+                    for example upstream: example
+                """),
+        Mistake(
+            "duplicate routes",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - {path: /a, upstream: api, auth: none, methods: [GET, POST]}
+              - {path: /a, upstream: api, auth: none, methods: [POST, GET]}
+            """,
+            says: """
+                gateway.conf:4:12: error: the route can never be reached: routes[0] has the same host, path and methods
+                    - {path: /a, upstream: api, auth: none, methods: [POST, GET]}
+                             ^~
+                    remove one of them
+                """),
+        Mistake(
+            "no routes",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes: []
+            """,
+            says: """
+                gateway.conf:2:1: error: no route is configured, so every request would be answered with 404
+                    routes: []
+                    ^~~~~~
+                    for example routes: [{path: /, upstream: api}]
+                """),
+        Mistake(
+            "no servers",
+            """
+            upstreams: {api: {servers: []}}
+            routes: [{path: /, upstream: api, auth: none}]
+            """,
+            says: """
+                gateway.conf:1:28: error: the upstream "api" has no servers
+                    upstreams: {api: {servers: []}}
+                                               ^~
+                    for example servers: ["127.0.0.1:9000"]
+                """),
+        Mistake(
+            "an upstream that nothing uses",
+            """
+            upstreams:
+              api: {servers: ["127.0.0.1:9000"]}
+              old: {servers: ["127.0.0.1:9001"]}
+            routes: [{path: /, upstream: api, auth: none}]
+            """,
+            says: """
+                gateway.conf:3:3: warning: no route uses the upstream "old"
+                    old: {servers: ["127.0.0.1:9001"]}
+                    ^~~
+                """),
+        Mistake(
+            "rules about a token that nobody looks at",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - path: /
+                upstream: api
+                auth: none
+                roles: [admin]
+                claims: {tier: gold}
+                cookie: session
+            """,
+            says: """
+                gateway.conf:6:12: error: roles are asked for, but the route looks at no token
+                    roles: [admin]
+                           ^~~~~~~
+                    set auth: required, or remove the rule
+                gateway.conf:7:5: error: claims are asked for, but the route looks at no token
+                    claims: {tier: gold}
+                    ^~~~~~
+                    set auth: required, or remove the rule
+                gateway.conf:8:13: warning: the cookie is never read: the route looks at no token
+                    cookie: session
+                            ^~~~~~~
+                    set auth: optional or auth: required
+                """),
+        Mistake(
+            "an admin listener for everyone",
+            """
+            \(minimal)admin: {listen: "0.0.0.0:9901"}
+            """,
+            says: """
+                gateway.conf:3:17: error: the admin listener can be reached from other machines and has no token
+                    admin: {listen: "0.0.0.0:9901"}
+                                    ^~~~~~~~~~~~~~
+                    set "admin.token_file", or listen on 127.0.0.1
+                """),
+        Mistake(
+            "one address for clients and operators",
+            """
+            \(minimal)listen: ["0.0.0.0:9901"]
+            """,
+            says: """
+                gateway.conf:3:10: error: clients and operators cannot share port 9901 of one address
+                    listen: ["0.0.0.0:9901"]
+                             ^~~~~~~~~~~~~~
+                    give "admin.listen" another port
+                """),
+        Mistake(
+            "trust in everyone",
+            """
+            \(minimal)trusted_proxies: [0.0.0.0/0]
+            never_block: ["::/0"]
+            """,
+            says: """
+                gateway.conf:3:19: warning: everyone is trusted as a proxy, so every client chooses its own address
+                    trusted_proxies: [0.0.0.0/0]
+                                      ^~~~~~~~~
+                    name the networks of your proxies
+                gateway.conf:4:15: warning: nobody is ever blocked
+                    never_block: ["::/0"]
+                                  ^~~~~~
+                    name the addresses that are meant
+                """),
+        Mistake(
+            "identity headers that collide",
+            """
+            \(minimal)identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub}}
+            """,
+            says: """
+                gateway.conf:3:38: error: backends cannot tell the header "X_User_Id" from another one in the list
+                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub}}
+                                                         ^~~~~~~~~
+                gateway.conf:3:56: error: the header "Host" belongs to HTTP or to the gateway itself
+                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub}}
+                                                                           ^~~~
+                    choose an X- name
+                """),
+    ]
+}

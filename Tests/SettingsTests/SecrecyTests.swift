@@ -1,0 +1,55 @@
+import Testing
+
+@testable import Settings
+
+@Suite struct `A secret` {
+    /// Repeated, so that any half of it is recognised.
+    private static let secret = String(repeating: "hunter2", count: 7)
+    private static let text = """
+        upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+        routes: [{path: /, upstream: api, auth: none}]
+        admin: {token: \(secret), listen: "127.0.0.1:9901"}
+        redis:
+          password: "\(secret)"
+          database: 1
+        tokens:
+          keys:
+            - id: main
+              secret: \(secret)
+            - {secret: \(secret), id: other}
+        """
+
+    @Test(arguments: Array(":{}[],\"'&*!#|>%@-? \n\t="))
+    func `is never shown, wherever a character slips into the file`(_ character: Character) {
+        var characters = Array(Self.text)
+        let start = Array(Self.text.utf8).firstRange(of: Array("admin".utf8))?.lowerBound ?? 0
+        for position in start..<characters.count {
+            characters.insert(character, at: position)
+            check(String(characters))
+            characters.remove(at: position)
+        }
+    }
+
+    @Test func `is never shown, wherever a character is missing`() {
+        let characters = Array(Self.text)
+        for position in characters.indices {
+            var shorter = characters
+            shorter.remove(at: position)
+            check(String(shorter))
+        }
+    }
+
+    @Test func `is redacted in the effective configuration`() {
+        let result = load(Self.text, ["JWT_SECRET": Self.secret])
+        #expect(result.diagnostics == [])
+        #expect(!result.effective.contains("hunter"))
+        #expect(result.effective.contains("admin.token: <redacted>"))
+        #expect(result.effective.contains("tokens.keys[1].secret: <redacted>"))
+        #expect(!"\(String(describing: result.configuration))".contains("hunter"))
+    }
+
+    private func check(_ text: String) {
+        let shown = load(text).diagnostics.map(\.description).joined(separator: "\n")
+        #expect(!shown.contains("hunter"), "\(text)")
+    }
+}

@@ -1,0 +1,109 @@
+import Testing
+
+@testable import Settings
+
+@Suite struct `A mistake in a variable` {
+    @Test(arguments: Self.mistakes) func `is reported with its place and how to mend it`(_ mistake: Mistake) {
+        #expect(mistake.report() == mistake.says)
+    }
+
+    private static let mistakes: [Mistake] = [
+        Mistake(
+            "an unknown variable",
+            minimal,
+            variables: ["GATEWAY_LOGIN__LIMTI": "5"],
+            says: """
+                GATEWAY_LOGIN__LIMTI: error: there is no such setting
+                    did you mean GATEWAY_LOGIN__LIMIT?
+                """),
+        Mistake(
+            "a variable of another form",
+            minimal,
+            variables: ["GATEWAY_JWT_SECRET": "hunter2", "GATEWAY_LOGIN_LIMIT": "5"],
+            says: """
+                GATEWAY_JWT_SECRET: error: there is no such setting
+                    did you mean JWT_SECRET?
+                GATEWAY_LOGIN_LIMIT: error: there is no such setting
+                    did you mean GATEWAY_LOGIN__LIMIT?
+                """),
+        Mistake(
+            "a variable for an upstream that is not there",
+            minimal,
+            variables: ["GATEWAY_UPSTREAMS__APP__SERVERS": "127.0.0.1:1"],
+            says: """
+                GATEWAY_UPSTREAMS__APP__SERVERS: error: there is no such setting
+                    did you mean GATEWAY_UPSTREAMS__API__SERVERS?
+                """),
+        Mistake(
+            "values that are wrong",
+            minimal,
+            variables: [
+                "GATEWAY_PORT": "http", "GATEWAY_LOGIN__LIMIT": "0", "GATEWAY_BLOCK_DURATION_SECONDS": "5m",
+                "REDIS_HOST": "localhost", "REDIS_DB": "x",
+            ],
+            says: """
+                GATEWAY_PORT: error: "http" is not a port
+                    a port is a number from 0 to 65535
+                GATEWAY_LOGIN__LIMIT: error: 0 is out of range
+                    from 1 to 1000000
+                GATEWAY_BLOCK_DURATION_SECONDS: error: "5m" is not a number of seconds
+                    write digits only, such as 300
+                REDIS_DB: error: "x" is not a number
+                    write digits only, without leading zeros, such as 10
+                """),
+        Mistake(
+            "variables that Kubernetes sets",
+            minimal,
+            variables: [
+                "GATEWAY_PORT": "tcp://10.0.0.1:8080", "GATEWAY_SERVICE_HOST": "10.0.0.1",
+                "REDIS_PORT": "tcp://10.0.0.2:6379",
+            ],
+            says: """
+                GATEWAY_PORT: error: "tcp://10.0.0.1:8080" is not a port
+                    Kubernetes sets GATEWAY_PORT for a Service of that name: set enableServiceLinks: false in the pod
+                REDIS_PORT: error: "tcp://10.0.0.2:6379" is not a port
+                    Kubernetes sets REDIS_PORT for a Service of that name: set enableServiceLinks: false in the pod
+                GATEWAY_SERVICE_HOST: error: there is no such setting
+                    Kubernetes sets it for a Service named gateway: set enableServiceLinks: false in the pod
+                """),
+        Mistake(
+            "two variables for one setting",
+            minimal,
+            variables: ["GATEWAY_LOGIN__BLOCK": "5m", "GATEWAY_BLOCK_DURATION_SECONDS": "300"],
+            says: """
+                GATEWAY_BLOCK_DURATION_SECONDS: error: it sets "login.block", and so does GATEWAY_LOGIN__BLOCK
+                    unset one of them
+                """),
+        Mistake(
+            "what is not built yet",
+            minimal,
+            variables: ["REDIS_SSL": "true", "FORCE_HTTPS": "false", "RATE_LIMIT_BURST": "10", "TLS_CERT_PATH": "/x"],
+            says: """
+                RATE_LIMIT_BURST: error: rate limiting is not built yet, so this variable would do nothing
+                    unset it
+                REDIS_SSL: error: TLS to Redis is not built yet, so this variable would do nothing
+                    unset it, or set it to false
+                TLS_CERT_PATH: error: TLS on the listeners is not built yet, so this variable would do nothing
+                    unset it
+                """),
+        Mistake(
+            "secrets that are too short",
+            minimal,
+            variables: ["JWT_SECRET": "hunter2", "REDIS_PASSWORD": "x", "RSA_PRIVATE_KEY": "hunter2"],
+            says: """
+                REDIS_PASSWORD: warning: no Redis is configured, so this variable does nothing
+                    set REDIS_HOST, or "redis" in the file
+                JWT_SECRET: error: the secret has 7 bytes and needs at least 32
+                    make one with: openssl rand -hex 32
+                RSA_PRIVATE_KEY: error: the value is not PEM: it has no line "-----BEGIN …-----"
+                """),
+        Mistake(
+            "a secret and its file",
+            minimal,
+            variables: ["JWT_SECRET": "0123456789abcdef0123456789abcdef", "JWT_SECRET_FILE": "/run/jwt"],
+            says: """
+                JWT_SECRET: error: it is set, and so is JWT_SECRET_FILE
+                    unset one of them
+                """),
+    ]
+}
