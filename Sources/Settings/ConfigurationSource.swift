@@ -117,6 +117,14 @@ extension Configuration {
             fixed: fixedSettings(defaults.settings, secrets))
     }
 
+    /// The same from the file at `path`; one that cannot be read is a finding like any other.
+    package static func load(path: String, environment: [String: String]) -> LoadResult {
+        switch ConfigurationSource.reading(path, environment: environment) {
+        case .success(let source): load(source)
+        case .failure(let problem): LoadResult(configuration: nil, diagnostics: [problem], effective: "")
+        }
+    }
+
     private static func fixedSettings(_ settings: ResolvedSettings, _ secrets: SecretSettings) -> [String: [UInt8]] {
         var result: [String: [UInt8]] = [:]
         for row in SettingRows.all where row.reload == .restart {
