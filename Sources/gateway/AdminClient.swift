@@ -38,7 +38,7 @@ struct AdminClient {
         var sent = 0
         while sent < request.count {
             let count = request.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, request.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                Glibc.send(descriptor, $0.baseAddress! + sent, request.count - sent, Int32(MSG_NOSIGNAL))
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw unreachable(text(errno)) }

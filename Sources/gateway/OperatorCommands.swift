@@ -106,7 +106,7 @@ enum OperatorCommands {
 
     private static func socketPath(_ call: Invocation) throws(CommandFailure) -> String {
         if let path = call.options["socket"] { return path }
-        let result = ServiceCommands.load(call.configurationPath, call.environment)
+        let result = Configuration.load(path: call.configurationPath, environment: call.environment)
         guard let configuration = result.configuration else {
             // A file that is being edited must not keep anybody from blocking an attacker.
             let findings = result.diagnostics.map(\.description).joined(separator: "\n")

@@ -7,7 +7,7 @@ enum ServiceCommands {
     @Sendable static func run(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         let path = call.configurationPath
         let environment = call.environment
-        let load: () -> LoadResult = { ServiceCommands.load(path, environment) }
+        let load: () -> LoadResult = { Configuration.load(path: path, environment: environment) }
         let result = load()
         for diagnostic in result.diagnostics { Terminal.error("\(diagnostic)") }
         guard let configuration = result.configuration else { return .configuration }
@@ -22,8 +22,8 @@ enum ServiceCommands {
 
     @Sendable static func check(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         let path = call.configurationPath
-        let result = load(path, call.environment)
-        let diagnostics = result.diagnostics + (result.configuration.map { placeDiagnostics($0) } ?? [])
+        let result = Configuration.load(path: path, environment: call.environment)
+        let diagnostics = result.diagnostics + placeDiagnostics(result)
         let isSound = !diagnostics.containsErrors
         if call.has("json") {
             var members: [JSONValue.Member] = [
@@ -31,7 +31,7 @@ enum ServiceCommands {
                 .init("diagnostics", JSONValue(diagnostics)),
             ]
             if call.has("effective") {
-                members.append(.init("effective", .array(lines(result.effective).map { .string($0) })))
+                members.append(.init("effective", .array(lines(result.effective).map { .string(String($0)) })))
             }
             Terminal.print(JSONValue.object(members).text + "\n")
             return isSound ? .ok : .configuration
@@ -61,41 +61,28 @@ enum ServiceCommands {
         return .ok
     }
 
-    static func load(_ path: String, _ environment: [String: String]) -> LoadResult {
-        switch ConfigurationSource.reading(path, environment: environment) {
-        case .success(let source): Configuration.load(source)
-        case .failure(let problem): LoadResult(configuration: nil, diagnostics: [problem], effective: "")
-        }
-    }
-
     private static func lines(_ text: String) -> [Substring] { text.split(separator: "\n") }
 
     // MARK: What only the file system knows
 
     /// Places that the gateway must be able to write to, and cannot.
-    private static func placeDiagnostics(_ configuration: Configuration) -> [Diagnostic] {
-        var found: [Diagnostic] = []
-        func check(_ setting: String, _ path: String, _ obstacle: String?) {
-            guard let obstacle else { return }
+    private static func placeDiagnostics(_ result: LoadResult) -> [Diagnostic] {
+        var found = result.directoryDiagnostics()
+        guard found.isEmpty, let logs = result.configuration?.logs else { return found }
+        for (setting, target) in [("logs.access", logs.access), ("logs.audit", logs.audit)] {
+            guard case .file(let path) = target, let obstacle = obstacleToAppending(path) else { continue }
             found.append(
                 Diagnostic(
                     severity: .error, position: .wholeFile(path), message: "\(setting) cannot be written: \(obstacle)",
-                    hint: "give it to the gateway's user, or name another place", excerpt: nil))
-        }
-        check("state_dir", configuration.stateDirectory, FileAccess.system.obstacleToWriting(configuration.stateDirectory))
-        for (setting, target) in [("logs.access", configuration.logs.access), ("logs.audit", configuration.logs.audit)] {
-            if case .file(let path) = target { check(setting, path, obstacleToAppending(path)) }
+                    hint: "give it to the gateway's user, or name another place"))
         }
         return found
     }
 
-    /// Nil: a file can be appended to or made there. Tries nothing out, so that a check leaves no file behind.
+    /// Nil: the file can be appended to, or is not there yet. Opens nothing, so that a check leaves no file behind.
     private static func obstacleToAppending(_ path: String) -> String? {
         var status = stat()
-        guard stat(path, &status) == 0 else {
-            let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-            return FileAccess.system.obstacleToWriting(directory.isEmpty ? "/" : directory)
-        }
+        guard stat(path, &status) == 0 else { return nil }
         if status.st_mode & S_IFMT == S_IFDIR { return "it is a directory" }
         return access(path, W_OK) == 0 ? nil : String(cString: strerror(errno))
     }
