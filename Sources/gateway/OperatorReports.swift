@@ -18,8 +18,11 @@ enum OperatorReports {
 
     static func unblocked(_ network: IPNetwork, _ document: JSONValue) -> String {
         let wasBlocked = !(document["lifted"]?.array ?? []).isEmpty
-        let first = wasBlocked ? "\(network) is no longer blocked" : "\(network) was not blocked"
-        return "\(first); its failed logins are forgotten\(localNote(document))\n"
+        var text = wasBlocked ? "\(network) is no longer blocked" : "\(network) was not blocked"
+        let wider = strings(document["still_blocked_by"])
+        if !wider.isEmpty { text = "the block of \(network) is gone, but \(wider) is blocked and holds it" }
+        if network.isSingleAddress { text += "; its failed logins are forgotten" }
+        return "\(text)\(localNote(document))\n"
     }
 
     static func unblockedAll(_ document: JSONValue) -> String {

@@ -83,10 +83,17 @@ final class AdminDesk {
                 completion(
                     .json([
                         "count": .integer(lifted.count), "lifted": .array(lifted),
+                        "still_blocked_by": .array(self.stillBlocking(target).map { .string($0.description) }),
                         "decided_by": .string(outcome.decider.rawValue),
                     ]))
             }
         }
+    }
+
+    /// Wider blocks that hold the target all the same: lifting one address out of a network is not possible.
+    private func stillBlocking(_ target: UnblockTarget) -> [IPNetwork] {
+        guard case .network(let network) = target else { return [] }
+        return gateway.ledger.blocks().map(\.network).filter { $0.bits < network.bits && $0.contains(network.base) }
     }
 
     private func reload(_ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {

@@ -118,7 +118,7 @@ final class AdminServer {
         gateway.audit.record(
             AuditEvent(
                 .operation(
-                    action: "admin_refused", detail: "\(refusals.untold) requests without a valid admin token",
+                    action: "admin_refused", detail: "requests without a valid admin token: \(refusals.untold)",
                     actor: "anonymous")))
         refusals = (0, now)
     }
