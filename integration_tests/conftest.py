@@ -101,14 +101,14 @@ def start_gateway(directory: Path) -> Iterator[Callable[..., Gateway]]:
     started: list[Gateway] = []
 
     def start(
-        upstream: Backend | str, redis: Redis | None = None, environment: Mapping[str, str] | None = None,
+        upstream: Backend | str, redis: Redis | Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None,
         **sections: Any,
     ) -> Gateway:
         own = directory / f"gateway-{len(started)}"
         own.mkdir()
         base = config(upstream if isinstance(upstream, str) else upstream.address, own)
         if redis is not None:
-            base["redis"] = {"address": f"127.0.0.1:{redis.port}"}
+            base["redis"] = {"address": f"127.0.0.1:{redis.port}"} if isinstance(redis, Redis) else dict(redis)
         gateway = Gateway(own, merged(base, sections), environment)
         started.append(gateway)
         return gateway.start()

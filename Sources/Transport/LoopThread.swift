@@ -36,8 +36,11 @@ package final class LoopThread: Sendable {
         thread = created
     }
 
-    /// Waits for the end of the thread. To be called once.
+    /// Waits for the end of the thread. Either this or `detach` is to be called, once.
     package func join() { pthread_join(thread, nil) }
+
+    /// Lets the thread end when it likes.
+    package func detach() { pthread_detach(thread) }
 
     private static func main(_ start: Start) -> UnsafeMutableRawPointer? {
         _ = shim_name_thread(pthread_self(), start.name)

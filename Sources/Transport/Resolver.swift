@@ -37,7 +37,11 @@ package final class Resolver: Sendable {
     }
 
     /// Lets the thread end after the name it is at. Does not wait for it: that may take as long as a name server likes.
-    package func stop() { jobs.send(.stop) }
+    /// To be called once.
+    package func stop() {
+        jobs.send(.stop)
+        thread.detach()
+    }
 
     fileprivate func ask(_ question: Question) { jobs.send(.resolve(question)) }
 

@@ -120,6 +120,16 @@ import Wire
         harness.stop(second)
     }
 
+    @Test func `judges by a new rule from the next failure on`() throws {
+        let ledger = try open()
+        for _ in 1...2 { _ = try harness.fail(ledger, "198.51.100.7") }
+        ledger.adopt(LoginRule(limit: 3, window: .seconds(60), block: .seconds(30), exempt: []))
+        let third = try harness.fail(ledger, "198.51.100.7")
+        #expect(third.isNewlyBlocked)
+        #expect(try #require(third.block?.remaining(at: .now())) <= .seconds(30))
+        harness.stop(ledger)
+    }
+
     @Test func `refuses a directory that another process uses, or that others can write`() throws {
         let ledger = try open()
         #expect(throws: LedgerError.self) { try open() }

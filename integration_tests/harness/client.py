@@ -169,7 +169,7 @@ class Client:
         return self._take(len(self._buffer))
 
     def ended(self, timeout: float = 5.0) -> bool:
-        """Whether the other side closes within the time, without another byte."""
+        """Whether the other side closes or resets the connection within the time, without another byte."""
         self.socket.settimeout(timeout)
         try:
             return not self._buffer and not self._fill()

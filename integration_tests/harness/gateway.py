@@ -19,13 +19,20 @@ Config = dict[str, Any]
 
 
 def binary() -> Path:
-    """GATEWAY_BINARY, or the release build, or the debug build."""
-    named = os.environ.get("GATEWAY_BINARY")
+    """TESTED_GATEWAY, or the release build, or the debug build."""
+    named = os.environ.get("TESTED_GATEWAY")
     candidates = [Path(named)] if named else [ROOT / ".build" / kind / "gateway" for kind in ("release", "debug")]
     for candidate in candidates:
         if candidate.exists():
             return candidate.resolve()
     raise NotReady("there is no gateway to test: run `make release` first")
+
+
+def run_binary(*words: str | Path, check: bool = False, timeout: float = 20.0) -> subprocess.CompletedProcess[str]:
+    """A verb of the gateway's command line, with nothing of the developer's environment but PATH."""
+    return subprocess.run(
+        [str(word) for word in (binary(), *words)], capture_output=True, text=True, timeout=timeout, check=check,
+        env={"PATH": os.environ["PATH"]})
 
 
 def merged(base: Config, changes: Mapping[str, Any]) -> Config:
@@ -135,9 +142,7 @@ class Gateway:
 
     def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A verb of the command line, through the admin socket."""
-        return subprocess.run(
-            [str(binary()), *words, "--socket", self.admin_socket], capture_output=True, text=True, timeout=20,
-            check=check, env={"PATH": os.environ["PATH"]})
+        return run_binary(*words, "--socket", self.admin_socket, check=check)
 
     def command_json(self, *words: str) -> Any:
         return json.loads(self.command(*words, "--json").stdout)

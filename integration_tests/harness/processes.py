@@ -48,7 +48,7 @@ class Process:
         self.name = name
         self.log_path = directory / f"{name}.log"
         # Nothing of the developer's environment reaches a child: GATEWAY_… and REDIS_… would change what is tested.
-        surroundings = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        surroundings = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,

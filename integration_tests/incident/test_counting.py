@@ -78,12 +78,12 @@ def test_parallel_bursts_of_many_addresses(start_gateway, login_backend, redis):
 
 def test_a_401_that_nobody_waited_for_counts(start_gateway, login_backend, redis, address):
     gateway = start_gateway(login_backend, redis)
-    for _ in range(5):
+    for number in range(1, 6):
         client = gateway.connect(address)
         client.send(WRONG)
-        wait_until("it is on its way", lambda: login_backend.requests)
+        login_backend.wait_for(number)
         client.reset()
-    wait_until("all five are counted", lambda: redis.failures(address) == len(login_backend.requests), 3)
+    wait_until("all five are counted", lambda: redis.failures(address) == 5, 3)
 
 
 def test_blocks_and_unblock_on_the_command_line(start_gateway, login_backend, redis, address, other_address):

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from harness.client import json_request, request
 from harness.logins import block_by_burst, fail
 from harness.processes import wait_until
-from harness.client import json_request, request
 from harness.tokens import SECRET, bearer, claims, token
 
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -85,22 +85,33 @@ def test_the_greps_of_the_rust_service(burst, address):
 
 
 def test_the_block_is_one_record_with_all_that_evidence_needs(burst, address):
-    record, = burst.events("security.brute_force_detected")
-    assert record["client_ip"] == address
+    """3.1 and 3.3: when, who, why, what was done, for how long, until when, by whom."""
+    record = burst.wait_event("security.block_set", client_ip=address)
     assert UTC.fullmatch(record["timestamp"])
     context = record["context"]
-    assert context["failed_attempts"] == 5
-    assert context["time_window_seconds"] == 86_400
-    assert context["action"]
-    text = str(record)
-    assert "300" in text, "the block's lifetime"
+    assert context["action"] == "ip_blocked"
+    assert context["ttl_seconds"] == 300
+    assert UTC.fullmatch(context["expires_at"])
+    assert context["trigger"] and context["actor"]
+    assert len(burst.events("security.block_set", client_ip=address)) == 1
+    detected = burst.events("security.brute_force_detected")[0]["context"]
+    assert (detected["failed_attempts"], detected["time_window_seconds"]) == (5, 86_400)
 
 
-def test_an_unblock_is_recorded(burst, address):
+def test_a_block_by_hand_and_its_removal_are_recorded(burst, redis, other_address):
+    redis.block(other_address, 300)
+    record = burst.wait_event("security.block_set", client_ip=other_address)
+    assert 295 <= record["context"]["ttl_seconds"] <= 300
+    redis.cli("DEL", f"ip_block:{other_address}")
+    burst.wait_event("security.block_lifted", client_ip=other_address)
+
+
+def test_an_unblock_and_an_expiry_are_recorded(burst, redis, address, other_address):
     burst.command("unblock", address)
-    wait_until("a record of it", lambda: [
-        line for line in burst.events(service="audit")
-        if line.get("client_ip") == address and "unblock" in str(line)], 3)
+    lifted = burst.wait_event("security.block_lifted", client_ip=address)
+    assert lifted["context"]["actor"]
+    redis.block(other_address, 1)
+    burst.wait_event("security.block_expired", client_ip=other_address)
 
 
 def test_the_trace_of_a_request_is_in_its_record(start_gateway, login_backend, address):

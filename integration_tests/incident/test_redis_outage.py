@@ -12,7 +12,7 @@ from harness.processes import free_port, wait_until
 
 
 def health(gateway) -> str:
-    return gateway.ask_admin("/health/detailed").json()["status"]
+    return gateway.get("/health").json()["status"]
 
 
 def server_errors(samples) -> list:
@@ -44,7 +44,8 @@ def test_redis_killed_under_load_and_back(
     assert server_errors(samples) == []
     wait_until("the automatic block is in Redis", lambda: redis.blocked(address), 5)
     assert redis.integer("TTL", f"ip_block:{address}") > 250
-    assert fail(gateway, other_address, 2)[-1] == 403
+    # Two counts that only the lost Redis knew are gone with it.
+    assert fail(gateway, other_address, 2) == ([401, 403] if durable else [401, 401])
     assert gateway.events("ledger.degraded") and gateway.events("ledger.recovered")
 
 

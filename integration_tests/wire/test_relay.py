@@ -112,7 +112,8 @@ def test_an_answer_cut_short_is_not_passed_off_as_complete(gateway, backend):
         client.send(request("GET", "/"))
         head = client.read_head()
         assert head.field("Content-Length") == "100"
-        assert client.read_to_end() == b"only this"
+        assert client.read_exactly(9) == b"only this"
+        assert client.ended()
 
 
 def test_a_chunked_answer_cut_short_has_no_last_chunk(gateway, backend):
@@ -123,7 +124,8 @@ def test_a_chunked_answer_cut_short_has_no_last_chunk(gateway, backend):
     backend.handler = cut
     with gateway.connect() as client:
         client.send(request("GET", "/")).read_head()
-        assert client.read_to_end() == b"5\r\nhello\r\n"
+        assert client.read_exactly(10) == b"5\r\nhello\r\n"
+        assert client.ended()
 
 
 @pytest.mark.parametrize(("method", "status", "fields"), [

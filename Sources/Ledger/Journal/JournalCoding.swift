@@ -86,6 +86,8 @@ enum JournalCoding {
         case .liftSettled(let network):
             bytes.append(9)
             put(network, to: &bytes)
+        case .complete:
+            bytes.append(10)
         }
     }
 
@@ -114,6 +116,7 @@ enum JournalCoding {
         case 7: cursor.id().map { .settled($0) }
         case 8: cursor.network().map { .pendingLift($0) }
         case 9: cursor.network().map { .liftSettled($0) }
+        case 10: .complete
         default: nil
         }
     }

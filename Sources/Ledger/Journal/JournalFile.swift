@@ -47,8 +47,6 @@ struct OpenedJournal: Sendable {
     let state: JournalState
     /// Bytes of a record that was not finished, now cut off.
     let tornBytes: Int
-    /// Whether there was a journal before.
-    let existed: Bool
 
     /// Reads what is there, and cuts off the torn end that a crash left.
     init(in directory: StateDirectory, name: String, at now: WallTime) throws(LedgerError) {
@@ -57,7 +55,6 @@ struct OpenedJournal: Sendable {
         guard descriptor >= 0 else { throw LedgerError("\(path) cannot be opened: \(SystemError.last)") }
         let bytes = try OpenedJournal.readAll(descriptor, path)
         var state = JournalState()
-        existed = !bytes.isEmpty
         let magic = JournalCoding.magic
         // A file cut short within its magic is one whose very first write was torn.
         if bytes.count < magic.count, magic.starts(with: bytes) {

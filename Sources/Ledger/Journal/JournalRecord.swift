@@ -61,6 +61,8 @@ package enum JournalRecord: Hashable, Sendable {
     /// The network is to be unblocked in the store as soon as that answers.
     case pendingLift(IPNetwork)
     case liftSettled(IPNetwork)
+    /// The blocks are all that the store had at one time: enough to serve with.
+    case complete
 }
 
 /// What a journal amounts to.
@@ -69,6 +71,7 @@ package struct JournalState: Hashable, Sendable {
     package var counters: [IPAddress: StoredCounter] = [:]
     package var unsettled: [FailureID: UnsettledFailure] = [:]
     package var pendingLifts: Set<IPNetwork> = []
+    package var isComplete = false
 
     package struct StoredCounter: Hashable, Sendable {
         package var count: Int
@@ -89,6 +92,7 @@ package struct JournalState: Hashable, Sendable {
         case .settled(let id): unsettled[id] = nil
         case .pendingLift(let network): pendingLifts.insert(network)
         case .liftSettled(let network): pendingLifts.remove(network)
+        case .complete: isComplete = true
         }
     }
 
@@ -106,5 +110,6 @@ package struct JournalState: Hashable, Sendable {
         }
         for failure in unsettled.values { try body(.unsettled(failure)) }
         for network in pendingLifts { try body(.pendingLift(network)) }
+        if isComplete { try body(.complete) }
     }
 }

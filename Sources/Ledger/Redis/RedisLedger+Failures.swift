@@ -81,8 +81,8 @@ extension RedisLedger {
             let isNew = set == 1
             if let deadline = deadline(ofTTL: ttl) {
                 let record = record(network, isNew ? value : found, until: deadline)
-                local.counters.expire(failure.address, at: deadline)
                 if isNew {
+                    local.counters.expire(failure.address, at: deadline)
                     totals.blocksSet += 1
                     apply(local.book.set(record), announced: true)
                     sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
@@ -200,9 +200,9 @@ extension RedisLedger {
     /// finds the block with its true end.
     func replay() {
         guard case .inStep(let session) = phase, replaying.isEmpty else { return }
-        if !isRefusing { uploadBlocks(session) }
+        // While Redis refuses, one failure is enough to find out whether it still does; a block, where there is none.
+        if !isRefusing || unsettled.isEmpty { uploadBlocks(session) }
         let now = clock.wall()
-        // While Redis refuses, one is enough to find out whether it still does.
         for kept in unsettled.values.prefix(isRefusing ? 1 : 128) {
             let age = now - kept.at
             if age >= local.rule.window {
@@ -214,21 +214,25 @@ extension RedisLedger {
             replaying.insert(kept.failure.id)
             count(kept.failure, age: max(.zero, age), session)
         }
-        if isRefusing, replaying.isEmpty { recover() }
+        guard replaying.isEmpty else { return }
+        if !unsettled.isEmpty { replay() } else if isRefusing, uploading.isEmpty { recover() }
     }
 
     private func uploadBlocks(_ session: RedisSession) {
         let now = clock.now()
-        for network in pendingBlocks {
+        for network in pendingBlocks.subtracting(uploading) {
             guard let record = local.book[network], record.deadline > now else {
                 pendingBlocks.remove(network)
                 continue
             }
             // An operator's word replaces what is there; a rule's does not.
             let condition = record.isAutomatic ? ["NX"] : []
+            uploading.insert(network)
             upload(record, condition, session) { [weak self] reply in
                 guard let self, let reply else { return }
+                uploading.remove(network)
                 if let error = reply.error { return degrade(.refusing, error) }
+                if isRefusing { recover() }
                 guard pendingBlocks.remove(network) != nil else { return }
                 if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
                 // Redis may know an older block with another end.

@@ -99,7 +99,9 @@ extension RedisLedger {
     }
 
     /// The session that would have answered is gone.
-    func forgetFetches() {
+    func forgetQuestions() {
+        replaying = []
+        uploading = []
         dirty = []
         fetches = 0
         resync = nil
@@ -133,7 +135,8 @@ extension RedisLedger {
     }
 
     private func unparsable(_ key: String, isGone: Bool) {
-        if isGone {
+        // A name that is no UTF-8 cannot be asked for by its text, so its absence says nothing.
+        if isGone, !key.contains("\u{fffd}") {
             reportedKeys.remove(key)
         } else if reportedKeys.count < 10_000, reportedKeys.insert(key).inserted {
             totals.unparsableKeys += 1

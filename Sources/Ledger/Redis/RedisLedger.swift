@@ -54,7 +54,8 @@ package final class RedisLedger: Ledger {
     private let directory: StateDirectory
     private let resolver: ResolverPort
     private var saved: JournalState?
-    private let hadSnapshot: Bool
+    /// A mirror that once was complete is on the disk.
+    private var hasSnapshot: Bool
     private let tornBytes: Int
     private(set) var journal: JournalThread?
 
@@ -77,6 +78,8 @@ package final class RedisLedger: Ledger {
     var unsettled: [FailureID: UnsettledFailure] = [:]
     var replaying: Set<FailureID> = []
     var pendingBlocks: Set<IPNetwork> = []
+    /// Those of them that are on their way.
+    var uploading: Set<IPNetwork> = []
     var pendingLifts: Set<IPNetwork> = []
     var replayTimer: LoopTimer?
 
@@ -111,7 +114,7 @@ package final class RedisLedger: Ledger {
             let opened = try OpenedJournal(in: directory, name: RedisLedger.journalName, at: clock.wall())
             saved = opened.state
             tornBytes = opened.tornBytes
-            hadSnapshot = opened.existed
+            hasSnapshot = opened.state.isComplete
             journal = JournalThread(opened, on: loop) { [unowned sink] in sink.ledger(noted: .journalFailed($0)) }
         } catch {
             directory.release()
@@ -137,7 +140,7 @@ package final class RedisLedger: Ledger {
         connectTimer = LoopTimer(on: loop) { [unowned self] in resolve() }
         graceTimer = LoopTimer(on: loop) { [unowned self] in graceOver() }
         readyTimer = LoopTimer(on: loop) { [unowned self] in becomeReady() }
-        if hadSnapshot { becomeReady() } else { readyTimer?.fire(after: configuration.startupWait) }
+        if hasSnapshot { becomeReady() } else { readyTimer?.fire(after: configuration.startupWait) }
         scheduleExpiry()
         resolve()
     }
@@ -198,6 +201,13 @@ package final class RedisLedger: Ledger {
         }
         pendingLifts = saved.pendingLifts
         unsettled = saved.unsettled
+        // A restart during an outage must not give an attacker his guesses back.
+        let now = clock.now()
+        for kept in unsettled.values {
+            let left = local.rule.window - (clock.wall() - kept.at)
+            guard left > .zero else { continue }
+            _ = local.counters.record(kept.failure.id, of: kept.failure.address, window: left, at: now)
+        }
     }
 
     private func becomeReady() {
@@ -251,12 +261,16 @@ package final class RedisLedger: Ledger {
         failedAttempts = 0
         graceTimer?.cancel()
         becomeReady()
+        if !hasSnapshot {
+            hasSnapshot = true
+            save([.complete])
+        }
         recover()
     }
 
     func sessionLost(_ reason: String) {
         if case .stopped = phase { return }
-        forgetFetches()
+        forgetQuestions()
         totals.reconnects += 1
         // A session that worked is replaced at once; only when that fails too it is an outage.
         if case .inStep = phase, case .good = health {
@@ -297,12 +311,14 @@ package final class RedisLedger: Ledger {
 
     /// The authority answers again and the mirror is complete: carry over what was decided here.
     func recover() {
-        guard case .inStep = phase else { return }
+        guard case .inStep(let session) = phase else { return }
         let former = health
         health = .good
         if case .degraded(let outage) = former {
             sink.ledger(noted: .recovered(outage: clock.now() - outage.began, replay: unsettled.count))
         }
+        // Those that were lifted while it did not answer, on this same session.
+        if !pendingLifts.isEmpty { uploadLifts(session) }
         replay()
     }
 
