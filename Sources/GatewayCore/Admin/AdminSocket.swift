@@ -20,9 +20,6 @@ final class AdminSocket {
         }
         try AdminSocket.makeDirectory(of: path)
         try AdminSocket.clear(path, address)
-        // Bound with a mask, so that there is no moment in which others could connect.
-        let former = umask(0o177)
-        defer { _ = umask(former) }
         do throws(SystemError) {
             listener = try ListeningSocket(bind: address, shared: false)
         } catch {
