@@ -97,7 +97,8 @@ struct AdminClient {
         guard case .complete(let line, let length) = HeadParser.parseResponse(bytes.span, into: &fields, limits: limits)
         else { throw unreachable("what answers there is no gateway") }
         var framing = FramingFields()
-        for index in 0..<fields.count where bytes.span.extracting(fields[index].name).equalsIgnoringCase("content-length") {
+        for index in 0..<fields.count
+        where bytes.span.extracting(fields[index].name).equalsIgnoringCase("content-length") {
             framing.contentLength(bytes.span.extracting(fields[index].value))
         }
         let body = Array(bytes[length...])

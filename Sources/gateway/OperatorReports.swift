@@ -20,7 +20,10 @@ enum OperatorReports {
         let wasBlocked = !(document["lifted"]?.array ?? []).isEmpty
         var text = wasBlocked ? "\(network) is no longer blocked" : "\(network) was not blocked"
         let wider = strings(document["still_blocked_by"])
-        if !wider.isEmpty { text = "the block of \(network) is gone, but \(wider) is blocked and holds it" }
+        if !wider.isEmpty {
+            let own = wasBlocked ? "the block of \(network) is lifted" : "\(network) has no block of its own"
+            text = "\(own), but it is within \(wider), which is blocked"
+        }
         if network.isSingleAddress { text += "; its failed logins are forgotten" }
         return "\(text)\(localNote(document))\n"
     }
@@ -58,7 +61,8 @@ enum OperatorReports {
         table.append("workers", "\(document["workers"]?.integer ?? 0)")
         table.append("listening on", strings(document["listeners"]))
         table.append(
-            "operators", [document["admin_listener"]?.string, document["admin_socket"]?.string]
+            "operators",
+            [document["admin_listener"]?.string, document["admin_socket"]?.string]
                 .compactMap { $0 }.map(printable).joined(separator: ", "))
         table.append(
             "configuration",

@@ -56,7 +56,8 @@ enum ServiceCommands {
         case (true, false, nil): Terminal.print(Reference.markdown())
         case (false, true, nil): Terminal.print(Reference.schema())
         default:
-            throw CommandFailure(.usage, "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING]")
+            throw CommandFailure(
+                .usage, "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING]")
         }
         return .ok
     }
