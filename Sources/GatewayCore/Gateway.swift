@@ -141,6 +141,7 @@ package final class Gateway {
     }
 
     private var namesAreKnown = false
+    private var publishedHealth: HealthState?
 
     // MARK: Starting
 
@@ -191,14 +192,14 @@ package final class Gateway {
 
     private func publishHealth() {
         metrics.ledger = LedgerCondition(ledger.state)
+        publishedHealth = health
         workers.send(.health(health))
     }
 
     var health: HealthState { HealthState(ledger: ledger.state.word, isReady: ledger.isReady) }
 
     private func keepHouse() {
-        metrics.ledger = LedgerCondition(ledger.state)
-        metrics.blocksInForce = ledger.blockCount
+        if health != publishedHealth { publishHealth() }
         audit.tellSuppressed(at: Instant.now())
     }
 

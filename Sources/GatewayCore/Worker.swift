@@ -189,10 +189,13 @@ final class Worker {
     // MARK: Draining
 
     private func drain(until deadline: Instant) {
-        guard !isDraining else { return }
+        guard !isDraining else {
+            drainDeadline = min(drainDeadline, deadline)
+            return
+        }
+        for listener in listeners { listener.close() }
         isDraining = true
         drainDeadline = deadline
-        for listener in listeners { listener.close() }
         for connection in connections { connection?.drain() }
         if openCount == 0 { finishDraining() }
     }

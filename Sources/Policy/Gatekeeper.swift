@@ -82,7 +82,11 @@ package struct Gatekeeper: ~Copyable {
 
     /// Checked before anything is looked up for the request, so that it holds for everything the listener serves.
     private func screen(_ facts: RequestFacts, _ now: Instant) throws(Refusal) {
-        if blocks.match(facts.client, at: now) != nil { throw .addressBlocked }
+        guard blocks.match(facts.client, at: now) != nil else { return }
+        // The list of those who are never blocked wins, also over a block that was set by hand: blocking a trusted
+        // proxy would lock out everybody behind it.
+        if rules.neverBlocked.contains(facts.client) { return }
+        throw .addressBlocked
     }
 
     // MARK: route
@@ -109,6 +113,9 @@ package struct Gatekeeper: ~Copyable {
     }
 
     // MARK: authenticate, authorize
+
+    /// The token of the request that was decided last was verified for the first time by this worker.
+    package var isNewToken: Bool { head.identity != nil && !authenticator.lastWasRemembered }
 
     private mutating func authenticate(
         _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
