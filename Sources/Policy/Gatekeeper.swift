@@ -44,6 +44,10 @@ package struct Gatekeeper: ~Copyable {
         _ bytes: Span<UInt8>, peer: IPAddress, now: Instant, wall: WallTime
     ) -> Verdict {
         var facts = RequestFacts(client: peer)
+        // What was kept of the request before, on whatever connection, points into bytes that are gone.
+        head = HeadNotes()
+        tokenRefusal = nil
+        refusedToken = nil
         do throws(Refusal) {
             guard try read(bytes, &facts) else { return .incomplete }
             identify(bytes, peer, &facts)
@@ -113,8 +117,6 @@ package struct Gatekeeper: ~Copyable {
     private mutating func authenticate(
         _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
-        tokenRefusal = nil
-        refusedToken = nil
         // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
         if head.isPreflight || !authenticator.looksForTokens(route: route) { return nil }
         var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: route))
