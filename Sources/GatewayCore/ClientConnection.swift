@@ -264,7 +264,7 @@ final class ClientConnection: ReadinessHandler {
                 record.server = connection.server.label
                 return true
             case .failed:
-                worker.telemetry.metrics.upstreamConnectFailed(record.plan?.upstream ?? 0)
+                record.metrics?.upstreamConnectFailed(record.plan?.upstream ?? 0)
                 let step = handle(.connectFailed)
                 guard step == .retry else {
                     act(on: step)
@@ -319,7 +319,7 @@ final class ClientConnection: ReadinessHandler {
     /// The connection that was under way is established; what was queued has been sent.
     func serverConnected() {
         act(on: handle(.connected))
-        worker.telemetry.metrics.upstreamConnected(record.plan?.upstream ?? 0)
+        record.metrics?.upstreamConnected(record.plan?.upstream ?? 0)
         goOn()
     }
 
@@ -351,17 +351,21 @@ final class ClientConnection: ReadinessHandler {
     func answerBegins(_ response: Response) {
         record.status = response.status
         record.upstreamStatus = response.status
-        record.closesClient = response.endsWithConnection
+        // Once `Connection: close` was written it is kept, even if the request turns out to end in time.
+        record.closesClient = response.endsWithConnection || !keepsAlive || phase != .response
     }
 
     /// Whether the next request may come on this connection, as far as is known when an answer begins.
-    var willKeepAlive: Bool { keepsAlive && !record.closesClient && phase == .response }
+    var willKeepAlive: Bool { !record.closesClient }
 
     /// Sends part of the answer. True: more may be sent at once.
     func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) -> Bool {
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
-        deadline = Instant.now() + worker.generation.configuration.timeouts.body
+        // An interim answer gives the client time for its body, and takes none from the answer itself.
+        let timeouts = worker.generation.configuration.timeouts
+        let isInterim = exchange?.isRelaying == false && phase == .response
+        deadline = Instant.now() + (isInterim ? timeouts.response : timeouts.body)
         return outbox.isEmpty
     }
 
@@ -404,7 +408,7 @@ final class ClientConnection: ReadinessHandler {
         let unsent = server?.takeUnsent()
         discardServer()
         record.retries += 1
-        worker.telemetry.metrics.upstreamRetried(record.plan?.upstream ?? 0)
+        record.metrics?.upstreamRetried(record.plan?.upstream ?? 0)
         deadline = Instant.now() + worker.generation.configuration.timeouts.connect
         guard lease(), let server else { return }
         if let unsent {
@@ -462,7 +466,12 @@ final class ClientConnection: ReadinessHandler {
     }
 
     private func flush() {
+        let waiting = outbox.count
         guard outbox.flush(to: socket) else { return connectionLost() }
+        // Slow is not stuck: whoever takes something gets the time to take the rest.
+        if outbox.count < waiting, deadline != .never {
+            deadline = max(deadline, Instant.now() + worker.generation.configuration.timeouts.body)
+        }
         guard outbox.isEmpty else { return }
         if closesWhenFlushed { return finishSending() }
         server?.clientTakesMore()
@@ -496,12 +505,19 @@ final class ClientConnection: ReadinessHandler {
         guard phase != .closed else { return }
         phase = .closing
         stash = []
-        deadline = Instant.now() + .seconds(2)
-        if outbox.isEmpty { finishSending() } else { closesWhenFlushed = true }
+        guard outbox.isEmpty else {
+            // A slow reader has the time for the rest of its answer that it had for the answer.
+            deadline = Instant.now() + worker.generation.configuration.timeouts.body
+            closesWhenFlushed = true
+            return
+        }
+        finishSending()
     }
 
     private func finishSending() {
-        if peerFinished { return close() }
+        // The end was announced, but what stands before it must be read too, or `close` would send RST.
+        if peerFinished, !canRead { return close() }
+        deadline = Instant.now() + .seconds(2)
         socket.finishSending()
         if canRead { worker.loop.stillReady(self) }
     }
@@ -539,7 +555,8 @@ final class ClientConnection: ReadinessHandler {
 
     /// The process is ending: a connection without a request is closed at once, the others behind their answer.
     func drain() {
-        if phase == .head, !record.hasBegun || record.isSettled, stash.isEmpty { close() }
+        guard phase == .head, !record.hasBegun || record.isSettled, stash.isEmpty else { return }
+        outbox.isEmpty ? close() : closeGracefully()
     }
 
     /// The Ledger has spoken on the failed login of this exchange.
