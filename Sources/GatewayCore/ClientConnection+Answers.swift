@@ -47,7 +47,12 @@ extension ClientConnection {
     }
 
     func flush() {
+        let waiting = outbox.count
         guard outbox.flush(to: socket) else { return connectionLost() }
+        // Slow is not stuck: whoever takes something gets the time to take the rest.
+        if outbox.count < waiting, deadline != .never {
+            deadline = max(deadline, Instant.now() + worker.generation.configuration.timeouts.body)
+        }
         guard outbox.isEmpty else { return }
         if closesWhenFlushed { return finishSending() }
         server?.clientTakesMore()
@@ -81,12 +86,19 @@ extension ClientConnection {
         guard phase != .closed else { return }
         phase = .closing
         stash = []
-        deadline = Instant.now() + .seconds(2)
-        if outbox.isEmpty { finishSending() } else { closesWhenFlushed = true }
+        guard outbox.isEmpty else {
+            // A slow reader has the time for the rest of its answer that it had for the answer.
+            deadline = Instant.now() + worker.generation.configuration.timeouts.body
+            closesWhenFlushed = true
+            return
+        }
+        finishSending()
     }
 
     func finishSending() {
-        if peerFinished { return close() }
+        // The end was announced, but what stands before it must be read too, or `close` would send RST.
+        if peerFinished, !canRead { return close() }
+        deadline = Instant.now() + .seconds(2)
         socket.finishSending()
         if canRead { worker.loop.stillReady(self) }
     }
@@ -125,7 +137,7 @@ extension ClientConnection {
     /// The process is ending: a connection without a request is closed at once, the others behind their answer.
     func drain() {
         guard phase == .head, stash.isEmpty else { return }
-        if record.isSettled { return close() }
+        if record.isSettled { return outbox.isEmpty ? close() : closeGracefully() }
         // A new connection may have its request on the way: closing now would lose it.
         if !record.hasBegun { deadline = min(deadline, Instant.now() + .seconds(1)) }
     }

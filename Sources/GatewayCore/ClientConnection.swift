@@ -267,7 +267,7 @@ final class ClientConnection: ReadinessHandler {
                 record.server = connection.server.label
                 return true
             case .failed:
-                worker.telemetry.metrics.upstreamConnectFailed(record.plan?.upstream ?? 0)
+                record.metrics?.upstreamConnectFailed(record.plan?.upstream ?? 0)
                 let step = handle(.connectFailed)
                 guard step == .retry else {
                     act(on: step)
@@ -322,7 +322,7 @@ final class ClientConnection: ReadinessHandler {
     /// The connection that was under way is established; what was queued has been sent.
     func serverConnected() {
         act(on: handle(.connected))
-        worker.telemetry.metrics.upstreamConnected(record.plan?.upstream ?? 0)
+        record.metrics?.upstreamConnected(record.plan?.upstream ?? 0)
         goOn()
     }
 
@@ -354,17 +354,21 @@ final class ClientConnection: ReadinessHandler {
     func answerBegins(_ response: Response) {
         record.status = response.status
         record.upstreamStatus = response.status
-        record.closesClient = response.endsWithConnection
+        // Once `Connection: close` was written it is kept, even if the request turns out to end in time.
+        record.closesClient = response.endsWithConnection || !keepsAlive || phase != .response
     }
 
     /// Whether the next request may come on this connection, as far as is known when an answer begins.
-    var willKeepAlive: Bool { keepsAlive && !record.closesClient && phase == .response }
+    var willKeepAlive: Bool { !record.closesClient }
 
     /// Sends part of the answer. True: more may be sent at once.
     func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) -> Bool {
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
-        deadline = Instant.now() + worker.generation.configuration.timeouts.body
+        // An interim answer gives the client time for its body, and takes none from the answer itself.
+        let timeouts = worker.generation.configuration.timeouts
+        let isInterim = exchange?.isRelaying == false && phase == .response
+        deadline = Instant.now() + (isInterim ? timeouts.response : timeouts.body)
         return outbox.isEmpty
     }
 
@@ -407,7 +411,7 @@ final class ClientConnection: ReadinessHandler {
         let unsent = server?.takeUnsent()
         discardServer()
         record.retries += 1
-        worker.telemetry.metrics.upstreamRetried(record.plan?.upstream ?? 0)
+        record.metrics?.upstreamRetried(record.plan?.upstream ?? 0)
         deadline = Instant.now() + worker.generation.configuration.timeouts.connect
         guard lease(), let server else { return }
         if let unsent {
