@@ -57,7 +57,7 @@ import Wire
         #expect(output.exitCode == 78)
         #expect(
             output.standardError.hasPrefix(
-                "gateway.conf:3:43: error: the log file \"/var/log/audit.log\" cannot be written: Permission denied\n"))
+                "gateway.conf:3:44: error: the log file \"/var/log/audit.log\" cannot be written: Permission denied\n"))
         #expect(output.standardError.hasSuffix("gateway.conf: 1 error\n"))
     }
 
