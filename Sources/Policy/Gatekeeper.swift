@@ -44,6 +44,11 @@ package struct Gatekeeper: ~Copyable {
         _ bytes: Span<UInt8>, peer: IPAddress, now: Instant, wall: WallTime
     ) -> Verdict {
         var facts = RequestFacts(client: peer)
+        // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
+        // nothing must be known (places of another client's token or trace, its path in a log line).
+        head = HeadNotes()
+        tokenRefusal = nil
+        refusedToken = nil
         do throws(Refusal) {
             guard try read(bytes, &facts) else { return .incomplete }
             identify(bytes, peer, &facts)
@@ -120,8 +125,6 @@ package struct Gatekeeper: ~Copyable {
     private mutating func authenticate(
         _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
-        tokenRefusal = nil
-        refusedToken = nil
         // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
         if head.isPreflight || !authenticator.looksForTokens(route: route) { return nil }
         var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: route))

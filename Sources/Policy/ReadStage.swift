@@ -38,7 +38,6 @@ extension Gatekeeper {
             facts.method = line.method
             facts.path = line.target
             facts.minorVersion = line.minorVersion
-            head = HeadNotes()
             head.line = line
             facts.isHead = bytes.extracting(line.method).equals("HEAD")
             guard Methods.isSupported(bytes.extracting(line.method)) else { throw .methodNotSupported }
