@@ -30,7 +30,8 @@ enum ServiceCommands {
         case .success(let source):
             let (result, findings) = CheckCommand.examine(source)
             let isSound = !findings.containsErrors
-            Terminal.print(document(path, isSound, findings, call.has("effective") ? result.effective : nil).text + "\n")
+            Terminal.print(
+                document(path, isSound, findings, call.has("effective") ? result.effective : nil).text + "\n")
             return isSound ? .ok : .configuration
         case .failure(let problem):
             if call.has("json") { Terminal.print(document(path, false, [problem], nil).text + "\n") }

@@ -45,6 +45,14 @@ def test_a_block_names_its_reason_actor_and_end(gateway):
     assert "never" in table
 
 
+def test_a_block_that_would_not_hold_is_refused(start_gateway, backend):
+    gateway = start_gateway(backend, never_block=["127.0.0.0/8"])
+    refused = gateway.command("block", "127.0.0.1", check=False)
+    assert refused.returncode == 1 and "127.0.0.0/8" in refused.stderr
+    assert "127.0.0.0/8" in gateway.command("block", "126.0.0.0/7").stdout
+    assert gateway.get("/").status == 200
+
+
 def test_unblocking_an_address_within_a_blocked_network_says_so(gateway):
     gateway.command("block", "203.0.113.0/24")
     assert "within 203.0.113.0/24" in gateway.command("unblock", "203.0.113.9").stdout
