@@ -1,6 +1,7 @@
 """The admin server and the command line against a running gateway."""
 
 import json
+import os
 import socket
 import subprocess
 
@@ -140,8 +141,10 @@ def test_a_gateway_that_was_killed_leaves_no_socket_in_the_way(gateway):
 
 def test_check_tells_people_and_programs(gateway):
     def check(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([str(binary()), "check", "--config", str(gateway.config_path), *words],
-                              capture_output=True, text=True, timeout=20, check=False)
+        # Its own environment: GATEWAY_BINARY would be an unknown setting.
+        return subprocess.run(
+            [str(binary()), "check", "--config", str(gateway.config_path), *words], capture_output=True, text=True,
+            timeout=20, check=False, env={"PATH": os.environ["PATH"]})
 
     assert check().returncode == 0
     effective = check("--effective").stdout
