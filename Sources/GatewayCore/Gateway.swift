@@ -161,8 +161,8 @@ package final class Gateway {
         listeners = []
         publishHealth()
         log.ready(
-            listeners: boundListeners, admin: admin?.address, adminSocket: configuration.admin.socketPath, pid: getpid(),
-            version: GatewayVersion.text, took: Instant.now() - startedAt)
+            listeners: boundListeners, admin: admin?.address, adminSocket: configuration.admin.socketPath,
+            pid: getpid(), version: GatewayVersion.text, took: Instant.now() - startedAt)
     }
 
     private func makeCatalog() -> MetricCatalog {
