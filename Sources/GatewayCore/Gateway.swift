@@ -257,7 +257,8 @@ package final class Gateway {
     private func report(_ problems: [KeyProblem]) {
         for problem in problems {
             log.log(
-                .warning, "tokens.key_problem", "A key is not used as it stands", [("reason", .text(problem.description))])
+                .warning, "tokens.key_problem", "A key is not used as it stands",
+                [("reason", .text(problem.description))])
         }
     }
 
