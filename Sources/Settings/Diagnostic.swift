@@ -34,16 +34,6 @@ package struct Diagnostic: Hashable, Sendable {
         package var length: Int
     }
 
-    package init(
-        severity: Severity, position: Position, message: String, hint: String? = nil, excerpt: Excerpt? = nil
-    ) {
-        self.severity = severity
-        self.position = position
-        self.message = message
-        self.hint = hint
-        self.excerpt = excerpt
-    }
-
     package var file: String? {
         switch position {
         case .file(let name, _, _), .wholeFile(let name): name

@@ -13,7 +13,9 @@ enum OperatorReports {
 
     static func blocked(_ document: JSONValue) -> String {
         guard let block = document["block"] else { return "blocked\n" }
-        return "\(string(block, "network")) is blocked\(ending(block))\(localNote(document))\n"
+        let spared = strings(document["spared"])
+        let note = spared.isEmpty ? "" : "\n(never blocked all the same: \(spared))"
+        return "\(string(block, "network")) is blocked\(ending(block))\(note)\(localNote(document))\n"
     }
 
     static func unblocked(_ network: IPNetwork, _ document: JSONValue) -> String {

@@ -57,7 +57,10 @@ enum Terminal {
     static func print(_ text: String) { write(text, to: STDOUT_FILENO) }
 
     /// With a newline behind it, where there is none.
-    static func error(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO) }
+    static func error(_ text: String) {
+        guard !text.isEmpty else { return }
+        write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
+    }
 
     private static func write(_ text: String, to descriptor: Int32) {
         var text = text

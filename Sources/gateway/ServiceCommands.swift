@@ -1,5 +1,4 @@
 internal import GatewayCore
-internal import Glibc
 internal import Settings
 
 /// The commands that need no running gateway.
@@ -22,32 +21,36 @@ enum ServiceCommands {
 
     @Sendable static func check(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         let path = call.configurationPath
-        let result = Configuration.load(path: path, environment: call.environment)
-        let diagnostics = result.diagnostics + placeDiagnostics(result)
-        let isSound = !diagnostics.containsErrors
-        if call.has("json") {
-            var members: [JSONValue.Member] = [
-                .init("configuration", .string(path)), .init("sound", .boolean(isSound)),
-                .init("diagnostics", JSONValue(diagnostics)),
-            ]
-            if call.has("effective") {
-                members.append(.init("effective", .array(lines(result.effective).map { .string(String($0)) })))
-            }
-            Terminal.print(JSONValue.object(members).text + "\n")
+        switch ConfigurationSource.reading(path, environment: call.environment) {
+        case .success(let source) where !call.has("json"):
+            let output = CheckCommand.run(source, dump: call.has("effective"))
+            Terminal.error(output.standardError)
+            Terminal.print(output.standardOutput)
+            return output.exitCode == 0 ? .ok : .configuration
+        case .success(let source):
+            let (result, findings) = CheckCommand.examine(source)
+            let isSound = !findings.containsErrors
+            Terminal.print(
+                document(path, isSound, findings, call.has("effective") ? result.effective : nil).text + "\n")
             return isSound ? .ok : .configuration
+        case .failure(let problem):
+            if call.has("json") { Terminal.print(document(path, false, [problem], nil).text + "\n") }
+            throw CommandFailure(.configuration, "\(problem)")
         }
-        for diagnostic in diagnostics { Terminal.error("\(diagnostic)") }
-        if call.has("effective") { Terminal.print(result.effective) }
-        let errors = diagnostics.count { $0.severity == .error }
-        let warnings = diagnostics.count - errors
-        let counts = [(errors, "error"), (warnings, "warning")].filter { $0.0 > 0 }
-            .map { "\($0.0) \($0.1)\($0.0 == 1 ? "" : "s")" }.joined(separator: ", ")
-        if isSound {
-            Terminal.print("\(path) is sound" + (counts.isEmpty ? "" : ", with \(counts)") + "\n")
-            return .ok
+    }
+
+    private static func document(
+        _ path: String, _ isSound: Bool, _ findings: [Diagnostic], _ effective: String?
+    ) -> JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("configuration", .string(path)), .init("sound", .boolean(isSound)),
+            .init("diagnostics", JSONValue(findings)),
+        ]
+        if let effective {
+            let lines = effective.split(separator: "\n").map { JSONValue.string(String($0)) }
+            members.append(.init("effective", .array(lines)))
         }
-        Terminal.error("\(path) cannot be used: \(counts)")
-        return .configuration
+        return .object(members)
     }
 
     @Sendable static func reference(_ call: Invocation) throws(CommandFailure) -> ExitCode {
@@ -60,31 +63,5 @@ enum ServiceCommands {
                 .usage, "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING]")
         }
         return .ok
-    }
-
-    private static func lines(_ text: String) -> [Substring] { text.split(separator: "\n") }
-
-    // MARK: What only the file system knows
-
-    /// Places that the gateway must be able to write to, and cannot.
-    private static func placeDiagnostics(_ result: LoadResult) -> [Diagnostic] {
-        var found = result.directoryDiagnostics()
-        guard found.isEmpty, let logs = result.configuration?.logs else { return found }
-        for (setting, target) in [("logs.access", logs.access), ("logs.audit", logs.audit)] {
-            guard case .file(let path) = target, let obstacle = obstacleToAppending(path) else { continue }
-            found.append(
-                Diagnostic(
-                    severity: .error, position: .wholeFile(path), message: "\(setting) cannot be written: \(obstacle)",
-                    hint: "give it to the gateway's user, or name another place"))
-        }
-        return found
-    }
-
-    /// Nil: the file can be appended to, or is not there yet. Opens nothing, so that a check leaves no file behind.
-    private static func obstacleToAppending(_ path: String) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        if status.st_mode & S_IFMT == S_IFDIR { return "it is a directory" }
-        return access(path, W_OK) == 0 ? nil : String(cString: strerror(errno))
     }
 }

@@ -55,10 +55,19 @@ import Wire
                 == "192.0.2.1 is blocked for 5m, until 2026-11-21 08:00:00Z\n")
         #expect(
             OperatorReports.blocked([
-                "block": ["network": "192.0.2.1", "ttl_seconds": .null], "decided_by": "local",
+                "block": ["network": "192.0.2.1", "ttl_seconds": .null], "spared": [], "decided_by": "local",
             ])
                 == "192.0.2.1 is blocked for ever, until somebody unblocks it\n"
                 + "(Redis is away: other replicas follow when it is back)\n")
+    }
+
+    @Test func `says whom a block spares`() {
+        #expect(
+            OperatorReports.blocked([
+                "block": ["network": "10.0.0.0/8", "ttl_seconds": .null], "spared": ["10.0.0.1"],
+                "decided_by": "authority",
+            ]) == "10.0.0.0/8 is blocked for ever, until somebody unblocks it\n(never blocked all the same: 10.0.0.1)\n"
+        )
     }
 
     @Test func `says what an unblock came to`() throws {

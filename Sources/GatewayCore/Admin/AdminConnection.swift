@@ -27,6 +27,7 @@ final class AdminConnection: ReadinessHandler {
     private unowned let server: AdminServer
     private var watcher: Watcher?
     private var state = State.reading
+    /// Past it the server closes the connection without a word: nobody reads an answer to a request that does not end.
     private(set) var deadline: Instant
     private var input: [UInt8] = []
     private var output: [UInt8] = []
@@ -55,12 +56,6 @@ final class AdminConnection: ReadinessHandler {
     func resume() {
         process()
         read()
-    }
-
-    /// - Parameter now: past `deadline`.
-    func expire(at now: Instant) {
-        // A request that does not end gets no answer: nobody is reading one.
-        close()
     }
 
     func close() {

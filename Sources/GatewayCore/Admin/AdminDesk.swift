@@ -52,17 +52,28 @@ final class AdminDesk {
         _ network: IPNetwork, _ duration: BlockDuration, _ reason: String, _ actor: AdminActor,
         _ completion: @escaping (AdminResponse) -> Void
     ) {
+        let configuration = gateway.configuration
+        let spared: [IPNetwork]
+        switch BlockScope(of: network, neverBlocked: configuration.neverBlock + configuration.trustedProxies) {
+        case .whole: spared = []
+        case .allBut(let networks): spared = networks
+        case .nothing(let wider): return completion(AdminProblem.neverBlocked(network, wider).response)
+        }
         let length: Interval?
         switch duration {
-        case .byRule: length = gateway.configuration.login.block
+        case .byRule: length = configuration.login.block
         case .length(let given): length = given
         case .permanent: length = nil
         }
         gateway.ledger.block(network, for: length, reason: reason, actor: actor.description) { [unowned self] outcome in
             whenInForce {
-                let block = AdminReports.block(outcome.record, now: .now(), wall: .now())
-                let decider = JSONValue.string(outcome.decider.rawValue)
-                completion(.json(["block": block, "decided_by": decider], status: 201))
+                completion(
+                    .json(
+                        [
+                            "block": AdminReports.block(outcome.record, now: .now(), wall: .now()),
+                            "spared": .array(spared.map { .string($0.description) }),
+                            "decided_by": .string(outcome.decider.rawValue),
+                        ], status: 201))
             }
         }
     }
@@ -93,7 +104,7 @@ final class AdminDesk {
     /// Wider blocks that hold the target all the same: lifting one address out of a network is not possible.
     private func stillBlocking(_ target: UnblockTarget) -> [IPNetwork] {
         guard case .network(let network) = target else { return [] }
-        return gateway.ledger.blocks().map(\.network).filter { $0.bits < network.bits && $0.contains(network.base) }
+        return gateway.ledger.blocks().map(\.network).filter { $0 != network && $0.covers(network) }
     }
 
     private func reload(_ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {

@@ -79,6 +79,10 @@ struct AdminProblem: Error, Hashable, Sendable {
         AdminProblem(422, .malformedRequest, "A value cannot be used", detail)
     }
 
+    static func neverBlocked(_ network: IPNetwork, _ wider: IPNetwork) -> AdminProblem {
+        unusable("\(network) lies within \(wider), which never_block or trusted_proxies names: no block would hold")
+    }
+
     static func tooLarge(_ detail: String) -> AdminProblem {
         AdminProblem(413, .requestTooLarge, "The request is larger than allowed", detail)
     }

@@ -57,7 +57,7 @@ final class AdminServer {
         if let network { listeners.append(AdminListener(network, isLocal: false, server: self, on: gateway.loop)) }
         sweep = LoopTimer(on: gateway.loop) { [unowned self] in
             let now = Instant.now()
-            for connection in connections.values where connection.deadline <= now { connection.expire(at: now) }
+            for connection in connections.values where connection.deadline <= now { connection.close() }
         }
         sweep?.fire(every: .seconds(1))
     }
