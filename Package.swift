@@ -48,7 +48,8 @@ let package = Package(
         tests(of: "Telemetry", uses: ["Wire"]),
         tests(of: "Transport", uses: ["Wire"]),
         tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport"]),
-        tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport"]),
+        tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
+        tests(of: "gateway", uses: ["GatewayCore", "Settings", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

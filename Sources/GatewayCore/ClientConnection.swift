@@ -28,22 +28,22 @@ final class ClientConnection: ReadinessHandler {
     var slot = 0
     var deadline = Instant.never
 
-    private var watcher: Watcher?
-    private(set) var phase = Phase.head
+    var watcher: Watcher?
+    var phase = Phase.head
     /// An edge told of bytes that were not read yet. Edges are not repeated, so this remembers them.
-    private var canRead = false
+    var canRead = false
     /// The client has closed its sending side: it may still want its answer.
-    private var peerFinished = false
+    var peerFinished = false
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
-    private var stash: [UInt8] = []
+    var stash: [UInt8] = []
     /// The stash is the beginning of a head: only more bytes can help.
     private var awaitsMore = false
-    private var outbox = Outbox()
-    private var closesWhenFlushed = false
+    var outbox = Outbox()
+    var closesWhenFlushed = false
 
-    private var exchange: Exchange?
-    private var server: ServerConnection?
-    private var pool: UpstreamPool?
+    var exchange: Exchange?
+    var server: ServerConnection?
+    var pool: UpstreamPool?
     private var requestBody = BodyRelay(reading: .none, writingChunks: false)
     /// The exchange under way, or the last one.
     var record: ExchangeRecord
@@ -223,13 +223,16 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    private var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !peerFinished }
+    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !peerFinished }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let facts = plan.facts
         record.plan = plan
         record.identity = worker.gatekeeper.identity
-        if record.identity != nil { worker.telemetry.metrics.countAuthSuccess(.token) }
+        if let identity = record.identity {
+            worker.telemetry.metrics.countAuthSuccess(.token)
+            if worker.gatekeeper.isNewToken { worker.telemetry.record(identity, auditRequest(bytes)) }
+        }
         if plan.isLogin { record.audit = auditRequest(bytes) }
         pool = worker.pools[plan.upstream]
         let bodiless = facts.framing == .none
@@ -264,7 +267,7 @@ final class ClientConnection: ReadinessHandler {
                 record.server = connection.server.label
                 return true
             case .failed:
-                worker.telemetry.metrics.upstreamConnectFailed(record.plan?.upstream ?? 0)
+                record.metrics?.upstreamConnectFailed(record.plan?.upstream ?? 0)
                 let step = handle(.connectFailed)
                 guard step == .retry else {
                     act(on: step)
@@ -319,7 +322,7 @@ final class ClientConnection: ReadinessHandler {
     /// The connection that was under way is established; what was queued has been sent.
     func serverConnected() {
         act(on: handle(.connected))
-        worker.telemetry.metrics.upstreamConnected(record.plan?.upstream ?? 0)
+        record.metrics?.upstreamConnected(record.plan?.upstream ?? 0)
         goOn()
     }
 
@@ -351,17 +354,21 @@ final class ClientConnection: ReadinessHandler {
     func answerBegins(_ response: Response) {
         record.status = response.status
         record.upstreamStatus = response.status
-        record.closesClient = response.endsWithConnection
+        // Once `Connection: close` was written it is kept, even if the request turns out to end in time.
+        record.closesClient = response.endsWithConnection || !keepsAlive || phase != .response
     }
 
     /// Whether the next request may come on this connection, as far as is known when an answer begins.
-    var willKeepAlive: Bool { keepsAlive && !record.closesClient && phase == .response }
+    var willKeepAlive: Bool { !record.closesClient }
 
     /// Sends part of the answer. True: more may be sent at once.
     func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) -> Bool {
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
-        deadline = Instant.now() + worker.generation.configuration.timeouts.body
+        // An interim answer gives the client time for its body, and takes none from the answer itself.
+        let timeouts = worker.generation.configuration.timeouts
+        let isInterim = exchange?.isRelaying == false && phase == .response
+        deadline = Instant.now() + (isInterim ? timeouts.response : timeouts.body)
         return outbox.isEmpty
     }
 
@@ -404,7 +411,7 @@ final class ClientConnection: ReadinessHandler {
         let unsent = server?.takeUnsent()
         discardServer()
         record.retries += 1
-        worker.telemetry.metrics.upstreamRetried(record.plan?.upstream ?? 0)
+        record.metrics?.upstreamRetried(record.plan?.upstream ?? 0)
         deadline = Instant.now() + worker.generation.configuration.timeouts.connect
         guard lease(), let server else { return }
         if let unsent {
@@ -415,137 +422,8 @@ final class ClientConnection: ReadinessHandler {
         if !server.isConnecting { goOn() }
     }
 
-    private func discardServer() {
+    func discardServer() {
         server?.discard()
         server = nil
-    }
-
-    // MARK: Answers
-
-    private func respond(with refusal: Refusal, keepAlive: Bool) {
-        let origin = record.origin
-        let trace = record.trace
-        worker.out.reset()
-        worker.gatekeeper.write(
-            refusal, record.facts, origin: origin.span, requestID: trace.requestID,
-            date: worker.clock.date(WallTime.now()), keepAlive: keepAlive, into: &worker.out)
-        record.status = refusal.status
-        record.refusal = refusal
-        record.bytesOut += Int64(worker.out.count)
-        worker.telemetry.count(refusal)
-        send(worker.composed, Span())
-        answered(keepAlive: keepAlive)
-    }
-
-    /// An answer is complete.
-    private func answered(keepAlive: Bool) {
-        settle()
-        guard phase != .closed else { return }
-        guard keepAlive else { return closeGracefully() }
-        phase = .head
-        deadline = Instant.now() + worker.generation.configuration.timeouts.idle
-        if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
-    }
-
-    private func settle() {
-        guard !record.isSettled else { return }
-        if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
-            worker.report(successOf: request)
-        }
-        record.settle(peer: peer, port: peerPort, worker: worker)
-        pool = nil
-    }
-
-    private func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
-        guard phase != .closed else { return }
-        if !outbox.send(first, second, to: socket) { connectionLost() }
-    }
-
-    private func flush() {
-        guard outbox.flush(to: socket) else { return connectionLost() }
-        guard outbox.isEmpty else { return }
-        if closesWhenFlushed { return finishSending() }
-        server?.clientTakesMore()
-    }
-
-    /// The client's connection broke.
-    private func connectionLost() {
-        canRead = false
-        outbox.removeAll()
-        let step = handle(.clientLost)
-        if exchange != nil, step == .none {
-            // A verdict on a login is still waited for; nobody will read the answer.
-            detach()
-        } else if exchange != nil {
-            act(on: step)
-        } else {
-            close()
-        }
-    }
-
-    /// Closes the client's side while the exchange goes on.
-    private func detach() {
-        watcher?.cancel()
-    }
-
-    // MARK: Ending
-
-    /// Sends FIN behind the answer and waits for the client's own: closing with unread bytes would send RST, and the
-    /// answer could be lost with it (RFC 9112 §9.6).
-    private func closeGracefully() {
-        guard phase != .closed else { return }
-        phase = .closing
-        stash = []
-        deadline = Instant.now() + .seconds(2)
-        if outbox.isEmpty { finishSending() } else { closesWhenFlushed = true }
-    }
-
-    private func finishSending() {
-        if peerFinished { return close() }
-        socket.finishSending()
-        if canRead { worker.loop.stillReady(self) }
-    }
-
-    func close() {
-        guard phase != .closed else { return }
-        phase = .closed
-        discardServer()
-        exchange = nil
-        outbox.removeAll()
-        stash = []
-        watcher?.cancel()
-        socket.close()
-        worker.remove(self)
-    }
-
-    // MARK: Time
-
-    /// Called by the worker's sweep when `deadline` has passed.
-    func deadlinePassed() {
-        deadline = .never
-        switch phase {
-        case .head:
-            if record.hasBegun, !record.isSettled {
-                record.facts = RequestFacts(client: peer)
-                respond(with: .headTimeout, keepAlive: false)
-            } else {
-                close()
-            }
-        case .body, .response: act(on: handle(.timedOut))
-        case .closing: close()
-        case .closed: break
-        }
-    }
-
-    /// The process is ending: a connection without a request is closed at once, the others behind their answer.
-    func drain() {
-        if phase == .head, !record.hasBegun || record.isSettled, stash.isEmpty { close() }
-    }
-
-    /// The Ledger has spoken on the failed login of this exchange.
-    func judged() {
-        guard let server else { return }
-        let step = handle(.judged)
-        if step == .relay { server.judged() } else { act(on: step) }
     }
 }

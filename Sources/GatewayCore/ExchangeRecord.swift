@@ -15,6 +15,8 @@ struct ExchangeRecord {
     var plan: Plan?
     var facts: RequestFacts
     private var generation: Generation?
+    /// Those of the configuration that the exchange began with: the indices in `facts` and `plan` are its own.
+    private(set) var metrics: MetricShard?
     private var method = MethodLabel.other
     /// Of a CORS request; nearly always empty.
     private(set) var origin: [UInt8] = []
@@ -52,6 +54,7 @@ struct ExchangeRecord {
         hasBegun = true
         self.facts = facts
         generation = worker.generation
+        metrics = worker.telemetry.metrics
         bytesIn = Int64(facts.headLength)
         trace = worker.gatekeeper.trace(bytes, peer: peer)
         method = MethodLabel(bytes.extracting(facts.method))
@@ -86,7 +89,7 @@ struct ExchangeRecord {
         let now = Instant.now()
         let duration = now - startedAt
         if !(wasCut && status == 0) {
-            worker.telemetry.metrics.countRequest(
+            metrics?.countRequest(
                 route: facts.route, method: method, status: status, duration: duration)
         }
         if let generation, let buffer {
@@ -106,6 +109,7 @@ struct ExchangeRecord {
         identity = nil
         server = nil
         generation = nil
+        metrics = nil
     }
 }
 

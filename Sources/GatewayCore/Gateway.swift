@@ -22,21 +22,25 @@ package final class Gateway {
     private(set) var configuration: Configuration
     private(set) var ledger: any Ledger
     private(set) var generation: Generation
+    /// When `configuration` came into force.
+    private(set) var loadedAt = WallTime.now()
     let startedAt = Instant.now()
+    let configurationPath: String
+    let broadcast: BlockBroadcast
+    private(set) var directory: UpstreamDirectory?
+    /// The public addresses, with the real port where 0 was asked for; empty until the workers have taken them.
+    private(set) var boundListeners: [String] = []
 
     private let logs: LogWriter
     private let reload: () -> LoadResult
-    private let configurationPath: String
     private let shared = SharedCounters()
     private let control = Mailbox<ControlMessage>()
     private var receiver: MailboxReceiver<ControlMessage>?
     private let workers: WorkerPool
-    private let broadcast: BlockBroadcast
     private let trail: LedgerTrail
     private let desk: LoginDesk
     private let resolver = Resolver()
-    private var directory: UpstreamDirectory?
-    private var admin: AdminServer?
+    private(set) var admin: AdminServer?
     private var signals: [SignalWatcher] = []
     private var housekeeping: LoopTimer?
     private var listeners: [[ListeningSocket]]
@@ -120,6 +124,8 @@ package final class Gateway {
         ]
         housekeeping = LoopTimer(on: loop) { [unowned self] in keepHouse() }
         housekeeping?.fire(every: .seconds(1))
+        // Before anything else: whoever asks why the gateway is not ready gets an answer.
+        admin?.start()
         ledger.start()
         directory?.adopt(configuration.upstreams) { [unowned self] in
             namesAreKnown = true
@@ -135,6 +141,7 @@ package final class Gateway {
     }
 
     private var namesAreKnown = false
+    private var publishedHealth: HealthState?
 
     // MARK: Starting
 
@@ -150,13 +157,12 @@ package final class Gateway {
                     listeners: listeners[index], shared: shared, access: channels[index], audit: audit,
                     metrics: registry.makeShard(catalog))
             })
-        let bound = listeners.first?.compactMap { $0.address?.description } ?? []
+        boundListeners = listeners.first?.compactMap { $0.address?.description } ?? []
         listeners = []
-        admin?.start()
         publishHealth()
         log.ready(
-            listeners: bound, admin: admin?.address, adminSocket: configuration.admin.socketPath, pid: getpid(),
-            version: GatewayVersion.text, took: Instant.now() - startedAt)
+            listeners: boundListeners, admin: admin?.address, adminSocket: configuration.admin.socketPath,
+            pid: getpid(), version: GatewayVersion.text, took: Instant.now() - startedAt)
     }
 
     private func makeCatalog() -> MetricCatalog {
@@ -186,14 +192,14 @@ package final class Gateway {
 
     private func publishHealth() {
         metrics.ledger = LedgerCondition(ledger.state)
+        publishedHealth = health
         workers.send(.health(health))
     }
 
     var health: HealthState { HealthState(ledger: ledger.state.word, isReady: ledger.isReady) }
 
     private func keepHouse() {
-        metrics.ledger = LedgerCondition(ledger.state)
-        metrics.blocksInForce = ledger.blockCount
+        if health != publishedHealth { publishHealth() }
         audit.tellSuppressed(at: Instant.now())
     }
 
@@ -204,13 +210,15 @@ package final class Gateway {
     }
 
     var openConnections: Int { shared.openConnections }
+    var isServing: Bool { life == .serving }
     var isDraining: Bool { if case .draining = life { true } else { false } }
 
     // MARK: Reload
 
-    /// SIGHUP: a configuration with mistakes changes nothing and says why.
+    /// SIGHUP, or an operator's command: a configuration with mistakes changes nothing and says why.
+    /// - Parameter applied: called when the workers have been sent the new configuration; never after a mistake.
     @discardableResult
-    func reloadConfiguration() -> [Diagnostic] {
+    func reloadConfiguration(then applied: @escaping () -> Void = {}) -> [Diagnostic] {
         guard life == .serving else { return [] }
         let result = reload()
         guard let next = result.configuration else {
@@ -226,6 +234,7 @@ package final class Gateway {
         let (keys, problems) = KeySet.build(from: next.tokens)
         report(problems)
         configuration = next
+        loadedAt = .now()
         generation = Generation(
             number: generation.number + 1, configuration: next, rules: GatekeeperRules(next, keys: keys))
         log.level = LogLevel(next.logs.level)
@@ -240,6 +249,7 @@ package final class Gateway {
             }
             metrics.reloaded(successfully: true)
             log.reloaded(path: configurationPath)
+            applied()
         }
         return result.diagnostics
     }
@@ -247,7 +257,8 @@ package final class Gateway {
     private func report(_ problems: [KeyProblem]) {
         for problem in problems {
             log.log(
-                .warning, "tokens.key_problem", "A key is not used as it stands", [("reason", .text(problem.description))])
+                .warning, "tokens.key_problem", "A key is not used as it stands",
+                [("reason", .text(problem.description))])
         }
     }
 

@@ -85,7 +85,8 @@ final class LedgerTrail: LedgerSink {
 
     private func recordBlock(_ record: BlockRecord, client: IPAddress?, note: String) {
         let now = Instant.now()
-        let length = record.remaining(at: now)
+        // To the whole second: a block of 300 s was set a moment ago, and says 300.
+        let length = record.remaining(at: now).map { Interval.seconds(Int(($0 + .milliseconds(500)).seconds)) }
         var event = AuditEvent(
             .blocked(
                 AuditBlock(

@@ -40,7 +40,11 @@ final class Listener: ReadinessHandler {
         }
     }
 
+    /// Accepts who is waiting already, then refuses: the descriptor is shared with the seed, so closing it here would
+    /// not be enough.
     func close() {
+        ready(.readable)
+        socket.stopListening()
         watcher?.cancel()
         watcher = nil
         retry?.cancel()

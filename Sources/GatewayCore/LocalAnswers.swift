@@ -12,13 +12,8 @@ struct LocalAnswers {
     ) -> Int {
         switch answer {
         case .health:
-            // Degraded still serves: a probe that took it out of rotation would turn a lost Redis into an outage.
-            let status = health.isReady ? 200 : 503
-            let word = !health.isReady ? "starting" : health.isHealthy ? "healthy" : "degraded"
-            let body =
-                "{\"status\":\"\(word)\",\"service\":\"gateway\",\"version\":\"\(GatewayVersion.text)\","
-                + "\"timestamp\":\"\(wall.text)\",\"features\":{\"ip_block\":true,\"jwt\":true,"
-                + "\"ledger\":\"\(health.ledger)\"}}\n"
+            let status = health.status
+            let body = health.body(at: wall)
             out.append("HTTP/1.1 ")
             out.append(decimal: status)
             out.append(" ")
@@ -32,6 +27,20 @@ struct LocalAnswers {
             if !facts.isHead { out.append(body) }
             return status
         }
+    }
+}
+
+extension HealthState {
+    /// Degraded still serves: a probe that took it out of rotation would turn a lost Redis into an outage.
+    var status: Int { isReady ? 200 : 503 }
+
+    var word: String { !isReady ? "starting" : isHealthy ? "healthy" : "degraded" }
+
+    /// The same on the public and on the admin listener.
+    func body(at wall: WallTime) -> String {
+        "{\"status\":\"\(word)\",\"service\":\"gateway\",\"version\":\"\(GatewayVersion.text)\","
+            + "\"timestamp\":\"\(wall.text)\",\"features\":{\"ip_block\":true,\"jwt\":true,"
+            + "\"ledger\":\"\(ledger)\"}}\n"
     }
 }
 

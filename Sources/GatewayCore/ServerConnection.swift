@@ -70,7 +70,12 @@ final class ServerConnection: ReadinessHandler {
             guard readiness.contains(.writable) else { return }
             guard socket.pendingError == 0 else { return failed(.connectFailed) }
             phase = .head
-            guard outbox.flush(to: socket) else { return failed(.upstreamLost) }
+            if !outbox.flush(to: socket) {
+                // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
+                outbox.removeAll()
+                canRead = true
+                peerFinished = true
+            }
             client?.serverConnected()
         } else if readiness.contains(.writable), !outbox.isEmpty {
             guard outbox.flush(to: socket) else {
@@ -160,7 +165,7 @@ final class ServerConnection: ReadinessHandler {
 
     /// The client read what was queued for it: go on.
     func clientTakesMore() {
-        if canRead { worker.loop.stillReady(self) }
+        if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
 
     func judged() {

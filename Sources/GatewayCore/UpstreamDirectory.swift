@@ -15,7 +15,8 @@ final class UpstreamDirectory {
     private var upstreams: [Configuration.Upstream] = []
     /// By host name; kept when a later look-up fails, since an old address is better than none.
     private var known: [String: [IPAddress]] = [:]
-    private var published: [String: [SocketAddress]] = [:]
+    /// The addresses that the workers were told last, by upstream.
+    private(set) var published: [String: [SocketAddress]] = [:]
     private var failing: Set<String> = []
     private var timer: LoopTimer?
 

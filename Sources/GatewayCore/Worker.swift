@@ -45,6 +45,7 @@ final class Worker {
     private var freeSlots: [Int] = []
     private var openCount = 0
     private var drainDeadline = Instant.never
+    private var hasDrained = false
     /// Held answers by ticket.
     private var awaitingJudgement: [Int: ClientConnection] = [:]
     private var nextTicket = 0
@@ -189,16 +190,19 @@ final class Worker {
     // MARK: Draining
 
     private func drain(until deadline: Instant) {
+        drainDeadline = min(drainDeadline, deadline)
         guard !isDraining else { return }
-        isDraining = true
-        drainDeadline = deadline
+        // Closing a listener accepts who is waiting at it, so it comes before the draining begins.
         for listener in listeners { listener.close() }
+        isDraining = true
         for connection in connections { connection?.drain() }
         if openCount == 0 { finishDraining() }
     }
 
+    /// Said once: the control thread counts the workers that have ended.
     private func finishDraining() {
-        drainDeadline = .never
+        guard !hasDrained else { return }
+        hasDrained = true
         control.send(.drained(cut: openCount))
         loop.stop()
     }

@@ -29,6 +29,18 @@ final class WorkerTelemetry {
         }
     }
 
+    /// Records that a token was accepted: once per token and worker, when its signature was checked. A line per request
+    /// would tell no more, and the access log names the user of each.
+    func record(_ identity: VerifiedToken, _ request: @autoclosure () -> AuditRequest) {
+        guard audit.isOn else { return }
+        audit.record(
+            request().event(
+                .authenticated(
+                    token: AuditToken(Span(), issuedAt: identity.issuedAt, expiresAt: identity.expiresAt)),
+                stage: .authenticate, code: nil,
+                user: .verified(String(decoding: identity.subject, as: UTF8.self))))
+    }
+
     /// Writes the audit record that a refusal deserves. Most refusals are no security matter and get none.
     /// - Parameters:
     ///   - token: the refused token; only its prefix is kept.

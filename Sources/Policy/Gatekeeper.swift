@@ -44,6 +44,11 @@ package struct Gatekeeper: ~Copyable {
         _ bytes: Span<UInt8>, peer: IPAddress, now: Instant, wall: WallTime
     ) -> Verdict {
         var facts = RequestFacts(client: peer)
+        // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
+        // nothing must be known (places of another client's token or trace, its path in a log line).
+        head = HeadNotes()
+        tokenRefusal = nil
+        refusedToken = nil
         do throws(Refusal) {
             guard try read(bytes, &facts) else { return .incomplete }
             identify(bytes, peer, &facts)
@@ -82,7 +87,11 @@ package struct Gatekeeper: ~Copyable {
 
     /// Checked before anything is looked up for the request, so that it holds for everything the listener serves.
     private func screen(_ facts: RequestFacts, _ now: Instant) throws(Refusal) {
-        if blocks.match(facts.client, at: now) != nil { throw .addressBlocked }
+        guard blocks.match(facts.client, at: now) != nil else { return }
+        // The list of those who are never blocked wins, also over a block that was set by hand: blocking a trusted
+        // proxy would lock out everybody behind it.
+        if rules.neverBlocked.contains(facts.client) { return }
+        throw .addressBlocked
     }
 
     // MARK: route
@@ -110,11 +119,12 @@ package struct Gatekeeper: ~Copyable {
 
     // MARK: authenticate, authorize
 
+    /// The token of the request that was decided last was verified for the first time by this worker.
+    package var isNewToken: Bool { head.identity != nil && !authenticator.lastWasRemembered }
+
     private mutating func authenticate(
         _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
-        tokenRefusal = nil
-        refusedToken = nil
         // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
         if head.isPreflight || !authenticator.looksForTokens(route: route) { return nil }
         var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: route))

@@ -10,6 +10,7 @@ package struct GatekeeperRules: Sendable {
     package let viaName: String
     package let failureStatuses: [Int]
     let trusted: TrustedNetworks
+    let neverBlocked: TrustedNetworks
     let routes: RouteTable
     let logins: LoginEndpoints
     let classifier: FieldClassifier
@@ -25,6 +26,7 @@ package struct GatekeeperRules: Sendable {
         viaName = configuration.forwarding.viaName
         failureStatuses = configuration.login.failureStatuses
         trusted = TrustedNetworks(configuration.trustedProxies)
+        neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
         logins = LoginEndpoints(configuration.login.endpoints)
         classifier = FieldClassifier(identityHeaders: configuration.identityHeaders)

@@ -38,7 +38,6 @@ extension Gatekeeper {
             facts.method = line.method
             facts.path = line.target
             facts.minorVersion = line.minorVersion
-            head = HeadNotes()
             head.line = line
             facts.isHead = bytes.extracting(line.method).equals("HEAD")
             guard Methods.isSupported(bytes.extracting(line.method)) else { throw .methodNotSupported }
@@ -113,6 +112,8 @@ extension Gatekeeper {
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
                 if let host, !target.agrees(withHost: host, in: bytes) { throw .malformed }
+                // An empty Host would be passed on as it is, and the backend would see another host than was routed by.
+                if head.hasHost, host == nil { throw .malformed }
                 facts.host = authority.host
                 if facts.authority.isEmpty { facts.authority = authority.host }
             } else if let host {

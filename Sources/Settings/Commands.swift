@@ -2,17 +2,22 @@
 package struct CommandOutput: Hashable, Sendable {
     package var standardOutput: String
     package var standardError: String
-    /// 0: sound; 1: errors were found.
+    /// 0: sound; 78 (EX_CONFIG of sysexits.h): errors were found.
     package var exitCode: Int32
 }
 
 /// `gateway check`: everything that could keep a gateway with this configuration from starting, short of opening
 /// sockets.
 package enum CheckCommand {
+    /// The configuration, and everything that was found about it and its places.
+    package static func examine(_ source: ConfigurationSource) -> (result: LoadResult, findings: [Diagnostic]) {
+        let result = Configuration.load(source)
+        return (result, result.diagnostics + result.directoryDiagnostics(source.files))
+    }
+
     /// `dump`: print every value in force as well.
     package static func run(_ source: ConfigurationSource, dump: Bool = false) -> CommandOutput {
-        let result = Configuration.load(source)
-        let diagnostics = result.diagnostics + result.directoryDiagnostics(source.files)
+        let (result, diagnostics) = examine(source)
         let errors = diagnostics.count { $0.severity == .error }
         let warnings = diagnostics.count - errors
         var findings = diagnostics.map { $0.description + "\n" }.joined()
@@ -20,7 +25,7 @@ package enum CheckCommand {
         guard errors == 0, let configuration = result.configuration else {
             findings += "\(name): \(counted(errors, "error"))"
             findings += warnings > 0 ? ", \(counted(warnings, "warning"))\n" : "\n"
-            return CommandOutput(standardOutput: "", standardError: findings, exitCode: 1)
+            return CommandOutput(standardOutput: "", standardError: findings, exitCode: 78)
         }
         var summary = "\(name) is sound: \(counted(configuration.listeners.count, "listener")), "
         summary += "\(counted(configuration.upstreams.count, "upstream")), "

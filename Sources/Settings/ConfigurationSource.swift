@@ -42,8 +42,10 @@ package struct LoadResult: Sendable {
     package var diagnostics: [Diagnostic]
     /// Every setting in force with where it comes from, secrets redacted; empty without a configuration.
     package var effective: String
-    /// What the process will write to: the directory, and an error that lacks only the obstacle.
-    fileprivate var written: [(directory: String, error: Diagnostic)] = []
+    /// What the process will write to: the directory, the file in it if it is one, and an error that lacks only the
+    /// obstacle.
+    fileprivate var written: [Written] = []
+    fileprivate typealias Written = (directory: String, file: String?, error: Diagnostic)
 
     /// What a running process keeps as it was at its start, by setting.
     fileprivate var fixed: [String: [UInt8]] = [:]
@@ -54,11 +56,12 @@ package struct LoadResult: Sendable {
         Set(fixed.keys).union(start.fixed.keys).filter { fixed[$0] != start.fixed[$0] }.sorted()
     }
 
-    /// Errors for directories that this process cannot write to. This asks the file system, so only `gateway check` and
+    /// Errors for directories and logs that this process cannot write to. This asks the file system, so only `gateway check` and
     /// the start of the process do it.
     package func directoryDiagnostics(_ files: FileAccess = .system) -> [Diagnostic] {
-        written.compactMap { directory, error in
-            guard let obstacle = files.obstacleToWriting(directory) else { return nil }
+        written.compactMap { directory, file, error in
+            let obstacle = files.obstacleToWriting(directory) ?? file.flatMap { files.obstacleToAppending($0) }
+            guard let obstacle else { return nil }
             var error = error
             error.message += ": \(obstacle)"
             return error
@@ -117,6 +120,14 @@ extension Configuration {
             fixed: fixedSettings(defaults.settings, secrets))
     }
 
+    /// The same from the file at `path`; one that cannot be read is a finding like any other.
+    package static func load(path: String, environment: [String: String]) -> LoadResult {
+        switch ConfigurationSource.reading(path, environment: environment) {
+        case .success(let source): load(source)
+        case .failure(let problem): LoadResult(configuration: nil, diagnostics: [problem], effective: "")
+        }
+    }
+
     private static func fixedSettings(_ settings: ResolvedSettings, _ secrets: SecretSettings) -> [String: [UInt8]] {
         var result: [String: [UInt8]] = [:]
         for row in SettingRows.all where row.reload == .restart {
@@ -131,18 +142,18 @@ extension Configuration {
 
     private static func writtenDirectories(
         _ configuration: Configuration, _ settings: ResolvedSettings, _ findings: Findings
-    ) -> [(directory: String, error: Diagnostic)] {
-        var result: [(directory: String, error: Diagnostic)] = []
-        func add(_ directory: String, _ setting: String, _ message: String) {
+    ) -> [LoadResult.Written] {
+        var result: [LoadResult.Written] = []
+        func add(_ directory: String, _ file: String?, _ setting: String, _ message: String) {
             let place = settings.place(of: setting)
-            result.append((directory, findings.diagnostic(.error, place, message, hint: nil, wellFormed: true)))
+            result.append((directory, file, findings.diagnostic(.error, place, message, hint: nil, wellFormed: true)))
         }
         let state = configuration.stateDirectory
-        add(state, "state_dir", "the state directory \"\(state)\" cannot be used")
+        add(state, nil, "state_dir", "the state directory \"\(state)\" cannot be used")
         for (setting, target) in [("logs.access", configuration.logs.access), ("logs.audit", configuration.logs.audit)]
         {
             guard case .file(let path) = target else { continue }
-            add(parentDirectory(of: path), setting, "the log file \"\(path)\" cannot be written")
+            add(parentDirectory(of: path), path, setting, "the log file \"\(path)\" cannot be written")
         }
         return result
     }

@@ -20,7 +20,7 @@ func editDistance(_ a: String, _ b: String) -> Int {
 
 /// The candidate that was probably meant: case, `-` and `_` aside, at most a third of the letters differ. The first of
 /// equals, so the order of the rows decides.
-func closest(to text: String, among candidates: [String]) -> String? {
+package func closest(to text: String, among candidates: [String]) -> String? {
     guard text.utf8.count <= 64 else { return nil }
     func folded(_ word: String) -> String { word.lowercased().filter { $0 != "_" && $0 != "-" } }
     let wanted = folded(text)

@@ -22,16 +22,21 @@ package struct FileAccess: Sendable {
     package var read: @Sendable (_ path: String) -> Result<File, Failure>
     /// Whether this process could keep files in the directory, or make it: nil, or why not.
     package var obstacleToWriting: @Sendable (_ directory: String) -> String?
+    /// Whether this process could append to the file, where it is there already: nil, or why not.
+    package var obstacleToAppending: @Sendable (_ file: String) -> String?
 
     package init(
         read: @escaping @Sendable (String) -> Result<File, Failure>,
-        obstacleToWriting: @escaping @Sendable (String) -> String? = { _ in nil }
+        obstacleToWriting: @escaping @Sendable (String) -> String? = { _ in nil },
+        obstacleToAppending: @escaping @Sendable (String) -> String? = { _ in nil }
     ) {
         self.read = read
         self.obstacleToWriting = obstacleToWriting
+        self.obstacleToAppending = obstacleToAppending
     }
 
-    package static let system = FileAccess(read: readFile, obstacleToWriting: findObstacle)
+    package static let system = FileAccess(
+        read: readFile, obstacleToWriting: findObstacle, obstacleToAppending: findObstacleInFile)
 }
 
 private func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
@@ -69,6 +74,14 @@ private func findObstacle(_ directory: String) -> String? {
     // Nobody makes directories there, root included, who may do everything else.
     guard !directory.hasPrefix("/proc/"), !directory.hasPrefix("/sys/") else { return "the directory cannot be made" }
     return findObstacle(parentDirectory(of: directory))
+}
+
+/// Opens nothing, so that a check leaves no file behind.
+private func findObstacleInFile(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    if status.st_mode & S_IFMT == S_IFDIR { return "it is a directory" }
+    return access(path, W_OK) == 0 ? nil : reason(errno)
 }
 
 /// The part before the last slash; `.` when there is none.

@@ -68,7 +68,7 @@ enum SettingRows {
             "admin.token_file", .file, .absent("no file"), example: "/run/secrets/admin",
             "File that holds the admin token."),
         SettingRow(
-            "limits.head", .size(1_024...1 << 20), .value("32KiB"), example: "16KiB",
+            "limits.head", .size(1_024...128 << 10), .value("32KiB"), example: "16KiB",
             "Size of a request's or response's start line and header fields together."),
         SettingRow("limits.fields", .integer(8...1_000), .value("100"), example: "50", "Number of header fields."),
         SettingRow(

@@ -112,6 +112,7 @@ package final class ListeningSocket: Sendable {
     /// What it is bound to, with the port the system chose when 0 was asked for. Nil for a Unix socket.
     package let address: SocketAddress?
 
+    /// A Unix socket is its owner's alone (mode 600).
     /// - Parameter shared: with SO_REUSEPORT, so that every worker can have a socket of its own on one port.
     package init(bind wanted: SocketAddress, shared: Bool) throws(SystemError) {
         let descriptor = shim_socket(wanted.family)
@@ -124,6 +125,11 @@ package final class ListeningSocket: Sendable {
         }
         if wanted.family != AF_UNIX {
             try attempt("setsockopt", shim_set_int_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1))
+        }
+        if wanted.family == AF_UNIX {
+            // Linux gives the file the mode of the socket, so there is no moment in which others could connect, and
+            // no need for `umask`, which would change what other threads create meanwhile.
+            try attempt("fchmod", fchmod(descriptor, 0o600))
         }
         if shared { try attempt("setsockopt", shim_set_int_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)) }
         if wanted.family == AF_INET6 {
@@ -141,6 +147,11 @@ package final class ListeningSocket: Sendable {
     }
 
     deinit { CLibevent.close(descriptor) }
+
+    /// Refuses connections from now on.
+    package func stopListening() {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
 
     package enum Accepted {
         case connection(StreamSocket, SocketAddress?)

@@ -51,7 +51,9 @@ package struct FramingFields: Sendable {
     }
 
     /// - Parameter head: whether the request was HEAD, whose answer has no body whatever its fields say.
-    package func settleResponse(status: Int, toHead head: Bool, minorVersion: UInt8) -> Result<BodyFraming, FramingFault> {
+    package func settleResponse(status: Int, toHead head: Bool, minorVersion: UInt8) -> Result<
+        BodyFraming, FramingFault
+    > {
         if let fault { return .failure(fault) }
         if chunked, length != nil { return .failure(.bothLengthAndCoding) }
         if chunked, minorVersion == 0 { return .failure(.codingInOldVersion) }

@@ -22,7 +22,7 @@ import Wire
         let text = "trusted_proxies: [0.0.0.0/0]\nworkers: 0\nlisten: []\n" + minimal
         let output = CheckCommand.run(
             .init(path: "gateway.conf", contents: Array(text.utf8), files: filesInMemory([:])))
-        #expect(output.exitCode == 1)
+        #expect(output.exitCode == 78)
         #expect(output.standardOutput == "")
         #expect(output.standardError.hasSuffix("gateway.conf: 2 errors, 1 warning\n"))
     }
@@ -46,7 +46,19 @@ import Wire
                         gateway.conf: 2 errors
 
                         """,
-                    exitCode: 1))
+                    exitCode: 78))
+    }
+
+    @Test func `refuses a log that is there and cannot be appended to`() {
+        var files = filesInMemory([:])
+        files.obstacleToAppending = { $0 == "/var/log/audit.log" ? "Permission denied" : nil }
+        let text = minimal + "logs: {access: /var/log/access.log, audit: /var/log/audit.log}\n"
+        let output = CheckCommand.run(.init(path: "gateway.conf", contents: Array(text.utf8), files: files))
+        #expect(output.exitCode == 78)
+        #expect(
+            output.standardError.hasPrefix(
+                "gateway.conf:3:44: error: the log file \"/var/log/audit.log\" cannot be written: Permission denied\n"))
+        #expect(output.standardError.hasSuffix("gateway.conf: 1 error\n"))
     }
 
     @Test func `says which file cannot be read`() throws {

@@ -1,6 +1,7 @@
 """The gateway with everything on: access and audit log to files, metrics, the embedded ledger."""
 
 import json
+import shutil
 
 from . import load
 from .cases import BLOCKED_ADDRESS, Case
@@ -53,6 +54,8 @@ class Gateway(Proxy):
     def command(self):
         if not GATEWAY.exists():
             stop_with("there is no release build of the gateway: swift build -c release --product gateway")
+        # A block survives a restart; each start of a measurement begins without one.
+        shutil.rmtree(self.directory / "state", ignore_errors=True)
         # Mode 600: the gateway refuses a secret that others may read.
         secret = self.write("secret", SECRET, mode=0o600)
         text = CONFIGURATION.format(

@@ -36,6 +36,9 @@ package final class Authenticator {
         RouteRules(authentication: route.authentication, cookieName: Array((route.cookie ?? "").utf8))
     }
 
+    /// The token of the last request was verified before, so there is nothing new to record.
+    package var lastWasRemembered: Bool { verifier.lastWasRemembered }
+
     /// Tokens that this worker remembers.
     package var cachedTokens: Int { verifier.cachedTokens }
 

@@ -32,6 +32,9 @@ package final class TokenVerifier {
         generation &+= 1
     }
 
+    /// The last call of `verify` met a token that it had verified before.
+    private(set) var lastWasRemembered = false
+
     /// Verified tokens that are remembered now.
     package var cachedTokens: Int { cache.count }
 
@@ -42,10 +45,12 @@ package final class TokenVerifier {
     /// Judges the compact serialisation of a JWS with claims (RFC 7519 §7.2). Without allocation when the same token
     /// was verified before.
     package func verify(_ token: Span<UInt8>, at now: WallTime) -> TokenOutcome {
+        lastWasRemembered = false
         guard token.count <= policy.maximumBytes else { return .refused(TokenRefusal(.tokenTooLarge)) }
         if let known = cache.find(token, generation: generation) {
             let leeway = policy.leewayMilliseconds
             if !known.dates.isExpired(at: now, leeway: leeway), !known.dates.isTooEarly(at: now, leeway: leeway) {
+                lastWasRemembered = true
                 return .verified(known)
             }
             cache.remove(token)

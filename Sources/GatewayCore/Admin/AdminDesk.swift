@@ -1,0 +1,138 @@
+internal import Ledger
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Wire
+
+/// Does what an operator asked for, on the control thread, and says what became of it.
+final class AdminDesk {
+    private unowned let gateway: Gateway
+
+    /// How long an answer waits for the workers to have a block in force: what follows on it finds it done.
+    private static let patience = Interval.milliseconds(250)
+
+    init(_ gateway: Gateway) { self.gateway = gateway }
+
+    /// - Parameter completion: called once, before this returns or later.
+    func carryOut(_ order: AdminRouter.Order, completion: @escaping (AdminResponse) -> Void) {
+        let wall = WallTime.now()
+        switch order.command {
+        case .health:
+            let health = gateway.health
+            completion(
+                AdminResponse(
+                    status: health.status, contentType: "application/json", body: Array(health.body(at: wall).utf8)))
+        case .detailedHealth:
+            let snapshot = gateway.snapshot
+            completion(
+                .json(AdminReports.detailedHealth(snapshot, at: wall), status: snapshot.health.status))
+        case .status: completion(.json(AdminReports.status(gateway.snapshot, at: wall)))
+        case .metrics:
+            completion(
+                .text(gateway.exposition(), contentType: "text/plain; version=0.0.4; charset=utf-8"))
+        case .ready:
+            let isReady = gateway.isServing
+            completion(.json(["status": .string(gateway.snapshot.word)], status: isReady ? 200 : 503))
+        case .live: completion(.json(["status": "alive"]))
+        case .blocks(let limit):
+            completion(
+                .json(AdminReports.blocks(gateway.ledger.blocks(), limit: limit, now: .now(), wall: wall)))
+        case .block(let network, let duration, let reason):
+            block(network, duration, reason, order.actor, completion)
+        case .unblock(let target): unblock(target, order.actor, completion)
+        case .reload: reload(order.actor, completion)
+        case .logLevel(let level):
+            gateway.log.level = LogLevel(level)
+            record("log_level_changed", "The log level is \(level.rawValue) until the next reload", order.actor)
+            completion(.json(["level": .string(level.rawValue)]))
+        }
+    }
+
+    private func block(
+        _ network: IPNetwork, _ duration: BlockDuration, _ reason: String, _ actor: AdminActor,
+        _ completion: @escaping (AdminResponse) -> Void
+    ) {
+        let configuration = gateway.configuration
+        let spared: [IPNetwork]
+        switch BlockScope(of: network, neverBlocked: configuration.neverBlock + configuration.trustedProxies) {
+        case .whole: spared = []
+        case .allBut(let networks): spared = networks
+        case .nothing(let wider): return completion(AdminProblem.neverBlocked(network, wider).response)
+        }
+        let length: Interval?
+        switch duration {
+        case .byRule: length = configuration.login.block
+        case .length(let given): length = given
+        case .permanent: length = nil
+        }
+        gateway.ledger.block(network, for: length, reason: reason, actor: actor.description) { [unowned self] outcome in
+            whenInForce {
+                completion(
+                    .json(
+                        [
+                            "block": AdminReports.block(outcome.record, now: .now(), wall: .now()),
+                            "spared": .array(spared.map { .string($0.description) }),
+                            "decided_by": .string(outcome.decider.rawValue),
+                        ], status: 201))
+            }
+        }
+    }
+
+    private func unblock(
+        _ target: UnblockTarget, _ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void
+    ) {
+        gateway.ledger.unblock(target, actor: actor.description) { [unowned self] outcome in
+            // Each block that was lifted has its own record; this one tells of the command that found none to lift.
+            if outcome.lifted.isEmpty {
+                switch target {
+                case .network(let network): record("unblock", "\(network) was not blocked", actor)
+                case .all: record("unblock", "no address was blocked", actor)
+                }
+            }
+            whenInForce {
+                let lifted = outcome.lifted.map { AdminReports.block($0, now: .now(), wall: .now()) }
+                completion(
+                    .json([
+                        "count": .integer(lifted.count), "lifted": .array(lifted),
+                        "still_blocked_by": .array(self.stillBlocking(target).map { .string($0.description) }),
+                        "decided_by": .string(outcome.decider.rawValue),
+                    ]))
+            }
+        }
+    }
+
+    /// Wider blocks that hold the target all the same: lifting one address out of a network is not possible.
+    private func stillBlocking(_ target: UnblockTarget) -> [IPNetwork] {
+        guard case .network(let network) = target else { return [] }
+        return gateway.ledger.blocks().map(\.network).filter { $0 != network && $0.covers(network) }
+    }
+
+    private func reload(_ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {
+        guard gateway.isServing else { return completion(AdminProblem.notServing.response) }
+        var found: [Diagnostic] = []
+        found = gateway.reloadConfiguration { [unowned gateway] in
+            completion(
+                .json([
+                    "reloaded": true, "generation": .integer(gateway.generation.number),
+                    "diagnostics": JSONValue(found),
+                ]))
+        }
+        let failed = found.containsErrors
+        record(
+            failed ? "configuration_refused" : "configuration_reloaded",
+            failed ? "The new configuration has mistakes" : "The configuration was reloaded", actor)
+        if failed {
+            completion(AdminProblem.configurationHasMistakes(JSONValue(found)).response)
+        }
+    }
+
+    private func whenInForce(_ proceed: @escaping () -> Void) {
+        gateway.broadcast.whenApplied(within: AdminDesk.patience, now: .now(), proceed)
+    }
+
+    /// A record of its own, where the ledger writes none.
+    private func record(_ action: String, _ detail: String, _ actor: AdminActor) {
+        gateway.audit.record(
+            AuditEvent(.operation(action: action, detail: detail, actor: actor.description)))
+    }
+}

@@ -1,0 +1,178 @@
+internal import Ledger
+internal import Policy
+internal import Settings
+internal import Wire
+
+/// What the control thread knows of the gateway at one moment, as plain values: the reports are made of this alone.
+struct GatewaySnapshot {
+    var health: HealthState
+    var isServing: Bool
+    var isDraining: Bool
+    var ledger: LedgerState
+    var totals: LedgerTotals
+    var blockCount: Int
+    var configuration: Configuration
+    var configurationPath: String
+    var generation: Int
+    var loadedAt: WallTime
+    var uptime: Interval
+    var openConnections: Int
+    var listeners: [String]
+    var adminAddress: String?
+    /// Of each upstream, as resolved last.
+    var addresses: [String: [String]]
+    var logLevel: String
+    var process: Int
+
+    /// The one word for everything.
+    var word: String {
+        if isDraining { return "draining" }
+        return isServing ? health.word : "starting"
+    }
+}
+
+/// The JSON documents of the admin server.
+enum AdminReports {
+    /// `/health/detailed`. `database` and `cache` are the names under which the runbooks look for what the ledger is.
+    static func detailedHealth(_ snapshot: GatewaySnapshot, at wall: WallTime) -> JSONValue {
+        .object(common(snapshot, at: wall))
+    }
+
+    /// `/api/v1/status`: the same, and what only operators need to see.
+    static func status(_ snapshot: GatewaySnapshot, at wall: WallTime) -> JSONValue {
+        let totals = snapshot.totals
+        let counted: JSONValue = [
+            "failures": .integer(totals.failures), "failures_decided_locally": .integer(totals.failuresDecidedLocally),
+            "blocks_set": .integer(totals.blocksSet), "blocks_seen": .integer(totals.blocksSeen),
+            "blocks_lifted": .integer(totals.blocksLifted), "replayed": .integer(totals.replayed),
+            "replay_dropped": .integer(totals.replayDropped), "reconnects": .integer(totals.reconnects),
+            "resyncs": .integer(totals.resyncs), "flushes": .integer(totals.flushes),
+            "unparsable_keys": .integer(totals.unparsableKeys),
+        ]
+        let login = snapshot.configuration.login
+        let rule: JSONValue = [
+            "endpoints": .array(login.endpoints.map { .string("\($0.method) \($0.path)") }),
+            "limit": .integer(login.limit), "window_seconds": .integer(Int(login.window.seconds)),
+            "block_seconds": .integer(Int(login.block.seconds)),
+        ]
+        return .object(
+            common(snapshot, at: wall) + [
+                .init("ledger_totals", counted), .init("login", rule),
+                .init("log_level", .string(snapshot.logLevel)), .init("pid", .integer(snapshot.process)),
+                .init("admin_socket", .string(snapshot.configuration.admin.socketPath)),
+                .init("admin_listener", JSONValue(snapshot.adminAddress)),
+            ])
+    }
+
+    private static func common(_ snapshot: GatewaySnapshot, at wall: WallTime) -> [JSONValue.Member] {
+        let configuration = snapshot.configuration
+        let features: JSONValue = [
+            "ip_block": true, "jwt": true, "ledger": .string(snapshot.ledger.word),
+            "failed_login_block": .boolean(!configuration.login.endpoints.isEmpty),
+            "jwt_authentication": .boolean(!configuration.tokens.keys.isEmpty),
+            "identity_headers": .boolean(!configuration.identityHeaders.isEmpty),
+            "trusted_proxies": .boolean(!configuration.trustedProxies.isEmpty),
+            "shared_ledger": .boolean(configuration.redis != nil),
+        ]
+        return [
+            .init("status", .string(snapshot.word)), .init("service", "gateway"),
+            .init("version", .string(GatewayVersion.text)), .init("timestamp", .string(wall.text)),
+            .init("uptime_seconds", .integer(Int(snapshot.uptime.seconds))),
+            .init("ledger", ledger(snapshot)), .init("cache", cache(snapshot)), .init("database", database(snapshot)),
+            .init("blocks", ["in_force": .integer(snapshot.blockCount)]),
+            .init("workers", .integer(configuration.workers)),
+            .init(
+                "connections",
+                [
+                    "open": .integer(snapshot.openConnections),
+                    "limit": .integer(configuration.limits.connections),
+                ]),
+            .init("listeners", .array(snapshot.listeners.map { .string($0) })),
+            .init("upstreams", .array(configuration.upstreams.map { upstream($0, snapshot) })),
+            .init(
+                "configuration",
+                [
+                    "path": .string(snapshot.configurationPath), "generation": .integer(snapshot.generation),
+                    "loaded_at": .string(snapshot.loadedAt.text),
+                ]),
+            .init("features", features),
+        ]
+    }
+
+    private static func ledger(_ snapshot: GatewaySnapshot) -> JSONValue {
+        var reason: String?
+        var began: WallTime?
+        if case .degraded(let why, let since) = snapshot.ledger { (reason, began) = (why, since) }
+        return [
+            "state": .string(snapshot.ledger.word), "ready": .boolean(snapshot.health.isReady),
+            "reason": JSONValue(reason), "since": JSONValue(began?.text),
+        ]
+    }
+
+    /// Redis, where the runbooks ask for `.cache`.
+    private static func cache(_ snapshot: GatewaySnapshot) -> JSONValue {
+        guard let redis = snapshot.configuration.redis else { return ["status": "not_configured"] }
+        let address =
+            switch redis.location {
+            case .tcp(let place): text(place)
+            case .unix(let path): "unix:\(path)"
+            }
+        return [
+            "status": snapshot.ledger.word == "degraded" ? "degraded" : "healthy", "kind": "redis",
+            "address": .string(address), "database": .integer(redis.database),
+        ]
+    }
+
+    /// The gateway has no database; what it keeps is in the ledger, where the runbooks ask for `.database`.
+    private static func database(_ snapshot: GatewaySnapshot) -> JSONValue {
+        [
+            "status": snapshot.ledger.word == "degraded" ? "degraded" : "healthy",
+            "kind": snapshot.configuration.redis == nil ? "embedded" : "redis",
+            "state_dir": .string(snapshot.configuration.stateDirectory),
+        ]
+    }
+
+    private static func upstream(_ upstream: Configuration.Upstream, _ snapshot: GatewaySnapshot) -> JSONValue {
+        [
+            "name": .string(upstream.name), "servers": .array(upstream.servers.map { .string(text($0)) }),
+            "addresses": .array((snapshot.addresses[upstream.name] ?? []).map { .string($0) }),
+        ]
+    }
+
+    /// As it is written in gateway.conf.
+    private static func text(_ address: Configuration.SocketAddressText) -> String {
+        address.host.contains(":") ? "[\(address.host)]:\(address.port)" : "\(address.host):\(address.port)"
+    }
+
+    // MARK: Blocks
+
+    /// The newest first; of a mirror with a hundred thousand of them only the first `limit`.
+    static func blocks(_ records: [BlockRecord], limit: Int, now: Instant, wall: WallTime) -> JSONValue {
+        let sorted = records.sorted { a, b in
+            a.since == b.since ? a.network.base < b.network.base : b.since < a.since
+        }
+        return [
+            "count": .integer(records.count), "truncated": .boolean(records.count > limit),
+            "blocks": .array(sorted.prefix(limit).map { block($0, now: now, wall: wall) }),
+        ]
+    }
+
+    static func block(_ record: BlockRecord, now: Instant, wall: WallTime) -> JSONValue {
+        let remaining = record.remaining(at: now)
+        let origin: String
+        var failures: Int?
+        switch record.origin {
+        case .automatic(let count): (origin, failures) = ("automatic", count)
+        case .command: origin = "command"
+        case .byHand: origin = "by_hand"
+        }
+        // Rounded up: as long as it is in force there is time left.
+        let seconds = remaining.map { Int(($0.nanoseconds + 999_999_999) / 1_000_000_000) }
+        return [
+            "network": .string(record.network.description), "reason": .string(record.reason),
+            "actor": .string(record.actor), "origin": .string(origin), "failures": JSONValue(failures),
+            "since": .string(record.since.text), "expires_at": JSONValue(remaining.map { (wall + $0).text }),
+            "ttl_seconds": JSONValue(seconds), "permanent": .boolean(record.isPermanent),
+        ]
+    }
+}

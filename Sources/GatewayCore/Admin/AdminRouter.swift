@@ -1,0 +1,212 @@
+internal import Crypto
+internal import Ledger
+internal import Policy
+internal import Settings
+internal import Wire
+
+/// What an operator asks for, read and checked: only the doing is left.
+enum AdminCommand: Hashable, Sendable {
+    case health
+    case detailedHealth
+    case status
+    case metrics
+    case ready
+    case live
+    /// At most `limit` of them, the newest first.
+    case blocks(limit: Int)
+    /// - Parameter duration: nil: permanent.
+    case block(IPNetwork, duration: BlockDuration, reason: String)
+    case unblock(UnblockTarget)
+    case reload
+    case logLevel(Configuration.Logs.Level)
+}
+
+enum BlockDuration: Hashable, Sendable {
+    /// As long as the rule for failed logins blocks.
+    case byRule
+    case length(Interval)
+    /// Only when asked for in so many words.
+    case permanent
+}
+
+/// Who is behind a command, for the audit record: what the kernel or the token proves, and what the caller says.
+struct AdminActor: Hashable, Sendable, CustomStringConvertible {
+    private static let longestClaim = 64
+    let proved: String
+    let claimed: String?
+
+    init(proved: String, claimed: String?) {
+        self.proved = proved
+        let visible = claimed?.unicodeScalars.filter { $0.value > 0x20 && $0.value != 0x7f || $0 == " " } ?? []
+        self.claimed = visible.isEmpty ? nil : String(String.UnicodeScalarView(visible.prefix(AdminActor.longestClaim)))
+    }
+
+    /// `uid:1000`, `admin-token (claims alice)`.
+    var description: String { claimed.map { "\(proved) (claims \($0))" } ?? proved }
+}
+
+/// Decides about a request to the admin server: whether its sender may, and what is meant. Pure.
+struct AdminRouter {
+    /// Of `admin.token`; nil: none is configured.
+    var token: Secret?
+
+    struct Order: Hashable, Sendable {
+        var command: AdminCommand
+        var actor: AdminActor
+    }
+
+    /// The paths, their methods, and whether a Prometheus or a load balancer may ask without a token.
+    private enum Path: String, CaseIterable {
+        case health = "/health"
+        case detailedHealth = "/health/detailed"
+        case ready = "/ready"
+        case live = "/live"
+        case metrics = "/metrics"
+        case status = "/api/v1/status"
+        case blocks = "/api/v1/blocks"
+        case reload = "/api/v1/reload"
+        case logLevel = "/api/v1/log-level"
+
+        var methods: [String] {
+            switch self {
+            case .health, .detailedHealth, .ready, .live, .metrics, .status: ["GET", "HEAD"]
+            case .blocks: ["GET", "HEAD", "POST", "DELETE"]
+            case .reload: ["POST"]
+            case .logLevel: ["PUT"]
+            }
+        }
+
+        var isOpen: Bool {
+            switch self {
+            case .health, .detailedHealth, .ready, .live, .metrics: true
+            case .status, .blocks, .reload, .logLevel: false
+            }
+        }
+    }
+
+    private static let oneBlock = "/api/v1/blocks/"
+
+    func decide(_ request: AdminRequest, from peer: AdminPeer) throws(AdminProblem) -> Order {
+        let path = Path(rawValue: request.path)
+        // Before anything is said of the path: who may not ask does not learn what there is.
+        let proved = try authenticate(request, from: peer, isOpen: path?.isOpen ?? false)
+        var actor = AdminActor(proved: proved, claimed: request.claimedActor)
+        if let path {
+            guard path.methods.contains(request.method) else { throw .methodNotAllowed(path.methods) }
+            let command = try command(path, request, &actor)
+            return Order(command: command, actor: actor)
+        }
+        guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
+        guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+        guard request.query.isEmpty else { throw .unusable("either a network or ?all=true") }
+        let text = AdminRequestReader.percentDecoded(request.path.dropFirst(AdminRouter.oneBlock.count))
+        return Order(command: .unblock(.network(try network(text ?? ""))), actor: actor)
+    }
+
+    // MARK: Who
+
+    /// What is proved of the caller.
+    private func authenticate(
+        _ request: AdminRequest, from peer: AdminPeer, isOpen: Bool
+    ) throws(AdminProblem) -> String {
+        if case .local(let user) = peer { return "uid:\(user)" }
+        if isOpen { return "anonymous" }
+        guard let token else { throw .socketOnly }
+        guard let authorization = request.authorization else { throw .unauthorized(isMissing: true) }
+        let scheme = "bearer "
+        guard authorization.count > scheme.utf8.count,
+            authorization.prefix(scheme.utf8.count).map(Characters.lowercased).elementsEqual(scheme.utf8)
+        else { throw .unauthorized(isMissing: true) }
+        let presented = Array(authorization.dropFirst(scheme.utf8.count))
+        // Of digests, so that not even the length of the token shows in the time.
+        let given = Bytes.sha256(presented.span)
+        let wanted = Bytes.sha256(token.revealed.span)
+        guard Bytes.constantTimeEqual(given.span, wanted.span) else { throw .unauthorized(isMissing: false) }
+        return "admin-token"
+    }
+
+    // MARK: What
+
+    private func command(
+        _ path: Path, _ request: AdminRequest, _ actor: inout AdminActor
+    ) throws(AdminProblem) -> AdminCommand {
+        switch (path, request.method) {
+        case (.health, _): return .health
+        case (.detailedHealth, _): return .detailedHealth
+        case (.status, _): return .status
+        case (.metrics, _): return .metrics
+        case (.ready, _): return .ready
+        case (.live, _): return .live
+        case (.blocks, "POST"):
+            let body = try members(of: request, allowed: ["network", "duration_seconds", "reason", "actor"])
+            if let claim = try string("actor", in: body) { actor = AdminActor(proved: actor.proved, claimed: claim) }
+            return try block(body)
+        case (.blocks, "DELETE"):
+            // Never by leaving something out: all blocks are lifted only by a word that says so.
+            guard request.query == ["all": "true"] else {
+                throw .unusable("name a network in the path, or ask for all blocks with ?all=true")
+            }
+            return .unblock(.all)
+        case (.blocks, _):
+            let limit = request.query["limit"] ?? "1000"
+            guard let number = Int(limit), (1...10_000).contains(number) else {
+                throw .unusable("limit is a number from 1 to 10000")
+            }
+            return .blocks(limit: number)
+        case (.reload, _): return .reload
+        case (.logLevel, _):
+            let body = try members(of: request, allowed: ["level"])
+            let names = Configuration.Logs.Level.allCases.map(\.rawValue)
+            guard let name = try string("level", in: body), let level = Configuration.Logs.Level(rawValue: name) else {
+                throw .unusable("level is one of \(names.joined(separator: ", "))")
+            }
+            return .logLevel(level)
+        }
+    }
+
+    private func block(_ body: JSONValue) throws(AdminProblem) -> AdminCommand {
+        guard let name = try string("network", in: body) else { throw .unusable("network is missing") }
+        let network = try network(name)
+        let reason = try string("reason", in: body) ?? ""
+        guard reason.utf8.count <= 256 else { throw .unusable("reason may have 256 bytes") }
+        let duration: BlockDuration
+        switch body["duration_seconds"] {
+        case nil: duration = .byRule
+        case .null: duration = .permanent
+        case .integer(let seconds) where (1...315_360_000).contains(seconds): duration = .length(.seconds(seconds))
+        default: throw .unusable("duration_seconds is a whole number from 1 to 315360000, or null for ever")
+        }
+        return .block(network, duration: duration, reason: reason.isEmpty ? "operator" : reason)
+    }
+
+    private func network(_ text: String) throws(AdminProblem) -> IPNetwork {
+        guard let network = IPNetwork(text) else {
+            throw .unusable("\"\(text.prefix(64))\" is no address or network such as 203.0.113.7 or 203.0.113.0/24")
+        }
+        return network
+    }
+
+    private func members(of request: AdminRequest, allowed: [String]) throws(AdminProblem) -> JSONValue {
+        let value: JSONValue
+        do throws(JSONFault) {
+            value = try JSONValue.read(request.body, depth: 1)
+        } catch {
+            throw .malformed("the body is not a flat JSON object: \(error)")
+        }
+        guard case .object(let members) = value else { throw .malformed("the body is not a JSON object") }
+        for member in members where !allowed.contains(member.name) {
+            let names = allowed.joined(separator: ", ")
+            throw .unusable("there is no member \"\(member.name.prefix(64))\"; there are \(names)")
+        }
+        return value
+    }
+
+    /// Nil when it is missing or null.
+    private func string(_ name: String, in body: JSONValue) throws(AdminProblem) -> String? {
+        switch body[name] {
+        case nil, .null: return nil
+        case .string(let text): return text
+        default: throw .unusable("\(name) is a string")
+        }
+    }
+}

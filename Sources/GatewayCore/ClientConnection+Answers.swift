@@ -1,0 +1,151 @@
+internal import Policy
+internal import Settings
+internal import Transport
+internal import Wire
+
+/// How a client's connection answers and how it ends.
+extension ClientConnection {
+    // MARK: Answers
+
+    func respond(with refusal: Refusal, keepAlive: Bool) {
+        let origin = record.origin
+        let trace = record.trace
+        worker.out.reset()
+        worker.gatekeeper.write(
+            refusal, record.facts, origin: origin.span, requestID: trace.requestID,
+            date: worker.clock.date(WallTime.now()), keepAlive: keepAlive, into: &worker.out)
+        record.status = refusal.status
+        record.refusal = refusal
+        record.bytesOut += Int64(worker.out.count)
+        worker.telemetry.count(refusal)
+        send(worker.composed, Span())
+        answered(keepAlive: keepAlive)
+    }
+
+    /// An answer is complete.
+    func answered(keepAlive: Bool) {
+        settle()
+        guard phase != .closed else { return }
+        guard keepAlive else { return closeGracefully() }
+        phase = .head
+        deadline = Instant.now() + worker.generation.configuration.timeouts.idle
+        if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
+    }
+
+    func settle() {
+        guard !record.isSettled else { return }
+        if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
+            worker.report(successOf: request)
+        }
+        record.settle(peer: peer, port: peerPort, worker: worker)
+        pool = nil
+    }
+
+    func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
+        guard phase != .closed else { return }
+        if !outbox.send(first, second, to: socket) { connectionLost() }
+    }
+
+    func flush() {
+        let waiting = outbox.count
+        guard outbox.flush(to: socket) else { return connectionLost() }
+        // Slow is not stuck: whoever takes something gets the time to take the rest.
+        if outbox.count < waiting, deadline != .never {
+            deadline = max(deadline, Instant.now() + worker.generation.configuration.timeouts.body)
+        }
+        guard outbox.isEmpty else { return }
+        if closesWhenFlushed { return finishSending() }
+        server?.clientTakesMore()
+    }
+
+    /// The client's connection broke.
+    func connectionLost() {
+        canRead = false
+        outbox.removeAll()
+        let step = handle(.clientLost)
+        if exchange != nil, step == .none {
+            // A verdict on a login is still waited for; nobody will read the answer.
+            detach()
+        } else if exchange != nil {
+            act(on: step)
+        } else {
+            close()
+        }
+    }
+
+    /// Closes the client's side while the exchange goes on.
+    func detach() {
+        watcher?.cancel()
+    }
+
+    // MARK: Ending
+
+    /// Sends FIN behind the answer and waits for the client's own: closing with unread bytes would send RST, and the
+    /// answer could be lost with it (RFC 9112 §9.6).
+    func closeGracefully() {
+        guard phase != .closed else { return }
+        phase = .closing
+        stash = []
+        guard outbox.isEmpty else {
+            // A slow reader has the time for the rest of its answer that it had for the answer.
+            deadline = Instant.now() + worker.generation.configuration.timeouts.body
+            closesWhenFlushed = true
+            return
+        }
+        finishSending()
+    }
+
+    func finishSending() {
+        // The end was announced, but what stands before it must be read too, or `close` would send RST.
+        if peerFinished, !canRead { return close() }
+        deadline = Instant.now() + .seconds(2)
+        socket.finishSending()
+        if canRead { worker.loop.stillReady(self) }
+    }
+
+    func close() {
+        guard phase != .closed else { return }
+        phase = .closed
+        discardServer()
+        exchange = nil
+        outbox.removeAll()
+        stash = []
+        watcher?.cancel()
+        socket.close()
+        worker.remove(self)
+    }
+
+    // MARK: Time
+
+    /// Called by the worker's sweep when `deadline` has passed.
+    func deadlinePassed() {
+        deadline = .never
+        switch phase {
+        case .head:
+            if record.hasBegun, !record.isSettled {
+                record.facts = RequestFacts(client: peer)
+                respond(with: .headTimeout, keepAlive: false)
+            } else {
+                close()
+            }
+        case .body, .response: act(on: handle(.timedOut))
+        case .closing: close()
+        case .closed: break
+        }
+    }
+
+    /// The process is ending: a connection without a request is closed at once, the others behind their answer.
+    func drain() {
+        guard phase == .head, stash.isEmpty else { return }
+        if record.isSettled { return outbox.isEmpty ? close() : closeGracefully() }
+        // A new connection may have its request on the way: closing now would lose it.
+        if !record.hasBegun { deadline = min(deadline, Instant.now() + .seconds(1)) }
+    }
+
+    /// The Ledger has spoken on the failed login of this exchange.
+    func judged() {
+        guard let server else { return }
+        let step = handle(.judged)
+        if step == .relay { server.judged() } else { act(on: step) }
+    }
+}

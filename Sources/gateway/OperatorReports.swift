@@ -1,0 +1,123 @@
+internal import GatewayCore
+internal import Wire
+
+/// The gateway's answers in words and tables for people. Pure: JSON in, text out.
+enum OperatorReports {
+    /// An RFC 9457 body: its title, what to do, and the configuration's findings where there are some.
+    static func problem(_ document: JSONValue) -> String {
+        var text = string(document, "title", else: "the gateway refused")
+        if let detail = document["detail"]?.string { text += ": \(printable(detail))" }
+        if let code = document["code"]?.string { text += " (\(printable(code)))" }
+        return diagnostics(document) + text
+    }
+
+    static func blocked(_ document: JSONValue) -> String {
+        guard let block = document["block"] else { return "blocked\n" }
+        let spared = strings(document["spared"])
+        let note = spared.isEmpty ? "" : "\n(never blocked all the same: \(spared))"
+        return "\(string(block, "network")) is blocked\(ending(block))\(note)\(localNote(document))\n"
+    }
+
+    static func unblocked(_ network: IPNetwork, _ document: JSONValue) -> String {
+        let wasBlocked = !(document["lifted"]?.array ?? []).isEmpty
+        var text = wasBlocked ? "\(network) is no longer blocked" : "\(network) was not blocked"
+        let wider = strings(document["still_blocked_by"])
+        if !wider.isEmpty {
+            let own = wasBlocked ? "the block of \(network) is lifted" : "\(network) has no block of its own"
+            text = "\(own), but it is within \(wider), which is blocked"
+        }
+        if network.isSingleAddress { text += "; its failed logins are forgotten" }
+        return "\(text)\(localNote(document))\n"
+    }
+
+    static func unblockedAll(_ document: JSONValue) -> String {
+        let count = document["count"]?.integer ?? 0
+        return "\(counted(count, "block")) lifted; all failed logins are forgotten\(localNote(document))\n"
+    }
+
+    static func blocks(_ document: JSONValue) -> String {
+        let blocks = document["blocks"]?.array ?? []
+        guard !blocks.isEmpty else { return "no address is blocked\n" }
+        var table = TextTable("NETWORK", "EXPIRES IN", "SINCE", "ACTOR", "REASON")
+        for block in blocks {
+            let reason = string(block, "reason")
+            let failures = block["failures"]?.integer.map { " (\($0))" } ?? ""
+            table.append(
+                string(block, "network"), block["ttl_seconds"]?.integer.map(relativeTime) ?? "never",
+                shortTime(string(block, "since")), string(block, "actor"), reason + failures)
+        }
+        let total = document["count"]?.integer ?? blocks.count
+        let rest = total - blocks.count
+        return table.text + (rest > 0 ? "and \(rest) more; --limit shows up to 10000\n" : "")
+    }
+
+    static func status(_ document: JSONValue) -> String {
+        let configuration = document["configuration"] ?? .null
+        let uptime = relativeTime(document["uptime_seconds"]?.integer ?? 0)
+        var table = TextTable("gateway \(string(document, "version"))", "\(string(document, "status")), up \(uptime)")
+        table.append("ledger", ledger(document["ledger"] ?? .null, document["cache"] ?? .null))
+        table.append("blocks", "\(document["blocks"]?["in_force"]?.integer ?? 0) in force")
+        let connections = document["connections"] ?? .null
+        table.append(
+            "connections", "\(connections["open"]?.integer ?? 0) of at most \(connections["limit"]?.integer ?? 0)")
+        table.append("workers", "\(document["workers"]?.integer ?? 0)")
+        table.append("listening on", strings(document["listeners"]))
+        table.append(
+            "operators",
+            [document["admin_listener"]?.string, document["admin_socket"]?.string]
+                .compactMap { $0 }.map(printable).joined(separator: ", "))
+        table.append(
+            "configuration",
+            "\(string(configuration, "path")), generation \(configuration["generation"]?.integer ?? 0), "
+                + "loaded \(shortTime(string(configuration, "loaded_at")))")
+        table.append("log level", string(document, "log_level"))
+        for upstream in document["upstreams"]?.array ?? [] {
+            let addresses = strings(upstream["addresses"])
+            table.append(
+                "upstream \(string(upstream, "name"))",
+                addresses.isEmpty ? "\(strings(upstream["servers"])) (no address is known)" : addresses)
+        }
+        return table.text
+    }
+
+    static func reloaded(_ document: JSONValue) -> String {
+        diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
+    }
+
+    // MARK: Parts
+
+    private static func ledger(_ ledger: JSONValue, _ cache: JSONValue) -> String {
+        var text = string(ledger, "state")
+        if let address = cache["address"]?.string { text += ", redis \(printable(address))" }
+        if let reason = ledger["reason"]?.string { text += ": \(printable(reason))" }
+        if let since = ledger["since"]?.string { text += " since \(shortTime(printable(since)))" }
+        return text
+    }
+
+    private static func ending(_ block: JSONValue) -> String {
+        guard let seconds = block["ttl_seconds"]?.integer else { return " for ever, until somebody unblocks it" }
+        return " for \(relativeTime(seconds)), until \(shortTime(string(block, "expires_at")))"
+    }
+
+    /// The other replicas have not heard of it.
+    private static func localNote(_ document: JSONValue) -> String {
+        document["decided_by"]?.string == "local" ? "\n(Redis is away: other replicas follow when it is back)" : ""
+    }
+
+    private static func diagnostics(_ document: JSONValue) -> String {
+        (document["diagnostics"]?.array ?? []).compactMap { $0["text"]?.string }
+            .map { text in text.split(separator: "\n").map { printable(String($0)) + "\n" }.joined() }.joined()
+    }
+
+    private static func counted(_ count: Int, _ noun: String) -> String {
+        "\(count == 0 ? "no" : String(count)) \(noun)\(count == 1 ? "" : "s")"
+    }
+
+    private static func string(_ object: JSONValue, _ name: String, else other: String = "") -> String {
+        object[name]?.string.map(printable) ?? other
+    }
+
+    private static func strings(_ list: JSONValue?) -> String {
+        (list?.array ?? []).compactMap { $0.string.map(printable) }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,77 @@
+internal import Glibc
+internal import Settings
+
+/// From the words of the command line to an exit code.
+enum Program {
+    /// - Parameter words: without the program's own name.
+    static func run(_ words: [String], environment: [String: String]) -> ExitCode {
+        do throws(CommandFailure) {
+            return try perform(words, environment)
+        } catch {
+            Terminal.error(error.message)
+            return error.code
+        }
+    }
+
+    private static func perform(_ words: [String], _ environment: [String: String]) throws(CommandFailure) -> ExitCode {
+        guard let name = words.first else {
+            throw CommandFailure(.usage, HelpText.overview())
+        }
+        let rest = Array(words.dropFirst())
+        switch name {
+        case "help", "--help", "-h":
+            Terminal.print(try help(rest))
+            return .ok
+        case "--version": return try perform(["version"] + rest, environment)
+        default: break
+        }
+        let command = try find(name)
+        if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
+            Terminal.print(HelpText.of(command))
+            return .ok
+        }
+        var call = try command.parse(rest)
+        call.environment = environment
+        return try command.action(call)
+    }
+
+    static func help(_ words: [String]) throws(CommandFailure) -> String {
+        guard let name = words.first else { return HelpText.overview() }
+        return HelpText.of(try find(name))
+    }
+
+    private static func find(_ name: String) throws(CommandFailure) -> Command {
+        if let command = CommandTable.all.first(where: { $0.name == name }) { return command }
+        let guess = nearest(name, CommandTable.all.map(\.name) + ["help"])
+        let question = guess.map { "; did you mean \($0)?" } ?? ""
+        throw CommandFailure(
+            .usage, "there is no command \"\(name)\"\(question)\n`gateway help` lists what there is")
+    }
+}
+
+/// The candidate that was probably meant.
+func nearest(_ word: String, _ candidates: [String]) -> String? { closest(to: word, among: candidates) }
+
+/// Standard output and error, written at once: what a command says is short.
+enum Terminal {
+    static func print(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+    /// With a newline behind it, where there is none.
+    static func error(_ text: String) {
+        guard !text.isEmpty else { return }
+        write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
+    }
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        var text = text
+        text.withUTF8 { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return }
+                done += count
+            }
+        }
+    }
+}

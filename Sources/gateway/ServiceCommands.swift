@@ -1,0 +1,67 @@
+internal import GatewayCore
+internal import Settings
+
+/// The commands that need no running gateway.
+enum ServiceCommands {
+    @Sendable static func run(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        let path = call.configurationPath
+        let environment = call.environment
+        let load: () -> LoadResult = { Configuration.load(path: path, environment: environment) }
+        let result = load()
+        for diagnostic in result.diagnostics { Terminal.error("\(diagnostic)") }
+        guard let configuration = result.configuration else { return .configuration }
+        do throws(Gateway.StartFailure) {
+            let gateway = try Gateway(configuration, path: path, reload: load)
+            gateway.run()
+        } catch {
+            throw CommandFailure(.system, "gateway: \(error)")
+        }
+        return .ok
+    }
+
+    @Sendable static func check(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        let path = call.configurationPath
+        switch ConfigurationSource.reading(path, environment: call.environment) {
+        case .success(let source) where !call.has("json"):
+            let output = CheckCommand.run(source, dump: call.has("effective"))
+            Terminal.error(output.standardError)
+            Terminal.print(output.standardOutput)
+            return output.exitCode == 0 ? .ok : .configuration
+        case .success(let source):
+            let (result, findings) = CheckCommand.examine(source)
+            let isSound = !findings.containsErrors
+            Terminal.print(
+                document(path, isSound, findings, call.has("effective") ? result.effective : nil).text + "\n")
+            return isSound ? .ok : .configuration
+        case .failure(let problem):
+            if call.has("json") { Terminal.print(document(path, false, [problem], nil).text + "\n") }
+            throw CommandFailure(.configuration, "\(problem)")
+        }
+    }
+
+    private static func document(
+        _ path: String, _ isSound: Bool, _ findings: [Diagnostic], _ effective: String?
+    ) -> JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("configuration", .string(path)), .init("sound", .boolean(isSound)),
+            .init("diagnostics", JSONValue(findings)),
+        ]
+        if let effective {
+            let lines = effective.split(separator: "\n").map { JSONValue.string(String($0)) }
+            members.append(.init("effective", .array(lines)))
+        }
+        return .object(members)
+    }
+
+    @Sendable static func reference(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        switch (call.has("markdown"), call.has("schema"), call.operands.first) {
+        case (false, false, let topic): Terminal.print(Reference.text(topic: topic))
+        case (true, false, nil): Terminal.print(Reference.markdown())
+        case (false, true, nil): Terminal.print(Reference.schema())
+        default:
+            throw CommandFailure(
+                .usage, "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING]")
+        }
+        return .ok
+    }
+}

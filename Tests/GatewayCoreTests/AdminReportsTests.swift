@@ -1,0 +1,113 @@
+import Ledger
+import Policy
+import Settings
+import Testing
+import Wire
+
+@testable import GatewayCore
+
+@Suite struct `The reports for operators` {
+    private let wall = WallTime(seconds: 1_795_262_400)
+    private let now = Instant(nanoseconds: 50_000_000_000)
+
+    private func configuration(_ extra: String = "") throws -> Configuration {
+        let text = """
+            upstreams: {api: {servers: ["127.0.0.1:9000", "[::1]:9001"]}}
+            routes: [{path: /, upstream: api, auth: none}]
+            \(extra)
+            """
+        let source = ConfigurationSource(path: "gateway.conf", contents: Array(text.utf8))
+        return try #require(Configuration.load(source).configuration)
+    }
+
+    private func snapshot(ledger: LedgerState = .embedded, redis: Bool = false) throws -> GatewaySnapshot {
+        GatewaySnapshot(
+            health: HealthState(ledger: ledger.word, isReady: true), isServing: true, isDraining: false,
+            ledger: ledger, totals: LedgerTotals(), blockCount: 3,
+            configuration: try configuration(redis ? "redis: {address: \"10.0.0.9:6379\"}" : ""),
+            configurationPath: "gateway.conf", generation: 2, loadedAt: wall, uptime: .seconds(90),
+            openConnections: 7, listeners: ["0.0.0.0:8080"], adminAddress: "127.0.0.1:9901",
+            addresses: ["api": ["127.0.0.1:9000"]], logLevel: "info", process: 42)
+    }
+
+    @Test func `have what the runbooks read from the detailed health`() throws {
+        let report = AdminReports.detailedHealth(try snapshot(), at: wall)
+        #expect(report["status"] == "healthy")
+        #expect(report["service"] == "gateway")
+        #expect(report["timestamp"] == "2026-11-21T12:00:00.000Z")
+        #expect(report["uptime_seconds"] == 90)
+        #expect(report["ledger"] == ["state": "embedded", "ready": true, "reason": .null, "since": .null])
+        #expect(report["database"]?["status"] == "healthy")
+        #expect(report["cache"] == ["status": "not_configured"])
+        #expect(report["features"]?["ip_block"] == true)
+        #expect(report["connections"] == ["open": 7, "limit": 10000])
+        #expect(
+            report["upstreams"] == [
+                ["name": "api", "servers": ["127.0.0.1:9000", "[::1]:9001"], "addresses": ["127.0.0.1:9000"]]
+            ])
+    }
+
+    @Test func `tell why and since when the ledger is degraded`() throws {
+        let report = AdminReports.detailedHealth(
+            try snapshot(ledger: .degraded(reason: "refused", since: wall), redis: true), at: wall)
+        #expect(report["status"] == "degraded")
+        #expect(
+            report["ledger"]
+                == ["state": "degraded", "ready": true, "reason": "refused", "since": "2026-11-21T12:00:00.000Z"])
+        #expect(
+            report["cache"] == ["status": "degraded", "kind": "redis", "address": "10.0.0.9:6379", "database": 0])
+        #expect(report["database"]?["status"] == "degraded")
+    }
+
+    @Test func `say starting and draining before anything else`() throws {
+        var snapshot = try snapshot()
+        snapshot.isServing = false
+        #expect(snapshot.word == "starting")
+        snapshot.isDraining = true
+        #expect(snapshot.word == "draining")
+    }
+
+    private func record(
+        _ network: String, _ origin: BlockOrigin, since: Int64, deadline: Instant
+    ) throws -> BlockRecord {
+        BlockRecord(
+            network: try #require(IPNetwork(network)), origin: origin, reason: "r", actor: "a",
+            since: WallTime(seconds: since), deadline: deadline)
+    }
+
+    @Test func `show a block with its end`() throws {
+        let record = try record(
+            "192.0.2.1", .automatic(failures: 5), since: 1_795_262_100,
+            deadline: Instant(nanoseconds: 50_000_000_001))
+        #expect(
+            AdminReports.block(record, now: now, wall: wall) == [
+                "network": "192.0.2.1", "reason": "r", "actor": "a", "origin": "automatic", "failures": 5,
+                "since": "2026-11-21T11:55:00.000Z", "expires_at": "2026-11-21T12:00:00.000Z", "ttl_seconds": 1,
+                "permanent": false,
+            ])
+    }
+
+    @Test func `show a permanent block without one`() throws {
+        let record = try record("10.0.0.0/8", .byHand, since: 1_795_262_400, deadline: .never)
+        let block = AdminReports.block(record, now: now, wall: wall)
+        #expect(block["permanent"] == true)
+        #expect(block["expires_at"] == .null)
+        #expect(block["ttl_seconds"] == .null)
+        #expect(block["origin"] == "by_hand")
+    }
+
+    @Test func `list the newest blocks first, and say when there are more`() throws {
+        let records = [
+            try record("192.0.2.1", .command, since: 10, deadline: .never),
+            try record("192.0.2.3", .command, since: 20, deadline: .never),
+            try record("192.0.2.2", .command, since: 20, deadline: .never),
+        ]
+        let all = AdminReports.blocks(records, limit: 3, now: now, wall: wall)
+        #expect(all["blocks"]?.array?.map { $0["network"] } == ["192.0.2.2", "192.0.2.3", "192.0.2.1"])
+        #expect(all["truncated"] == false)
+        let two = AdminReports.blocks(records, limit: 2, now: now, wall: wall)
+        #expect(two["blocks"]?.array?.count == 2)
+        #expect(two["count"] == 3)
+        #expect(two["truncated"] == true)
+    }
+}
