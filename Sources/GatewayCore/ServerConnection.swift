@@ -20,7 +20,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     private let pool: UpstreamPool
-    private unowned(unsafe) let worker: Worker
+    private let worker: Worker
     let server: UpstreamPool.Server
     private let socket: StreamSocket
     private var watcher: Watcher?
