@@ -46,7 +46,8 @@ extension Gatekeeper {
     /// A browser shows a refusal to its page only when it is told that the page may see it (Fetch §3.2.3).
     private func writeCORS(_ facts: RequestFacts, _ origin: Span<UInt8>, into out: inout ByteWriter) {
         guard origin.count > 0, let route = facts.route, route < rules.configuration.routes.count,
-            let cors = rules.configuration.routes[route].cors else {
+            let cors = rules.configuration.routes[route].cors
+        else {
             return
         }
         guard
