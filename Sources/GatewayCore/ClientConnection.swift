@@ -93,6 +93,8 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished { canRead = false }
                 awaitsMore = false
                 process(stashed + count)
+                // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
+                if phase == .head && awaitsMore || phase == .body { canRead = true }
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { restash(worker.scratch.bytes(stashed)) }
