@@ -225,7 +225,8 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    private var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !peerFinished }
+    /// A client that has closed its sending side may have sent more requests before: it is the end of its bytes that ends it.
+    private var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let facts = plan.facts

@@ -255,3 +255,10 @@ def test_a_connection_that_was_reset_behind_its_answer_is_not_used_again(gateway
     backend.handler = refuses
     for _ in range(4):
         assert gateway.fetch(request("POST", "/", body=b"unwanted")).status == 413
+
+
+def test_requests_that_were_sent_ahead_of_the_end_are_all_answered(gateway):
+    with gateway.connect() as client:
+        client.send(request("GET", "/") * 20)
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.read_to_end().count(b"HTTP/1.1 200") == 20
