@@ -93,6 +93,8 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished { canRead = false }
                 awaitsMore = false
                 process(stashed + count)
+                // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
+                if phase == .head && awaitsMore || phase == .body { canRead = true }
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { restash(worker.scratch.bytes(stashed)) }
@@ -224,7 +226,8 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !peerFinished }
+    /// A client that has closed its sending side may have sent more requests before: the end of its bytes ends it.
+    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let facts = plan.facts
