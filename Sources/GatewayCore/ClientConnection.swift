@@ -20,7 +20,7 @@ final class ClientConnection: ReadinessHandler {
         case closed
     }
 
-    unowned(unsafe) let worker: Worker
+    let worker: Worker
     let socket: StreamSocket
     let peer: IPAddress
     let peerPort: UInt16
@@ -46,7 +46,7 @@ final class ClientConnection: ReadinessHandler {
     var pool: UpstreamPool?
     private var requestBody = BodyRelay(reading: .none, writingChunks: false)
     /// The exchange under way, or the last one.
-    var record: ExchangeRecord
+    let record: ExchangeRecord
 
     init(_ socket: StreamSocket, peer: IPAddress, port: UInt16, worker: Worker, now: Instant) {
         self.socket = socket
@@ -93,6 +93,8 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished { canRead = false }
                 awaitsMore = false
                 process(stashed + count)
+                // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
+                if phase == .head && awaitsMore || phase == .body { canRead = true }
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { restash(worker.scratch.bytes(stashed)) }
@@ -161,7 +163,7 @@ final class ClientConnection: ReadinessHandler {
         let now = Instant.now()
         let wall = WallTime.now()
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-        if record.isSettled { record = ExchangeRecord(client: peer, startedAt: now) }
+        if record.isSettled { record.reset(client: peer, startedAt: now) }
         switch worker.gatekeeper.decide(bytes, peer: peer, now: now, wall: wall) {
         case .incomplete:
             restash(bytes)
@@ -197,7 +199,8 @@ final class ClientConnection: ReadinessHandler {
         let token = worker.gatekeeper.refusedToken.map {
             AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
         }
-        worker.telemetry.record(refusal, auditRequest(bytes), token: token, claimed: claimed, now: now)
+        worker.telemetry.record(
+            refusal, of: record.facts.client, auditRequest(bytes), token: token, claimed: claimed, now: now)
     }
 
     private func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {
@@ -223,7 +226,8 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !peerFinished }
+    /// A client that has closed its sending side may have sent more requests before: the end of its bytes ends it.
+    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let facts = plan.facts

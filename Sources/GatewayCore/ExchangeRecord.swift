@@ -3,8 +3,9 @@ internal import Settings
 internal import Telemetry
 internal import Wire
 
-/// What must be known of an exchange until it is settled: for its log line, its metrics, and for sending it again.
-struct ExchangeRecord {
+/// What must be known of an exchange until it is settled: for its log line, its metrics, and for sending it again. One per
+/// connection, used for one exchange after another; an object, so that reading one member claims no access to the rest.
+final class ExchangeRecord {
     /// The request's part of the log line, and behind it the head as it was sent upstream. From the worker's pool, nil
     /// between exchanges: an idle connection holds no buffer.
     private var buffer: RecordBuffer?
@@ -45,12 +46,35 @@ struct ExchangeRecord {
         self.startedAt = startedAt
     }
 
+    /// Forgets the last exchange; the next one begins.
+    func reset(client: IPAddress, startedAt: Instant) {
+        facts = RequestFacts(client: client)
+        self.startedAt = startedAt
+        pending = PendingAccess()
+        replayLength = 0
+        plan = nil
+        method = .other
+        if !origin.isEmpty { origin = [] }
+        if audit != nil { audit = nil }
+        status = 0
+        bytesIn = 0
+        bytesOut = 0
+        refusal = nil
+        leasedAt = nil
+        upstreamStatus = nil
+        retries = 0
+        wasCut = false
+        closesClient = false
+        hasBegun = false
+        isSettled = false
+    }
+
     var context: ResponseContext {
         ResponseContext(isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false)
     }
 
     /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.
-    mutating func begin(_ facts: RequestFacts, _ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
+    func begin(_ facts: RequestFacts, _ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
         hasBegun = true
         self.facts = facts
         generation = worker.generation
@@ -71,7 +95,7 @@ struct ExchangeRecord {
     }
 
     /// Keeps the composed head, so that it can be sent again. One that does not fit is not sent again.
-    mutating func keepForReplay(_ head: Span<UInt8>) {
+    func keepForReplay(_ head: Span<UInt8>) {
         replayLength = buffer?.keep(head) ?? 0
     }
 
@@ -84,7 +108,7 @@ struct ExchangeRecord {
     var canReplay: Bool { replayLength > 0 }
 
     /// Counts the exchange, writes its log line and gives the buffer back.
-    mutating func settle(peer: IPAddress, port: UInt16, worker: Worker) {
+    func settle(peer: IPAddress, port: UInt16, worker: Worker) {
         isSettled = true
         let now = Instant.now()
         let duration = now - startedAt
@@ -121,10 +145,7 @@ final class ServerLabel: Sendable {
 
 extension AccessRefusal {
     init(_ refusal: Refusal) {
-        self.init(
-            stage: Stage.allCases.firstIndex(of: refusal.stage)!,
-            code: ErrorCode.allCases.firstIndex(of: refusal.code)!,
-            reason: refusal.reason.map { Reason.allCases.firstIndex(of: $0)! })
+        self.init(stage: refusal.labels.stage, code: refusal.labels.code, reason: refusal.labels.reason)
     }
 }
 

@@ -20,7 +20,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     private let pool: UpstreamPool
-    private unowned(unsafe) let worker: Worker
+    private let worker: Worker
     let server: UpstreamPool.Server
     private let socket: StreamSocket
     private var watcher: Watcher?
@@ -118,6 +118,9 @@ final class ServerConnection: ReadinessHandler {
             case .bytes(let count):
                 if count < room.count, !peerFinished { canRead = false }
                 process(stashed + count)
+                // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
+                // whoever waits for more asks once more.
+                if phase == .head || phase == .body { canRead = true }
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { keep(worker.scratch.bytes(stashed)) }
@@ -244,7 +247,10 @@ final class ServerConnection: ReadinessHandler {
         case .more: break
         case .malformed: client.act(on: client.handle(.responseMalformed))
         case .ended(let next):
-            let clean = next == count && responseKeepsAlive && !peerFinished && outbox.isEmpty
+            // A server that did not want the body resets the connection behind its answer, unnoticed if both came at once.
+            let clean =
+                next == count && responseKeepsAlive && !peerFinished && outbox.isEmpty
+                && (client.record.facts.framing == .none || socket.pendingError == 0)
             client.act(on: client.handle(.responseEnded(reusable: clean)))
         }
     }

@@ -20,7 +20,7 @@ final class WorkerTelemetry {
 
     /// A refusal was decided.
     func count(_ refusal: Refusal) {
-        let label = AccessRefusal(refusal)
+        let label = refusal.labels
         metrics.countRefusal(stage: label.stage, code: label.code)
         guard let reason = label.reason else { return }
         switch refusal.stage {
@@ -43,19 +43,20 @@ final class WorkerTelemetry {
 
     /// Writes the audit record that a refusal deserves. Most refusals are no security matter and get none.
     /// - Parameters:
+    ///   - client: whose request it was.
     ///   - token: the refused token; only its prefix is kept.
     ///   - claimed: what it said of itself.
     func record(
-        _ refusal: Refusal, _ request: @autoclosure () -> AuditRequest, token: AuditToken?, claimed: TokenRefusal?,
-        now: Instant
+        _ refusal: Refusal, of client: IPAddress, _ request: @autoclosure () -> AuditRequest, token: AuditToken?,
+        claimed: TokenRefusal?, now: Instant
     ) {
         guard audit.isOn, let reason = refusal.reason else { return }
         switch refusal.stage {
         case .screen:
-            let about = request()
-            guard let suppressed = audit.admitBlockedRequest(from: about.client, at: now) else { return }
+            // Asked first: what a blocked client can cause at any rate must not copy anything.
+            guard let suppressed = audit.admitBlockedRequest(from: client, at: now) else { return }
             audit.record(
-                about.event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code))
+                request().event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code))
         case .authenticate:
             audit.record(
                 request().event(

@@ -149,9 +149,7 @@ package struct Gatekeeper: ~Copyable {
     /// unless the route has some.
     private func authorize(_ identity: VerifiedToken?, _ route: Int) throws(Refusal) {
         guard let identity else {
-            let rule = rules.configuration.routes[route]
-            let asksForClaims = !rule.requiredClaims.isEmpty || !rule.requiredRoles.isEmpty
-            if asksForClaims, !head.isPreflight { throw .missingToken }
+            if rules.routesWithClaims[route], !head.isPreflight { throw .missingToken }
             return
         }
         if let refusal = authenticator.authorize(identity, route: route) { throw refusal }

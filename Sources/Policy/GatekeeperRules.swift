@@ -14,6 +14,8 @@ package struct GatekeeperRules: Sendable {
     let routes: RouteTable
     let logins: LoginEndpoints
     let classifier: FieldClassifier
+    /// For each route whether it asks for claims or roles.
+    let routesWithClaims: [Bool]
     let keys: KeySet
     let tokenPolicy: TokenPolicy
 
@@ -30,6 +32,7 @@ package struct GatekeeperRules: Sendable {
         routes = RouteTable(configuration.routes)
         logins = LoginEndpoints(configuration.login.endpoints)
         classifier = FieldClassifier(identityHeaders: configuration.identityHeaders)
+        routesWithClaims = configuration.routes.map { !$0.requiredClaims.isEmpty || !$0.requiredRoles.isEmpty }
         self.keys = keys
         tokenPolicy = TokenPolicy(configuration)
     }

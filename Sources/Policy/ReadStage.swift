@@ -45,7 +45,7 @@ extension Gatekeeper {
             try readTarget(bytes, line, &facts)
             switch framing.settleRequest(minorVersion: line.minorVersion) {
             case .success(let settled): facts.framing = settled
-            case .failure(.transferEncoding): throw .codingNotSupported
+            case .failure(.unknownCoding): throw .codingNotSupported
             case .failure: throw .malformed
             }
             if case .length(let length) = facts.framing, rules.configuration.limits.bodyBytes > 0,
@@ -63,6 +63,7 @@ extension Gatekeeper {
         var framing = FramingFields()
         var hosts = 0
         var requestedMethod: Range<Int>?
+        var requestedMethods = 0
         for index in 0..<fields.count {
             let field = fields[index]
             let kind = rules.classifier.classify(bytes.extracting(field.name))
@@ -86,7 +87,9 @@ extension Gatekeeper {
             case .requestID: head.requestID = head.requestID == nil ? index : -1
             case .userAgent: facts.userAgent = field.value
             case .origin: facts.origin = field.value
-            case .accessControlRequestMethod: requestedMethod = field.value
+            case .accessControlRequestMethod:
+                requestedMethod = field.value
+                requestedMethods += 1
             default: continue
             }
         }
@@ -94,7 +97,8 @@ extension Gatekeeper {
         guard hosts == 1 || (hosts == 0 && line.minorVersion == 0) else { throw .malformed }
         head.hasHost = hosts == 1
         facts.keepAlive = line.minorVersion >= 1 && !head.connection.closes
-        if !facts.origin.isEmpty, bytes.extracting(line.method).equals("OPTIONS") {
+        // Two requested methods are what no browser sends: one would be routed and the other obeyed.
+        if !facts.origin.isEmpty, requestedMethods == 1, bytes.extracting(line.method).equals("OPTIONS") {
             head.requestedMethod = requestedMethod
         }
         return framing
@@ -111,11 +115,14 @@ extension Gatekeeper {
             let host = facts.host.isEmpty ? nil : Authority(bytes, facts.host)
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
+                // An empty Host beside it would be forwarded, and name another host than the one that routed.
+                guard host != nil || !head.hasHost else { throw .malformed }
                 if let host, !target.agrees(withHost: host, in: bytes) { throw .malformed }
                 // An empty Host would be passed on as it is, and the backend would see another host than was routed by.
                 if head.hasHost, host == nil { throw .malformed }
                 facts.host = authority.host
-                if facts.authority.isEmpty { facts.authority = authority.host }
+                // With its port, which ends where the path begins: it becomes the Host that is missing.
+                if facts.authority.isEmpty { facts.authority = authority.host.lowerBound..<target.path.lowerBound }
             } else if let host {
                 facts.host = host.host
             } else if line.minorVersion >= 1 {
@@ -152,7 +159,9 @@ extension Refusal {
             case .tooLong, .tooManyFields: .headTooLarge
             case .targetTooLong: .targetTooLong
             case .version: .versionNotSupported
-            case .method, .startLine, .lineEnding, .controlByte, .fieldName, .whitespaceBeforeColon, .lineFolding,
+            // RFC 9112 §3: longer than any that is implemented.
+            case .method: .methodNotSupported
+            case .startLine, .lineEnding, .controlByte, .fieldName, .whitespaceBeforeColon, .lineFolding,
                 .fieldWithoutColon:
                 .malformed
             }

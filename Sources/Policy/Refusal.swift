@@ -54,6 +54,14 @@ package struct Refusal: Error, Hashable, Sendable {
     package let bearerError: String?
     /// The connection cannot be trusted to be in step any more, so it is closed behind the answer.
     package let closes: Bool
+    /// The numbers of stage, code and reason in their `allCases`: what logs and metrics look their labels up by.
+    package let labels: Labels
+
+    package struct Labels: Hashable, Sendable {
+        package let stage: Int
+        package let code: Int
+        package let reason: Int?
+    }
 
     private init(
         _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: String, reason: Reason? = nil,
@@ -66,6 +74,9 @@ package struct Refusal: Error, Hashable, Sendable {
         self.reason = reason
         self.bearerError = bearerError
         self.closes = closes
+        labels = Labels(
+            stage: Stage.allCases.firstIndex(of: stage)!, code: ErrorCode.allCases.firstIndex(of: code)!,
+            reason: reason.map { Reason.allCases.firstIndex(of: $0)! })
     }
 
     // admit
@@ -115,10 +126,17 @@ package struct Refusal: Error, Hashable, Sendable {
         .authenticate, 401, .invalidToken, "The credentials are malformed", reason: .invalidToken,
         bearerError: "invalid_request")
     /// Any other fault of a token: the reason is told to the operator, the client learns only that it is invalid.
-    package static func invalidToken(_ reason: Reason) -> Refusal {
-        Refusal(
-            .authenticate, 401, .invalidToken, "The token is invalid", reason: reason, bearerError: "invalid_token")
-    }
+    package static func invalidToken(_ reason: Reason) -> Refusal { invalidTokens[reason]! }
+
+    private static let invalidTokens = Dictionary(
+        uniqueKeysWithValues: Reason.allCases.map { reason in
+            (
+                reason,
+                Refusal(
+                    .authenticate, 401, .invalidToken, "The token is invalid", reason: reason,
+                    bearerError: "invalid_token")
+            )
+        })
     // authorize
     package static let missingClaim = Refusal(
         .authorize, 403, .forbidden, "The token lacks a claim that the route requires", reason: .missingClaim,

@@ -53,6 +53,8 @@ extension Gatekeeper {
             switch kind {
             case .traceparent, .requestID: keep = false  // written anew
             case .tracestate: keep = head.continuesTrace
+            // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.
+            case .expect: keep = head.line.minorVersion >= 1
             default:
                 keep =
                     !kind.isStripped
@@ -82,7 +84,8 @@ extension Gatekeeper {
         let trustsPeer = rules.trusted.contains(peer)
         out.append("X-Forwarded-For: ")
         if trustsPeer, head.forwardedForCount > 0 {
-            for index in 0..<fields.count where classes[index] == .xForwardedFor {
+            // A field without a value would leave an empty element, which a sender must not make (RFC 9110 §5.6.1.1).
+            for index in 0..<fields.count where classes[index] == .xForwardedFor && !fields[index].value.isEmpty {
                 out.append(bytes, fields[index].value)
                 out.append(", ")
             }

@@ -11,6 +11,9 @@ package enum FramingFault: String, Error, Sendable {
     case bothLengthAndCoding = "Content-Length and Transfer-Encoding are both present"
     case contentLength = "Content-Length is not one decimal number"
     case transferEncoding = "Transfer-Encoding is not exactly `chunked`"
+    /// The end could be found, but what it holds could not be read: the one case for 501 (RFC 9112 §6.1). Where chunked
+    /// is not the last coding the end cannot be found, which is a 400 (§6.3).
+    case unknownCoding = "Transfer-Encoding has a coding before `chunked`"
     case codingInOldVersion = "Transfer-Encoding is not defined for HTTP/1.0"
 }
 
@@ -34,10 +37,26 @@ package struct FramingFields: Sendable {
 
     package mutating func transferEncoding(_ value: Span<UInt8>) {
         guard !chunked, value.equalsIgnoringCase("chunked") else {
-            fault = fault ?? .transferEncoding
+            fault = fault ?? (!chunked && hasCodingsBeforeChunked(value) ? .unknownCoding : .transferEncoding)
             return
         }
         chunked = true
+    }
+
+    /// Names of other codings, and `chunked` once, as the last.
+    private func hasCodingsBeforeChunked(_ value: Span<UInt8>) -> Bool {
+        var start = 0
+        while true {
+            while start < value.count, Characters.isWhitespace(value[start]) { start += 1 }
+            var end = start
+            while end < value.count, Characters.token.contains(value[end]) { end += 1 }
+            let isChunked = value.extracting(start..<end).equalsIgnoringCase("chunked")
+            if end == value.count { return isChunked }
+            guard end > start, !isChunked else { return false }
+            while end < value.count, Characters.isWhitespace(value[end]) { end += 1 }
+            guard end < value.count, value[end] == UInt8(ascii: ",") else { return false }
+            start = end + 1
+        }
     }
 
     package func settleRequest(minorVersion: UInt8) -> Result<BodyFraming, FramingFault> {
@@ -51,9 +70,9 @@ package struct FramingFields: Sendable {
     }
 
     /// - Parameter head: whether the request was HEAD, whose answer has no body whatever its fields say.
-    package func settleResponse(status: Int, toHead head: Bool, minorVersion: UInt8) -> Result<
-        BodyFraming, FramingFault
-    > {
+    package func settleResponse(
+        status: Int, toHead head: Bool, minorVersion: UInt8
+    ) -> Result<BodyFraming, FramingFault> {
         if let fault { return .failure(fault) }
         if chunked, length != nil { return .failure(.bothLengthAndCoding) }
         if chunked, minorVersion == 0 { return .failure(.codingInOldVersion) }

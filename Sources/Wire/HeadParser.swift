@@ -53,7 +53,7 @@ package enum HeadFault: String, Error, Sendable {
     case targetTooLong = "the request target is longer than allowed"
     case tooManyFields = "the head has more fields than allowed"
     case startLine = "the start line is malformed"
-    case method = "the method is not one"
+    case method = "the method is longer than any"
     case version = "the HTTP version is not supported"
     case lineEnding = "a line does not end in CRLF"
     case controlByte = "a control byte stands in the head"

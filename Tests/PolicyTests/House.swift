@@ -1,0 +1,116 @@
+@testable import Policy
+@testable import Settings
+@testable import Wire
+
+/// The gateway that the conversations and the suites of the stages talk to; Tests/Conversations/README.md describes it
+/// for readers.
+enum House {
+    /// The monotonic time of every test that does not say otherwise.
+    static let now = Instant(nanoseconds: 1_000_000_000)
+    static let date = "Tue, 14 Nov 2023 22:13:20 GMT"
+    static let client = IPAddress("203.0.113.9")!
+
+    static func route(
+        _ path: String, name: String? = nil, host: String? = nil, methods: [String] = [], upstream: Int = 0,
+        _ authentication: Configuration.Authentication = .none, cookie: String? = nil,
+        claims: [Configuration.RequiredClaim] = [], roles: [String] = [], cors: Configuration.CORS? = nil
+    ) -> Configuration.Route {
+        .init(
+            name: name ?? path, host: host, path: path, methods: methods, upstream: upstream,
+            authentication: authentication, cookie: cookie, requiredClaims: claims, requiredRoles: roles, cors: cors)
+    }
+
+    static let routes: [Configuration.Route] = [
+        route("/"),
+        route("/private", .required, cookie: "access", cors: .init(allowedOrigins: ["https://app.example.org"])),
+        route("/optional", .optional),
+        route("/admin", upstream: 1, .required, roles: ["admin"]),
+        route("/gold", .required, claims: [.init(name: "tier", oneOf: ["gold"])]),
+        route("/claims-without-token", .none, roles: ["admin"]),
+        route("/read", methods: ["GET", "POST"], .required),
+        route("/only", host: "only.example.org", upstream: 1),
+    ]
+
+    static func configuration(routes: [Configuration.Route] = House.routes) -> Configuration {
+        Configuration(
+            listeners: [], workers: 1,
+            admin: .init(listen: nil, socketPath: "state/admin.sock", token: nil), stateDirectory: "state",
+            trustedProxies: [IPNetwork("10.0.0.0/8")!, IPNetwork("2001:db8:1::/48")!], neverBlock: [],
+            limits: .init(headBytes: 32_768, fields: 100, targetBytes: 8_192, bodyBytes: 0, connections: 10_000),
+            timeouts: .init(
+                head: .seconds(10), body: .seconds(30), idle: .seconds(60), connect: .seconds(2),
+                response: .seconds(60), drain: .seconds(20)),
+            forwarding: .init(viaName: "gateway", forwarded: true),
+            upstreams: [
+                .init(name: "api", servers: [], keepAlive: 64, idleTimeout: .seconds(30)),
+                .init(name: "staff", servers: [], keepAlive: 64, idleTimeout: .seconds(30)),
+            ],
+            routes: routes,
+            login: .init(
+                endpoints: [.init(method: "POST", path: "/auth/login")], limit: 5, window: .seconds(86_400),
+                block: .seconds(300), failureStatuses: [401]),
+            redis: nil, tokens: Mint.tokens(), identityHeaders: Mint.headers,
+            logs: .init(access: .off, audit: .off, level: .info), metrics: .init(prefix: "gateway"))
+    }
+
+    static func rules(_ configuration: Configuration) -> GatekeeperRules {
+        GatekeeperRules(configuration, keys: KeySet.build(from: configuration.tokens).keys)
+    }
+
+    /// A gatekeeper whose identifiers are those of xoshiro256** with the seed 1, 2, 3, 4. 198.51.100.7 and the network
+    /// 2001:db8:bad::/48 are blocked for a minute.
+    static func gatekeeper(_ configuration: Configuration = House.configuration()) -> Gatekeeper {
+        var gatekeeper = Gatekeeper(rules(configuration))
+        gatekeeper.identifiers = IDGenerator(seed: (1, 2, 3, 4))
+        let entries = ["198.51.100.7/32", "2001:db8:bad::/48"].map {
+            BlockEntry(network: IPNetwork($0)!, deadline: now + .seconds(60))
+        }
+        gatekeeper.blocks.replaceAll(entries, at: now)
+        return gatekeeper
+    }
+
+    /// A token for alice with the claims in `more` (with a comma in front), valid at `Mint.now`.
+    static func token(_ more: String = "") -> String { Mint.token(Mint.claims(more)) }
+}
+
+extension Gatekeeper {
+    mutating func decide(
+        _ text: String, from peer: String = "203.0.113.9", at now: Instant = House.now, wall: WallTime = Mint.now
+    ) -> Verdict {
+        decide(Array(text.utf8).span, peer: IPAddress(peer)!, now: now, wall: wall)
+    }
+
+    /// What goes to the upstream; nil when the request does not get that far.
+    mutating func forwarded(_ text: String, from peer: String = "203.0.113.9") -> String? {
+        let bytes = Array(text.utf8)
+        let peer = IPAddress(peer)!
+        guard case .forward(let plan) = decide(bytes.span, peer: peer, now: House.now, wall: Mint.now) else {
+            return nil
+        }
+        let trace = trace(bytes.span, peer: peer)
+        var out = ByteWriter(capacity: 65_536)
+        prepare(plan, bytes.span, trace, peer: peer, into: &out)
+        return out.bytes.text
+    }
+}
+
+extension Verdict {
+    /// Nil unless the request is refused.
+    var refusal: Refusal? {
+        if case .refuse(let refusal, _) = self { return refusal }
+        return nil
+    }
+
+    var plan: Plan? {
+        if case .forward(let plan) = self { return plan }
+        return nil
+    }
+
+    var facts: RequestFacts? {
+        switch self {
+        case .incomplete: nil
+        case .refuse(_, let facts), .answer(_, let facts): facts
+        case .forward(let plan): plan.facts
+        }
+    }
+}
