@@ -44,7 +44,8 @@ counters: ## system calls and allocations per request against their limits
 	benchmarks/guard
 
 bench: release ## CPU and system calls per request beside haproxy and nginx
-	benchmarks/run
+	@scripts/bootstrap bench
+	benchmarks/run --no-build --assert-plain
 
 format: ## format the Swift sources
 	swift format --in-place --recursive --parallel Sources Tests Package.swift

@@ -152,7 +152,9 @@ final class Worker {
     }
 
     private func makePools() {
-        pools = generation.configuration.upstreams.map { UpstreamPool($0, worker: self) }
+        pools = generation.configuration.upstreams.enumerated().map { index, upstream in
+            UpstreamPool(upstream, index: index, worker: self)
+        }
         for pool in pools { pool.update(addresses[pool.name] ?? []) }
     }
 
