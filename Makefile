@@ -53,6 +53,8 @@ format: ## format the Swift sources
 lint: ## style of Swift, shell and Python sources
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	@scripts/lint-scripts
+	@scripts/check-layers
+	@scripts/check-links
 
 clean: ## remove what builds and runs left behind
 	rm -rf .build .run
