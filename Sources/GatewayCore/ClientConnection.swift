@@ -562,6 +562,11 @@ final class ClientConnection: ReadinessHandler {
         outbox.isEmpty ? close() : closeGracefully()
     }
 
+    /// The deadline of draining has passed.
+    func cutOff() {
+        exchange == nil ? close() : act(on: .abort)
+    }
+
     /// The Ledger has spoken on the failed login of this exchange.
     func judged() {
         guard let server else { return }
