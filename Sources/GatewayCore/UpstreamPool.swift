@@ -33,6 +33,7 @@ final class UpstreamPool {
     private unowned let worker: Worker
     private(set) var servers: [Server] = []
     private var turn = 0
+    private var isRetired = false
 
     init(_ upstream: Configuration.Upstream, index: Int, worker: Worker) {
         name = upstream.name
@@ -74,7 +75,7 @@ final class UpstreamPool {
 
     /// False when there are enough, or its server is gone.
     func putBack(_ connection: ServerConnection) -> Bool {
-        guard connection.server.idle.count < keepAlive, servers.contains(where: { $0 === connection.server }) else {
+        guard !isRetired, connection.server.idle.count < keepAlive, servers.contains(where: { $0 === connection.server }) else {
             return false
         }
         connection.server.idle.append(connection)
@@ -101,9 +102,10 @@ final class UpstreamPool {
         }
     }
 
-    func closeAll() {
+    /// Keeps no idle connection from now on. Exchanges that began with this pool may still lease for another attempt.
+    func retire() {
+        isRetired = true
         for server in servers { closeIdle(of: server) }
-        servers = []
     }
 
     private func closeIdle(of server: Server) {

@@ -137,7 +137,7 @@ final class Worker {
             telemetry.adopt(metrics)
             gatekeeper.adopt(next.rules)
             responses = ResponseReader(next.rules)
-            for pool in pools { pool.closeAll() }
+            for pool in pools { pool.retire() }
             makePools()
         case .addresses(let upstream, let resolved):
             addresses[upstream] = resolved
@@ -206,6 +206,8 @@ final class Worker {
         guard !hasDrained else { return }
         hasDrained = true
         control.send(.drained(cut: openCount))
+        for connection in connections { connection?.cutOff() }
+        for pool in pools { pool.retire() }
         loop.stop()
     }
 }
