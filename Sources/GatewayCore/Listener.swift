@@ -44,5 +44,6 @@ final class Listener: ReadinessHandler {
         watcher?.cancel()
         watcher = nil
         retry?.cancel()
+        socket.stop()
     }
 }

@@ -67,9 +67,9 @@ final class UpstreamPool {
 
     /// False when there are enough, or its server is gone.
     func putBack(_ connection: ServerConnection) -> Bool {
-        guard !isRetired, connection.server.idle.count < keepAlive, servers.contains(where: { $0 === connection.server }) else {
-            return false
-        }
+        guard !isRetired, connection.server.idle.count < keepAlive,
+            servers.contains(where: { $0 === connection.server })
+        else { return false }
         connection.server.idle.append(connection)
         return true
     }
