@@ -44,9 +44,9 @@ final class Listener: ReadinessHandler {
     /// not be enough.
     func close() {
         ready(.readable)
-        socket.stopListening()
         watcher?.cancel()
         watcher = nil
         retry?.cancel()
+        socket.stop()
     }
 }

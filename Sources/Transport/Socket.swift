@@ -148,8 +148,9 @@ package final class ListeningSocket: Sendable {
 
     deinit { CLibevent.close(descriptor) }
 
-    /// Refuses connections from now on.
-    package func stopListening() {
+    /// Accepts nobody any more, whoever still holds the socket: without this the system would go on to complete
+    /// connections that no one takes.
+    package func stop() {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 
