@@ -44,7 +44,8 @@ counters: ## system calls and allocations per request against their limits
 	benchmarks/guard
 
 bench: release ## CPU and system calls per request beside haproxy and nginx
-	benchmarks/run
+	@scripts/bootstrap bench
+	benchmarks/run --no-build --assert-plain
 
 format: ## format the Swift sources
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
@@ -52,6 +53,8 @@ format: ## format the Swift sources
 lint: ## style of Swift, shell and Python sources
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	@scripts/lint-scripts
+	@scripts/check-layers
+	@scripts/check-links
 
 clean: ## remove what builds and runs left behind
 	rm -rf .build .run

@@ -142,6 +142,11 @@ extension ClientConnection {
         if !record.hasBegun { deadline = min(deadline, Instant.now() + .seconds(1)) }
     }
 
+    /// The deadline of draining has passed.
+    func cutOff() {
+        exchange == nil ? close() : act(on: .abort)
+    }
+
     /// The Ledger has spoken on the failed login of this exchange.
     func judged() {
         guard let server else { return }

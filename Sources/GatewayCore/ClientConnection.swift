@@ -271,7 +271,6 @@ final class ClientConnection: ReadinessHandler {
                 record.server = connection.server.label
                 return true
             case .failed:
-                record.metrics?.upstreamConnectFailed(record.plan?.upstream ?? 0)
                 let step = handle(.connectFailed)
                 guard step == .retry else {
                     act(on: step)
@@ -326,7 +325,6 @@ final class ClientConnection: ReadinessHandler {
     /// The connection that was under way is established; what was queued has been sent.
     func serverConnected() {
         act(on: handle(.connected))
-        record.metrics?.upstreamConnected(record.plan?.upstream ?? 0)
         goOn()
     }
 
@@ -415,7 +413,7 @@ final class ClientConnection: ReadinessHandler {
         let unsent = server?.takeUnsent()
         discardServer()
         record.retries += 1
-        record.metrics?.upstreamRetried(record.plan?.upstream ?? 0)
+        pool?.retried()
         deadline = Instant.now() + worker.generation.configuration.timeouts.connect
         guard lease(), let server else { return }
         if let unsent {

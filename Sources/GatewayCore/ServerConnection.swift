@@ -68,8 +68,12 @@ final class ServerConnection: ReadinessHandler {
     func ready(_ readiness: Readiness) {
         if phase == .connecting {
             guard readiness.contains(.writable) else { return }
-            guard socket.pendingError == 0 else { return failed(.connectFailed) }
+            guard socket.pendingError == 0 else {
+                pool.connectFailed()
+                return act(on: .connectFailed)
+            }
             phase = .head
+            pool.connected()
             if !outbox.flush(to: socket) {
                 // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
                 outbox.removeAll()
@@ -139,7 +143,13 @@ final class ServerConnection: ReadinessHandler {
         bytes.withUnsafeBufferPointer { stash = Array($0) }
     }
 
+    /// The connection or the answer on it is of no use.
     private func failed(_ event: Exchange.Event) {
+        pool.failed()
+        act(on: event)
+    }
+
+    private func act(on event: Exchange.Event) {
         guard let client else { return discard() }
         client.act(on: client.handle(event))
     }
@@ -193,11 +203,11 @@ final class ServerConnection: ReadinessHandler {
                 if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
                 return keep(bytes)
             case .malformed:
-                return client.act(on: client.handle(.responseMalformed))
+                return failed(.responseMalformed)
             case .interim(let length):
                 interimCount += 1
                 guard interimCount <= Self.interimLimit else {
-                    return client.act(on: client.handle(.responseMalformed))
+                    return failed(.responseMalformed)
                 }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
@@ -223,7 +233,7 @@ final class ServerConnection: ReadinessHandler {
                     date: worker.clock.date(WallTime.now()), requestID: trace.requestID,
                     into: &worker.out)
                 guard !worker.out.overflowed else {
-                    return client.act(on: client.handle(.responseMalformed))
+                    return failed(.responseMalformed)
                 }
                 responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
                 responseKeepsAlive = response.keepAlive
@@ -245,7 +255,7 @@ final class ServerConnection: ReadinessHandler {
         }
         switch parcel.progress {
         case .more: break
-        case .malformed: client.act(on: client.handle(.responseMalformed))
+        case .malformed: failed(.responseMalformed)
         case .ended(let next):
             // A server that did not want the body resets the connection behind its answer, unnoticed if both came at once.
             let clean =
@@ -262,7 +272,7 @@ final class ServerConnection: ReadinessHandler {
             if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
             client.act(on: client.handle(.responseEnded(reusable: false)))
         } else {
-            client.act(on: client.handle(.upstreamLost))
+            failed(.upstreamLost)
         }
     }
 
@@ -279,6 +289,7 @@ final class ServerConnection: ReadinessHandler {
     func discard() {
         guard phase != .closed else { return }
         let wasIdle = phase == .idle
+        if phase != .connecting { pool.disconnected() }
         phase = .closed
         client = nil
         stash = []

@@ -1,4 +1,5 @@
 internal import Settings
+internal import Telemetry
 internal import Transport
 internal import Wire
 
@@ -24,14 +25,20 @@ final class UpstreamPool {
     }
 
     let name: String
+    /// Place of the upstream in its configuration, and that configuration's counters: they go together.
+    private let index: Int
+    private let metrics: MetricShard
     private let keepAlive: Int
     private let idleTimeout: Interval
     private unowned let worker: Worker
     private(set) var servers: [Server] = []
     private var turn = 0
+    private var isRetired = false
 
-    init(_ upstream: Configuration.Upstream, worker: Worker) {
+    init(_ upstream: Configuration.Upstream, index: Int, worker: Worker) {
         name = upstream.name
+        self.index = index
+        metrics = worker.telemetry.metrics
         keepAlive = upstream.keepAlive
         idleTimeout = upstream.idleTimeout
         self.worker = worker
@@ -56,7 +63,9 @@ final class UpstreamPool {
             return .pooled(connection)
         }
         switch StreamSocket.connect(to: server.address) {
-        case .failure: return .failed
+        case .failure:
+            connectFailed()
+            return .failed
         case .success(let socket):
             let connection = ServerConnection(socket, to: server, pool: self, worker: worker)
             connection.assign(to: client)
@@ -66,9 +75,9 @@ final class UpstreamPool {
 
     /// False when there are enough, or its server is gone.
     func putBack(_ connection: ServerConnection) -> Bool {
-        guard connection.server.idle.count < keepAlive, servers.contains(where: { $0 === connection.server }) else {
-            return false
-        }
+        guard !isRetired, connection.server.idle.count < keepAlive,
+            servers.contains(where: { $0 === connection.server })
+        else { return false }
         connection.server.idle.append(connection)
         return true
     }
@@ -76,6 +85,13 @@ final class UpstreamPool {
     func remove(_ connection: ServerConnection) {
         connection.server.idle.removeAll { $0 === connection }
     }
+
+    func connected() { metrics.upstreamConnected(index) }
+    func disconnected() { metrics.upstreamDisconnected(index) }
+    func connectFailed() { metrics.upstreamConnectFailed(index) }
+    /// A connection broke, or an answer on it could not be understood.
+    func failed() { metrics.upstreamFailed(index) }
+    func retried() { metrics.upstreamRetried(index) }
 
     /// Closes connections that were idle for too long. The oldest stand first.
     func sweep(_ now: Instant) {
@@ -86,9 +102,10 @@ final class UpstreamPool {
         }
     }
 
-    func closeAll() {
+    /// Keeps no idle connection from now on. Exchanges that began with this pool may still lease for another attempt.
+    func retire() {
+        isRetired = true
         for server in servers { closeIdle(of: server) }
-        servers = []
     }
 
     private func closeIdle(of server: Server) {

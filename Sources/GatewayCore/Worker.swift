@@ -137,7 +137,7 @@ final class Worker {
             telemetry.adopt(metrics)
             gatekeeper.adopt(next.rules)
             responses = ResponseReader(next.rules)
-            for pool in pools { pool.closeAll() }
+            for pool in pools { pool.retire() }
             makePools()
         case .addresses(let upstream, let resolved):
             addresses[upstream] = resolved
@@ -152,7 +152,9 @@ final class Worker {
     }
 
     private func makePools() {
-        pools = generation.configuration.upstreams.map { UpstreamPool($0, worker: self) }
+        pools = generation.configuration.upstreams.enumerated().map { index, upstream in
+            UpstreamPool(upstream, index: index, worker: self)
+        }
         for pool in pools { pool.update(addresses[pool.name] ?? []) }
     }
 
@@ -204,6 +206,8 @@ final class Worker {
         guard !hasDrained else { return }
         hasDrained = true
         control.send(.drained(cut: openCount))
+        for connection in connections { connection?.cutOff() }
+        for pool in pools { pool.retire() }
         loop.stop()
     }
 }

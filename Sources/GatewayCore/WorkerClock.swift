@@ -3,9 +3,11 @@ internal import Wire
 /// The time in the form that answers need, made once a second.
 final class WorkerClock {
     private var second = Int64.min
-    /// Never freed: there is one clock per worker.
+    /// Owned; freed in `deinit`.
     private let text = UnsafeMutablePointer<UInt8>.allocate(capacity: WorkerClock.length)
     private static let length = 29
+
+    deinit { text.deallocate() }
 
     /// IMF-fixdate of RFC 9110 §5.6.7: `Sat, 21 Nov 2026 07:09:16 GMT`. Holds until the next call.
     @_lifetime(immortal)

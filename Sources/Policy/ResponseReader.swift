@@ -43,13 +43,14 @@ package struct ResponseReader: ~Copyable {
     private var connection = ConnectionOptions()
     private let limits: HeadParser.Limits
     private let failureStatuses: [Int]
+    /// What stands behind the version in Via.
     private let via: [UInt8]
 
     package init(_ rules: GatekeeperRules) {
         fields = FieldTable(capacity: rules.fieldLimit)
         limits = rules.headLimits
         failureStatuses = rules.failureStatuses
-        via = Array("Via: 1.1 \(rules.viaName)\r\n".utf8)
+        via = Array(" \(rules.viaName)\r\n".utf8)
     }
 
     package mutating func parse(_ bytes: Span<UInt8>, to context: ResponseContext) -> Outcome {
@@ -59,7 +60,7 @@ package struct ResponseReader: ~Copyable {
         case .complete(let line, let length):
             // The gateway never asks for another protocol, so nobody may switch to one.
             if line.status == 101 { return .malformed }
-            if line.status < 200 { return .interim(length: length) }
+            if line.status < 200 { return readConnection(bytes) ? .interim(length: length) : .malformed }
             return settle(line, length, bytes, context)
         }
     }
@@ -67,22 +68,23 @@ package struct ResponseReader: ~Copyable {
     private mutating func settle(
         _ line: StatusLine, _ length: Int, _ bytes: Span<UInt8>, _ context: ResponseContext
     ) -> Outcome {
+        guard readConnection(bytes) else { return .malformed }
         var framing = FramingFields()
-        connection = ConnectionOptions()
         for index in 0..<fields.count {
             let field = fields[index]
             let value = bytes.extracting(field.value)
             switch ResponseField(bytes.extracting(field.name)) {
             case .contentLength: framing.contentLength(value)
             case .transferEncoding: framing.transferEncoding(value)
-            case .connection: guard connection.take(value) else { return .malformed }
-            case .hopByHop, .date, .other: break
+            case .connection, .hopByHop, .date, .requestID, .other: break
             }
         }
         let settled = framing.settleResponse(
             status: line.status, toHead: context.isHead, minorVersion: line.minorVersion)
         guard case .success(let body) = settled else { return .malformed }
-        let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive)
+        // A server that announces a body where none may be might send it, and it would be read as the next response.
+        let isSound = line.status != 204 || !framing.announcesBody
+        let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive) && isSound
         let lengthUnknown = body == .chunked || body == .untilClose
         return .final(
             Response(
@@ -91,6 +93,17 @@ package struct ResponseReader: ~Copyable {
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
                 isFailedLogin: context.isLogin && failureStatuses.contains(line.status)))
+    }
+
+    /// Reads the Connection fields of this head, interim ones too: what they name goes no further. False: not a list.
+    private mutating func readConnection(_ bytes: Span<UInt8>) -> Bool {
+        connection = ConnectionOptions()
+        for index in 0..<fields.count {
+            let field = fields[index]
+            guard case .connection = ResponseField(bytes.extracting(field.name)) else { continue }
+            guard connection.take(bytes.extracting(field.value)) else { return false }
+        }
+        return true
     }
 
     /// Passes an interim head on; a client of HTTP/1.0 must not get one (RFC 9110 §15.2).
@@ -109,6 +122,9 @@ package struct ResponseReader: ~Copyable {
         writeStatusLine(bytes, into: &out)
         let keepsLength = !response.writesChunks && response.framing != .untilClose
         let hasDate = writeFields(bytes, to: context, status: response.status, keepsLength: keepsLength, into: &out)
+        // The version that was received, not the one that is sent (RFC 9110 §7.6.3).
+        out.append("Via: 1.")
+        out.append(bytes[7])
         out.append(via)
         if !hasDate {
             out.append("Date: ")
@@ -129,7 +145,8 @@ package struct ResponseReader: ~Copyable {
         var end = 8
         while end < bytes.count, bytes[end] != 13 { end += 1 }
         out.append(bytes, 8..<end)
-        out.append("\r\n")
+        // The space must be there even before an empty reason (RFC 9112 §4); some servers leave it out.
+        out.append(end == 12 ? " \r\n" : "\r\n")
     }
 
     /// Copies the fields that concern the client, in runs between those that are left out. True when one was Date.
@@ -148,7 +165,7 @@ package struct ResponseReader: ~Copyable {
             case .contentLength:
                 // 1xx and 204 must not carry one (RFC 9110 §8.6); for the rest it is what frames the body.
                 keep = keepsLength && status >= 200 && status != 204
-            case .transferEncoding, .connection, .hopByHop: keep = false
+            case .transferEncoding, .connection, .hopByHop, .requestID: keep = false
             case .date:
                 hasDate = true
                 keep = true
@@ -175,7 +192,10 @@ package struct ResponseReader: ~Copyable {
 
 /// The fields of a response that the gateway acts on.
 private enum ResponseField {
-    case contentLength, transferEncoding, connection, hopByHop, date, other
+    case contentLength, transferEncoding, connection, hopByHop, date
+    /// Ours to set: one request has one name.
+    case requestID
+    case other
 
     init(_ name: Span<UInt8>) {
         self =
@@ -186,6 +206,7 @@ private enum ResponseField {
             case 7 where name.equalsIgnoringCase("upgrade"): .hopByHop
             case 10 where name.equalsIgnoringCase("connection"): .connection
             case 10 where name.equalsIgnoringCase("keep-alive"): .hopByHop
+            case 12 where name.equalsIgnoringCase("x-request-id"): .requestID
             case 14 where name.equalsIgnoringCase("content-length"): .contentLength
             case 16 where name.equalsIgnoringCase("proxy-connection"): .hopByHop
             case 17 where name.equalsIgnoringCase("transfer-encoding"): .transferEncoding

@@ -82,8 +82,8 @@ package struct FramingFields: Sendable {
         return .success(.untilClose)
     }
 
-    /// Whether a Content-Length was given: the answer to HEAD passes it on although it frames nothing.
-    package var hasLength: Bool { length != nil }
+    /// Whether the fields speak of a body, which a 204 must not have (RFC 9110 §15.3.5).
+    package var announcesBody: Bool { chunked || (length ?? 0) > 0 }
 
     /// 1 to 18 digits, so that it fits whatever follows; nothing else, not even a sign.
     private func decimal(_ value: Span<UInt8>) -> Int64? {

@@ -24,6 +24,14 @@ import Testing
         for (row, start) in zip(rows, expected) { #expect(row.hasPrefix(start)) }
     }
 
+    @Test func `the README lists the stages in the same order`() throws {
+        let rows = lines(of: try repositoryText("README.md")).filter {
+            $0.hasPrefix("| ") && $0.dropFirst(2).first!.isNumber
+        }
+        let told = rows.map { row in String(row.split(separator: "|")[1].filter(\.isLetter)) }
+        #expect(told == Stage.allCases.map(\.rawValue))
+    }
+
     @Test func `each refusal stands under its stage`() {
         for (name, refusal) in DocumentedRefusals.all {
             let row = DocumentedRefusals.row(of: refusal)

@@ -262,3 +262,37 @@ def test_requests_that_were_sent_ahead_of_the_end_are_all_answered(gateway):
         client.send(request("GET", "/") * 20)
         client.socket.shutdown(socket.SHUT_WR)
         assert client.read_to_end().count(b"HTTP/1.1 200") == 20
+
+
+def test_a_request_is_tried_again_although_the_configuration_changed_meanwhile(gateway, backend):
+    def loses_the_first(exchange: Exchange) -> bytes | None:
+        if len(backend.requests) > 1:
+            return answer()
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_event("gateway.reloaded")
+        time.sleep(0.2)
+        exchange.close()
+        return None
+
+    backend.handler = loses_the_first
+    assert gateway.get("/").status == 200
+    assert len(backend.requests) == 2
+
+
+def test_what_is_cut_off_at_the_end_of_draining_is_in_the_access_log(start_gateway, backend):
+    gateway = start_gateway(backend, timeouts={"drain": "1s"})
+    proceed = threading.Event()
+
+    def waits(exchange: Exchange) -> bytes:
+        proceed.wait(10)
+        return answer()
+
+    backend.handler = waits
+    with gateway.connect() as client:
+        client.send(request("GET", "/cut"))
+        backend.wait_for(1)
+        gateway.signal(signal.SIGTERM)
+        assert gateway.child.wait(5) == 0
+        proceed.set()
+    assert gateway.events("gateway.stopped")[0]["cut_connections"] == 1
+    assert gateway.events("http.request", path="/cut")

@@ -68,13 +68,17 @@ def test_a_malformed_chunk_ends_the_connection_and_is_never_a_whole_request(gate
     assert all(arrived.target == "/" for arrived in backend.requests)
 
 
-@pytest.mark.parametrize("codings", [
-    ["gzip, chunked"], ["gzip"], ["xchunked"], ["chunked, identity"], ["chunked, chunked"], ["chunked", "chunked"],
-    ["identity", "chunked"],
-])
-def test_whatever_is_not_exactly_chunked_is_refused_with_501(gateway, backend, codings):
-    fields = [("Transfer-Encoding", coding) for coding in codings]
+def test_a_coding_before_chunked_is_refused_with_501(gateway, backend):
+    fields = [("Transfer-Encoding", "gzip, chunked")]
     refused(gateway, backend, request("POST", "/", fields) + b"0\r\n\r\n" + SMUGGLED, 501)
+
+
+@pytest.mark.parametrize("codings", [
+    ["gzip"], ["xchunked"], ["chunked, identity"], ["chunked, chunked"], ["chunked", "chunked"], ["identity", "chunked"],
+])
+def test_a_body_whose_end_no_coding_tells_is_refused_with_400(gateway, backend, codings):
+    fields = [("Transfer-Encoding", coding) for coding in codings]
+    refused(gateway, backend, request("POST", "/", fields) + b"0\r\n\r\n" + SMUGGLED, 400)
 
 
 def test_connect_is_refused_with_501(gateway, backend):

@@ -107,7 +107,7 @@ package final class EmbeddedLedger: Ledger {
         local.book.set(record)
         inForce(record)
         sink.ledger(noted: .blockedByCommand(record, decider: .authority))
-        completion(BlockOutcome(record: record, decider: .authority))
+        whenSaved { completion(BlockOutcome(record: record, decider: .authority)) }
     }
 
     package func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void) {
@@ -130,7 +130,12 @@ package final class EmbeddedLedger: Ledger {
         totals.blocksLifted += lifted.count
         if !lifted.isEmpty { sink.ledger(changed: .lift(lifted.map(\.network))) }
         for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
-        completion(UnblockOutcome(lifted: lifted, decider: .authority))
+        whenSaved { completion(UnblockOutcome(lifted: lifted, decider: .authority)) }
+    }
+
+    /// An operator who is told that it is done must find it done after a crash, too.
+    private func whenSaved(_ proceed: @escaping () -> Void) {
+        if let journal { journal.whenWritten(proceed) } else { proceed() }
     }
 
     package var blockCount: Int { local.book.count }

@@ -5,10 +5,12 @@ internal import Wire
 final class JournalThread {
     private enum Job: Sendable {
         case append([JournalRecord], durable: Bool)
+        case mark(Int)
         case stop
     }
     private enum Reply: Sendable {
         case failed(String)
+        case passed(Int)
         case stopped
     }
 
@@ -18,6 +20,8 @@ final class JournalThread {
     private let thread: LoopThread
     private let onFailure: (String) -> Void
     private var whenStopped: (() -> Void)?
+    private var marks: [Int: () -> Void] = [:]
+    private var lastMark = 0
 
     /// - Parameter onFailure: Told once for every row of failed writes.
     init(_ opened: OpenedJournal, on loop: EventLoop, onFailure: @escaping (String) -> Void) {
@@ -33,6 +37,14 @@ final class JournalThread {
         if !records.isEmpty { jobs.send(.append(records, durable: durable)) }
     }
 
+    /// The completion comes when everything appended so far is on disk, or could not be written: for an operator who is
+    /// told that it is done.
+    func whenWritten(_ completion: @escaping () -> Void) {
+        lastMark += 1
+        marks[lastMark] = completion
+        jobs.send(.mark(lastMark))
+    }
+
     /// The completion comes when everything appended so far is on disk and the thread has ended.
     func stop(completion: @escaping () -> Void) {
         whenStopped = completion
@@ -42,6 +54,7 @@ final class JournalThread {
     private func receive(_ reply: Reply) {
         switch reply {
         case .failed(let text): onFailure(text)
+        case .passed(let mark): marks.removeValue(forKey: mark)?()
         case .stopped:
             // It has nothing left to do but to return, so this does not wait.
             thread.join()
@@ -58,6 +71,7 @@ final class JournalThread {
         let writer = JournalWriter(opened)
         var isFlushing = false
         var isFailing = false
+        var passed: [Int] = []
         func flush() {
             isFlushing = false
             do throws(LedgerError) {
@@ -67,6 +81,8 @@ final class JournalThread {
                 if !isFailing { replies.send(.failed(error.description)) }
                 isFailing = true
             }
+            for mark in passed { replies.send(.passed(mark)) }
+            passed = []
         }
         let receiver = MailboxReceiver(jobs, on: loop) { job in
             switch job {
@@ -77,6 +93,8 @@ final class JournalThread {
                     isFlushing = true
                     loop.atEndOfTurn(flush)
                 }
+            case .mark(let mark):
+                if isFlushing { passed.append(mark) } else { replies.send(.passed(mark)) }
             case .stop:
                 flush()
                 loop.stop()

@@ -1,0 +1,107 @@
+import Settings
+import Testing
+
+@testable import Policy
+@testable import Wire
+
+extension Conversation {
+    /// The gateway's words, and the bytes of the head that it sends to the client.
+    fileprivate func responseReaction() -> (words: String, bytes: [UInt8]?) {
+        var configuration = House.configuration()
+        var isHead = false
+        var isLogin = false
+        var minorVersion: UInt8 = 1
+        for setting in settings {
+            switch setting[0] {
+            case "asked":
+                isHead = setting[1] == "HEAD"
+                if setting[2] == "1.0" { minorVersion = 0 }
+                isLogin = setting.last == "login"
+            case "with":
+                let pair = setting[1].split(separator: "=")
+                switch pair[0] {
+                case "head": configuration.limits.headBytes = Int(pair[1])!
+                case "fields": configuration.limits.fields = Int(pair[1])!
+                default: fatalError("\(place): no such setting")
+                }
+            default: fatalError("\(place): no such line")
+            }
+        }
+        var reader = ResponseReader(House.rules(configuration))
+        // What was read before must not matter: a head with everything that is remembered of one.
+        let earlier = Array("HTTP/1.1 200 OK\r\nConnection: X-Earlier, close\r\nContent-Length: 1\r\n\r\n".utf8)
+        _ = reader.parse(earlier.span, to: ResponseContext(isHead: false, minorVersion: 1, isLogin: false))
+        let context = ResponseContext(isHead: isHead, minorVersion: minorVersion, isLogin: isLogin)
+        var out = ByteWriter(capacity: 65_536)
+        switch reader.parse(sent.span, to: context) {
+        case .incomplete: return ("incomplete", nil)
+        case .malformed: return ("malformed", nil)
+        case .interim(let length):
+            reader.writeInterim(sent.span, to: context, into: &out)
+            let next = length == sent.count ? "" : " next \(length)"
+            return ("interim" + next, out.bytes.withUnsafeBufferPointer { Array($0) })
+        case .final(let response):
+            let date = Array(House.date.utf8)
+            let identifier = Array("request-1".utf8)
+            reader.writeHead(
+                response, sent.span, to: context, keepAlive: !response.endsWithConnection, date: date.span,
+                requestID: identifier.span, into: &out)
+            var words = "relayed \(response.status)"
+            switch response.framing {
+            case .none: break
+            case .length(let length): words += " body \(length)"
+            case .chunked: words += " body chunked"
+            case .untilClose: words += " body until close"
+            }
+            if response.writesChunks { words += " as chunks" }
+            if response.isFailedLogin { words += " failed login" }
+            if response.keepAlive { words += " pooled" }
+            if response.endsWithConnection { words += " close" }
+            return (words, out.bytes.withUnsafeBufferPointer { Array($0) })
+        }
+    }
+}
+
+@Suite struct `Conversations with backends` {
+    @Test(arguments: Conversation.all(in: "responses"))
+    func `go as written`(conversation: Conversation) {
+        let reaction = conversation.responseReaction()
+        func check() {
+            #expect(reaction.words == conversation.verdict, "\(conversation.place)")
+            guard let answer = conversation.answer else { return }
+            #expect(
+                reaction.bytes.map(Conversation.shown) == Conversation.shown(answer), "\(conversation.place)")
+        }
+        if let issue = conversation.knownIssue {
+            withKnownIssue("\(issue)") { check() }
+        } else {
+            check()
+        }
+    }
+
+    @Test(arguments: Conversation.all(in: "responses"))
+    func `are not decided before the head is complete, except as malformed`(conversation: Conversation) {
+        guard conversation.verdict.hasPrefix("relayed"), let end = conversation.sent.endOfHead else { return }
+        var reader = ResponseReader(House.rules(House.configuration()))
+        let context = ResponseContext(isHead: false, minorVersion: 1, isLogin: false)
+        for cut in 0..<end {
+            guard case .incomplete = reader.parse(conversation.sent.span.extracting(0..<cut), to: context) else {
+                Issue.record("\(conversation.place): decided after \(cut) of \(end) bytes")
+                return
+            }
+        }
+    }
+
+    @Test func `are many`() {
+        #expect(Conversation.all(in: "responses").count >= 40)
+        let titles = Conversation.all(in: "responses").map(\.title)
+        #expect(Set(titles).count == titles.count, "each has a sentence of its own")
+    }
+}
+
+extension [UInt8] {
+    /// Behind the first empty line.
+    fileprivate var endOfHead: Int? {
+        indices.first { $0 >= 4 && self[($0 - 4)..<$0].elementsEqual([13, 10, 13, 10]) } ?? (count > 3 ? count : nil)
+    }
+}
