@@ -176,17 +176,20 @@ final class ClientConnection: ReadinessHandler {
         case .refuse(let refusal, let facts):
             record.begin(facts, bytes, peer: peer, worker: worker)
             audit(refusal, bytes, now)
-            respond(with: refusal, keepAlive: keepsAlive && !refusal.closes)
-            return skipBody(offset, count)
+            let next = endOfBody(offset, count)
+            respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
+            return phase == .head ? next : nil
         case .answer(let answer, let facts):
             record.begin(facts, bytes, peer: peer, worker: worker)
+            let next = endOfBody(offset, count)
+            let keepAlive = keepsAlive && next != nil
             worker.out.reset()
             record.status = worker.localAnswers.write(
-                answer, facts, keepAlive: keepsAlive, wall: wall, date: worker.clock.date(wall), into: &worker.out)
+                answer, facts, keepAlive: keepAlive, wall: wall, date: worker.clock.date(wall), into: &worker.out)
             record.bytesOut = Int64(worker.out.count)
             send(worker.composed, Span())
-            answered(keepAlive: keepsAlive)
-            return skipBody(offset, count)
+            answered(keepAlive: keepAlive)
+            return phase == .head ? next : nil
         case .forward(let plan):
             record.begin(plan.facts, bytes, peer: peer, worker: worker)
             return forward(plan, bytes, offset, count, now)
@@ -212,17 +215,14 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    /// Behind the body of a request that was answered by ourselves: kept in step when the body is here already,
-    /// otherwise the connection is closed, since its rest could not be told from the next request.
-    private func skipBody(_ offset: Int, _ count: Int) -> Int? {
-        guard phase == .head else { return nil }
+    /// Where the next request begins behind one that we answer ourselves; nil: its body is not here yet, so that the
+    /// rest of it could not be told from the next request. The answer then says that the connection ends (RFC 9112 §9.6).
+    private func endOfBody(_ offset: Int, _ count: Int) -> Int? {
         let start = offset + record.facts.headLength
         switch record.facts.framing {
         case .none: return start
         case .length(let length) where length <= Int64(count - start): return start + Int(length)
-        default:
-            closeGracefully()
-            return nil
+        default: return nil
         }
     }
 

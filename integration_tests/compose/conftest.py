@@ -1,4 +1,4 @@
-"""The stack is built and started once; each test begins with nothing blocked and nothing counted."""
+"""The stack is started once; each test begins with nothing blocked and nothing counted."""
 
 import os
 import shlex
@@ -7,18 +7,25 @@ import pytest
 
 from harness.compose import Stack
 
-BLOCK_SECONDS = 6
+# Long enough for what a test does in between on a busy machine, short enough to wait for.
+BLOCK_SECONDS = 15
+SECRET = "a compose test secret of more than thirty-two bytes"
 
 
 @pytest.fixture(scope="session")
-def stack():
+def new_stack():
+    """`new_stack(environment, overlays)`: a view of the one project with other settings; `up` puts it in force."""
     command = shlex.split(os.environ.get("COMPOSE_COMMAND", "docker compose"))
-    stack = Stack(command, f"gateway-test-{os.getpid()}", {
-        "JWT_SECRET": "a compose test secret of more than thirty-two bytes",
-        "GATEWAY_BLOCK_DURATION_SECONDS": str(BLOCK_SECONDS),
-        "PUBLISHED_PORT": "0",
-    })
-    stack.build()
+    project = os.environ.get("STACK_PROJECT", f"gateway-test-{os.getpid()}")
+    common = {
+        "JWT_SECRET": SECRET, "GATEWAY_BLOCK_DURATION_SECONDS": str(BLOCK_SECONDS),
+        "PUBLISHED_ADDRESS": "127.0.0.1", "PUBLISHED_PORT": "0"}
+    return lambda environment=None, overlays=(): Stack(command, project, {**common, **(environment or {})}, overlays)
+
+
+@pytest.fixture(scope="session")
+def stack(new_stack):
+    stack = new_stack()
     try:
         stack.up()
         yield stack

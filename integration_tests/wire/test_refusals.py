@@ -147,3 +147,16 @@ def test_a_method_that_the_route_does_not_have_is_405_with_allow(start_gateway, 
     response = gateway.fetch(request("DELETE", "/"))
     assert response.status == 405
     assert {method.strip() for method in response.field("Allow").split(",")} >= {"GET", "POST"}
+
+
+@pytest.mark.parametrize("target", ["/nowhere", "/health"])
+def test_an_answer_that_comes_before_the_body_says_that_the_connection_ends(start_gateway, backend, target):
+    gateway = start_gateway(backend, routes=[{"path": "/api", "upstream": "api", "auth": "none"}])
+    head = request("POST", target, {"Content-Length": "4"})
+    with gateway.connect() as client:
+        assert client.send(head).read_response().field("Connection") == "close"
+        assert client.send(b"body").ended()
+    with gateway.connect() as client:
+        assert client.send(head + b"body").read_response().field("Connection") is None
+        assert client.ask(request("GET", "/health")).status == 200
+    assert backend.requests == []
