@@ -44,6 +44,5 @@ final class Listener: ReadinessHandler {
         watcher?.cancel()
         watcher = nil
         retry?.cancel()
-        socket.stop()
     }
 }
