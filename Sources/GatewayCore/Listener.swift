@@ -47,6 +47,5 @@ final class Listener: ReadinessHandler {
         watcher?.cancel()
         watcher = nil
         retry?.cancel()
-        socket.stop()
     }
 }
