@@ -38,7 +38,8 @@ final class BlockBroadcast {
     func whenApplied(within limit: Interval, now: Instant, _ proceed: @escaping () -> Void) {
         guard applied.contains(where: { $0 < sequence }) else { return proceed() }
         waiters.append(Waiter(sequence: sequence, deadline: now + limit, proceed: proceed))
-        timer?.fire(after: limit)
+        // Set for the first of them only; `release` sets it for the next.
+        if waiters.count == 1 { timer?.fire(after: limit) }
     }
 
     private func release(at now: Instant) {

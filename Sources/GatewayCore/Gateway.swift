@@ -200,6 +200,7 @@ package final class Gateway {
 
     private func keepHouse() {
         if health != publishedHealth { publishHealth() }
+        metrics.replayQueue = ledger.waitingFailures
         audit.tellSuppressed(at: Instant.now())
     }
 

@@ -7,7 +7,7 @@ private let refusals: [Refusal] = [
     .overloaded, .malformed, .ambiguousPath, .headTimeout, .bodyTooLarge, .targetTooLong, .expectationFailed,
     .headTooLarge, .methodNotSupported, .codingNotSupported, .versionNotSupported, .addressBlocked, .noRoute,
     .methodNotAllowed, .missingToken, .tokenExpired, .tokenRevoked, .tokenTooLarge, .malformedCredentials,
-    .invalidToken(.invalidSignature), .missingClaim, .missingRole, .draining, .upstreamUnreachable, .connectTimeout,
+    .invalidToken(.invalidSignature), .missingClaim, .missingRole, .upstreamUnreachable, .connectTimeout,
     .upstreamFailed, .badResponse, .responseTimeout, .bodyTimeout, .malformedBody,
 ]
 
@@ -83,7 +83,7 @@ private let refusals: [Refusal] = [
             refusal.closes
                 == ([.read, .admit].contains(refusal.stage)
                     || [
-                        .draining, .bodyTimeout, .malformedBody,
+                        .bodyTimeout, .malformedBody,
                     ].contains(refusal)))
     }
 
