@@ -8,6 +8,7 @@
 #include <event2/event_struct.h>
 #include <event2/util.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

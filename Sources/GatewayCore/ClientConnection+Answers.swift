@@ -128,7 +128,9 @@ extension ClientConnection {
             } else {
                 close()
             }
-        case .body, .response: act(on: handle(.timedOut))
+        case .body, .response:
+            if phase == .response { pool?.failed() }
+            act(on: handle(.timedOut))
         case .closing: close()
         case .closed: break
         }

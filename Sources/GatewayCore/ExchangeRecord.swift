@@ -53,6 +53,7 @@ final class ExchangeRecord {
         pending = PendingAccess()
         replayLength = 0
         plan = nil
+        trace = .none
         method = .other
         if !origin.isEmpty { origin = [] }
         if audit != nil { audit = nil }
@@ -111,29 +112,37 @@ final class ExchangeRecord {
     func settle(peer: IPAddress, port: UInt16, worker: Worker) {
         isSettled = true
         let now = Instant.now()
-        let duration = now - startedAt
         if !(wasCut && status == 0) {
-            metrics?.countRequest(
-                route: facts.route, method: method, status: status, duration: duration)
+            (metrics ?? worker.telemetry.metrics).countRequest(
+                route: facts.route, method: method, status: status, duration: now - startedAt)
         }
-        if let generation, let buffer {
-            let facts = AccessFacts(
-                finished: WallTime.now(), duration: duration, client: facts.client, peer: peer, peerPort: port,
-                status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
-                upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
-                upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))
-            let serverText = server?.bytes ?? []
-            let user = identity?.subject ?? []
-            worker.telemetry.access.append(
-                facts, pending, in: buffer.pendingBytes, names: generation.names,
-                server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span)
+        if let buffer {
+            writeLine(buffer.pendingBytes, peer, port, now, worker)
             worker.buffers.give(buffer)
+        } else {
+            // A request that never became whole; its line says what is known.
+            writeLine(Span(), peer, port, now, worker)
         }
         buffer = nil
         identity = nil
         server = nil
         generation = nil
         metrics = nil
+    }
+
+    private func writeLine(_ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ now: Instant, _ worker: Worker) {
+        guard worker.telemetry.access.isOn else { return }
+        let line = AccessFacts(
+            finished: WallTime.now(), duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
+            status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
+            upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
+            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))
+        let serverText = server?.bytes ?? []
+        let user = identity?.subject ?? []
+        let trace = trace
+        worker.telemetry.access.append(
+            line, pending, in: kept, names: (generation ?? worker.generation).names, server: serverText.span,
+            requestID: trace.requestID, traceID: trace.traceID, user: user.span)
     }
 }
 

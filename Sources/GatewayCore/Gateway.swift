@@ -33,6 +33,8 @@ package final class Gateway {
 
     private let logs: LogWriter
     private let reload: () -> LoadResult
+    /// What the process was started with: settings that only a restart changes are compared with it.
+    private let loaded: LoadResult
     private let shared = SharedCounters()
     private let control = Mailbox<ControlMessage>()
     private var receiver: MailboxReceiver<ControlMessage>?
@@ -60,12 +62,14 @@ package final class Gateway {
     /// Opens everything that can fail: log files, listeners, the state directory, the admin socket.
     /// - Parameter reload: reads the configuration anew, for SIGHUP.
     package init(
-        _ configuration: Configuration, path: String, reload: @escaping () -> LoadResult
+        _ configuration: Configuration, from loaded: LoadResult, path: String, reload: @escaping () -> LoadResult
     ) throws(StartFailure) {
+        let configuration = configuration.sparingThisHost()
         ignoreBrokenPipes()
         loop = EventLoop()
         self.configuration = configuration
         configurationPath = path
+        self.loaded = loaded
         self.reload = reload
         do {
             logs = try LogWriter(
@@ -200,6 +204,7 @@ package final class Gateway {
 
     private func keepHouse() {
         if health != publishedHealth { publishHealth() }
+        metrics.replayQueue = ledger.waitingFailures
         audit.tellSuppressed(at: Instant.now())
     }
 
@@ -221,12 +226,12 @@ package final class Gateway {
     func reloadConfiguration(then applied: @escaping () -> Void = {}) -> [Diagnostic] {
         guard life == .serving else { return [] }
         let result = reload()
-        guard let next = result.configuration else {
+        guard let next = result.configuration?.sparingThisHost() else {
             metrics.reloaded(successfully: false)
             log.reloadFailed(path: configurationPath, diagnostics: result.diagnostics.map(\.description))
             return result.diagnostics
         }
-        for name in next.settingsThatNeedRestart(since: configuration) {
+        for name in result.changesNeedingRestart(since: loaded) {
             log.log(
                 .warning, "gateway.restart_needed", "The setting changed, but only a restart brings it into force",
                 [("setting", .text(name))])

@@ -54,6 +54,7 @@ final class LedgerTrail: LedgerSink {
                 .error, "ledger.counter_unusable", "A failure counter in the store cannot be counted up",
                 [("address", .text(address.description)), ("reason", .text(problem))])
         case .flushDetected(let restored):
+            for _ in 0..<restored { metrics.blockSet(.restored) }
             log.log(
                 .error, "ledger.flush_detected", "The store lost its data; automatic blocks were restored",
                 [("restored", .number(restored))])
@@ -93,7 +94,7 @@ final class LedgerTrail: LedgerSink {
                     subject: record.network, length: length, expiresAt: length.map { WallTime.now() + $0 },
                     trigger: record.reason + note, actor: record.actor)),
             client: client ?? (record.network.isSingleAddress ? record.network.base : nil))
-        event.stage = Stage.judge.rawValue
+        if client != nil { event.stage = Stage.judge.rawValue }
         event.code = ErrorCode.addressBlocked.rawValue
         audit.record(event)
     }

@@ -44,7 +44,6 @@ final class Listener: ReadinessHandler {
     /// not be enough.
     func close() {
         ready(.readable)
-        socket.stopListening()
         watcher?.cancel()
         watcher = nil
         retry?.cancel()

@@ -3,6 +3,7 @@ internal import Policy
 internal import Settings
 internal import Telemetry
 internal import Transport
+internal import Wire
 
 /// Where blocks and counters live: Redis when one is configured, else in this process.
 func makeLedger(
@@ -56,15 +57,11 @@ extension LedgerCondition {
 }
 
 extension Configuration {
-    /// Settings that differ and that a reload cannot bring into force.
-    func settingsThatNeedRestart(since old: Configuration) -> [String] {
-        var names: [String] = []
-        if listeners != old.listeners { names.append("listen") }
-        if workers != old.workers { names.append("workers") }
-        if stateDirectory != old.stateDirectory { names.append("state_dir") }
-        if admin.listen != old.admin.listen || admin.socketPath != old.admin.socketPath { names.append("admin") }
-        if redis?.location != old.redis?.location || redis?.database != old.redis?.database { names.append("redis") }
-        if metrics.prefix != old.metrics.prefix { names.append("metrics.prefix") }
-        return names
+    /// The gateway's own addresses are never blocked: a health check or a proxy on this host would go with them. Loopback
+    /// is not among them (docs/configuration.md, `never_block`).
+    func sparingThisHost() -> Configuration {
+        var configuration = self
+        configuration.neverBlock += LocalAddresses.all().map { IPNetwork($0) }
+        return configuration
     }
 }

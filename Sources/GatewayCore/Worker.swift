@@ -53,6 +53,7 @@ final class Worker {
     /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
 
+    private static let badCredentials = Reason.allCases.firstIndex(of: .badCredentials)!
     private static let sweepInterval = Interval.milliseconds(250)
 
     /// Builds the worker on the loop of its own thread.
@@ -169,6 +170,7 @@ final class Worker {
             .loginFailed(
                 LoginReport(worker: index, ticket: ticket, failure: failure, request: request)))
         telemetry.metrics.countLoginFailure()
+        telemetry.metrics.countAuthFailure(reason: Worker.badCredentials)
     }
 
     /// The backend accepted a login.

@@ -41,6 +41,9 @@ package protocol Ledger: AnyObject {
     /// How many there are, without listing them.
     var blockCount: Int { get }
 
+    /// Failures that wait to be told to the authority.
+    var waitingFailures: Int { get }
+
     /// Counts by this rule from now on; what is in force stays as it was set.
     func adopt(_ rule: LoginRule)
 

@@ -109,7 +109,6 @@ package struct Refusal: Error, Hashable, Sendable {
     // route
     package static let noRoute = Refusal(.route, 404, .noRoute, "No route matches the request")
     package static let methodNotAllowed = Refusal(.route, 405, .noRoute, "The route does not allow the method")
-    package static let misdirected = Refusal(.route, 421, .noRoute, "No route serves the host")
     // authenticate
     package static let missingToken = Refusal(
         .authenticate, 401, .invalidToken, "A token is required", reason: .missingToken)
@@ -145,7 +144,6 @@ package struct Refusal: Error, Hashable, Sendable {
         .authorize, 403, .missingRole, "The token lacks a role that the route requires",
         reason: .insufficientPermissions, bearerError: "insufficient_scope")
     // lease, forward, relay
-    package static let draining = Refusal(.lease, 503, .unavailable, "The gateway is shutting down", closes: true)
     package static let upstreamUnreachable = Refusal(.lease, 503, .unavailable, "The service cannot be reached")
     package static let connectTimeout = Refusal(.lease, 504, .timeout, "The service did not accept in time")
     package static let upstreamFailed = Refusal(

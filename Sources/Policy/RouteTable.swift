@@ -63,7 +63,7 @@ package struct RouteTable: Sendable {
         var routesOfPlace: [[Int]] = []
         for (index, route) in routes.enumerated() {
             let host = addHost(route.host)
-            var prefix = Array((CanonicalPath.canonical(route.path) ?? route.path).utf8)
+            var prefix = (CanonicalPath.canonical(route.path) ?? route.path).utf8.map(Characters.lowercased)
             if prefix.last == UInt8(ascii: "/") { prefix.removeLast() }
             let place = addPlace(host: host, prefix: prefix)
             if place == routesOfPlace.count { routesOfPlace.append([]) }
@@ -85,7 +85,8 @@ package struct RouteTable: Sendable {
 
     /// - Parameters:
     ///   - host: without its port; any letter case.
-    ///   - path: canonical, without the query.
+    ///   - path: canonical, without the query. Letter case does not matter: many backends serve `/Admin` as `/admin`, and
+    ///     it must not find the route of `/` instead. What is forwarded keeps its case.
     ///   - method: for a preflight the value of Access-Control-Request-Method, so that it meets the route of the request
     ///     that will follow.
     package func match(host: Span<UInt8>, path: Span<UInt8>, method: Span<UInt8>) -> Match {
@@ -164,7 +165,7 @@ extension RouteTable {
         let end = min(path.count, hosts.span[host].longestPrefix)
         var index = 0
         while index < end {
-            hash = hashByte(hash, path[index])
+            hash = hashByte(hash, Characters.lowercased(path[index]))
             index += 1
             if index == path.count || path[index] == UInt8(ascii: "/") {
                 best = probe(hash, host: host, path, length: index) ?? best
@@ -180,8 +181,8 @@ extension RouteTable {
         var slot = Int(truncatingIfNeeded: mixed(hash)) & (slots.count - 1)
         while slots[slot] >= 0 {
             let index = Int(slots[slot])
-            if places[index].hash == hash, places[index].host == host,
-                text.extracting(places[index].prefix).equals(path.extracting(0..<length))
+            if places[index].hash == hash, places[index].host == host, places[index].prefix.count == length,
+                equalFolded(text, places[index].prefix, path, 0)
             {
                 return index
             }
@@ -256,9 +257,9 @@ private func placeSeed(_ host: Int) -> UInt64 { hashSeed ^ UInt64(host + 1) &* 0
 @inline(__always)
 private func mixed(_ hash: UInt64) -> UInt64 { hash ^ hash >> 32 }
 
-private func equalFolded(_ text: Span<UInt8>, _ name: Range<Int>, _ host: Span<UInt8>, _ start: Int) -> Bool {
+private func equalFolded(_ text: Span<UInt8>, _ name: Range<Int>, _ other: Span<UInt8>, _ start: Int) -> Bool {
     for offset in 0..<name.count
-    where text[name.lowerBound + offset] != Characters.lowercased(host[start + offset]) {
+    where text[name.lowerBound + offset] != Characters.lowercased(other[start + offset]) {
         return false
     }
     return true

@@ -148,11 +148,6 @@ package final class ListeningSocket: Sendable {
 
     deinit { CLibevent.close(descriptor) }
 
-    /// Refuses connections from now on.
-    package func stopListening() {
-        shutdown(descriptor, Int32(SHUT_RDWR))
-    }
-
     package enum Accepted {
         case connection(StreamSocket, SocketAddress?)
         case none

@@ -10,8 +10,11 @@ enum ServiceCommands {
         let result = load()
         for diagnostic in result.diagnostics { Terminal.error("\(diagnostic)") }
         guard let configuration = result.configuration else { return .configuration }
+        let obstacles = result.directoryDiagnostics()
+        for diagnostic in obstacles { Terminal.error("\(diagnostic)") }
+        guard !obstacles.containsErrors else { return .configuration }
         do throws(Gateway.StartFailure) {
-            let gateway = try Gateway(configuration, path: path, reload: load)
+            let gateway = try Gateway(configuration, from: result, path: path, reload: load)
             gateway.run()
         } catch {
             throw CommandFailure(.system, "gateway: \(error)")

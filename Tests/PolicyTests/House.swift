@@ -73,25 +73,55 @@ enum House {
     static func token(_ more: String = "") -> String { Mint.token(Mint.claims(more)) }
 }
 
-extension Gatekeeper {
-    mutating func decide(
+/// The house's gatekeeper behind a reference, since `#expect` takes no values that cannot be copied.
+final class Gate {
+    private var gatekeeper: Gatekeeper
+
+    init(_ configuration: Configuration = House.configuration()) { gatekeeper = House.gatekeeper(configuration) }
+
+    func decide(
         _ text: String, from peer: String = "203.0.113.9", at now: Instant = House.now, wall: WallTime = Mint.now
     ) -> Verdict {
-        decide(Array(text.utf8).span, peer: IPAddress(peer)!, now: now, wall: wall)
+        gatekeeper.decide(Array(text.utf8).span, peer: IPAddress(peer)!, now: now, wall: wall)
     }
 
-    /// What goes to the upstream; nil when the request does not get that far.
-    mutating func forwarded(_ text: String, from peer: String = "203.0.113.9") -> String? {
+    /// What goes to the upstream; nil when the request does not get that far, or is too long for `capacity`.
+    func forwarded(_ text: String, capacity: Int = 65_536) -> String? {
         let bytes = Array(text.utf8)
-        let peer = IPAddress(peer)!
-        guard case .forward(let plan) = decide(bytes.span, peer: peer, now: House.now, wall: Mint.now) else {
-            return nil
-        }
-        let trace = trace(bytes.span, peer: peer)
-        var out = ByteWriter(capacity: 65_536)
-        prepare(plan, bytes.span, trace, peer: peer, into: &out)
+        let verdict = gatekeeper.decide(bytes.span, peer: House.client, now: House.now, wall: Mint.now)
+        guard case .forward(let plan) = verdict else { return nil }
+        let trace = gatekeeper.trace(bytes.span, peer: House.client)
+        var out = ByteWriter(capacity: capacity)
+        gatekeeper.prepare(plan, bytes.span, trace, peer: House.client, into: &out)
+        return out.overflowed ? nil : out.bytes.text
+    }
+
+    /// The gateway's own answer to a head without an origin.
+    func answer(_ refusal: Refusal, requestID: String = "", keepAlive: Bool = true, isHead: Bool = false) -> String {
+        var facts = RequestFacts(client: House.client)
+        facts.isHead = isHead
+        var out = ByteWriter(capacity: 4_096)
+        let date = Array(House.date.utf8)
+        gatekeeper.write(
+            refusal, facts, origin: Span(), requestID: Array(requestID.utf8).span, date: date.span,
+            keepAlive: keepAlive, into: &out)
         return out.bytes.text
     }
+
+    func adopt(_ configuration: Configuration) { gatekeeper.adopt(House.rules(configuration)) }
+    func apply(_ delta: BlockDelta) { gatekeeper.blocks.apply(delta, at: House.now) }
+
+    func trace(_ text: String, from peer: String = "203.0.113.9") -> RequestTrace {
+        gatekeeper.trace(Array(text.utf8).span, peer: IPAddress(peer)!)
+    }
+
+    func pathForLogs(_ text: String, _ facts: RequestFacts) -> String {
+        gatekeeper.withPathForLogs(Array(text.utf8).span, facts) { $0.text }
+    }
+
+    var identity: VerifiedToken? { gatekeeper.identity }
+    var tokenRefusal: TokenRefusal? { gatekeeper.tokenRefusal }
+    var refusedToken: Range<Int>? { gatekeeper.refusedToken }
 }
 
 extension Verdict {

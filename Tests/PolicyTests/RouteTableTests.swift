@@ -26,9 +26,17 @@ extension RouteTable {
         #expect(table.match("h", "/api/") == .route(0))
         #expect(table.match("h", "/api/users/1") == .route(0))
         #expect(table.match("h", "/auth/login") == .route(1))
-        for path in ["/apix", "/ap", "/", "/auth", "/auth/", "/auth/loginx", "/API", "/x/api", ""] {
+        for path in ["/apix", "/ap", "/", "/auth", "/auth/", "/auth/loginx", "/x/api", ""] {
             #expect(table.match("h", path) == .noRoute)
         }
+    }
+
+    @Test func `does not let another case walk past a route to one that asks for less`() {
+        let table = RouteTable([route("/"), route("/Admin")])
+        for path in ["/admin", "/ADMIN", "/Admin/users", "/aDmIn/x"] {
+            #expect(table.match("h", path) == .route(1))
+        }
+        #expect(table.match("h", "/administration") == .route(0))
     }
 
     @Test func `prefers the longest prefix, wherever it stands in the file`() {

@@ -140,6 +140,8 @@ package final class EmbeddedLedger: Ledger {
 
     package var blockCount: Int { local.book.count }
 
+    package var waitingFailures: Int { 0 }
+
     package func adopt(_ rule: LoginRule) { local.rule = rule }
 
     package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }

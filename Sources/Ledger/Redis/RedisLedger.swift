@@ -162,6 +162,8 @@ package final class RedisLedger: Ledger {
 
     package var blockCount: Int { local.book.count }
 
+    package var waitingFailures: Int { unsettled.count }
+
     package func adopt(_ rule: LoginRule) { local.rule = rule }
 
     package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }

@@ -1,0 +1,110 @@
+import Testing
+
+@testable import Policy
+
+/// Every row of the table.
+private let refusals: [Refusal] = [
+    .overloaded, .malformed, .ambiguousPath, .headTimeout, .bodyTooLarge, .targetTooLong, .expectationFailed,
+    .headTooLarge, .methodNotSupported, .codingNotSupported, .versionNotSupported, .addressBlocked, .noRoute,
+    .methodNotAllowed, .missingToken, .tokenExpired, .tokenRevoked, .tokenTooLarge, .malformedCredentials,
+    .invalidToken(.invalidSignature), .missingClaim, .missingRole, .upstreamUnreachable, .connectTimeout,
+    .upstreamFailed, .badResponse, .responseTimeout, .bodyTimeout, .malformedBody,
+]
+
+@Suite struct `The gateway's own answer` {
+    private let gate = Gate()
+
+    @Test func `is a problem with a code`() {
+        #expect(
+            gate.answer(.upstreamUnreachable) == """
+                HTTP/1.1 503 Service Unavailable\r
+                Date: Tue, 14 Nov 2023 22:13:20 GMT\r
+                Content-Type: application/problem+json\r
+                Cache-Control: no-store\r
+                Content-Length: 93\r
+                Retry-After: 1\r
+                \r
+                {"type":"about:blank","title":"The service cannot be reached","status":503,"code":"SVC_001"}
+
+                """)
+    }
+
+    @Test func `names the request and says when the connection ends`() {
+        #expect(
+            gate.answer(.badResponse, requestID: "r-1", keepAlive: false) == """
+                HTTP/1.1 502 Bad Gateway\r
+                Date: Tue, 14 Nov 2023 22:13:20 GMT\r
+                Content-Type: application/problem+json\r
+                Cache-Control: no-store\r
+                Content-Length: 118\r
+                X-Request-Id: r-1\r
+                Connection: close\r
+                \r
+                {"type":"about:blank","title":"The service gave a malformed answer","status":502,"code":"SVC_001",\
+                "request_id":"r-1"}
+
+                """)
+    }
+
+    /// One byte too few or too many would shift the client's next answer.
+    @Test(arguments: refusals, ["", "0123456789abcdef"])
+    func `has as many bytes as it says`(refusal: Refusal, requestID: String) throws {
+        let text = gate.answer(refusal, requestID: requestID)
+        let end = try #require(text.utf8.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound)
+        let body = text.utf8[end...]
+        #expect(text.contains("\r\nContent-Length: \(body.count)\r\n"))
+        #expect(body.last == UInt8(ascii: "\n"))
+    }
+
+    /// RFC 9110 §9.3.2: the fields of the answer to GET, without its body.
+    @Test(arguments: refusals)
+    func `has no body for HEAD and the same head`(refusal: Refusal) throws {
+        let whole = gate.answer(refusal)
+        let head = gate.answer(refusal, isHead: true)
+        #expect(head.hasSuffix("\r\n\r\n"))
+        #expect(whole.hasPrefix(head))
+    }
+
+    /// RFC 9110 §15.5.2, §15.5.6 and §10.2.3.
+    @Test(arguments: refusals)
+    func `carries what its status asks for`(refusal: Refusal) {
+        let text = gate.answer(refusal)
+        #expect(!text.hasPrefix("HTTP/1.1 \(refusal.status) Unknown"))
+        #expect(text.contains("\r\nWWW-Authenticate: Bearer ") == (refusal.status == 401 || refusal.code.asksForToken))
+        #expect(text.contains("\r\nRetry-After: ") == (refusal.status == 503))
+        #expect(text.contains("\"code\":\"\(refusal.code.rawValue)\""))
+        #expect(!refusal.title.contains { "\"\\".contains($0) || !$0.isASCII }, "titles are not escaped")
+    }
+
+    /// What the server cannot tell the end of, it must not read on (RFC 9112 §9.6).
+    @Test(arguments: refusals)
+    func `ends the connection for what was not understood`(refusal: Refusal) {
+        #expect(
+            refusal.closes
+                == ([.read, .admit].contains(refusal.stage)
+                    || [
+                        .bodyTimeout, .malformedBody,
+                    ].contains(refusal)))
+    }
+
+    @Test func `allows the methods of the place that was asked last`() {
+        _ = gate.decide("DELETE /read HTTP/1.1\r\nHost: h\r\n\r\n")
+        #expect(gate.answer(.methodNotAllowed).contains("\r\nAllow: GET, POST, HEAD\r\n"))
+    }
+
+    @Test func `uses the codes that the runbooks know`() {
+        #expect(Refusal.invalidToken(.wrongIssuer).code.rawValue == "AUTH_001")
+        #expect(Refusal.tokenExpired.code.rawValue == "AUTH_002")
+        #expect(Refusal.tokenRevoked.code.rawValue == "AUTH_003")
+        #expect(Refusal.addressBlocked.code.rawValue == "AUTH_004")
+        #expect(Refusal.missingClaim.code.rawValue == "PERM_001")
+        #expect(Refusal.missingRole.code.rawValue == "PERM_002")
+        #expect(Refusal.upstreamUnreachable.code.rawValue == "SVC_001")
+        #expect(Refusal.responseTimeout.code.rawValue == "SVC_002")
+    }
+}
+
+extension ErrorCode {
+    /// 403 with which another token would help.
+    fileprivate var asksForToken: Bool { self == .forbidden || self == .missingRole }
+}
