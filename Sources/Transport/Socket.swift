@@ -148,6 +148,12 @@ package final class ListeningSocket: Sendable {
 
     deinit { CLibevent.close(descriptor) }
 
+    /// Accepts nobody any more, whoever still holds the socket: without this the system would go on to complete
+    /// connections that no one takes.
+    package func stop() {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
     package enum Accepted {
         case connection(StreamSocket, SocketAddress?)
         case none

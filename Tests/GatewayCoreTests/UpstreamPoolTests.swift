@@ -56,13 +56,13 @@ private final class Bench {
 
     func pool(keepAlive: Int = 2, idleTimeout: Interval = .seconds(30)) -> UpstreamPool {
         UpstreamPool(
-            Configuration.Upstream(name: "api", servers: [], keepAlive: keepAlive, idleTimeout: idleTimeout),
+            Configuration.Upstream(name: "api", servers: [], keepAlive: keepAlive, idleTimeout: idleTimeout), index: 0,
             worker: worker)
     }
 
     /// Closes what is idle, and lets the turn end that frees it.
     func finish(_ pool: UpstreamPool) {
-        pool.closeAll()
+        pool.retire()
         loop.atEndOfTurn {}
         loop.turn()
     }
