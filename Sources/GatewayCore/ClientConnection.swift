@@ -363,17 +363,17 @@ final class ClientConnection: ReadinessHandler {
     /// Whether the next request may come on this connection, as far as is known when an answer begins.
     var willKeepAlive: Bool { !record.closesClient }
 
-    /// Sends part of the answer. True: more may be sent at once.
-    func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) -> Bool {
+    /// Sends part of the answer.
+    func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) {
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
         // An interim answer gives the client time for its body, and takes none from the answer itself.
         let timeouts = worker.generation.configuration.timeouts
         let isInterim = exchange?.isRelaying == false && phase == .response
         deadline = Instant.now() + (isInterim ? timeouts.response : timeouts.body)
-        return outbox.isEmpty
     }
 
+    /// What was sent of the answer so far is out; more may be read for it.
     var takesMore: Bool { outbox.isEmpty }
 
     func act(on step: Exchange.Step) {

@@ -35,7 +35,6 @@ final class ServerConnection: ReadinessHandler {
     private var responseKeepsAlive = false
     /// The Ledger has spoken: the held head may pass.
     private var isJudged = false
-    private var requestIsOut = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
     private static let interimLimit = 16
@@ -59,7 +58,6 @@ final class ServerConnection: ReadinessHandler {
         self.client = client
         isJudged = false
         interimCount = 0
-        requestIsOut = false
         if phase == .idle { phase = .head }
     }
 
@@ -200,7 +198,7 @@ final class ServerConnection: ReadinessHandler {
             switch worker.responses.parse(bytes, to: context) {
             case .incomplete:
                 // Interim answers that came before are passed on now.
-                if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+                if worker.out.count > 0 { client.relay(worker.composed, Span()) }
                 return keep(bytes)
             case .malformed:
                 return failed(.responseMalformed)
@@ -212,7 +210,7 @@ final class ServerConnection: ReadinessHandler {
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
                 if offset == count {
-                    _ = client.relay(worker.composed, Span())
+                    client.relay(worker.composed, Span())
                     return
                 }
             case .final(let response):
@@ -220,7 +218,7 @@ final class ServerConnection: ReadinessHandler {
                     isJudged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
                     if step == .report {
-                        if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+                        if worker.out.count > 0 { client.relay(worker.composed, Span()) }
                         phase = .held
                         keep(bytes)
                     }
@@ -250,7 +248,7 @@ final class ServerConnection: ReadinessHandler {
         let bytes = worker.scratch.bytes(count)
         let parcel = responseBody.relay(bytes, from: offset, into: &worker.out)
         if worker.out.count > 0 || !parcel.tail.isEmpty {
-            _ = client.relay(worker.composed, bytes.extracting(parcel.tail))
+            client.relay(worker.composed, bytes.extracting(parcel.tail))
             worker.out.reset()
         }
         switch parcel.progress {
@@ -269,7 +267,7 @@ final class ServerConnection: ReadinessHandler {
         guard let client else { return discard() }
         worker.out.reset()
         if phase == .body, responseBody.endAtClose(into: &worker.out) {
-            if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+            if worker.out.count > 0 { client.relay(worker.composed, Span()) }
             client.act(on: client.handle(.responseEnded(reusable: false)))
         } else {
             failed(.upstreamLost)

@@ -111,6 +111,4 @@ final class UpstreamPool {
     private func closeIdle(of server: Server) {
         for connection in server.idle { connection.discard() }
     }
-
-    var idleCount: Int { servers.reduce(0) { $0 + $1.idle.count } }
 }

@@ -3,7 +3,6 @@ internal import Wire
 
 /// What `read` found out about a head, beside `RequestFacts`, for the stages behind it.
 struct HeadNotes {
-    var start = 0
     var line = RequestLine(method: 0..<0, target: 0..<0, minorVersion: 1, end: 0)
     var form = RequestTarget.Form.origin
     /// Of the target; see `pathIsRewritten`.

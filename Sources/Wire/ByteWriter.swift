@@ -39,12 +39,6 @@ package struct ByteWriter: ~Copyable {
         overflowed = false
     }
 
-    /// Takes back everything behind the first `length` bytes.
-    package mutating func truncate(to length: Int) {
-        precondition(length <= count, "a writer cannot be truncated forwards")
-        count = length
-    }
-
     /// Reserves `length` bytes, or notes the overflow.
     @inline(__always)
     private mutating func room(_ length: Int) -> UnsafeMutablePointer<UInt8>? {
