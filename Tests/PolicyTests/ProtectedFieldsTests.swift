@@ -19,7 +19,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         ("Transfer-Encoding", .transferEncoding), ("Connection", .connection), ("Upgrade", .upgrade),
         ("Authorization", .authorization), ("Cookie", .cookie), ("Expect", .expect), ("Via", .via),
         ("traceparent", .traceparent), ("tracestate", .tracestate), ("X-Request-Id", .requestID),
-        ("User-Agent", .userAgent), ("Origin", .origin), ("Date", .date), ("Server", .server),
+        ("User-Agent", .userAgent), ("Origin", .origin), ("Date", .endToEnd), ("Server", .endToEnd),
         ("Access-Control-Request-Method", .accessControlRequestMethod),
         ("X-Forwarded-For", .xForwardedFor), ("X-Forwarded-Host", .xForwardedHost),
         ("X-Forwarded-Proto", .xForwardedProto),
@@ -102,7 +102,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     }
 
     @Test func `lets Connection remove only what nobody depends on`() {
-        #expect(FieldClass.allCases.filter(\.isRemovedByConnection) == [.endToEnd, .userAgent, .date, .server])
+        #expect(FieldClass.allCases.filter(\.isRemovedByConnection) == [.endToEnd, .userAgent])
     }
 }
 
