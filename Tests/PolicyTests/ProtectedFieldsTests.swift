@@ -113,11 +113,11 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         return options
     }
 
-    @Test func `asks for closing, keeping or upgrading`() throws {
+    @Test func `asks for closing or keeping, or names fields`() throws {
         let close = try #require(options("Close"))
-        #expect(close.closes && !close.keepsAlive && !close.upgrades && !close.namesFields)
+        #expect(close.closes && !close.keepsAlive && !close.namesFields)
         let both = try #require(options(" keep-alive ,, UPGRADE\t"))
-        #expect(!both.closes && both.keepsAlive && both.upgrades && !both.namesFields)
+        #expect(!both.closes && both.keepsAlive && !both.namesFields)
         let several = try #require(options("", "close", "X-Hop"))
         #expect(several.closes && several.namesFields)
         #expect(try #require(options("closed")).closes == false)
