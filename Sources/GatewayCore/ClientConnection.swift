@@ -287,7 +287,8 @@ final class ClientConnection: ReadinessHandler {
         let parcel = requestBody.relay(bytes, from: offset, into: &worker.out)
         record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
         let limit = worker.generation.configuration.limits.bodyBytes
-        if limit > 0, requestBody.transferred > Int64(limit) {
+        // A message with a piece left out would be read as another one: nothing of it may go.
+        if limit > 0 && requestBody.transferred > Int64(limit) || worker.out.overflowed {
             act(on: handle(.requestTooLarge))
             return nil
         }
