@@ -117,8 +117,6 @@ extension Gatekeeper {
                 // An empty Host beside it would be forwarded, and name another host than the one that routed.
                 guard host != nil || !head.hasHost else { throw .malformed }
                 if let host, !target.agrees(withHost: host, in: bytes) { throw .malformed }
-                // An empty Host would be passed on as it is, and the backend would see another host than was routed by.
-                if head.hasHost, host == nil { throw .malformed }
                 facts.host = authority.host
                 // With its port, which ends where the path begins: it becomes the Host that is missing.
                 if facts.authority.isEmpty { facts.authority = authority.host.lowerBound..<target.path.lowerBound }
