@@ -5,7 +5,7 @@ extension Gatekeeper {
     /// Writes the gateway's own answer: an RFC 9457 problem with the `code` that clients and runbooks know.
     ///
     /// - Parameters:
-    ///   - bytes: those that `facts` point into, for the origin of a CORS request; may be empty.
+    ///   - origin: of a CORS request; else empty.
     ///   - requestID: what support is asked with.
     ///   - date: an IMF-fixdate.
     package func write(

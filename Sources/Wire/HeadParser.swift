@@ -233,7 +233,7 @@ package enum HeadParser {
     }
 }
 
-/// One field line, of a head or of a trailer section.
+/// One field line of a head. Trailers are read by `ChunkDecoder`, which keeps none of them.
 package enum FieldLine {
     package static func parse(_ bytes: Span<UInt8>, at start: Int) -> HeadParser.Outcome<Field> {
         var position = start
