@@ -12,8 +12,10 @@ final class ServerConnection: ReadinessHandler {
         case idle
         /// The response head, or interim ones before it. → `held`, `body`, `closed`
         case head
-        /// The head waits for the Ledger's word. → `body`, `closed`
+        /// The head of a failed login is kept until the Ledger has counted it. → `judged`, `closed`
         case held
+        /// The Ledger has spoken: the kept head may pass. → `body`, `closed`
+        case judged
         /// → `idle`, `closed`
         case body
         case closed
@@ -33,8 +35,6 @@ final class ServerConnection: ReadinessHandler {
     private var outbox = Outbox()
     private var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
-    /// The Ledger has spoken: the held head may pass.
-    private var isJudged = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
     private static let interimLimit = 16
@@ -56,7 +56,6 @@ final class ServerConnection: ReadinessHandler {
     /// Begins to serve `client`: a new connection stays `connecting`, a pooled one expects a head at once.
     func assign(to client: ClientConnection) {
         self.client = client
-        isJudged = false
         interimCount = 0
         if phase == .idle { phase = .head }
     }
@@ -72,19 +71,12 @@ final class ServerConnection: ReadinessHandler {
             }
             phase = .head
             pool.connected()
-            if !outbox.flush(to: socket) {
-                // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
-                outbox.removeAll()
-                canRead = true
-                peerFinished = true
-            }
+            // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
+            if !outbox.flush(to: socket) { lookForAnswer() }
             client?.serverConnected()
         } else if readiness.contains(.writable), !outbox.isEmpty {
             guard outbox.flush(to: socket) else {
-                // The answer may be there already although the request could not be sent whole.
-                outbox.removeAll()
-                canRead = true
-                peerFinished = true
+                lookForAnswer()
                 return advance()
             }
             if outbox.isEmpty { client?.serverTakesMore() }
@@ -106,12 +98,12 @@ final class ServerConnection: ReadinessHandler {
 
     private func advance() {
         var budget = 4
-        while phase == .head || phase == .body {
-            guard let client, client.takesMore, canRead || (isJudged && !stash.isEmpty) else { return }
+        while phase == .head || phase == .judged || phase == .body {
+            guard let client, client.takesMore, canRead || phase == .judged else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
             let stashed = worker.scratch.load(&stash)
-            if isJudged, phase == .head, stashed > 0 {
+            if phase == .judged {
                 process(stashed)
                 continue
             }
@@ -161,12 +153,17 @@ final class ServerConnection: ReadinessHandler {
             outbox.append(first)
             outbox.append(second)
         } else if !outbox.send(first, second, to: socket) {
-            // A server may answer and close before it has read everything: look for the answer first.
-            outbox.removeAll()
-            canRead = true
-            peerFinished = true
+            lookForAnswer()
             worker.loop.stillReady(self)
         }
+    }
+
+    /// The rest of the request cannot be sent. A server may answer and close before it has read everything, so what it
+    /// said is read before it is given up.
+    private func lookForAnswer() {
+        outbox.removeAll()
+        canRead = true
+        peerFinished = true
     }
 
     /// What was queued while the connection was under way; nil once it was there.
@@ -181,8 +178,7 @@ final class ServerConnection: ReadinessHandler {
 
     func judged() {
         guard phase == .held else { return }
-        phase = .head
-        isJudged = true
+        phase = .judged
         worker.loop.stillReady(self)
     }
 
@@ -191,7 +187,7 @@ final class ServerConnection: ReadinessHandler {
     private func process(_ count: Int) {
         var offset = 0
         worker.out.reset()
-        while phase == .head {
+        while phase == .head || phase == .judged {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
             guard let client else { return }
             let context = client.record.context
@@ -215,7 +211,7 @@ final class ServerConnection: ReadinessHandler {
                 }
             case .final(let response):
                 let step =
-                    isJudged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
+                    phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
                     if step == .report {
                         if worker.out.count > 0 { client.relay(worker.composed, Span()) }
