@@ -54,7 +54,7 @@ extension ClientConnection {
             deadline = max(deadline, Instant.now() + worker.generation.configuration.timeouts.body)
         }
         guard outbox.isEmpty else { return }
-        if closesWhenFlushed { return finishSending() }
+        if phase == .closing { return finishSending() }
         server?.clientTakesMore()
     }
 
@@ -89,7 +89,6 @@ extension ClientConnection {
         guard outbox.isEmpty else {
             // A slow reader has the time for the rest of its answer that it had for the answer.
             deadline = Instant.now() + worker.generation.configuration.timeouts.body
-            closesWhenFlushed = true
             return
         }
         finishSending()

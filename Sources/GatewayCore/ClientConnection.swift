@@ -39,7 +39,6 @@ final class ClientConnection: ReadinessHandler {
     /// The stash is the beginning of a head: only more bytes can help.
     private var awaitsMore = false
     var outbox = Outbox()
-    var closesWhenFlushed = false
 
     var exchange: Exchange?
     var server: ServerConnection?
