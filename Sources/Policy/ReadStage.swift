@@ -19,11 +19,24 @@ struct HeadNotes {
     /// What the Connection fields ask for.
     var connection = ConnectionOptions()
     var forwardedForCount = 0
-    var traceparent: Int?
+    var traceparent = SingleField.absent
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
-    var requestID: Int?
+    var requestID = SingleField.absent
     var identity: VerifiedToken?
+}
+
+/// Where a field stands that means something only when it is there once.
+enum SingleField {
+    /// → `at`
+    case absent
+    /// Its index in the field table. → `repeated`
+    case at(Int)
+    case repeated
+
+    mutating func note(_ index: Int) {
+        if case .absent = self { self = .at(index) } else { self = .repeated }
+    }
 }
 
 extension Gatekeeper {
@@ -82,8 +95,8 @@ extension Gatekeeper {
                     throw .expectationFailed
                 }
             case .xForwardedFor: head.forwardedForCount += 1
-            case .traceparent: head.traceparent = head.traceparent == nil ? index : -1
-            case .requestID: head.requestID = head.requestID == nil ? index : -1
+            case .traceparent: head.traceparent.note(index)
+            case .requestID: head.requestID.note(index)
             case .userAgent: facts.userAgent = field.value
             case .origin: facts.origin = field.value
             case .accessControlRequestMethod:

@@ -65,14 +65,14 @@ extension Gatekeeper {
     /// Names the request that was read last; its trace is continued, or a new one begun.
     package mutating func trace(_ bytes: Span<UInt8>, peer: IPAddress) -> RequestTrace {
         var continued: TraceContext?
-        if let index = head.traceparent, index >= 0 {
+        if case .at(let index) = head.traceparent {
             continued = TraceContext(traceparent: bytes.extracting(fields[index].value))
         }
         // A tracestate without its traceparent means nothing (Trace Context §3.3.1).
         head.continuesTrace = continued != nil
         let context = continued?.continued(from: &identifiers) ?? TraceContext(from: &identifiers)
         var given: [UInt8] = []
-        if let index = head.requestID, index >= 0, rules.trusted.contains(peer) {
+        if case .at(let index) = head.requestID, rules.trusted.contains(peer) {
             let value = bytes.extracting(fields[index].value)
             if RequestID.isAcceptable(value) { given = value.withUnsafeBufferPointer { Array($0) } }
         }
