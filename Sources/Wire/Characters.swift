@@ -73,3 +73,13 @@ extension Span<UInt8> {
         withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
     }
 }
+
+/// 0–15 for a hexadecimal digit of either case; nil for any other byte.
+package func hexDigit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 48...57: byte - 48
+    case 65...70: byte - 55
+    case 97...102: byte - 87
+    default: nil
+    }
+}
