@@ -82,6 +82,7 @@ package struct FieldClassifier: Sendable {
         }
     }
 
+    /// What the field of this name means. Allocates nothing.
     package func classify(_ name: Span<UInt8>) -> FieldClass {
         let known = knownClass(name)
         if identityLengths >> UInt64(min(name.count, 63)) & 1 != 0, known.yieldsToIdentity, isIdentity(name) {

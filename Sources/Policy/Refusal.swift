@@ -57,6 +57,7 @@ package struct Refusal: Error, Hashable, Sendable {
     /// The numbers of stage, code and reason in their `allCases`: what logs and metrics look their labels up by.
     package let labels: Labels
 
+    /// Places in `Stage`, `ErrorCode` and `Reason`.
     package struct Labels: Hashable, Sendable {
         package let stage: Int
         package let code: Int

@@ -85,6 +85,7 @@ extension Gatekeeper {
 
 /// Reason phrases of RFC 9110 §15 for the statuses that the gateway itself gives.
 package enum StatusPhrase {
+    /// `Unknown` for statuses that the gateway never gives: the phrase means nothing to clients (RFC 9112 §4).
     package static func of(_ status: Int) -> StaticString {
         switch status {
         case 200: "OK"

@@ -93,6 +93,7 @@ extension ReadinessHandler {
 /// reference would cost two atomic operations per event. `event_del` in `deinit` guarantees that libevent calls nobody
 /// afterwards.
 package final class Watcher {
+    /// When an event comes: once per change, or as long as there is something to read.
     package enum Trigger { case edge, level }
 
     private let loop: EventLoop

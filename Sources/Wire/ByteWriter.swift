@@ -34,6 +34,7 @@ package struct ByteWriter: ~Copyable {
         get { unsafe _overrideLifetime(Span(_unsafeStart: memory, count: count), copying: ()) }
     }
 
+    /// Begins a new message in the same memory.
     package mutating func reset() {
         count = 0
         overflowed = false
@@ -76,6 +77,7 @@ package struct ByteWriter: ~Copyable {
         append(bytes.span)
     }
 
+    /// UTF-8; a string that is not native may be copied first.
     package mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { source in

@@ -14,6 +14,7 @@ package struct IDGenerator: ~Copyable {
         state = seed == (0, 0, 0, 0) ? (1, 0, 0, 0) : seed
     }
 
+    /// The next number of the sequence; any value, zero too.
     package mutating func next() -> UInt64 {
         let result = rotated(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
