@@ -200,15 +200,10 @@ final class ServerConnection: ReadinessHandler {
                 return failed(.responseMalformed)
             case .interim(let length):
                 interimCount += 1
-                guard interimCount <= Self.interimLimit else {
-                    return failed(.responseMalformed)
-                }
+                guard interimCount <= Self.interimLimit else { return failed(.responseMalformed) }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
-                if offset == count {
-                    client.relay(worker.composed, Span())
-                    return
-                }
+                if offset == count { return client.relay(worker.composed, Span()) }
             case .final(let response):
                 let step =
                     phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
@@ -220,23 +215,25 @@ final class ServerConnection: ReadinessHandler {
                     }
                     return client.act(on: step)
                 }
-                client.answerBegins(response)
-                let trace = client.record.trace
-                worker.responses.writeHead(
-                    response, bytes, to: context, keepAlive: client.willKeepAlive,
-                    date: worker.clock.date(WallTime.now()), requestID: trace.requestID,
-                    into: &worker.out)
-                guard !worker.out.overflowed else {
-                    return failed(.responseMalformed)
-                }
-                responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
-                responseKeepsAlive = response.keepAlive
+                guard compose(response, bytes, for: client) else { return failed(.responseMalformed) }
                 phase = .body
                 offset += response.headLength
             }
         }
         guard phase == .body else { return }
         relayBody(offset, count)
+    }
+
+    /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
+    private func compose(_ response: Response, _ bytes: Span<UInt8>, for client: ClientConnection) -> Bool {
+        client.answerBegins(response)
+        let trace = client.record.trace
+        worker.responses.writeHead(
+            response, bytes, to: client.record.context, keepAlive: client.willKeepAlive,
+            date: worker.clock.date(WallTime.now()), requestID: trace.requestID, into: &worker.out)
+        responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
+        responseKeepsAlive = response.keepAlive
+        return !worker.out.overflowed
     }
 
     private func relayBody(_ offset: Int, _ count: Int) {
