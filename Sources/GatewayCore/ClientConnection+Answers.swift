@@ -97,7 +97,7 @@ extension ClientConnection {
     func finishSending() {
         // The end was announced, but what stands before it must be read too, or `close` would send RST.
         if peerFinished, !canRead { return close() }
-        deadline = Instant.now() + .seconds(2)
+        deadline = Instant.now() + ClientConnection.closingTime
         socket.finishSending()
         if canRead { worker.loop.stillReady(self) }
     }

@@ -20,6 +20,13 @@ final class ClientConnection: ReadinessHandler {
         case closed
     }
 
+    /// Reads of one turn, so that one uploader starves nobody; the rest waits for the others.
+    static let readsPerTurn = 4
+    /// Connections that one request may try: the second is for a pooled one that its server was closing just then.
+    private static let attempts = 2
+    /// How long the client may take to close after our FIN.
+    static let closingTime = Interval.seconds(2)
+
     let worker: Worker
     let socket: StreamSocket
     let peer: IPAddress
@@ -73,7 +80,7 @@ final class ClientConnection: ReadinessHandler {
 
     /// Reads and handles as long as there is something to read and somewhere to put it.
     private func advance() {
-        var budget = 4
+        var budget = ClientConnection.readsPerTurn
         while phase != .closed {
             guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
@@ -244,7 +251,8 @@ final class ClientConnection: ReadinessHandler {
         worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
         exchange = Exchange(
-            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: 2)
+            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: ClientConnection.attempts
+        )
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
         guard lease() else { return phase == .closing || phase == .closed ? nil : offset + facts.headLength }

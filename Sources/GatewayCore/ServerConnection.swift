@@ -97,7 +97,7 @@ final class ServerConnection: ReadinessHandler {
     func resume() { advance() }
 
     private func advance() {
-        var budget = 4
+        var budget = ClientConnection.readsPerTurn
         while phase == .head || phase == .judged || phase == .body {
             guard let client, client.takesMore, canRead || phase == .judged else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
