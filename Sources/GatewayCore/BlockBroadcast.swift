@@ -38,8 +38,12 @@ final class BlockBroadcast {
     func whenApplied(within limit: Interval, now: Instant, _ proceed: @escaping () -> Void) {
         guard applied.contains(where: { $0 < sequence }) else { return proceed() }
         waiters.append(Waiter(sequence: sequence, deadline: now + limit, proceed: proceed))
-        // Set for the first of them only; `release` sets it for the next.
-        if waiters.count == 1 { timer?.fire(after: limit) }
+        awaitDeadline(now)
+    }
+
+    /// Sets the timer for the nearest deadline: one that came later must not put off those before it.
+    private func awaitDeadline(_ now: Instant) {
+        if let next = waiters.map(\.deadline).min() { timer?.fire(after: next - now) }
     }
 
     private func release(at now: Instant) {
@@ -47,6 +51,6 @@ final class BlockBroadcast {
         let ready = waiters.filter { $0.sequence <= reached || $0.deadline <= now }
         waiters.removeAll { $0.sequence <= reached || $0.deadline <= now }
         for waiter in ready { waiter.proceed() }
-        if let next = waiters.map(\.deadline).min() { timer?.fire(after: next - now) }
+        awaitDeadline(now)
     }
 }

@@ -180,6 +180,7 @@ final class ClientConnection: ReadinessHandler {
             }
             return nil
         case .refuse(let refusal, let facts):
+            worker.traffic.note(facts.client)
             record.begin(facts, bytes, peer: peer, worker: worker)
             audit(refusal, bytes, now)
             let next = endOfBody(offset, count)
@@ -197,6 +198,7 @@ final class ClientConnection: ReadinessHandler {
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil
         case .forward(let plan):
+            worker.traffic.note(plan.facts.client)
             record.begin(plan.facts, bytes, peer: peer, worker: worker)
             return forward(plan, bytes, offset, count, now)
         }

@@ -146,6 +146,7 @@ package final class Gateway {
 
     private var namesAreKnown = false
     private var publishedHealth: HealthState?
+    private var oneAddressToldUntil = Instant(nanoseconds: .min)
 
     // MARK: Starting
 
@@ -183,10 +184,23 @@ package final class Gateway {
         case .loginFailed(let report): desk.failed(report)
         case .loginSucceeded(let request): desk.succeeded(request)
         case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
+        case .oneAddress(let address): trafficComesFrom(address)
         case .drained(let connections):
             cut += connections
             if workers.ended() { finish() }
         }
+    }
+
+    /// Told at most once an hour: what to do about it does not change with every minute.
+    private func trafficComesFrom(_ address: IPAddress) {
+        let now = Instant.now()
+        guard now >= oneAddressToldUntil else { return }
+        oneAddressToldUntil = now + .seconds(3_600)
+        log.log(
+            .warning, "traffic.one_address",
+            "Nearly all requests come from one private address. If that is a proxy or a bridge, all of its clients are "
+                + "counted and blocked as one: name its network in trusted_proxies",
+            [("address", .text(address.description)), ("setting", .text("trusted_proxies"))])
     }
 
     fileprivate func ledgerStateChanged() {

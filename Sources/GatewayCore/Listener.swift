@@ -47,5 +47,6 @@ final class Listener: ReadinessHandler {
         watcher?.cancel()
         watcher = nil
         retry?.cancel()
+        socket.stop()
     }
 }

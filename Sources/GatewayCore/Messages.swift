@@ -24,6 +24,8 @@ enum ControlMessage: Sendable {
     case loginFailed(LoginReport)
     case applied(worker: Int, sequence: Int)
     case loginSucceeded(AuditRequest)
+    /// Nearly all requests of a worker come from one private address that is not a trusted proxy.
+    case oneAddress(IPAddress)
     /// The worker's thread ends; so many connections were cut off.
     case drained(cut: Int)
 }

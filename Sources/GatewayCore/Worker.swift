@@ -51,6 +51,7 @@ final class Worker {
     private var awaitingJudgement: [Int: ClientConnection] = [:]
     private var nextTicket = 0
     private var addresses: [String: [SocketAddress]] = [:]
+    var traffic = TrafficShare()
     /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
 
@@ -189,6 +190,7 @@ final class Worker {
         }
         for pool in pools { pool.sweep(now) }
         gatekeeper.blocks.sweep(at: now)
+        if let address = traffic.verdict(at: now) { control.send(.oneAddress(address)) }
         if isDraining, now >= drainDeadline { finishDraining() }
     }
 

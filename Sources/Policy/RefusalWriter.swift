@@ -50,14 +50,16 @@ extension Gatekeeper {
         else {
             return
         }
-        guard
-            cors.allowedOrigins.contains(where: { allowed in
-                allowed == "*" || Array(allowed.utf8).span.equals(origin)
-            })
-        else { return }
-        out.append("Access-Control-Allow-Origin: ")
-        out.append(origin)
-        out.append("\r\nVary: Origin\r\nAccess-Control-Allow-Credentials: true\r\n")
+        if cors.allowedOrigins.contains("*") {
+            out.append("Access-Control-Allow-Origin: *\r\n")
+        } else if cors.allowedOrigins.contains(where: { Array($0.utf8).span.equals(origin) }) {
+            // Credentials only for origins that are named: for `*` browsers must not send any (Fetch §3.2.5).
+            out.append("Access-Control-Allow-Origin: ")
+            out.append(origin)
+            out.append("\r\nVary: Origin\r\nAccess-Control-Allow-Credentials: true\r\n")
+        } else {
+            return
+        }
         out.append("Access-Control-Expose-Headers: WWW-Authenticate, X-Request-Id, Retry-After\r\n")
     }
 

@@ -151,6 +151,12 @@ package final class ListeningSocket: Sendable {
 
     deinit { CLibevent.close(descriptor) }
 
+    /// Accepts nobody any more, whoever still holds the socket: without this the system would go on to complete
+    /// connections that no one takes.
+    package func stop() {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
     /// What became of one attempt to accept.
     package enum Accepted {
         /// The caller's to close. No address: the peer is on a Unix socket.

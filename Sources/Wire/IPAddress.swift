@@ -26,6 +26,13 @@ package struct IPAddress: Hashable, Comparable, Sendable {
     /// 127.0.0.0/8 or ::1.
     package var isLoopback: Bool { isV4 ? low >> 24 == 0xffff_7f : high == 0 && low == 1 }
 
+    /// An address that is not routed in the Internet: RFC 1918, RFC 6598 (shared), RFC 4193 and link-local ones. Without
+    /// loopback.
+    package var isPrivate: Bool {
+        guard let v4 else { return high >> 57 == 0x7e || high >> 54 == 0x3fa }
+        return v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8 || v4 >> 22 == 0x191 || v4 >> 16 == 0xa9fe
+    }
+
     /// 0.0.0.0 or `::`: the address of nobody.
     package var isUnspecified: Bool { high == 0 && (low == 0 || low == 0xffff_0000_0000) }
 

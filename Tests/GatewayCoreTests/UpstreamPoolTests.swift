@@ -1,0 +1,221 @@
+import Glibc
+import Policy
+import Telemetry
+import Testing
+import Transport
+import Wire
+
+@testable import GatewayCore
+@testable import Settings
+
+/// A listening Unix socket that nobody answers at: connections to it are established by the kernel.
+private final class Backend {
+    let address: SocketAddress
+    private let path: String
+    private let listening: ListeningSocket
+
+    init() throws {
+        path = "/tmp/gateway-pool-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
+        address = .unix(path: path)
+        listening = try ListeningSocket(bind: address, shared: false)
+    }
+
+    deinit { unlink(path) }
+}
+
+/// A worker without listeners, and a client's connection that leases are made for.
+private final class Bench {
+    let loop = EventLoop()
+    let worker: Worker
+    let client: ClientConnection
+    private var descriptors: [Int32] = [0, 0]
+    private let logs: LogWriter
+
+    init() throws {
+        logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
+        let configuration = Bench.configuration
+        let catalog = MetricCatalog(routes: [], upstreams: ["api"], reasons: [], stages: [], codes: [])
+        let registry = MetricsRegistry(prefix: "gateway", version: "0", startedAt: .now())
+        let rules = GatekeeperRules(configuration, keys: .empty)
+        worker = Worker(
+            WorkerSeed(
+                index: 0, generation: Generation(number: 1, configuration: configuration, rules: rules),
+                mailbox: Mailbox(), control: Mailbox(), listeners: [], shared: SharedCounters(),
+                access: logs.accessChannel(), audit: AuditLog(logs), metrics: registry.makeShard(catalog)),
+            on: loop)
+        precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
+        client = ClientConnection(
+            StreamSocket(descriptor: descriptors[0]), peer: IPAddress("203.0.113.9")!, port: 1, worker: worker,
+            now: .now())
+    }
+
+    deinit {
+        for descriptor in descriptors { close(descriptor) }
+        logs.stop()
+    }
+
+    func pool(keepAlive: Int = 2, idleTimeout: Interval = .seconds(30)) -> UpstreamPool {
+        UpstreamPool(
+            Configuration.Upstream(name: "api", servers: [], keepAlive: keepAlive, idleTimeout: idleTimeout), index: 0,
+            worker: worker)
+    }
+
+    /// Closes what is idle, and lets the turn end that frees it.
+    func finish(_ pool: UpstreamPool) {
+        pool.retire()
+        loop.atEndOfTurn {}
+        loop.turn()
+    }
+
+    private static var configuration: Configuration {
+        Configuration(
+            listeners: [], workers: 1, admin: .init(listen: nil, socketPath: "", token: nil), stateDirectory: "",
+            trustedProxies: [], neverBlock: [],
+            limits: .init(headBytes: 32_768, fields: 100, targetBytes: 8_192, bodyBytes: 0, connections: 10),
+            timeouts: .init(
+                head: .seconds(10), body: .seconds(30), idle: .seconds(60), connect: .seconds(2),
+                response: .seconds(60), drain: .seconds(20)),
+            forwarding: .init(viaName: "gateway", forwarded: true), upstreams: [], routes: [],
+            login: .init(
+                endpoints: [], limit: 5, window: .seconds(60), block: .seconds(60), failureStatuses: [401]),
+            redis: nil,
+            tokens: .init(
+                keys: [], issuers: [], audiences: [], leeway: .zero, maximumBytes: 1_000, cacheEntries: 0,
+                rolesClaim: "roles"),
+            identityHeaders: [], logs: .init(access: .off, audit: .off, level: .info),
+            metrics: .init(prefix: "gateway"))
+    }
+}
+
+@Suite struct `A pool of upstream connections` {
+    private let bench: Bench
+    private let a: Backend
+    private let b: Backend
+
+    init() throws {
+        bench = try Bench()
+        a = try Backend()
+        b = try Backend()
+    }
+
+    private func connected(_ pool: UpstreamPool) -> ServerConnection? {
+        if case .connecting(let connection) = pool.lease(for: bench.client) { return connection }
+        return nil
+    }
+
+    private func pooled(_ pool: UpstreamPool) -> ServerConnection? {
+        if case .pooled(let connection) = pool.lease(for: bench.client) { return connection }
+        return nil
+    }
+
+    @Test func `has nothing to give before its names are resolved`() {
+        let pool = bench.pool()
+        guard case .failed = pool.lease(for: bench.client) else {
+            Issue.record("a connection to nobody")
+            return
+        }
+    }
+
+    @Test func `has nothing to give when nobody listens`() {
+        let pool = bench.pool()
+        pool.update([.unix(path: "/tmp/gateway-no-such-backend")])
+        guard case .failed = pool.lease(for: bench.client) else {
+            Issue.record("a connection to nobody")
+            return
+        }
+    }
+
+    @Test func `lets servers take turns`() throws {
+        let pool = bench.pool()
+        pool.update([a.address, b.address])
+        let leases = (0..<4).compactMap { _ in connected(pool) }
+        let addresses = leases.map(\.server.address)
+        #expect(Set(addresses.prefix(2)) == [a.address, b.address])
+        #expect(addresses.suffix(2) == addresses.prefix(2))
+        for lease in leases { lease.discard() }
+        bench.finish(pool)
+    }
+
+    /// Of equals the youngest is taken, so that the others grow old and can be let go.
+    @Test func `gives the connection that was used last`() throws {
+        let pool = bench.pool()
+        pool.update([a.address])
+        let first = try #require(connected(pool))
+        let second = try #require(connected(pool))
+        first.release()
+        second.release()
+        #expect(pool.idleCount == 2)
+        let again = try #require(pooled(pool))
+        #expect(again === second)
+        #expect(pool.idleCount == 1)
+        again.discard()
+        bench.finish(pool)
+    }
+
+    @Test func `keeps no more than it may`() throws {
+        let pool = bench.pool(keepAlive: 1)
+        pool.update([a.address])
+        let first = try #require(connected(pool))
+        let second = try #require(connected(pool))
+        first.release()
+        second.release()
+        #expect(pool.idleCount == 1)
+        let kept = try #require(pooled(pool))
+        #expect(kept === first)
+        kept.discard()
+        bench.finish(pool)
+    }
+
+    @Test func `lets go what was idle for longer than it may`() throws {
+        let pool = bench.pool(idleTimeout: .seconds(30))
+        pool.update([a.address])
+        try #require(connected(pool)).release()
+        let now = Instant.now()
+        pool.sweep(now + .seconds(29))
+        #expect(pool.idleCount == 1)
+        pool.sweep(now + .seconds(31))
+        #expect(pool.idleCount == 0)
+        bench.finish(pool)
+    }
+
+    @Test func `knows a server again when its names are resolved anew`() throws {
+        let pool = bench.pool()
+        pool.update([a.address])
+        try #require(connected(pool)).release()
+        pool.update([b.address, a.address, a.address])
+        #expect(pool.servers.map(\.address) == [b.address, a.address])
+        #expect(pool.idleCount == 1)
+        bench.finish(pool)
+    }
+
+    @Test func `closes what is idle at a server that is gone, and takes nothing back for it`() throws {
+        let pool = bench.pool()
+        pool.update([a.address])
+        let busy = try #require(connected(pool))
+        try #require(connected(pool)).release()
+        pool.update([b.address])
+        #expect(pool.idleCount == 0)
+        busy.release()
+        #expect(pool.idleCount == 0)
+        #expect(try #require(connected(pool)).server.address == b.address)
+        bench.finish(pool)
+    }
+
+    /// What the server says unasked would be read as the answer to the next request.
+    @Test func `does not keep a connection that the other side has closed`() throws {
+        let pool = bench.pool()
+        var gone: Backend? = try Backend()
+        pool.update([gone!.address])
+        let connection = try #require(connected(pool))
+        connection.release()
+        #expect(pool.idleCount == 1)
+        // Closing the listener resets what it had not accepted.
+        gone = nil
+        let end = Instant.now() + .seconds(10)
+        let ticker = LoopTimer(on: bench.loop) {}
+        ticker.fire(every: .milliseconds(1))
+        while pool.idleCount > 0, Instant.now() < end { bench.loop.turn() }
+        #expect(pool.idleCount == 0)
+        bench.finish(pool)
+    }
+}
