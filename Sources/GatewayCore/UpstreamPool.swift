@@ -111,4 +111,7 @@ final class UpstreamPool {
     private func closeIdle(of server: Server) {
         for connection in server.idle { connection.discard() }
     }
+
+    /// Connections that wait for a request, to all servers together.
+    var idleCount: Int { servers.reduce(0) { $0 + $1.idle.count } }
 }
