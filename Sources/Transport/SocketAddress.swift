@@ -82,6 +82,21 @@ package enum SocketAddress: Hashable, Sendable {
         self = found
     }
 
+    /// From a list of the system, whose entries have the size of their family. Nil for families other than IP.
+    init?(_ address: UnsafePointer<sockaddr>) {
+        let length: Int
+        switch Int32(address.pointee.sa_family) {
+        case AF_INET: length = MemoryLayout<sockaddr_in>.size
+        case AF_INET6: length = MemoryLayout<sockaddr_in6>.size
+        default: return nil
+        }
+        var storage = sockaddr_storage()
+        withUnsafeMutableBytes(of: &storage) { place in
+            place.copyMemory(from: UnsafeRawBufferPointer(start: address, count: length))
+        }
+        self.init(storage)
+    }
+
     package var ip: IPAddress? {
         if case .ip(let address, _) = self { return address }
         return nil
