@@ -1,4 +1,5 @@
 internal import CLibevent
+internal import Glibc
 package import Wire
 
 /// Where a socket is bound or connected to: an address and a port, or the path of a Unix socket.
