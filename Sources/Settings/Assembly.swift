@@ -15,8 +15,7 @@ struct Assembly {
             workers: settings.integer("workers") ?? processorCount(),
             admin: .init(
                 listen: address("admin.listen"),
-                socketPath: settings.text("admin.socket").map { resolvePath($0, in: directory) }
-                    ?? stateDirectory + "/admin.sock",
+                socketPath: settings.adminSocketPath(in: directory) ?? missing("admin.socket"),
                 token: secrets.secrets["admin.token"]),
             stateDirectory: stateDirectory,
             trustedProxies: networks("trusted_proxies"),
@@ -106,6 +105,16 @@ struct Assembly {
         }
         guard let secret = secrets.secrets["\(path).secret"] else { return missing("\(path).secret") }
         return .init(id: id, source: .secret(secret), algorithms: algorithms.isEmpty ? ["HS256"] : algorithms)
+    }
+}
+
+extension ResolvedSettings {
+    /// Nil where the setting that names it has a mistake.
+    func adminSocketPath(in directory: String) -> String? {
+        // A broken entry has no value, and what follows from another setting is not where the socket is.
+        guard entries["admin.socket"].map({ !$0.isBroken }) ?? true else { return nil }
+        if let socket = text("admin.socket") { return resolvePath(socket, in: directory) }
+        return text("state_dir").map { resolvePath($0, in: directory) + "/admin.sock" }
     }
 }
 

@@ -42,6 +42,9 @@ package struct LoadResult: Sendable {
     package var diagnostics: [Diagnostic]
     /// Every setting in force with where it comes from, secrets redacted; empty without a configuration.
     package var effective: String
+    /// Where the running gateway is asked. Known in spite of mistakes in other settings: a file that is being edited
+    /// must not keep anybody from blocking an attacker. Nil when the settings that name it could not be read.
+    package var adminSocketPath: String?
     /// What the process will write to: the directory, the file in it if it is one, and an error that lacks only the
     /// obstacle.
     fileprivate var written: [Written] = []
@@ -109,13 +112,16 @@ extension Configuration {
 
         let diagnostics = checks.findings.diagnostics(wellFormed: true)
         guard !diagnostics.containsErrors else {
-            return LoadResult(configuration: nil, diagnostics: diagnostics, effective: "")
+            return LoadResult(
+                configuration: nil, diagnostics: diagnostics, effective: "",
+                adminSocketPath: defaults.settings.adminSocketPath(in: directory))
         }
         let assembly = Assembly(settings: defaults.settings, secrets: secrets, directory: directory)
         let configuration = assembly.configuration()
         return LoadResult(
             configuration: configuration, diagnostics: diagnostics,
             effective: effectiveText(defaults.settings, secrets, fileName: name),
+            adminSocketPath: configuration.admin.socketPath,
             written: writtenDirectories(configuration, defaults.settings, checks.findings),
             fixed: fixedSettings(defaults.settings, secrets))
     }

@@ -79,7 +79,11 @@ private func findObstacle(_ directory: String) -> String? {
 /// Opens nothing, so that a check leaves no file behind.
 private func findObstacleInFile(_ path: String) -> String? {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
+    guard stat(path, &status) == 0 else {
+        // The state directory is made when it is missing; that of a log is not.
+        let directory = parentDirectory(of: path)
+        return stat(directory, &status) == 0 ? nil : "\(directory): \(reason(errno))"
+    }
     if status.st_mode & S_IFMT == S_IFDIR { return "it is a directory" }
     return access(path, W_OK) == 0 ? nil : reason(errno)
 }

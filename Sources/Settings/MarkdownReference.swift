@@ -50,7 +50,7 @@ extension Reference {
 
         This page is made from the settings' rows in `Sources/Settings`; `gateway reference --markdown` prints it, and a test
         fails when the two differ. `gateway check` reads a configuration and says what is wrong with it;
-        `gateway check --dump` also shows every value in force and where it comes from.
+        `gateway check --effective` also shows every value in force and where it comes from.
 
         - **Sources.** The environment goes before the file, the file before the default. The file is `gateway.conf`, or what
           `--config` or `GATEWAY_CONFIG` names.

@@ -22,6 +22,12 @@ package enum Reference {
         return blocks.joined(separator: "\n\n") + "\n"
     }
 
+    /// Whether `text(topic:)` finds a setting.
+    package static func knows(_ topic: String) -> Bool {
+        SettingRows.all.contains { mentions($0, topic) }
+            || EnvironmentOnly.keys.contains { $0.variable.contains(topic.uppercased()) }
+    }
+
     private static func mentions(_ row: SettingRow, _ topic: String) -> Bool {
         row.path.contains(topic.lowercased()) || variables(of: row).contains { $0.contains(topic.uppercased()) }
     }

@@ -135,10 +135,13 @@ private indirect enum JSON {
         case .object(let members) where members.isEmpty:
             return "{}"
         case .object(let members):
+            // What says little takes one line: nobody should have to scroll for it.
+            let line = "{\(members.map { "\(JSON.quoted($0.0)): \($0.1.text())" }.joined(separator: ", "))}"
+            if members.allSatisfy({ $0.1.isFlat }), line.utf8.count <= 100 { return line }
             let lines = members.map { "\(inner)\(JSON.quoted($0.0)): \($0.1.text(indent: inner))" }
             return "{\n\(lines.joined(separator: ",\n"))\n\(indent)}"
         case .array(let items):
-            if items.allSatisfy(\.isScalar) { return "[\(items.map { $0.text() }.joined(separator: ", "))]" }
+            if isFlat { return "[\(items.map { $0.text() }.joined(separator: ", "))]" }
             return "[\n\(items.map { inner + $0.text(indent: inner) }.joined(separator: ",\n"))\n\(indent)]"
         case .string(let text): return JSON.quoted(text)
         case .number(let number): return String(number)
@@ -151,6 +154,11 @@ private indirect enum JSON {
         case .string, .number, .bool: true
         case .object, .array: false
         }
+    }
+
+    private var isFlat: Bool {
+        if case .array(let items) = self { return items.allSatisfy(\.isScalar) }
+        return isScalar
     }
 
     /// The rows hold printable text only.

@@ -3,7 +3,7 @@ package import Wire
 /// Who set a block.
 package enum BlockSetCause: String, CaseIterable, Sendable {
     /// The limit of failed logins.
-    case loginFailures = "login_failures"
+    case loginFailures = "failed_logins"
     /// The command line or the admin API.
     case `operator`
     /// Seen in Redis: set by hand or by another replica.

@@ -79,12 +79,17 @@ struct AdminClient {
                 Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard result == 0 else { throw unreachable(text(errno)) }
+        guard result == 0 else {
+            if errno == EACCES { throw unreachable("\(text(errno)); call it as the gateway's user or as root") }
+            throw unreachable(text(errno))
+        }
     }
 
     private func unreachable(_ reason: String) -> CommandFailure {
         CommandFailure(
-            .unreachable, "no gateway can be reached on \(path): \(reason)\nname its admin socket with --socket PATH")
+            .unreachable,
+            "no gateway can be reached on \(path): \(reason)\nif one is running, name its admin socket with --socket "
+                + "PATH, as \"admin_socket\" in the gateway.ready line of its log")
     }
 
     private func text(_ code: Int32) -> String { String(cString: strerror(code)) }

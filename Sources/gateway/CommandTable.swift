@@ -39,7 +39,7 @@ enum CommandTable {
             summary: "Refuse every request of an address or network with 403.",
             action: OperatorCommands.block),
         Command(
-            name: "unblock", operands: "ADDRESS|CIDR", operandCount: 0...1,
+            name: "unblock", operands: "[ADDRESS|CIDR]", operandCount: 0...1,
             options: [
                 Option(name: "all", value: nil, help: "every block there is"), .config, .socket, .json,
             ],

@@ -12,7 +12,7 @@ enum OperatorCommands {
             case .seconds(let seconds): members.append(.init("duration_seconds", .integer(seconds)))
             case nil:
                 throw CommandFailure(
-                    .usage, "\"\(text)\" is no time to block for; write 30s, 10m, 12h, 7d or permanent")
+                    .usage, "\"\(text)\" is no time to block for; write 30s, 10m, 12h, 7d (at most 3650d) or permanent")
             }
         }
         if let reason = call.options["reason"] { members.append(.init("reason", .string(reason))) }
@@ -106,25 +106,34 @@ enum OperatorCommands {
 
     private static func socketPath(_ call: Invocation) throws(CommandFailure) -> String {
         if let path = call.options["socket"] { return path }
-        let result = Configuration.load(path: call.configurationPath, environment: call.environment)
-        guard let configuration = result.configuration else {
-            // A file that is being edited must not keep anybody from blocking an attacker.
+        let configuration = call.configurationPath
+        let result = Configuration.load(path: configuration, environment: call.environment)
+        guard let path = result.adminSocketPath else {
             let findings = result.diagnostics.map(\.description).joined(separator: "\n")
             throw CommandFailure(
-                .configuration, "\(findings)\nthe admin socket is not known; name it with --socket PATH")
+                .configuration,
+                "\(findings)\nthe admin socket is not known; name it with --socket PATH, "
+                    + "as \"admin_socket\" in the gateway.ready line of the gateway's log")
         }
-        return configuration.admin.socketPath
+        if result.configuration == nil {
+            Terminal.error(
+                "\(configuration) has mistakes (see gateway check); the gateway on \(path) is asked all the same")
+        }
+        return path
     }
 
     private static func network(_ text: String) throws(CommandFailure) -> IPNetwork {
         if let network = IPNetwork(text) { return network }
-        // Host bits below the prefix: the likeliest slip, and easily mended.
-        let parts = text.split(separator: "/")
-        var hint = "such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
-        if parts.count == 2, let address = IPAddress(parts[0]), let prefix = Int(parts[1]),
-            (0...(address.isV4 ? 32 : 128)).contains(prefix)
-        {
-            hint = "did you mean \(IPNetwork(address, bits: address.isV4 ? prefix + 96 : prefix))?"
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        var hint = "write it as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
+        if parts.count == 2, let address = IPAddress(parts[0]) {
+            let longest = address.isV4 ? 32 : 128
+            if let prefix = Int(parts[1]), (1...longest).contains(prefix) {
+                // Host bits below the prefix: the likeliest slip, and easily mended.
+                hint = "did you mean \(IPNetwork(address, bits: address.isV4 ? prefix + 96 : prefix))?"
+            } else {
+                hint = "behind the slash stands a number from 0 to \(longest), and 0 means every address"
+            }
         }
         throw CommandFailure(.usage, "\"\(text)\" is no address or network; \(hint)")
     }

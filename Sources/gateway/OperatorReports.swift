@@ -63,7 +63,7 @@ enum OperatorReports {
         table.append("workers", "\(document["workers"]?.integer ?? 0)")
         table.append("listening on", strings(document["listeners"]))
         table.append(
-            "operators",
+            "admin",
             [document["admin_listener"]?.string, document["admin_socket"]?.string]
                 .compactMap { $0 }.map(printable).joined(separator: ", "))
         table.append(

@@ -58,12 +58,16 @@ enum ServiceCommands {
 
     @Sendable static func reference(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         switch (call.has("markdown"), call.has("schema"), call.operands.first) {
-        case (false, false, let topic): Terminal.print(Reference.text(topic: topic))
+        case (false, false, let topic?):
+            guard Reference.knows(topic) else { throw CommandFailure(.usage, Reference.text(topic: topic)) }
+            Terminal.print(Reference.text(topic: topic))
+        case (false, false, nil): Terminal.print(Reference.text())
         case (true, false, nil): Terminal.print(Reference.markdown())
         case (false, true, nil): Terminal.print(Reference.schema())
         default:
             throw CommandFailure(
-                .usage, "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING]")
+                .usage,
+                "one of a setting, --markdown and --schema\nusage: gateway reference [SETTING] [--markdown] [--schema]")
         }
         return .ok
     }

@@ -27,6 +27,26 @@ import Wire
         #expect(output.standardError.hasSuffix("gateway.conf: 2 errors, 1 warning\n"))
     }
 
+    @Test func `refuses a log whose directory does not exist, since nobody makes it`() {
+        let text = minimal + "state_dir: /tmp\nlogs: {audit: /tmp/there/is/none/audit.log}\n"
+        let output = CheckCommand.run(.init(path: "gateway.conf", contents: Array(text.utf8)))
+        #expect(output.exitCode == 78)
+        #expect(
+            output.standardError.hasPrefix(
+                "gateway.conf:4:15: error: the log file \"/tmp/there/is/none/audit.log\" cannot be written: "
+                    + "/tmp/there/is/none: No such file or directory\n"))
+    }
+
+    @Test func `leaves the admin socket known in spite of mistakes elsewhere`() {
+        #expect(
+            load(minimal + "state_dir: /var/lib/gateway\nlogn: {}\n").adminSocketPath == "/var/lib/gateway/admin.sock")
+        #expect(load("login: {limit: five}\n", ["GATEWAY_STATE_DIR": "/srv"]).adminSocketPath == "/srv/admin.sock")
+        #expect(load("admin: {socket: /run/g.sock}\nworkers: no\n").adminSocketPath == "/run/g.sock")
+        #expect(load(minimal + "state_dir: [a, b]\n").adminSocketPath == nil)
+        #expect(load(minimal + "admin: {socket: [a]}\n").adminSocketPath == nil)
+        #expect(load("login: [\n").adminSocketPath == nil)
+    }
+
     @Test func `refuses a state directory that cannot be written`() {
         let text = minimal + "state_dir: /dev/null/state\nlogs: {audit: /proc/none/audit.log}\n"
         let source = ConfigurationSource(path: "gateway.conf", contents: Array(text.utf8))

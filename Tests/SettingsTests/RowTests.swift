@@ -97,6 +97,7 @@ import Wire
         #expect(
             Reference.text(topic: "login.widnow")
                 == "There is no setting \"login.widnow\". Did you mean \"login.window\"?\n")
+        #expect(Reference.knows("login.window") && Reference.knows("jwt_secret") && !Reference.knows("login.widnow"))
         for row in SettingRows.all { #expect(Reference.text().contains("\n\(row.path)\n") || row.path == "listen") }
     }
 }

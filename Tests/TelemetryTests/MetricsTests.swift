@@ -182,7 +182,7 @@ import Wire
         control.ledgerFailed()
         let expected: Set = [
             "gateway_blocks 2",
-            #"gateway_blocks_set_total{cause="login_failures"} 1"#,
+            #"gateway_blocks_set_total{cause="failed_logins"} 1"#,
             #"gateway_blocks_set_total{cause="external"} 0"#,
             #"gateway_blocks_lifted_total{cause="operator"} 1"#,
             #"gateway_ledger_state{state="connected"} 1"#,

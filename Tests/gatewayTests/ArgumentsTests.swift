@@ -62,6 +62,7 @@ import Testing
         #expect(Program.run(["unblock"], environment: [:]) == .usage)
         #expect(Program.run(["unblock", "192.0.2.1", "--all"], environment: [:]) == .usage)
         #expect(Program.run(["log-level", "loud"], environment: [:]) == .usage)
+        #expect(Program.run(["reference", "login.widnow"], environment: [:]) == .usage)
         #expect(Program.run(["blocks", "--limit", "0"], environment: [:]) == .usage)
     }
 

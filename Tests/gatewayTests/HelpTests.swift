@@ -46,7 +46,7 @@ import Testing
                 """)
         #expect(
             try Program.help(["unblock"]) == """
-                usage: gateway unblock ADDRESS|CIDR [--all] [--config FILE] [--socket PATH] [--json]
+                usage: gateway unblock [ADDRESS|CIDR] [--all] [--config FILE] [--socket PATH] [--json]
 
                 Lift a block and forget the failed logins, so that the next 401 does not block again.
 

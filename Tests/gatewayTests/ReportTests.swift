@@ -110,7 +110,7 @@ import Wire
                 connections     12 of at most 10000
                 workers         2
                 listening on    0.0.0.0:8080
-                operators       /run/gateway/admin.sock
+                admin           /run/gateway/admin.sock
                 configuration   gateway.conf, generation 2, loaded 2026-11-21 07:00:00Z
                 log level       info
                 upstream api    10.0.0.1:9000, 10.0.0.2:9000

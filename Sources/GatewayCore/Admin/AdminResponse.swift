@@ -80,7 +80,9 @@ struct AdminProblem: Error, Hashable, Sendable {
     }
 
     static func neverBlocked(_ network: IPNetwork, _ wider: IPNetwork) -> AdminProblem {
-        unusable("\(network) lies within \(wider), which never_block or trusted_proxies names: no block would hold")
+        let place = network == wider ? "\(network) is" : "\(network) lies within \(wider), which is"
+        return unusable(
+            "\(place) in never_block or trusted_proxies, or this host's own address: no block would hold")
     }
 
     static func tooLarge(_ detail: String) -> AdminProblem {

@@ -43,7 +43,8 @@ final class AdminServer {
         } catch {
             socket.close()
             let hint = error.isAddressInUse ? " (is another gateway running?)" : ""
-            throw Gateway.StartFailure(description: "cannot listen on \(address) for operators: \(error)\(hint)")
+            throw Gateway.StartFailure(
+                description: "cannot listen on \(address), which is admin.listen: \(error)\(hint)")
         }
     }
 
