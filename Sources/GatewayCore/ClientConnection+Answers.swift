@@ -13,7 +13,7 @@ extension ClientConnection {
         worker.out.reset()
         worker.gatekeeper.write(
             refusal, record.facts, origin: origin.span, requestID: trace.requestID,
-            date: worker.clock.date(WallTime.now()), keepAlive: keepAlive, into: &worker.out)
+            date: worker.clock.date(), keepAlive: keepAlive, into: &worker.out)
         record.status = refusal.status
         record.refusal = refusal
         record.bytesOut += Int64(worker.out.count)
@@ -28,7 +28,7 @@ extension ClientConnection {
         guard phase != .closed else { return }
         guard keepAlive else { return closeGracefully() }
         phase = .head
-        deadline = Instant.now() + worker.generation.configuration.timeouts.idle
+        deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
         if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
 
@@ -51,7 +51,7 @@ extension ClientConnection {
         guard outbox.flush(to: socket) else { return connectionLost() }
         // Slow is not stuck: whoever takes something gets the time to take the rest.
         if outbox.count < waiting, deadline != .never {
-            deadline = max(deadline, Instant.now() + worker.generation.configuration.timeouts.body)
+            deadline = max(deadline, worker.clock.now + worker.generation.configuration.timeouts.body)
         }
         guard outbox.isEmpty else { return }
         if closesWhenFlushed { return finishSending() }
@@ -88,7 +88,7 @@ extension ClientConnection {
         stash = []
         guard outbox.isEmpty else {
             // A slow reader has the time for the rest of its answer that it had for the answer.
-            deadline = Instant.now() + worker.generation.configuration.timeouts.body
+            deadline = worker.clock.now + worker.generation.configuration.timeouts.body
             closesWhenFlushed = true
             return
         }
@@ -98,7 +98,7 @@ extension ClientConnection {
     func finishSending() {
         // The end was announced, but what stands before it must be read too, or `close` would send RST.
         if peerFinished, !canRead { return close() }
-        deadline = Instant.now() + .seconds(2)
+        deadline = worker.clock.now + .seconds(2)
         socket.finishSending()
         if canRead { worker.loop.stillReady(self) }
     }
@@ -141,7 +141,7 @@ extension ClientConnection {
         guard phase == .head, stash.isEmpty else { return }
         if record.isSettled { return outbox.isEmpty ? close() : closeGracefully() }
         // A new connection may have its request on the way: closing now would lose it.
-        if !record.hasBegun { deadline = min(deadline, Instant.now() + .seconds(1)) }
+        if !record.hasBegun { deadline = min(deadline, worker.clock.now + .seconds(1)) }
     }
 
     /// The deadline of draining has passed.

@@ -61,6 +61,7 @@ final class ClientConnection: ReadinessHandler {
     // MARK: Events
 
     func ready(_ readiness: Readiness) {
+        worker.clock.tick()
         if readiness.contains(.readable) { canRead = true }
         if readiness.contains(.closed) {
             canRead = true
@@ -70,7 +71,10 @@ final class ClientConnection: ReadinessHandler {
         advance()
     }
 
-    func resume() { advance() }
+    func resume() {
+        worker.clock.tick()
+        advance()
+    }
 
     /// Reads and handles as long as there is something to read and somewhere to put it.
     private func advance() {
@@ -160,8 +164,8 @@ final class ClientConnection: ReadinessHandler {
 
     /// Judges the head at `offset`. Returns where to go on in the scratch; nil: nothing more can be done now.
     private func takeRequest(_ offset: Int, _ count: Int) -> Int? {
-        let now = Instant.now()
-        let wall = WallTime.now()
+        let now = worker.clock.now
+        let wall = worker.clock.wall
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isSettled { record.reset(client: peer, startedAt: now) }
         switch worker.gatekeeper.decide(bytes, peer: peer, now: now, wall: wall) {
@@ -186,7 +190,7 @@ final class ClientConnection: ReadinessHandler {
             let keepAlive = keepsAlive && next != nil
             worker.out.reset()
             record.status = worker.localAnswers.write(
-                answer, facts, keepAlive: keepAlive, wall: wall, date: worker.clock.date(wall), into: &worker.out)
+                answer, facts, keepAlive: keepAlive, wall: wall, date: worker.clock.date(), into: &worker.out)
             record.bytesOut = Int64(worker.out.count)
             send(worker.composed, Span())
             answered(keepAlive: keepAlive)
@@ -260,7 +264,7 @@ final class ClientConnection: ReadinessHandler {
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.
     private func lease() -> Bool {
         guard let pool else { return false }
-        record.leasedAt = Instant.now()
+        record.leasedAt = worker.clock.now
         while true {
             switch pool.lease(for: self) {
             case .pooled(let connection):
@@ -293,7 +297,7 @@ final class ClientConnection: ReadinessHandler {
             act(on: handle(.requestTooLarge))
             return nil
         }
-        let now = Instant.now()
+        let now = worker.clock.now
         switch parcel.progress {
         case .malformed:
             act(on: handle(.requestMalformed))
@@ -332,7 +336,7 @@ final class ClientConnection: ReadinessHandler {
 
     /// The connection is there and took what was queued: wait for the answer, or go on with the body.
     private func goOn() {
-        let now = Instant.now()
+        let now = worker.clock.now
         if phase == .response {
             requestSent(now)
         } else {
@@ -344,7 +348,7 @@ final class ClientConnection: ReadinessHandler {
     /// The upstream connection took everything: the body may go on.
     func serverTakesMore() {
         guard phase == .body else { return }
-        deadline = Instant.now() + worker.generation.configuration.timeouts.body
+        deadline = worker.clock.now + worker.generation.configuration.timeouts.body
         worker.loop.stillReady(self)
     }
 
@@ -372,7 +376,7 @@ final class ClientConnection: ReadinessHandler {
         // An interim answer gives the client time for its body, and takes none from the answer itself.
         let timeouts = worker.generation.configuration.timeouts
         let isInterim = exchange?.isRelaying == false && phase == .response
-        deadline = Instant.now() + (isInterim ? timeouts.response : timeouts.body)
+        deadline = worker.clock.now + (isInterim ? timeouts.response : timeouts.body)
         return outbox.isEmpty
     }
 
@@ -416,7 +420,7 @@ final class ClientConnection: ReadinessHandler {
         discardServer()
         record.retries += 1
         pool?.retried()
-        deadline = Instant.now() + worker.generation.configuration.timeouts.connect
+        deadline = worker.clock.now + worker.generation.configuration.timeouts.connect
         guard lease(), let server else { return }
         if let unsent {
             server.send(unsent.span, Span())

@@ -111,7 +111,7 @@ final class ExchangeRecord {
     /// Counts the exchange, writes its log line and gives the buffer back.
     func settle(peer: IPAddress, port: UInt16, worker: Worker) {
         isSettled = true
-        let now = Instant.now()
+        let now = worker.clock.now
         if !(wasCut && status == 0) {
             (metrics ?? worker.telemetry.metrics).countRequest(
                 route: facts.route, method: method, status: status, duration: now - startedAt)
@@ -133,7 +133,7 @@ final class ExchangeRecord {
     private func writeLine(_ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ now: Instant, _ worker: Worker) {
         guard worker.telemetry.access.isOn else { return }
         let line = AccessFacts(
-            finished: WallTime.now(), duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
+            finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
             status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
             upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))

@@ -22,6 +22,7 @@ final class Listener: ReadinessHandler {
     }
 
     func ready(_ readiness: Readiness) {
+        worker.clock.tick()
         for _ in 0..<Listener.batch {
             switch socket.accept() {
             case .connection(let connection, let address):

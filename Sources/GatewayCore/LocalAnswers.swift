@@ -24,7 +24,7 @@ struct LocalAnswers {
             out.append(decimal: body.utf8.count)
             if !keepAlive { out.append("\r\nConnection: close") }
             out.append("\r\n\r\n")
-            if !facts.isHead { out.append(body) }
+            if !facts.isHead { out.append(text: body) }
             return status
         }
     }

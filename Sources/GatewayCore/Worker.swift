@@ -89,7 +89,7 @@ final class Worker {
             return
         }
         socket.sendWithoutDelay()
-        let connection = ClientConnection(socket, peer: peer, port: port, worker: self, now: Instant.now())
+        let connection = ClientConnection(socket, peer: peer, port: port, worker: self, now: clock.now)
         if let slot = freeSlots.popLast() {
             connection.slot = slot
             connections[slot] = connection
@@ -105,7 +105,7 @@ final class Worker {
         out.reset()
         gatekeeper.write(
             .overloaded, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
-            date: clock.date(WallTime.now()), keepAlive: false, into: &out)
+            date: clock.date(), keepAlive: false, into: &out)
         _ = socket.send(out.bytes)
         telemetry.count(.overloaded)
         socket.close()
@@ -130,9 +130,10 @@ final class Worker {
     // MARK: Messages
 
     private func receive(_ message: WorkerMessage) {
+        clock.tick()
         switch message {
         case .blocks(let delta, let sequence):
-            gatekeeper.blocks.apply(delta, at: Instant.now())
+            gatekeeper.blocks.apply(delta, at: clock.now)
             control.send(.applied(worker: index, sequence: sequence))
         case .generation(let next, let metrics):
             generation = next
@@ -183,7 +184,8 @@ final class Worker {
     // MARK: Time
 
     private func sweep() {
-        let now = Instant.now()
+        clock.tick()
+        let now = clock.now
         for connection in connections {
             if let connection, connection.deadline <= now { connection.deadlinePassed() }
         }

@@ -1,7 +1,17 @@
 internal import Wire
 
-/// The time in the form that answers need, made once a second.
+/// A worker's time: read once per event, since everything that one event leads to happens at one time, and a clock costs
+/// as much as a small parser.
 final class WorkerClock {
+    private(set) var now = Instant.now()
+    private(set) var wall = WallTime.now()
+
+    /// To be called where the loop calls into the worker.
+    func tick() {
+        now = Instant.now()
+        wall = WallTime.now()
+    }
+
     private var second = Int64.min
     /// Owned; freed in `deinit`.
     private let text = UnsafeMutablePointer<UInt8>.allocate(capacity: WorkerClock.length)
@@ -11,10 +21,10 @@ final class WorkerClock {
 
     /// IMF-fixdate of RFC 9110 §5.6.7: `Sat, 21 Nov 2026 07:09:16 GMT`. Holds until the next call.
     @_lifetime(immortal)
-    func date(_ now: WallTime) -> Span<UInt8> {
-        if now.seconds != second {
-            second = now.seconds
-            for (index, byte) in now.httpDate.utf8.prefix(WorkerClock.length).enumerated() { text[index] = byte }
+    func date() -> Span<UInt8> {
+        if wall.seconds != second {
+            second = wall.seconds
+            for (index, byte) in wall.httpDate.utf8.prefix(WorkerClock.length).enumerated() { text[index] = byte }
         }
         return unsafe _overrideLifetime(Span(_unsafeStart: text, count: WorkerClock.length), copying: ())
     }

@@ -23,13 +23,13 @@ extension Gatekeeper {
         out.append("\r\n")
         if let challenge = Challenge.value(for: refusal) {
             out.append("WWW-Authenticate: ")
-            out.append(challenge)
+            out.append(text: challenge)
             out.append("\r\n")
         }
         if refusal.status == 503 { out.append("Retry-After: 1\r\n") }
         if refusal == .methodNotAllowed, let allow = head.allow {
             out.append("Allow: ")
-            out.append(allow)
+            out.append(text: allow)
             out.append("\r\n")
         }
         writeCORS(facts, origin, into: &out)
@@ -65,11 +65,11 @@ extension Gatekeeper {
 
     private func writeBody(_ refusal: Refusal, _ requestID: Span<UInt8>, into out: inout ByteWriter) {
         out.append("{\"type\":\"about:blank\",\"title\":\"")
-        out.append(refusal.title)
+        out.append(text: refusal.title)
         out.append("\",\"status\":")
         out.append(decimal: refusal.status)
         out.append(",\"code\":\"")
-        out.append(refusal.code.rawValue)
+        out.append(text: refusal.code.rawValue)
         if requestID.count > 0 {
             out.append("\",\"request_id\":\"")
             out.append(requestID)

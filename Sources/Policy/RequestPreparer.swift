@@ -17,7 +17,7 @@ extension Gatekeeper {
         if plan.facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
         writeForwarding(plan.facts, bytes, peer, into: &out)
         out.append(plan.facts.minorVersion == 0 ? "Via: 1.0 " : "Via: 1.1 ")
-        out.append(rules.viaName)
+        out.append(text: rules.viaName)
         out.append("\r\n")
         trace.write(into: &out)
         if let identity = head.identity { out.append(identity.identityFields) }

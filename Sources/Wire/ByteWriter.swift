@@ -82,7 +82,9 @@ package struct ByteWriter: ~Copyable {
         append(bytes.span)
     }
 
-    package mutating func append(_ text: String) {
+    /// Text made at run time. Has a label of its own, or every literal would be one: a `String` costs three times as much
+    /// as a `StaticString`.
+    package mutating func append(text: String) {
         var text = text
         text.withUTF8 { source in
             guard let start = source.baseAddress, let place = room(source.count) else { return }
@@ -120,7 +122,7 @@ package struct ByteWriter: ~Copyable {
 
     /// The canonical text of an address, without building a String for IPv4.
     package mutating func append(_ address: IPAddress) {
-        guard let v4 = address.v4 else { return append(address.description) }
+        guard let v4 = address.v4 else { return append(text: address.description) }
         for shift in stride(from: 24, through: 0, by: -8) {
             append(decimal: Int(v4 >> UInt32(shift) & 255))
             if shift > 0 { append(UInt8(ascii: ".")) }

@@ -17,7 +17,7 @@ private func written(capacity: Int = 100, _ compose: (inout ByteWriter) -> Void)
             $0.append(bytes.span, 2..<4)
             $0.append(bytes.span.extracting(9..<10))
             $0.append([33, 32])
-            $0.append(String("dyn") + "amic")
+            $0.append(text: String("dyn") + "amic")
         }
         #expect(text == "static b239! dynamic")
     }
