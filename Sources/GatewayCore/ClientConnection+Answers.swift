@@ -54,7 +54,7 @@ extension ClientConnection {
             deadline = max(deadline, worker.clock.now + worker.generation.configuration.timeouts.body)
         }
         guard outbox.isEmpty else { return }
-        if closesWhenFlushed { return finishSending() }
+        if phase == .closing { return finishSending() }
         server?.clientTakesMore()
     }
 
@@ -89,7 +89,6 @@ extension ClientConnection {
         guard outbox.isEmpty else {
             // A slow reader has the time for the rest of its answer that it had for the answer.
             deadline = worker.clock.now + worker.generation.configuration.timeouts.body
-            closesWhenFlushed = true
             return
         }
         finishSending()
@@ -98,7 +97,7 @@ extension ClientConnection {
     func finishSending() {
         // The end was announced, but what stands before it must be read too, or `close` would send RST.
         if peerFinished, !canRead { return close() }
-        deadline = worker.clock.now + .seconds(2)
+        deadline = worker.clock.now + ClientConnection.closingTime
         socket.finishSending()
         if canRead { worker.loop.stillReady(self) }
     }

@@ -20,6 +20,13 @@ final class ClientConnection: ReadinessHandler {
         case closed
     }
 
+    /// Reads of one turn, so that one uploader starves nobody; the rest waits for the others.
+    static let readsPerTurn = 4
+    /// Connections that one request may try: the second is for a pooled one that its server was closing just then.
+    private static let attempts = 2
+    /// How long the client may take to close after our FIN.
+    static let closingTime = Interval.seconds(2)
+
     let worker: Worker
     let socket: StreamSocket
     let peer: IPAddress
@@ -39,7 +46,6 @@ final class ClientConnection: ReadinessHandler {
     /// The stash is the beginning of a head: only more bytes can help.
     private var awaitsMore = false
     var outbox = Outbox()
-    var closesWhenFlushed = false
 
     var exchange: Exchange?
     var server: ServerConnection?
@@ -78,7 +84,7 @@ final class ClientConnection: ReadinessHandler {
 
     /// Reads and handles as long as there is something to read and somewhere to put it.
     private func advance() {
-        var budget = 4
+        var budget = ClientConnection.readsPerTurn
         while phase != .closed {
             guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
@@ -251,7 +257,8 @@ final class ClientConnection: ReadinessHandler {
         worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
         exchange = Exchange(
-            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: 2)
+            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: ClientConnection.attempts
+        )
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
         guard lease() else { return phase == .closing || phase == .closed ? nil : offset + facts.headLength }
@@ -293,7 +300,8 @@ final class ClientConnection: ReadinessHandler {
         let parcel = requestBody.relay(bytes, from: offset, into: &worker.out)
         record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
         let limit = worker.generation.configuration.limits.bodyBytes
-        if limit > 0, requestBody.transferred > Int64(limit) {
+        // A message with a piece left out would be read as another one: nothing of it may go.
+        if limit > 0 && requestBody.transferred > Int64(limit) || worker.out.overflowed {
             act(on: handle(.requestTooLarge))
             return nil
         }
@@ -369,17 +377,17 @@ final class ClientConnection: ReadinessHandler {
     /// Whether the next request may come on this connection, as far as is known when an answer begins.
     var willKeepAlive: Bool { !record.closesClient }
 
-    /// Sends part of the answer. True: more may be sent at once.
-    func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) -> Bool {
+    /// Sends part of the answer.
+    func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) {
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
         // An interim answer gives the client time for its body, and takes none from the answer itself.
         let timeouts = worker.generation.configuration.timeouts
         let isInterim = exchange?.isRelaying == false && phase == .response
         deadline = worker.clock.now + (isInterim ? timeouts.response : timeouts.body)
-        return outbox.isEmpty
     }
 
+    /// What was sent of the answer so far is out; more may be read for it.
     var takesMore: Bool { outbox.isEmpty }
 
     func act(on step: Exchange.Step) {

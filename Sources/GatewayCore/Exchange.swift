@@ -87,12 +87,6 @@ struct Exchange: ~Copyable {
         attemptsLeft = attempts - 1
     }
 
-    /// No byte of the request has left yet.
-    var isLeasing: Bool {
-        if case .leasing = state { return true }
-        return false
-    }
-
     /// The head of a final response has been passed on.
     var isRelaying: Bool {
         if case .relaying = state { return true }

@@ -92,7 +92,7 @@ package final class Gateway {
         // The trail and the ledger know each other: the trail is made first and told of the gateway later.
         let relay = StateRelay()
         trail = LedgerTrail(
-            broadcast: broadcast, audit: audit, log: log, metrics: metrics, window: configuration.login.window,
+            broadcast: broadcast, audit: audit, log: log, metrics: metrics,
             stateChanged: { relay.changed() })
         do {
             ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)

@@ -10,19 +10,17 @@ final class LedgerTrail: LedgerSink {
     private let audit: AuditLog
     private let log: OperationalLog
     private let metrics: ControlMetrics
-    private let window: Interval
     /// The ledger's state changed, or it became ready.
     private let stateChanged: () -> Void
 
     init(
-        broadcast: BlockBroadcast, audit: AuditLog, log: OperationalLog, metrics: ControlMetrics, window: Interval,
+        broadcast: BlockBroadcast, audit: AuditLog, log: OperationalLog, metrics: ControlMetrics,
         stateChanged: @escaping () -> Void
     ) {
         self.broadcast = broadcast
         self.audit = audit
         self.log = log
         self.metrics = metrics
-        self.window = window
         self.stateChanged = stateChanged
     }
 

@@ -12,8 +12,10 @@ final class ServerConnection: ReadinessHandler {
         case idle
         /// The response head, or interim ones before it. → `held`, `body`, `closed`
         case head
-        /// The head waits for the Ledger's word. → `body`, `closed`
+        /// The head of a failed login is kept until the Ledger has counted it. → `judged`, `closed`
         case held
+        /// The Ledger has spoken: the kept head may pass. → `body`, `closed`
+        case judged
         /// → `idle`, `closed`
         case body
         case closed
@@ -33,9 +35,6 @@ final class ServerConnection: ReadinessHandler {
     private var outbox = Outbox()
     private var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
-    /// The Ledger has spoken: the held head may pass.
-    private var isJudged = false
-    private var requestIsOut = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
     private static let interimLimit = 16
@@ -59,9 +58,7 @@ final class ServerConnection: ReadinessHandler {
     /// Begins to serve `client`: a new connection stays `connecting`, a pooled one expects a head at once.
     func assign(to client: ClientConnection) {
         self.client = client
-        isJudged = false
         interimCount = 0
-        requestIsOut = false
         if phase == .idle { phase = .head }
     }
 
@@ -77,19 +74,12 @@ final class ServerConnection: ReadinessHandler {
             }
             phase = .head
             pool.connected()
-            if !outbox.flush(to: socket) {
-                // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
-                outbox.removeAll()
-                canRead = true
-                peerFinished = true
-            }
+            // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
+            if !outbox.flush(to: socket) { lookForAnswer() }
             client?.serverConnected()
         } else if readiness.contains(.writable), !outbox.isEmpty {
             guard outbox.flush(to: socket) else {
-                // The answer may be there already although the request could not be sent whole.
-                outbox.removeAll()
-                canRead = true
-                peerFinished = true
+                lookForAnswer()
                 return advance()
             }
             if outbox.isEmpty { client?.serverTakesMore() }
@@ -113,13 +103,13 @@ final class ServerConnection: ReadinessHandler {
     }
 
     private func advance() {
-        var budget = 4
-        while phase == .head || phase == .body {
-            guard let client, client.takesMore, canRead || (isJudged && !stash.isEmpty) else { return }
+        var budget = ClientConnection.readsPerTurn
+        while phase == .head || phase == .judged || phase == .body {
+            guard let client, client.takesMore, canRead || phase == .judged else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
             let stashed = worker.scratch.load(&stash)
-            if isJudged, phase == .head, stashed > 0 {
+            if phase == .judged {
                 process(stashed)
                 continue
             }
@@ -169,12 +159,17 @@ final class ServerConnection: ReadinessHandler {
             outbox.append(first)
             outbox.append(second)
         } else if !outbox.send(first, second, to: socket) {
-            // A server may answer and close before it has read everything: look for the answer first.
-            outbox.removeAll()
-            canRead = true
-            peerFinished = true
+            lookForAnswer()
             worker.loop.stillReady(self)
         }
+    }
+
+    /// The rest of the request cannot be sent. A server may answer and close before it has read everything, so what it
+    /// said is read before it is given up.
+    private func lookForAnswer() {
+        outbox.removeAll()
+        canRead = true
+        peerFinished = true
     }
 
     /// What was queued while the connection was under way; nil once it was there.
@@ -189,8 +184,7 @@ final class ServerConnection: ReadinessHandler {
 
     func judged() {
         guard phase == .held else { return }
-        phase = .head
-        isJudged = true
+        phase = .judged
         worker.loop.stillReady(self)
     }
 
@@ -199,56 +193,53 @@ final class ServerConnection: ReadinessHandler {
     private func process(_ count: Int) {
         var offset = 0
         worker.out.reset()
-        while phase == .head {
+        while phase == .head || phase == .judged {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
             guard let client else { return }
             let context = client.record.context
             switch worker.responses.parse(bytes, to: context) {
             case .incomplete:
                 // Interim answers that came before are passed on now.
-                if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+                if worker.out.count > 0 { client.relay(worker.composed, Span()) }
                 return keep(bytes)
             case .malformed:
                 return failed(.responseMalformed)
             case .interim(let length):
                 interimCount += 1
-                guard interimCount <= Self.interimLimit else {
-                    return failed(.responseMalformed)
-                }
+                guard interimCount <= Self.interimLimit else { return failed(.responseMalformed) }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
-                if offset == count {
-                    _ = client.relay(worker.composed, Span())
-                    return
-                }
+                if offset == count { return client.relay(worker.composed, Span()) }
             case .final(let response):
                 let step =
-                    isJudged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
+                    phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
                     if step == .report {
-                        if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+                        if worker.out.count > 0 { client.relay(worker.composed, Span()) }
                         phase = .held
                         keep(bytes)
                     }
                     return client.act(on: step)
                 }
-                client.answerBegins(response)
-                let trace = client.record.trace
-                worker.responses.writeHead(
-                    response, bytes, to: context, keepAlive: client.willKeepAlive,
-                    date: worker.clock.date(), requestID: trace.requestID,
-                    into: &worker.out)
-                guard !worker.out.overflowed else {
-                    return failed(.responseMalformed)
-                }
-                responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
-                responseKeepsAlive = response.keepAlive
+                guard compose(response, bytes, for: client) else { return failed(.responseMalformed) }
                 phase = .body
                 offset += response.headLength
             }
         }
         guard phase == .body else { return }
         relayBody(offset, count)
+    }
+
+    /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
+    private func compose(_ response: Response, _ bytes: Span<UInt8>, for client: ClientConnection) -> Bool {
+        client.answerBegins(response)
+        let trace = client.record.trace
+        worker.responses.writeHead(
+            response, bytes, to: client.record.context, keepAlive: client.willKeepAlive,
+            date: worker.clock.date(), requestID: trace.requestID, into: &worker.out)
+        responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
+        responseKeepsAlive = response.keepAlive
+        return !worker.out.overflowed
     }
 
     private func relayBody(_ offset: Int, _ count: Int) {
@@ -258,9 +249,9 @@ final class ServerConnection: ReadinessHandler {
         if worker.out.count > 0 || !parcel.tail.isEmpty {
             if parcel.tail.count <= Self.copiedBody {
                 worker.out.append(bytes, parcel.tail)
-                _ = client.relay(worker.composed, Span())
+                client.relay(worker.composed, Span())
             } else {
-                _ = client.relay(worker.composed, bytes.extracting(parcel.tail))
+                client.relay(worker.composed, bytes.extracting(parcel.tail))
             }
             worker.out.reset()
         }
@@ -280,7 +271,7 @@ final class ServerConnection: ReadinessHandler {
         guard let client else { return discard() }
         worker.out.reset()
         if phase == .body, responseBody.endAtClose(into: &worker.out) {
-            if worker.out.count > 0 { _ = client.relay(worker.composed, Span()) }
+            if worker.out.count > 0 { client.relay(worker.composed, Span()) }
             client.act(on: client.handle(.responseEnded(reusable: false)))
         } else {
             failed(.upstreamLost)

@@ -18,6 +18,9 @@ final class UpstreamDirectory {
     /// The addresses that the workers were told last, by upstream.
     private(set) var published: [String: [SocketAddress]] = [:]
     private var failing: Set<String> = []
+    /// Rounds of look-ups begun so far; only the newest may publish, since an older one asked for other names.
+    private var round = 0
+    private var roundsUnderWay = 0
     private var timer: LoopTimer?
 
     init(
@@ -27,7 +30,10 @@ final class UpstreamDirectory {
         self.resolver = ResolverPort(resolver, on: loop)
         self.log = log
         self.publish = publish
-        timer = LoopTimer(on: loop) { [unowned self] in refresh {} }
+        timer = LoopTimer(on: loop) { [unowned self] in
+            // While name servers do not answer, a round takes longer than the interval: questions must not pile up.
+            if roundsUnderWay == 0 { refresh {} }
+        }
         timer?.fire(every: UpstreamDirectory.refreshInterval)
     }
 
@@ -35,21 +41,29 @@ final class UpstreamDirectory {
     func adopt(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
         self.upstreams = upstreams
         published = [:]
+        let hosts = hosts
+        known = known.filter { hosts.contains($0.key) }
+        failing.formIntersection(hosts)
         refresh(completion)
     }
 
+    private var hosts: Set<String> { Set(upstreams.flatMap { $0.servers.map(\.host) }) }
+
     private func refresh(_ completion: @escaping () -> Void) {
-        let hosts = Set(upstreams.flatMap { $0.servers.map(\.host) })
+        round += 1
+        let hosts = hosts
+        let thisRound = round
         var remaining = hosts.count
         guard remaining > 0 else { return completion() }
+        roundsUnderWay += 1
         for host in hosts {
             resolver.resolve(host) { [unowned self] result in
                 learned(host, result)
                 remaining -= 1
-                if remaining == 0 {
-                    announce()
-                    completion()
-                }
+                guard remaining == 0 else { return }
+                roundsUnderWay -= 1
+                if thisRound == round { announce() }
+                completion()
             }
         }
     }

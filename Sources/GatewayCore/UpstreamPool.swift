@@ -112,5 +112,6 @@ final class UpstreamPool {
         for connection in server.idle { connection.discard() }
     }
 
+    /// Connections that wait for a request, to all servers together.
     var idleCount: Int { servers.reduce(0) { $0 + $1.idle.count } }
 }

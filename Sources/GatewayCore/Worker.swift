@@ -24,8 +24,9 @@ final class Worker {
     let index: Int
     let loop: EventLoop
     let scratch = Scratch()
-    /// Where messages are composed; larger than the scratch, since chunk sizes are written anew.
-    var out = ByteWriter(capacity: Scratch.size + 96 * 1_024)
+    /// Where messages are composed; larger than the scratch, since chunk sizes are written anew and a path in canonical
+    /// form may be three times as long as it came (`limits.target` allows 64 KiB). Pages that are never used cost nothing.
+    var out = ByteWriter(capacity: 2 * Scratch.size)
     var gatekeeper: Gatekeeper
     var responses: ResponseReader
     let clock = WorkerClock()

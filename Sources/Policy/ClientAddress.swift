@@ -6,8 +6,7 @@ package struct TrustedNetworks: Sendable {
 
     package init(_ networks: [IPNetwork]) { self.networks = networks }
 
-    package var isEmpty: Bool { networks.isEmpty }
-
+    /// Whether one of the networks holds the address.
     package func contains(_ address: IPAddress) -> Bool {
         let networks = networks.span
         for index in networks.indices where networks[index].contains(address) { return true }

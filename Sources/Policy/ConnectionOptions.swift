@@ -7,7 +7,6 @@ package struct ConnectionOptions: Sendable {
 
     package private(set) var closes = false
     package private(set) var keepsAlive = false
-    package private(set) var upgrades = false
     /// Other names were listed: fields of these names go no further (`names(_:field:)`), if their class lets them.
     package private(set) var namesFields = false
     private var count = 0
@@ -27,9 +26,8 @@ package struct ConnectionOptions: Sendable {
                 closes = true
             } else if option.equalsIgnoringCase("keep-alive") {
                 keepsAlive = true
-            } else if option.equalsIgnoringCase("upgrade") {
-                upgrades = true
-            } else {
+            } else if !option.equalsIgnoringCase("upgrade") {
+                // Upgrade itself never goes further, named or not.
                 namesFields = true
             }
         }

@@ -9,7 +9,8 @@ package enum Methods {
         guard method.count <= 32 else { return false }
         for index in 0..<method.count {
             let byte = method[index]
-            guard byte >= 65 && byte <= 90 || byte == 45 || byte == 95 else { return false }
+            let isCapital = byte &- UInt8(ascii: "A") < 26
+            guard isCapital || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_") else { return false }
         }
         return !method.equals("CONNECT") && !method.equals("TRACE") && !method.equals("PRI")
     }

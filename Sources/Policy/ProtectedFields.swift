@@ -33,8 +33,6 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     case userAgent
     case origin
     case accessControlRequestMethod
-    case date
-    case server
 
     /// Whether a client's field of this class never reaches the backend as sent, on no route. What the backend needs of
     /// them (the body's framing, forwarding, identity) is written anew.
@@ -52,7 +50,7 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     /// way (CVE-2024-45410).
     package var isRemovedByConnection: Bool {
         switch self {
-        case .endToEnd, .userAgent, .date, .server: true
+        case .endToEnd, .userAgent: true
         default: false
         }
     }
@@ -60,7 +58,7 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     /// Whether an operator may use the name for an identity header. Where not, the built-in meaning stands.
     fileprivate var yieldsToIdentity: Bool {
         switch self {
-        case .endToEnd, .userAgent, .date, .server, .forwarding: true
+        case .endToEnd, .userAgent, .forwarding: true
         default: false
         }
     }
@@ -84,6 +82,7 @@ package struct FieldClassifier: Sendable {
         }
     }
 
+    /// What the field of this name means. Allocates nothing.
     package func classify(_ name: Span<UInt8>) -> FieldClass {
         let known = knownClass(name)
         if identityLengths >> UInt64(min(name.count, 63)) & 1 != 0, known.yieldsToIdentity, isIdentity(name) {
@@ -127,9 +126,7 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
     switch name.count {
     case 2: if means(name, "te") { return .hopByHop }
     case 3: if means(name, "via") { return .via }
-    case 4:
-        if means(name, "host") { return .host }
-        if means(name, "date") { return .date }
+    case 4: if means(name, "host") { return .host }
     case 5:
         // CGI would call it HTTP_PROXY, which HTTP libraries obey (CVE-2016-5385).
         if means(name, "proxy") { return .forwarding }
@@ -137,7 +134,6 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
         if means(name, "cookie") { return .cookie }
         if means(name, "expect") { return .expect }
         if means(name, "origin") { return .origin }
-        if means(name, "server") { return .server }
     case 7:
         if means(name, "upgrade") { return .upgrade }
         if means(name, "trailer") { return .hopByHop }

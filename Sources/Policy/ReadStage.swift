@@ -3,7 +3,6 @@ internal import Wire
 
 /// What `read` found out about a head, beside `RequestFacts`, for the stages behind it.
 struct HeadNotes {
-    var start = 0
     var line = RequestLine(method: 0..<0, target: 0..<0, minorVersion: 1, end: 0)
     var form = RequestTarget.Form.origin
     /// Of the target; see `pathIsRewritten`.
@@ -20,11 +19,24 @@ struct HeadNotes {
     /// What the Connection fields ask for.
     var connection = ConnectionOptions()
     var forwardedForCount = 0
-    var traceparent: Int?
+    var traceparent = SingleField.absent
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
-    var requestID: Int?
+    var requestID = SingleField.absent
     var identity: VerifiedToken?
+}
+
+/// Where a field stands that means something only when it is there once.
+enum SingleField {
+    /// → `at`
+    case absent
+    /// Its index in the field table. → `repeated`
+    case at(Int)
+    case repeated
+
+    mutating func note(_ index: Int) {
+        if case .absent = self { self = .at(index) } else { self = .repeated }
+    }
 }
 
 extension Gatekeeper {
@@ -83,8 +95,8 @@ extension Gatekeeper {
                     throw .expectationFailed
                 }
             case .xForwardedFor: head.forwardedForCount += 1
-            case .traceparent: head.traceparent = head.traceparent == nil ? index : -1
-            case .requestID: head.requestID = head.requestID == nil ? index : -1
+            case .traceparent: head.traceparent.note(index)
+            case .requestID: head.requestID.note(index)
             case .userAgent: facts.userAgent = field.value
             case .origin: facts.origin = field.value
             case .accessControlRequestMethod:
@@ -118,8 +130,6 @@ extension Gatekeeper {
                 // An empty Host beside it would be forwarded, and name another host than the one that routed.
                 guard host != nil || !head.hasHost else { throw .malformed }
                 if let host, !target.agrees(withHost: host, in: bytes) { throw .malformed }
-                // An empty Host would be passed on as it is, and the backend would see another host than was routed by.
-                if head.hasHost, host == nil { throw .malformed }
                 facts.host = authority.host
                 // With its port, which ends where the path begins: it becomes the Host that is missing.
                 if facts.authority.isEmpty { facts.authority = authority.host.lowerBound..<target.path.lowerBound }

@@ -57,6 +57,7 @@ package struct Refusal: Error, Hashable, Sendable {
     /// The numbers of stage, code and reason in their `allCases`: what logs and metrics look their labels up by.
     package let labels: Labels
 
+    /// Places in `Stage`, `ErrorCode` and `Reason`.
     package struct Labels: Hashable, Sendable {
         package let stage: Int
         package let code: Int
@@ -143,16 +144,18 @@ package struct Refusal: Error, Hashable, Sendable {
     package static let missingRole = Refusal(
         .authorize, 403, .missingRole, "The token lacks a role that the route requires",
         reason: .insufficientPermissions, bearerError: "insufficient_scope")
-    // lease, forward, relay
+    // lease
     package static let upstreamUnreachable = Refusal(.lease, 503, .unavailable, "The service cannot be reached")
     package static let connectTimeout = Refusal(.lease, 504, .timeout, "The service did not accept in time")
-    package static let upstreamFailed = Refusal(
-        .relay, 502, .unavailable, "The service closed the connection without an answer")
-    package static let badResponse = Refusal(.relay, 502, .unavailable, "The service gave a malformed answer")
-    package static let responseTimeout = Refusal(.relay, 504, .timeout, "The service did not answer in time")
+    // forward
     package static let bodyTimeout = Refusal(
         .forward, 408, .timeout, "The body of the request took too long to arrive", closes: true)
     package static let malformedBody = Refusal(
         .forward, 400, .malformedRequest, "The framing of the body is malformed", reason: .malformedRequest,
         closes: true)
+    // relay
+    package static let upstreamFailed = Refusal(
+        .relay, 502, .unavailable, "The service closed the connection without an answer")
+    package static let badResponse = Refusal(.relay, 502, .unavailable, "The service gave a malformed answer")
+    package static let responseTimeout = Refusal(.relay, 504, .timeout, "The service did not answer in time")
 }

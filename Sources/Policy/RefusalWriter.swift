@@ -5,7 +5,7 @@ extension Gatekeeper {
     /// Writes the gateway's own answer: an RFC 9457 problem with the `code` that clients and runbooks know.
     ///
     /// - Parameters:
-    ///   - bytes: those that `facts` point into, for the origin of a CORS request; may be empty.
+    ///   - origin: of a CORS request; else empty.
     ///   - requestID: what support is asked with.
     ///   - date: an IMF-fixdate.
     package func write(
@@ -87,6 +87,7 @@ extension Gatekeeper {
 
 /// Reason phrases of RFC 9110 §15 for the statuses that the gateway itself gives.
 package enum StatusPhrase {
+    /// `Unknown` for statuses that the gateway never gives: the phrase means nothing to clients (RFC 9112 §4).
     package static func of(_ status: Int) -> StaticString {
         switch status {
         case 200: "OK"

@@ -124,11 +124,13 @@ extension Gatekeeper {
         }
         guard let found, !found.isEmpty else { return nil }
         for index in found {
-            let byte = bytes[index]
-            let isPlain =
-                Characters.isDigit(byte) || Characters.lowercased(byte) &- 97 < 26 || byte == 45 || byte == 46
-                || byte == 58 || byte == 91 || byte == 93 || byte == 95
-            if !isPlain { return nil }
+            switch bytes[index] {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"):
+                continue
+            default: return nil
+            }
         }
         return found
     }

@@ -3,8 +3,8 @@ package import Wire
 /// The names of one request: its id for people and logs, and its place in a W3C trace. Made once, as text, because every
 /// request says them three times: to the backend, to the client and to the log.
 package struct RequestTrace: Sendable {
-    /// 32 digits of the request id, 32 of the trace id, 55 of the traceparent.
-    private var text = InlineArray<119, UInt8>(repeating: 48)
+    /// 32 digits of the request id, 32 of the trace id, 55 of the traceparent. Where nothing is written stands `0`.
+    private var text = InlineArray<119, UInt8>(repeating: UInt8(ascii: "0"))
     /// An id that a trusted proxy gave, kept instead of ours; nearly always empty.
     private var given: [UInt8] = []
     private var isNamed = false
@@ -22,13 +22,13 @@ package struct RequestTrace: Sendable {
         write(context.traceHigh, at: 32)
         write(context.traceLow, at: 48)
         // 00-<trace>-<parent>-<flags>
-        text[66] = 45
+        text[66] = dash
         for offset in 0..<32 { text[67 + offset] = text[32 + offset] }
-        text[99] = 45
+        text[99] = dash
         write(context.parent, at: 100)
-        text[116] = 45
-        text[117] = 48
-        text[118] = 48 + context.flags
+        text[116] = dash
+        // The flags are two bits, so the first of their digits stays 0.
+        text[118] += context.flags
     }
 
     private mutating func write(_ value: UInt64, at start: Int) {
@@ -61,18 +61,20 @@ package struct RequestTrace: Sendable {
     }
 }
 
+private let dash = UInt8(ascii: "-")
+
 extension Gatekeeper {
     /// Names the request that was read last; its trace is continued, or a new one begun.
     package mutating func trace(_ bytes: Span<UInt8>, peer: IPAddress) -> RequestTrace {
         var continued: TraceContext?
-        if let index = head.traceparent, index >= 0 {
+        if case .at(let index) = head.traceparent {
             continued = TraceContext(traceparent: bytes.extracting(fields[index].value))
         }
         // A tracestate without its traceparent means nothing (Trace Context §3.3.1).
         head.continuesTrace = continued != nil
         let context = continued?.continued(from: &identifiers) ?? TraceContext(from: &identifiers)
         var given: [UInt8] = []
-        if let index = head.requestID, index >= 0, rules.trusted.contains(peer) {
+        if case .at(let index) = head.requestID, rules.trusted.contains(peer) {
             let value = bytes.extracting(fields[index].value)
             if RequestID.isAcceptable(value) { given = value.withUnsafeBufferPointer { Array($0) } }
         }

@@ -31,6 +31,7 @@ package struct ResponseContext: Sendable {
 /// Understands the heads of responses and writes them anew for the client. As strict as the parser of requests: an answer
 /// that two clients could read differently is refused with 502.
 package struct ResponseReader: ~Copyable {
+    /// What the bytes so far are.
     package enum Outcome {
         case incomplete
         /// A 1xx head of this length; the final one follows.
@@ -53,6 +54,7 @@ package struct ResponseReader: ~Copyable {
         via = Array(" \(rules.viaName)\r\n".utf8)
     }
 
+    /// Reads the head that `bytes` begin with. The `write` functions belong to the `parse` right before them.
     package mutating func parse(_ bytes: Span<UInt8>, to context: ResponseContext) -> Outcome {
         switch HeadParser.parseResponse(bytes, into: &fields, limits: limits) {
         case .incomplete: return .incomplete

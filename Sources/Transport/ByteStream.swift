@@ -1,12 +1,5 @@
-internal import CLibevent
 internal import Glibc
 package import Wire
-
-/// Where a `ByteStream` connects to.
-package enum StreamAddress: Hashable, Sendable {
-    case tcp(IPAddress, port: UInt16)
-    case unix(path: String)
-}
 
 /// Who hears of a stream. Calls come on the loop's thread, never from within `ByteStream.init`, `send` or `close`.
 package protocol ByteStreamHandler: AnyObject {
@@ -48,7 +41,8 @@ package final class ByteStream: ReadinessHandler {
     /// Nobody is told once it is gone; whoever owns the stream closes it.
     private weak var handler: (any ByteStreamHandler)?
     private let outputLimit: Int
-    private var descriptor: Int32 = -1
+    /// Ours to close; nil before there is one and after the end.
+    private var socket: StreamSocket?
     private var watcher: Watcher?
     private var timer: LoopTimer?
     private var state = State.connecting
@@ -65,7 +59,7 @@ package final class ByteStream: ReadinessHandler {
     ///   - outputLimit: Bytes that may wait to be sent; more ends the stream.
     ///   - handler: Known weakly.
     package init(
-        to address: StreamAddress, on loop: EventLoop, connectTimeout: Interval, outputLimit: Int = 64 << 20,
+        to address: SocketAddress, on loop: EventLoop, connectTimeout: Interval, outputLimit: Int = 64 << 20,
         handler: any ByteStreamHandler
     ) {
         self.loop = loop
@@ -76,7 +70,7 @@ package final class ByteStream: ReadinessHandler {
             loop.atEndOfTurn { [weak self] in self?.end(.connectFailed(errno: failure)) }
             return
         }
-        watcher = Watcher(descriptor, on: loop, handler: self)
+        watcher = socket.map { Watcher($0.descriptor, on: loop, handler: self) }
         timer = LoopTimer(on: loop) { [unowned self] in
             if state == .connecting { end(.connectTimedOut) }
         }
@@ -85,7 +79,7 @@ package final class ByteStream: ReadinessHandler {
 
     deinit {
         watcher = nil
-        if descriptor >= 0 { CLibevent.close(descriptor) }
+        socket?.close()
     }
 
     package var isOpen: Bool { state == .open }
@@ -121,13 +115,10 @@ package final class ByteStream: ReadinessHandler {
     }
 
     package func ready(_ readiness: Readiness) {
+        guard let socket else { return }
         if state == .connecting {
-            guard !readiness.isDisjoint(with: [.writable, .closed, .readable]) else { return }
-            var code: Int32 = 0
-            guard shim_get_int_option(descriptor, SOL_SOCKET, SO_ERROR, &code) == 0, code == 0 else {
-                end(.connectFailed(errno: code))
-                return
-            }
+            let code = socket.pendingError
+            guard code == 0 else { return end(.connectFailed(errno: code)) }
             guard readiness.contains(.writable) else { return }
             state = .open
             timer?.cancel()
@@ -144,37 +135,34 @@ package final class ByteStream: ReadinessHandler {
     /// Reads until the socket is empty, for no more than a share of the turn.
     private func read() {
         for _ in 0..<ByteStream.readsPerTurn {
-            guard state == .open else { return }
-            let count = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ByteStream.chunk) { buffer in
-                let count = CLibevent.read(descriptor, buffer.baseAddress!, ByteStream.chunk)
-                if count > 0 {
+            guard state == .open, let socket else { return }
+            let transfer = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ByteStream.chunk) { buffer in
+                let transfer = socket.receive(into: UnsafeMutableRawBufferPointer(buffer))
+                if case .bytes(let count) = transfer {
                     let bytes = UnsafeBufferPointer(rebasing: buffer[..<count])
                     handler?.stream(self, received: bytes.span)
                 }
-                return count
+                return transfer
             }
-            if count == 0 { return end(.ended) }
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno != EAGAIN { end(.failed(errno: errno)) }
-                return
+            switch transfer {
+            case .bytes: continue
+            case .wouldBlock: return
+            case .ended: return end(.ended)
+            case .failed(let code): return end(.failed(errno: code))
             }
         }
         loop.stillReady(self)
     }
 
     private func flush() {
-        guard state == .open else { return }
+        guard state == .open, let socket else { return }
         while sent < output.count {
-            let count = output.withUnsafeBytes {
-                CLibevent.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            switch socket.send(output.span.extracting(sent..<output.count)) {
+            case .bytes(let count): sent += count
+            case .wouldBlock: return
+            case .ended: return end(.ended)
+            case .failed(let code): return end(.failed(errno: code))
             }
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno != EAGAIN { end(.failed(errno: errno)) }
-                return
-            }
-            sent += count
         }
     }
 
@@ -188,65 +176,20 @@ package final class ByteStream: ReadinessHandler {
     private func release() {
         watcher = nil
         timer = nil
-        if descriptor >= 0 { CLibevent.close(descriptor) }
-        descriptor = -1
+        socket?.close()
+        socket = nil
         output = []
     }
 
     /// `errno` when it failed at once.
-    private func connect(to address: StreamAddress) -> Int32? {
-        var storage = sockaddr_storage()
-        let (family, length): (Int32, Int)
-        switch address {
-        case .tcp(let ip, let port):
-            (family, length) = storage.fill(ip, port: port)
-        case .unix(let path):
-            guard let size = storage.fill(path: path) else { return ENAMETOOLONG }
-            (family, length) = (AF_UNIX, size)
+    private func connect(to address: SocketAddress) -> Int32? {
+        // Of a path that is too long the kernel's form would hold the beginning, which is another socket's path.
+        if case .unix(let path) = address, SocketAddress(unixPath: path) == nil { return ENAMETOOLONG }
+        switch StreamSocket.connect(to: address) {
+        case .success(let connected):
+            socket = connected
+            return nil
+        case .failure(let error): return error.number
         }
-        descriptor = shim_socket(family)
-        guard descriptor >= 0 else { return errno }
-        if family != AF_UNIX {
-            _ = shim_set_int_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        }
-        let result = shim_connect(descriptor, &storage, socklen_t(length))
-        return result == 0 || errno == EINPROGRESS ? nil : errno
-    }
-}
-
-extension sockaddr_storage {
-    /// The family and how many bytes count.
-    fileprivate mutating func fill(_ ip: IPAddress, port: UInt16) -> (Int32, Int) {
-        withUnsafeMutableBytes(of: &self) { bytes in
-            if let v4 = ip.v4 {
-                var address = sockaddr_in()
-                address.sin_family = sa_family_t(AF_INET)
-                address.sin_port = port.bigEndian
-                address.sin_addr.s_addr = v4.bigEndian
-                bytes.storeBytes(of: address, as: sockaddr_in.self)
-                return (AF_INET, MemoryLayout<sockaddr_in>.size)
-            }
-            var address = sockaddr_in6()
-            address.sin6_family = sa_family_t(AF_INET6)
-            address.sin6_port = port.bigEndian
-            withUnsafeMutableBytes(of: &address.sin6_addr) {
-                $0.storeBytes(of: ip.high.bigEndian, toByteOffset: 0, as: UInt64.self)
-                $0.storeBytes(of: ip.low.bigEndian, toByteOffset: 8, as: UInt64.self)
-            }
-            bytes.storeBytes(of: address, as: sockaddr_in6.self)
-            return (AF_INET6, MemoryLayout<sockaddr_in6>.size)
-        }
-    }
-
-    /// nil when the path is too long for a socket (107 bytes).
-    fileprivate mutating func fill(path: String) -> Int? {
-        let name = Array(path.utf8)
-        let start = MemoryLayout<sockaddr_un>.offset(of: \.sun_path)!
-        guard !name.isEmpty, start + name.count < MemoryLayout<sockaddr_un>.size else { return nil }
-        ss_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &self) { bytes in
-            for index in name.indices { bytes[start + index] = name[index] }
-        }
-        return start + name.count + 1
     }
 }

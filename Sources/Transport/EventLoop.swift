@@ -11,8 +11,8 @@ package final class EventLoop {
     private var stillReady: [any ReadinessHandler] = []
 
     package init() {
-        let config = event_config_new()!
-        // Watches are made once and never changed, so there is nothing for epoll's changelist to save.
+        guard let config = event_config_new() else { fatalError("no memory for an event loop") }
+        // One thread uses the loop; mailboxes wake it through a descriptor, not through libevent.
         event_config_set_flag(config, Int32(bitPattern: EVENT_BASE_FLAG_NOLOCK.rawValue))
         event_config_require_features(config, Int32(bitPattern: EV_FEATURE_ET.rawValue))
         guard let base = event_base_new_with_config(config) else {
@@ -89,9 +89,11 @@ extension ReadinessHandler {
 
 /// Watches one descriptor for its handler, registered once for its whole life.
 ///
-/// The handler owns the watcher and must outlive it; the watcher knows it unowned. `event_del` in `deinit` guarantees
-/// that libevent calls nobody afterwards.
+/// The handler owns the watcher and must outlive it; the watcher knows it unowned, and unsafely, because a counted
+/// reference would cost two atomic operations per event. `event_del` in `deinit` guarantees that libevent calls nobody
+/// afterwards.
 package final class Watcher {
+    /// When an event comes: once per change, or as long as there is something to read.
     package enum Trigger { case edge, level }
 
     private let loop: EventLoop

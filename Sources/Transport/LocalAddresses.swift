@@ -15,17 +15,7 @@ package enum LocalAddresses {
         while let current = entry {
             entry = current.pointee.ifa_next
             guard let address = current.pointee.ifa_addr else { continue }
-            let length: Int
-            switch Int32(address.pointee.sa_family) {
-            case AF_INET: length = MemoryLayout<sockaddr_in>.size
-            case AF_INET6: length = MemoryLayout<sockaddr_in6>.size
-            default: continue
-            }
-            var storage = sockaddr_storage()
-            withUnsafeMutableBytes(of: &storage) { place in
-                place.copyMemory(from: UnsafeRawBufferPointer(start: address, count: length))
-            }
-            if let ip = SocketAddress(storage)?.ip, !ip.isLoopback, !found.contains(ip) { found.append(ip) }
+            if let ip = SocketAddress(address)?.ip, !ip.isLoopback, !found.contains(ip) { found.append(ip) }
         }
         return found
     }

@@ -37,6 +37,7 @@ package final class LoopTimer {
         add(interval)
     }
 
+    /// Does not fire until it is set again; harmless when it is not set.
     package func cancel() {
         interval = nil
         event_del(event)

@@ -65,27 +65,16 @@ package final class Resolver: Sendable {
         var addresses: [IPAddress] = []
         var next = list
         while let info = next {
-            if let address = address(of: info.pointee), !addresses.contains(address) { addresses.append(address) }
+            if let place = info.pointee.ai_addr, let address = SocketAddress(place)?.ip, !addresses.contains(address) {
+                addresses.append(address)
+            }
             next = info.pointee.ai_next
         }
         return .success(addresses)
     }
-
-    private static func address(of info: addrinfo) -> IPAddress? {
-        guard let pointer = UnsafeRawPointer(info.ai_addr) else { return nil }
-        switch info.ai_family {
-        case AF_INET:
-            return IPAddress(v4: UInt32(bigEndian: pointer.loadUnaligned(as: sockaddr_in.self).sin_addr.s_addr))
-        case AF_INET6:
-            let start = MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr)!
-            return IPAddress(
-                high: UInt64(bigEndian: pointer.loadUnaligned(fromByteOffset: start, as: UInt64.self)),
-                low: UInt64(bigEndian: pointer.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self)))
-        default: return nil
-        }
-    }
 }
 
+/// Why a name has no address, in the words of the system.
 package struct ResolveError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
 }

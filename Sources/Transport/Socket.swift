@@ -18,6 +18,7 @@ package struct StreamSocket: Sendable {
 
     package init(descriptor: Int32) { self.descriptor = descriptor }
 
+    /// Reads once, at most `buffer.count` bytes; an empty buffer cannot be told from the end.
     package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         while true {
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
@@ -28,6 +29,7 @@ package struct StreamSocket: Sendable {
         }
     }
 
+    /// Writes once, without SIGPIPE; the count may be less than there is.
     package func send(_ bytes: Span<UInt8>) -> Transfer {
         bytes.withUnsafeBufferPointer { buffer in
             while true {
@@ -75,6 +77,7 @@ package struct StreamSocket: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<CLibevent.linger>.size))
     }
 
+    /// To be called once, and not before watchers of the descriptor are cancelled: its number is given out again.
     package func close() {
         CLibevent.close(descriptor)
     }
@@ -154,13 +157,17 @@ package final class ListeningSocket: Sendable {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 
+    /// What became of one attempt to accept.
     package enum Accepted {
+        /// The caller's to close. No address: the peer is on a Unix socket.
         case connection(StreamSocket, SocketAddress?)
+        /// Nobody is waiting, or the connection failed before it was accepted.
         case none
         /// No descriptor or memory left: pause, then try again.
         case exhausted(Int32)
     }
 
+    /// Takes one waiting connection, without blocking.
     package func accept() -> Accepted {
         while true {
             var peer = sockaddr_storage()

@@ -1,4 +1,5 @@
 internal import CLibevent
+internal import Glibc
 package import Wire
 
 /// Where a socket is bound or connected to: an address and a port, or the path of a Unix socket.
@@ -80,6 +81,21 @@ package enum SocketAddress: Hashable, Sendable {
         }
         guard let found else { return nil }
         self = found
+    }
+
+    /// From a list of the system, whose entries have the size of their family. Nil for families other than IP.
+    init?(_ address: UnsafePointer<sockaddr>) {
+        let length: Int
+        switch Int32(address.pointee.sa_family) {
+        case AF_INET: length = MemoryLayout<sockaddr_in>.size
+        case AF_INET6: length = MemoryLayout<sockaddr_in6>.size
+        default: return nil
+        }
+        var storage = sockaddr_storage()
+        withUnsafeMutableBytes(of: &storage) { place in
+            place.copyMemory(from: UnsafeRawBufferPointer(start: address, count: length))
+        }
+        self.init(storage)
     }
 
     package var ip: IPAddress? {

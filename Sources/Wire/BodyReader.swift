@@ -16,6 +16,7 @@ package enum BodyReader: Sendable {
             }
     }
 
+    /// Ranges and offsets are of the input that was given.
     package enum Piece: Equatable, Sendable {
         /// Payload; ask again from its end.
         case data(Range<Int>)

@@ -34,15 +34,10 @@ package struct ByteWriter: ~Copyable {
         get { unsafe _overrideLifetime(Span(_unsafeStart: memory, count: count), copying: ()) }
     }
 
+    /// Begins a new message in the same memory.
     package mutating func reset() {
         count = 0
         overflowed = false
-    }
-
-    /// Takes back everything behind the first `length` bytes.
-    package mutating func truncate(to length: Int) {
-        precondition(length <= count, "a writer cannot be truncated forwards")
-        count = length
     }
 
     /// Reserves `length` bytes, or notes the overflow.

@@ -1,6 +1,7 @@
 /// The one form of a request path that is matched, counted and forwarded, so that no spelling walks past a rule. What
 /// could mean two things to two programs is refused, never repaired; `docs/paths.md` lists every case for users.
 package enum CanonicalPath {
+    /// What is to be done with a path.
     package enum Scan: Hashable, Sendable {
         /// The path is its own canonical form.
         case canonical
@@ -10,6 +11,7 @@ package enum CanonicalPath {
         case ambiguous(Ambiguity)
     }
 
+    /// Why a path could mean two things, in words for diagnostics.
     package enum Ambiguity: String, CaseIterable, Sendable {
         case notAbsolute = "path does not begin with a slash"
         case emptySegment = "path has an empty segment"

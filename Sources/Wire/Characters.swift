@@ -40,8 +40,9 @@ package enum Characters {
     @inline(__always)
     package static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
+    /// `0` to `9`.
     @inline(__always)
-    package static func isDigit(_ byte: UInt8) -> Bool { byte &- 48 < 10 }
+    package static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
 
     /// ASCII letters in lower case, every other byte as it is.
     @inline(__always)
@@ -56,12 +57,14 @@ extension Span<UInt8> {
         return true
     }
 
+    /// Whether the bytes are `text`, letter case included.
     package func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         for index in 0..<count where self[index] != text.utf8Start[index] { return false }
         return true
     }
 
+    /// Equal length and content; not in constant time, so not for secrets.
     package func equals(_ other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
         for index in 0..<count where self[index] != other[index] { return false }
@@ -71,5 +74,15 @@ extension Span<UInt8> {
     /// A copy as text; bytes that are not UTF-8 become U+FFFD. For logs and diagnostics, not for the path of a request.
     package var text: String {
         withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// 0–15 for a hexadecimal digit of either case; nil for any other byte.
+package func hexDigit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 48...57: byte - 48
+    case 65...70: byte - 55
+    case 97...102: byte - 87
+    default: nil
     }
 }

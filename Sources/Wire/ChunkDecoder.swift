@@ -7,6 +7,7 @@
 ///
 /// A value of 24 bytes: it keeps no payload and no line.
 package struct ChunkDecoder: Sendable {
+    /// Offsets are of the input that was given.
     package enum Step: Hashable, Sendable {
         /// Payload in this range of the input; go on at its upper bound. Never empty.
         case data(Range<Int>)
@@ -18,6 +19,7 @@ package struct ChunkDecoder: Sendable {
         case malformed(Malformation)
     }
 
+    /// Which rule a body broke, in words for diagnostics.
     package enum Malformation: String, CaseIterable, Sendable {
         case badSize = "chunk size is not hexadecimal"
         case sizeTooLarge = "chunk size is too large"

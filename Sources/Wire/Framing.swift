@@ -7,6 +7,7 @@ package enum BodyFraming: Equatable, Sendable {
     case untilClose
 }
 
+/// Why the end of a message's body cannot be trusted, in words for diagnostics.
 package enum FramingFault: String, Error, Sendable {
     case bothLengthAndCoding = "Content-Length and Transfer-Encoding are both present"
     case contentLength = "Content-Length is not one decimal number"
@@ -27,6 +28,7 @@ package struct FramingFields: Sendable {
 
     package init() {}
 
+    /// Takes the value of a Content-Length field. A second one is a fault.
     package mutating func contentLength(_ value: Span<UInt8>) {
         guard length == nil, let number = decimal(value) else {
             fault = fault ?? .contentLength
@@ -35,6 +37,7 @@ package struct FramingFields: Sendable {
         length = number
     }
 
+    /// Takes the value of a Transfer-Encoding field. A second one is a fault.
     package mutating func transferEncoding(_ value: Span<UInt8>) {
         guard !chunked, value.equalsIgnoringCase("chunked") else {
             fault = fault ?? (!chunked && hasCodingsBeforeChunked(value) ? .unknownCoding : .transferEncoding)
@@ -59,6 +62,7 @@ package struct FramingFields: Sendable {
         }
     }
 
+    /// The framing of a request, once all its fields were taken. Never `untilClose`.
     package func settleRequest(minorVersion: UInt8) -> Result<BodyFraming, FramingFault> {
         if let fault { return .failure(fault) }
         if chunked {
@@ -69,6 +73,7 @@ package struct FramingFields: Sendable {
         return .success(.none)
     }
 
+    /// The framing of a response, once all its fields were taken.
     /// - Parameter head: whether the request was HEAD, whose answer has no body whatever its fields say.
     package func settleResponse(
         status: Int, toHead head: Bool, minorVersion: UInt8

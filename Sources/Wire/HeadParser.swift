@@ -91,6 +91,7 @@ package struct StatusLine: Sendable {
 /// stands between the parts of the start line, a field name is a token with the colon right behind it, and nothing is
 /// folded. What two readers could understand in two ways is a fault.
 package enum HeadParser {
+    /// What the bytes so far are.
     package enum Outcome<StartLine> {
         /// The start line, and the length of the head with the empty line that ends it.
         case complete(StartLine, length: Int)
@@ -99,9 +100,12 @@ package enum HeadParser {
         case malformed(HeadFault)
     }
 
+    /// What is longer is a fault, as soon as it is seen.
     package struct Limits: Sendable {
+        /// Start line, fields and empty line together.
         package var headBytes: Int
         package var targetBytes: Int
+
         package init(headBytes: Int, targetBytes: Int) {
             self.headBytes = headBytes
             self.targetBytes = targetBytes
@@ -111,6 +115,7 @@ package enum HeadParser {
     /// Empty lines that may stand before a request line (RFC 9112 §2.2: at least one should be ignored).
     private static let emptyLinesAllowed = 2
 
+    /// Reads the head that `bytes` begin with. `fields` are filled anew, and hold the head's only when it is complete.
     package static func parseRequest(
         _ bytes: Span<UInt8>, into fields: inout FieldTable, limits: Limits
     ) -> Outcome<RequestLine> {
@@ -154,6 +159,7 @@ package enum HeadParser {
         }
     }
 
+    /// As `parseRequest`, for a status line of 100 to 599.
     package static func parseResponse(
         _ bytes: Span<UInt8>, into fields: inout FieldTable, limits: Limits
     ) -> Outcome<StatusLine> {
@@ -233,8 +239,9 @@ package enum HeadParser {
     }
 }
 
-/// One field line, of a head or of a trailer section.
+/// One field line of a head. Trailers are read by `ChunkDecoder`, which keeps none of them.
 package enum FieldLine {
+    /// Reads the line at `start`; the length counts its CRLF.
     package static func parse(_ bytes: Span<UInt8>, at start: Int) -> HeadParser.Outcome<Field> {
         var position = start
         while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }

@@ -14,6 +14,7 @@ package struct IDGenerator: ~Copyable {
         state = seed == (0, 0, 0, 0) ? (1, 0, 0, 0) : seed
     }
 
+    /// The next number of the sequence; any value, zero too.
     package mutating func next() -> UInt64 {
         let result = rotated(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
@@ -48,14 +49,6 @@ package struct RequestID: Hashable, Sendable {
         low = generator.next()
     }
 
-    /// Bytes that `append(to:)` writes.
-    package static let length = 32
-
-    package func append(to writer: inout ByteWriter) {
-        appendHex(high, digits: 16, to: &writer)
-        appendHex(low, digits: 16, to: &writer)
-    }
-
     /// Whether an X-Request-Id of a trusted peer may be kept: 1 to 128 token characters, so that it can be written into a
     /// log or a header without escaping. Of other peers none is kept: they could give two requests one name.
     package static func isAcceptable(_ value: Span<UInt8>) -> Bool {
@@ -63,21 +56,4 @@ package struct RequestID: Hashable, Sendable {
         for index in value.indices where !Characters.token.contains(value[index]) { return false }
         return true
     }
-}
-
-extension RequestID: CustomStringConvertible {
-    package var description: String { hexText(high) + hexText(low) }
-}
-
-/// Lower case, as W3C Trace Context demands.
-func appendHex(_ value: UInt64, digits: Int, to writer: inout ByteWriter) {
-    for shift in stride(from: 4 * (digits - 1), through: 0, by: -4) {
-        let digit = UInt8(truncatingIfNeeded: value >> UInt64(shift) & 15)
-        writer.append(digit < 10 ? 48 + digit : 87 + digit)
-    }
-}
-
-func hexText(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
 }

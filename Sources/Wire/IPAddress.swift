@@ -121,7 +121,7 @@ private struct AddressReader: ~Escapable {
             if index > 0, !skip(UInt8(ascii: ".")) { return nil }
             let start = position
             var number: UInt32 = 0
-            while let byte = next, byte >= 48, byte <= 57, position - start < 3 {
+            while let byte = next, Characters.isDigit(byte), position - start < 3 {
                 number = number * 10 + UInt32(byte - 48)
                 position += 1
             }
@@ -203,15 +203,5 @@ private struct V6Groups {
         guard isCompressed ? count <= 7 : count == 8 else { return nil }
         let value = head << UInt128(16 * (8 - headCount)) | tail
         return (UInt64(truncatingIfNeeded: value >> 64), UInt64(truncatingIfNeeded: value))
-    }
-}
-
-/// 0–15 for a hexadecimal digit of either case; nil for any other byte.
-package func hexDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 48...57: byte - 48
-    case 65...70: byte - 55
-    case 97...102: byte - 87
-    default: nil
     }
 }

@@ -39,7 +39,7 @@ package struct IPNetwork: Hashable, Sendable {
             return
         }
         let digits = parts[1]
-        guard (1...3).contains(digits.utf8.count), digits.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }),
+        guard (1...3).contains(digits.utf8.count), digits.utf8.allSatisfy(Characters.isDigit),
             digits.utf8.count == 1 || digits.utf8.first != 48, let prefix = Int(digits)
         else { return nil }
         // `::ffff:10.0.0.0/104` and `10.0.0.0/8` are the same network; a colon tells which one was written.

@@ -1,3 +1,4 @@
+/// Why a request target is refused, in words for diagnostics.
 package enum TargetFault: String, Error, CaseIterable, Sendable {
     case asteriskWithoutOptions = "target `*` belongs to OPTIONS only"
     case notATarget = "target has none of the forms of RFC 9112"
@@ -8,6 +9,7 @@ package enum TargetFault: String, Error, CaseIterable, Sendable {
 /// The target of a request, as places in the bytes of its head (RFC 9112 §3.2). The path is as it was sent: it goes
 /// through `CanonicalPath` before anybody looks at it.
 package struct RequestTarget: Hashable, Sendable {
+    /// The forms of RFC 9112 §3.2 that are served.
     package enum Form: Hashable, Sendable {
         /// `/path?query`
         case origin
@@ -17,6 +19,7 @@ package struct RequestTarget: Hashable, Sendable {
         case asterisk
     }
 
+    /// What was read.
     package enum Outcome: Hashable, Sendable {
         case target(RequestTarget)
         /// The method is CONNECT, which this gateway does not offer (501).

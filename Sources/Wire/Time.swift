@@ -6,6 +6,7 @@ package struct Interval: Hashable, Comparable, Sendable {
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
+    /// Traps beyond 292 years, as all arithmetic here does: what others send is bounded before it gets here.
     package static func milliseconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000) }
     package static func seconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000_000) }
     package static let zero = Interval(nanoseconds: 0)
@@ -31,6 +32,7 @@ package struct Instant: Hashable, Comparable, Sendable {
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
+    /// CLOCK_MONOTONIC.
     package static func now() -> Instant {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
@@ -57,6 +59,7 @@ package struct WallTime: Hashable, Comparable, Sendable {
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
     package init(seconds: Int64) { self.milliseconds = seconds * 1_000 }
 
+    /// CLOCK_REALTIME, to the millisecond.
     package static func now() -> WallTime {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

@@ -47,27 +47,8 @@ package struct TraceContext: Hashable, Sendable {
     package static let sampled: UInt8 = 1
     package static let random: UInt8 = 2
 
-    /// Bytes that `append(to:)` writes.
-    package static let length = 55
-
-    /// The traceparent field of version 00.
-    package func append(to writer: inout ByteWriter) {
-        writer.append("00-")
-        appendTraceID(to: &writer)
-        writer.append(dash)
-        appendHex(parent, digits: 16, to: &writer)
-        writer.append(dash)
-        appendHex(UInt64(flags), digits: 2, to: &writer)
-    }
-
-    /// `trace_id` of log records: 32 hexadecimal digits.
-    package func appendTraceID(to writer: inout ByteWriter) {
-        appendHex(traceHigh, digits: 16, to: &writer)
-        appendHex(traceLow, digits: 16, to: &writer)
-    }
-
-    /// The same as text. Allocates.
-    package var traceID: String { hexText(traceHigh) + hexText(traceLow) }
+    /// Bytes of a traceparent of version 00.
+    private static let length = 55
 }
 
 private let dash = UInt8(ascii: "-")

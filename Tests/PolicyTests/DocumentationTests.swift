@@ -140,11 +140,11 @@ private enum DocumentedRefusals {
         ("missingRole", .missingRole),
         ("upstreamUnreachable", .upstreamUnreachable),
         ("connectTimeout", .connectTimeout),
+        ("bodyTimeout", .bodyTimeout),
+        ("malformedBody", .malformedBody),
         ("upstreamFailed", .upstreamFailed),
         ("badResponse", .badResponse),
         ("responseTimeout", .responseTimeout),
-        ("bodyTimeout", .bodyTimeout),
-        ("malformedBody", .malformedBody),
     ]
 
     static let invalidTokenReasons: [Reason] = [

@@ -19,7 +19,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         ("Transfer-Encoding", .transferEncoding), ("Connection", .connection), ("Upgrade", .upgrade),
         ("Authorization", .authorization), ("Cookie", .cookie), ("Expect", .expect), ("Via", .via),
         ("traceparent", .traceparent), ("tracestate", .tracestate), ("X-Request-Id", .requestID),
-        ("User-Agent", .userAgent), ("Origin", .origin), ("Date", .date), ("Server", .server),
+        ("User-Agent", .userAgent), ("Origin", .origin), ("Date", .endToEnd), ("Server", .endToEnd),
         ("Access-Control-Request-Method", .accessControlRequestMethod),
         ("X-Forwarded-For", .xForwardedFor), ("X-Forwarded-Host", .xForwardedHost),
         ("X-Forwarded-Proto", .xForwardedProto),
@@ -102,7 +102,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     }
 
     @Test func `lets Connection remove only what nobody depends on`() {
-        #expect(FieldClass.allCases.filter(\.isRemovedByConnection) == [.endToEnd, .userAgent, .date, .server])
+        #expect(FieldClass.allCases.filter(\.isRemovedByConnection) == [.endToEnd, .userAgent])
     }
 }
 
@@ -113,11 +113,11 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         return options
     }
 
-    @Test func `asks for closing, keeping or upgrading`() throws {
+    @Test func `asks for closing or keeping, or names fields`() throws {
         let close = try #require(options("Close"))
-        #expect(close.closes && !close.keepsAlive && !close.upgrades && !close.namesFields)
+        #expect(close.closes && !close.keepsAlive && !close.namesFields)
         let both = try #require(options(" keep-alive ,, UPGRADE\t"))
-        #expect(!both.closes && both.keepsAlive && both.upgrades && !both.namesFields)
+        #expect(!both.closes && both.keepsAlive && !both.namesFields)
         let several = try #require(options("", "close", "X-Hop"))
         #expect(several.closes && several.namesFields)
         #expect(try #require(options("closed")).closes == false)

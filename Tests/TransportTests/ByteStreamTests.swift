@@ -87,7 +87,7 @@ private final class Peer {
         loop.turn()
     }
 
-    private func stream(to address: StreamAddress, outputLimit: Int = 1 << 26) -> ByteStream {
+    private func stream(to address: SocketAddress, outputLimit: Int = 1 << 26) -> ByteStream {
         ByteStream(to: address, on: loop, connectTimeout: .seconds(5), outputLimit: outputLimit, handler: listener)
     }
 
@@ -114,7 +114,7 @@ private final class Peer {
         finish(missing)
         // Port 1 of loopback: nobody listens there.
         listener.end = nil
-        let refused = stream(to: .tcp(IPAddress("127.0.0.1")!, port: 1))
+        let refused = stream(to: .ip(IPAddress("127.0.0.1")!, port: 1))
         #expect(turn { listener.end == .connectFailed(errno: ECONNREFUSED) })
         finish(refused)
         #expect(!listener.isConnected)

@@ -60,8 +60,7 @@ private func written(capacity: Int = 100, _ compose: (inout ByteWriter) -> Void)
                 $0.append("abcd")
                 $0.reset()
                 $0.append("xyz")
-                $0.truncate(to: 1)
-            } == "x")
+            } == "xyz")
     }
 }
 

@@ -20,7 +20,7 @@ final class RedisConnection: ByteStreamHandler {
     ///   - onMessage: Given, this is a subscriber: published payloads go there.
     ///   - onEnd: Called once, unless `close()` was; the calls that wait have been answered before.
     init(
-        to address: StreamAddress, on loop: EventLoop, connectTimeout: Interval,
+        to address: SocketAddress, on loop: EventLoop, connectTimeout: Interval,
         onMessage: ((RESPValue) -> Void)? = nil, onEnd: @escaping (String) -> Void
     ) {
         self.onMessage = onMessage

@@ -229,14 +229,14 @@ package final class RedisLedger: Ledger {
                 guard let self, case .resolving = phase else { return }
                 switch result {
                 case .success(let found):
-                    connect(to: .tcp(found[failedAttempts % found.count], port: address.port))
+                    connect(to: .ip(found[failedAttempts % found.count], port: address.port))
                 case .failure(let error): sessionLost(error.description)
                 }
             }
         }
     }
 
-    private func connect(to address: StreamAddress) {
+    private func connect(to address: SocketAddress) {
         let login = RedisSession.Login(
             username: configuration.username, password: configuration.password, database: configuration.database)
         phase = .connecting(

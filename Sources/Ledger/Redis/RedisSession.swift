@@ -44,7 +44,7 @@ final class RedisSession {
     private var silentSubscriber = 0
     private var hashes: [Script: String] = [:]
 
-    init(to address: StreamAddress, as login: Login, on loop: EventLoop, connectTimeout: Interval, events: Events) {
+    init(to address: SocketAddress, as login: Login, on loop: EventLoop, connectTimeout: Interval, events: Events) {
         self.loop = loop
         self.events = events
         subscriber = RedisConnection(

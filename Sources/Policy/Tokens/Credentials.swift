@@ -1,3 +1,5 @@
+internal import Wire
+
 /// Finds the token of a request among its fields. Fed field by field, in the order of the head; keeps places, not bytes.
 package struct Credentials {
     package enum Place: Hashable, Sendable {
@@ -49,12 +51,12 @@ package struct Credentials {
     /// Whether the rest is a token68 is left to the verifier, which reads every byte of what it does not know.
     private static func bearerToken(in head: Span<UInt8>, _ value: Range<Int>) -> Place {
         let scheme = value.lowerBound..<min(value.lowerBound + 6, value.upperBound)
-        guard equalsIgnoringCase(head.extracting(scheme), "bearer") else { return .nowhere }
+        guard head.extracting(scheme).equalsIgnoringCase("bearer") else { return .nowhere }
         var start = scheme.upperBound
         guard start < value.upperBound else { return .malformed }
         guard head[start] == UInt8(ascii: " ") else {
             // `Bearerx` is another scheme; a tab, comma or quotation mark belongs to no scheme's name.
-            return isTokenCharacter(head[start]) ? .nowhere : .malformed
+            return isSchemeCharacter(head[start]) ? .nowhere : .malformed
         }
         while start < value.upperBound, head[start] == UInt8(ascii: " ") { start += 1 }
         return start < value.upperBound ? .at(start..<value.upperBound) : .malformed
@@ -65,8 +67,8 @@ package struct Credentials {
     private mutating func takeCookiePair(_ pair: Range<Int>, of head: Span<UInt8>) {
         var start = pair.lowerBound
         var end = pair.upperBound
-        while start < end, head[start] == 0x20 || head[start] == 0x09 { start += 1 }
-        while end > start, head[end - 1] == 0x20 || head[end - 1] == 0x09 { end -= 1 }
+        while start < end, Characters.isWhitespace(head[start]) { start += 1 }
+        while end > start, Characters.isWhitespace(head[end - 1]) { end -= 1 }
         let count = cookieName.count
         guard end - start > count, head[start + count] == UInt8(ascii: "=") else { return }
         for index in 0..<count where head[start + index] != cookieName[index] { return }
@@ -98,8 +100,9 @@ package struct Credentials {
         return true
     }
 
-    /// RFC 9110 §5.6.2 tchar, as far as it can follow a scheme's letters.
-    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
+    /// What the names of registered schemes are made of. Narrower than `Characters.token`: `Bearer!` and `Bearer'` are
+    /// tokens too, but nobody's scheme, and a lenient backend may see a bearer token in them.
+    private static func isSchemeCharacter(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):

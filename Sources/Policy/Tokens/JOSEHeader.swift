@@ -1,4 +1,5 @@
 internal import Crypto
+internal import Wire
 
 /// The protected header of a JWS (RFC 7515 §4), read for what decides and nothing else. `jku`, `jwk`, `x5u` and `x5c`
 /// are never followed: a token does not choose the key it is judged by (RFC 8725 §3.10).
@@ -50,29 +51,18 @@ struct JOSEHeaderReader {
         guard type.kind == .string else { return false }
         var text = scanner.text(type)
         // RFC 7515 §4.1.9: the prefix may be left out.
-        if equalsIgnoringCase(text.extracting(0..<min(12, text.count)), "application/") {
+        if text.extracting(0..<min(12, text.count)).equalsIgnoringCase("application/") {
             text = text.extracting(12..<text.count)
         }
-        return equalsIgnoringCase(text, "jwt") || equalsIgnoringCase(text, "at+jwt")
+        return text.equalsIgnoringCase("jwt") || text.equalsIgnoringCase("at+jwt")
     }
 
     /// `cty: JWT` says that the payload is another token (RFC 7519 §5.2).
     private var isNotNested: Bool {
         let type = scanner.value(cty)
-        return type.kind == .absent || type.kind == .string && !equalsIgnoringCase(scanner.text(type), "jwt")
+        return type.kind == .absent || type.kind == .string && !scanner.text(type).equalsIgnoringCase("jwt")
     }
 
     /// The kid of the header read last.
     var keyID: [UInt8]? { scanner.string(kid) }
-}
-
-/// Whether `text` is `word`, which is ASCII and in lower case.
-func equalsIgnoringCase(_ text: Span<UInt8>, _ word: StaticString) -> Bool {
-    guard text.count == word.utf8CodeUnitCount else { return false }
-    for index in text.indices {
-        let byte = text[index]
-        let lower = byte >= 65 && byte <= 90 ? byte | 32 : byte
-        if lower != word.utf8Start[index] { return false }
-    }
-    return true
 }

@@ -1,0 +1,41 @@
+import Settings
+import Telemetry
+import Testing
+import Transport
+import Wire
+
+@testable import GatewayCore
+
+@Suite struct `The upstreams' addresses` {
+    private func upstreams(_ server: String) throws -> [Configuration.Upstream] {
+        let text = """
+            upstreams: {api: {servers: ["\(server)"]}}
+            routes: [{path: /, upstream: api, auth: none}]
+            """
+        let source = ConfigurationSource(path: "gateway.conf", contents: Array(text.utf8))
+        return try #require(Configuration.load(source).configuration).upstreams
+    }
+
+    @Test func `are published of the newest configuration only`() throws {
+        let loop = EventLoop()
+        let resolver = Resolver()
+        let logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
+        defer {
+            resolver.stop()
+            logs.stop()
+        }
+        var published: [String] = []
+        var completed: [String] = []
+        let directory = UpstreamDirectory(resolver, on: loop, log: OperationalLog(logs, level: .info)) {
+            name, addresses in
+            published.append("\(name) \(addresses)")
+        }
+        // Both before the loop turns: the answers to the first come when the second is in force already.
+        directory.adopt(try upstreams("10.0.0.1:80")) { completed.append("first") }
+        directory.adopt(try upstreams("10.0.0.2:80")) { completed.append("second") }
+        let end = Instant.now() + .seconds(10)
+        while completed.count < 2, Instant.now() < end { loop.turn() }
+        #expect(completed == ["first", "second"])
+        #expect(published == ["api [10.0.0.2:80]"])
+    }
+}
