@@ -165,11 +165,11 @@ struct EnvironmentSettings {
                 continue
             }
             let known = understood.sorted()
-            var guess = closest(to: name, among: known)
-            if guess == nil {
-                let bare = String(name.dropFirst("GATEWAY_".count))
-                guess = known.first { $0 == bare }
-            }
+            // What all names begin with says nothing about what was meant.
+            let prefix = "GATEWAY_"
+            let bare = String(name.dropFirst(prefix.count))
+            let ours = known.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+            let guess = closest(to: bare, among: ours).map { prefix + $0 } ?? known.first { $0 == bare }
             findings.error(
                 .environment(name), "there is no such setting",
                 hint: guess.map { "did you mean \($0)?" } ?? "`gateway reference` lists the names")

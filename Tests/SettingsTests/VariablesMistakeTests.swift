@@ -17,6 +17,14 @@ import Testing
                     did you mean GATEWAY_LOGIN__LIMIT?
                 """),
         Mistake(
+            "an unknown variable that is like no other but for its beginning",
+            minimal,
+            variables: ["GATEWAY_LIMIT": "5"],
+            says: """
+                GATEWAY_LIMIT: error: there is no such setting
+                    `gateway reference` lists the names
+                """),
+        Mistake(
             "a variable of another form",
             minimal,
             variables: ["GATEWAY_JWT_SECRET": "hunter2", "GATEWAY_LOGIN_LIMIT": "5"],
