@@ -128,7 +128,8 @@ extension ClientConnection {
                 close()
             }
         case .body, .response:
-            if phase == .response { pool?.failed() }
+            // A server that does not answer, not a client that does not read.
+            if phase == .response, outbox.isEmpty { pool?.failed() }
             act(on: handle(.timedOut))
         case .closing: close()
         case .closed: break
