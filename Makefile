@@ -40,8 +40,9 @@ test-integration: release ## integration tests by themselves
 test-docker: bootstrap ## the incident flow in containers; skipped where there is no engine
 	scripts/docker-stage
 
-counters: ## system calls and allocations per request against their limits
+counters: ## system calls and allocations per request against their limits, and a test that the limits bite
 	benchmarks/guard
+	.venv/bin/python -m pytest -q benchmarks
 
 bench: release ## CPU and system calls per request beside haproxy and nginx
 	@scripts/bootstrap bench

@@ -8,7 +8,7 @@ extension ClientConnection {
     // MARK: Answers
 
     func respond(with refusal: Refusal, keepAlive: Bool) {
-        let origin = record.origin
+        let origin = record.origin(under: worker.generation)
         let trace = record.trace
         worker.out.reset()
         worker.gatekeeper.write(

@@ -20,7 +20,7 @@ final class ExchangeRecord {
     private(set) var metrics: MetricShard?
     private var method = MethodLabel.other
     /// Of a CORS request; nearly always empty.
-    private(set) var origin: [UInt8] = []
+    private var origin: [UInt8] = []
     /// For the audit records of a login.
     var audit: AuditRequest?
     var identity: VerifiedToken?
@@ -94,6 +94,9 @@ final class ExchangeRecord {
             }
         }
     }
+
+    /// The origin that an answer of our own may name, if the route that allows it is still the one it was.
+    func origin(under current: Generation) -> [UInt8] { generation === current ? origin : [] }
 
     /// Keeps the composed head, so that it can be sent again. One that does not fit is not sent again.
     func keepForReplay(_ head: Span<UInt8>) {
