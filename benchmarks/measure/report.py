@@ -7,6 +7,8 @@ BEGIN = "<!-- begin: written by `benchmarks/run --write` -->"
 END = "<!-- end: written by `benchmarks/run --write` -->"
 
 TIMED = ["case", "proxy", "CPU µs/request", "requests/s", "p50 µs", "p99 µs", "CPU ratio, median (range)"]
+CALL_CONNECTIONS = (1, 32)
+CALLS = ["proxy", *(f"system calls/request, {number} conn." for number in CALL_CONNECTIONS)]
 IDLE = ["proxy", "resident MB at rest", "bytes per idle connection", "ratio"]
 
 
@@ -20,6 +22,11 @@ def timed_rows(results, subject):
             compared = name != subject and subject in table[0]
             rows.append(cells + [str(rounds.ratio(table, subject, name)) if compared else ""])
     return rows
+
+
+def call_rows(counted):
+    """`counted` maps names to system calls per request by number of connections."""
+    return [[name, *(f"{calls[number]:.2f}" for number in CALL_CONNECTIONS)] for name, calls in counted.items()]
 
 
 def idle_rows(measured, subject):
