@@ -3,7 +3,8 @@ SHELL := /bin/bash
 CONFIGURATION ?= debug
 STAGE := scripts/stage
 
-.PHONY: help bootstrap build release run test test-demo-api test-integration test-docker counters format lint bench clean
+.PHONY: help bootstrap build release run test test-demo-api test-integration test-docker counters sanitize sanitize-long \
+	format lint bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -43,6 +44,14 @@ test-docker: bootstrap ## the incident flow in containers; skipped where there i
 counters: ## system calls and allocations per request against their limits, and a test that the limits bite
 	benchmarks/guard
 	.venv/bin/python -m pytest -q benchmarks
+
+sanitize: bootstrap ## unit tests and a part of the integration tests under AddressSanitizer, then ThreadSanitizer
+	scripts/sanitize address
+	scripts/sanitize thread
+
+sanitize-long: bootstrap ## the same with nearly all integration tests
+	scripts/sanitize address long
+	scripts/sanitize thread long
 
 bench: release ## CPU and system calls per request beside haproxy and nginx
 	@scripts/bootstrap bench

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, Response, fetch, request
-from .processes import NotReady, Process, wait_until
+from .processes import NotReady, Process, surroundings, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN_TOKEN = "an admin token for the tests, long enough"
@@ -29,10 +29,10 @@ def binary() -> Path:
 
 
 def run_binary(*words: str | Path, check: bool = False, timeout: float = 20.0) -> subprocess.CompletedProcess[str]:
-    """A verb of the gateway's command line, with nothing of the developer's environment but PATH."""
+    """A verb of the gateway's command line, with nothing of the developer's environment that could change it."""
     return subprocess.run(
         [str(word) for word in (binary(), *words)], capture_output=True, text=True, timeout=timeout, check=check,
-        env={"PATH": os.environ["PATH"]})
+        env=surroundings())
 
 
 def merged(base: Config, changes: Mapping[str, Any]) -> Config:

@@ -38,6 +38,12 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def surroundings() -> dict[str, str]:
+    """What a child gets of the developer's environment: GATEWAY_… and REDIS_… would change what is tested."""
+    kept = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "SWIFT_BACKTRACE")
+    return {key: os.environ[key] for key in kept if key in os.environ}
+
+
 class Process:
     """One child with its standard output and error in `<directory>/<name>.log`."""
 
@@ -47,12 +53,10 @@ class Process:
     ) -> None:
         self.name = name
         self.log_path = directory / f"{name}.log"
-        # Nothing of the developer's environment reaches a child: GATEWAY_… and REDIS_… would change what is tested.
-        surroundings = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=working_directory, env={**surroundings, **(environment or {})}, start_new_session=True)
+                cwd=working_directory, env={**surroundings(), **(environment or {})}, start_new_session=True)
 
     @property
     def pid(self) -> int:
