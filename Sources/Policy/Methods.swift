@@ -4,7 +4,8 @@ internal import Wire
 package enum Methods {
     /// Methods are case-sensitive, and all registered ones are upper case (RFC 9110 §9.1); `get` is not one. CONNECT and
     /// TRACE are not offered: the one makes a tunnel past every rule, the other shows a client what was added for the
-    /// backend.
+    /// backend, and a page the cookies it may not read; TRACK is the same under another name. So 501 (§9.1) and not 405,
+    /// which would promise them for another target.
     package static func isSupported(_ method: Span<UInt8>) -> Bool {
         guard method.count <= 32 else { return false }
         for index in 0..<method.count {
@@ -12,7 +13,8 @@ package enum Methods {
             let isCapital = byte &- UInt8(ascii: "A") < 26
             guard isCapital || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_") else { return false }
         }
-        return !method.equals("CONNECT") && !method.equals("TRACE") && !method.equals("PRI")
+        return !method.equals("CONNECT") && !method.equals("TRACE")
+            && !method.equals("TRACK") && !method.equals("PRI")
     }
 
     /// RFC 9110 §9.2.2.

@@ -13,7 +13,10 @@ struct HeadNotes {
     /// A preflight's Access-Control-Request-Method: it is routed as the request that will follow.
     var requestedMethod: Range<Int>?
     var isPreflight: Bool { requestedMethod != nil }
-    var hasHost = false
+    /// The Host field is made from the target, or from nothing; what the client sent does not go on.
+    var writesHost = false
+    /// Content-Length has leading zeros, and goes on without.
+    var writesLength = false
     /// Where the route was found that does not allow the method.
     var allow: String?
     /// What the Connection fields ask for.
@@ -43,34 +46,49 @@ extension Gatekeeper {
     /// Stage *read*: the head is complete and there is one way to understand it. False: more bytes are needed.
     mutating func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Bool {
         switch HeadParser.parseRequest(bytes, into: &fields, limits: rules.headLimits) {
-        case .incomplete: return false
         case .malformed(let fault): throw Refusal(fault)
         case .complete(let line, let length):
             facts.headLength = length
-            facts.method = line.method
-            facts.path = line.target
-            facts.minorVersion = line.minorVersion
-            head.line = line
-            facts.isHead = bytes.extracting(line.method).equals("HEAD")
-            guard Methods.isSupported(bytes.extracting(line.method)) else { throw .methodNotSupported }
-            let framing = try readFields(bytes, line, &facts)
-            try readTarget(bytes, line, &facts)
-            switch framing.settleRequest(minorVersion: line.minorVersion) {
-            case .success(let settled): facts.framing = settled
-            case .failure(.unknownCoding): throw .codingNotSupported
-            case .failure: throw .malformed
-            }
-            if case .length(let length) = facts.framing, rules.configuration.limits.bodyBytes > 0,
-                length > Int64(rules.configuration.limits.bodyBytes)
-            {
-                throw .bodyTooLarge
-            }
+            try readHead(bytes, line, .whole, &facts)
             return true
+        case .incomplete:
+            // A fault in what is there cannot be mended by what follows: it is answered now, and not after the time that
+            // a head may take.
+            if case .complete(let line, _) = HeadParser.requestLine(bytes, limits: rules.headLimits) {
+                try readHead(bytes, line, .beginning, &facts)
+            }
+            return false
+        }
+    }
+
+    /// How much of a head is there.
+    private enum Extent { case beginning, whole }
+
+    private mutating func readHead(
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts
+    ) throws(Refusal) {
+        facts.method = line.method
+        facts.path = line.target
+        facts.minorVersion = line.minorVersion
+        head.line = line
+        facts.isHead = bytes.extracting(line.method).equals("HEAD")
+        guard Methods.isSupported(bytes.extracting(line.method)) else { throw .methodNotSupported }
+        let framing = try readFields(bytes, line, extent, &facts)
+        try readTarget(bytes, line, extent, &facts)
+        switch framing.settleRequest(minorVersion: line.minorVersion) {
+        case .success(let settled): facts.framing = settled
+        case .failure(.unknownCoding): throw .codingNotSupported
+        case .failure: throw .malformed
+        }
+        if case .length(let length) = facts.framing, rules.configuration.limits.bodyBytes > 0,
+            length > Int64(rules.configuration.limits.bodyBytes)
+        {
+            throw .bodyTooLarge
         }
     }
 
     private mutating func readFields(
-        _ bytes: Span<UInt8>, _ line: RequestLine, _ facts: inout RequestFacts
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts
     ) throws(Refusal) -> FramingFields {
         var framing = FramingFields()
         var hosts = 0
@@ -85,7 +103,11 @@ extension Gatekeeper {
             case .host:
                 hosts += 1
                 facts.host = field.value
-            case .contentLength: framing.contentLength(bytes.extracting(field.value))
+            case .contentLength:
+                framing.contentLength(bytes.extracting(field.value))
+                if field.value.count > 1, bytes[field.value.lowerBound] == UInt8(ascii: "0") {
+                    head.writesLength = true
+                }
             case .transferEncoding: framing.transferEncoding(bytes.extracting(field.value))
             case .connection:
                 guard head.connection.take(bytes.extracting(field.value)) else { throw .malformed }
@@ -106,8 +128,8 @@ extension Gatekeeper {
             }
         }
         // RFC 9112 §3.2: exactly one, except that HTTP/1.0 knows none.
-        guard hosts == 1 || (hosts == 0 && line.minorVersion == 0) else { throw .malformed }
-        head.hasHost = hosts == 1
+        guard hosts == 1 || (hosts == 0 && (line.minorVersion == 0 || extent == .beginning)) else { throw .malformed }
+        head.writesHost = hosts == 0
         facts.keepAlive = line.minorVersion >= 1 && !head.connection.closes
         // Two requested methods are what no browser sends: one would be routed and the other obeyed.
         if !facts.origin.isEmpty, requestedMethods == 1, bytes.extracting(line.method).equals("OPTIONS") {
@@ -117,7 +139,7 @@ extension Gatekeeper {
     }
 
     private mutating func readTarget(
-        _ bytes: Span<UInt8>, _ line: RequestLine, _ facts: inout RequestFacts
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts
     ) throws(Refusal) {
         switch RequestTarget.parse(bytes, target: line.target, method: line.method) {
         case .connect: throw .methodNotSupported
@@ -127,15 +149,15 @@ extension Gatekeeper {
             let host = facts.host.isEmpty ? nil : Authority(bytes, facts.host)
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
-                // An empty Host beside it would be forwarded, and name another host than the one that routed.
-                guard host != nil || !head.hasHost else { throw .malformed }
-                if let host, !target.agrees(withHost: host, in: bytes) { throw .malformed }
+                // RFC 9110 §7.4: what belongs on a secured connection is served to a trusted gateway at most.
+                if target.scheme == .https, !rules.trusted.contains(facts.client) { throw .misdirected }
+                // RFC 9112 §3.2.2: whatever Host says. With the port, which ends where the path begins.
                 facts.host = authority.host
-                // With its port, which ends where the path begins: it becomes the Host that is missing.
-                if facts.authority.isEmpty { facts.authority = authority.host.lowerBound..<target.path.lowerBound }
+                facts.authority = authority.host.lowerBound..<target.path.lowerBound
+                head.writesHost = true
             } else if let host {
                 facts.host = host.host
-            } else if line.minorVersion >= 1 {
+            } else if line.minorVersion >= 1, extent == .whole {
                 throw .malformed
             }
             head.form = target.form

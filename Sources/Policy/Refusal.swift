@@ -96,6 +96,8 @@ package struct Refusal: Error, Hashable, Sendable {
         .read, 414, .requestTooLarge, "The request target is longer than allowed", closes: true)
     package static let expectationFailed = Refusal(
         .read, 417, .unsupported, "The expectation cannot be met", closes: true)
+    package static let misdirected = Refusal(
+        .read, 421, .unsupported, "The target belongs on a secured connection", closes: true)
     package static let headTooLarge = Refusal(
         .read, 431, .requestTooLarge, "The head of the request is larger than allowed", closes: true)
     package static let methodNotSupported = Refusal(

@@ -12,11 +12,14 @@ extension Gatekeeper {
         into out: inout ByteWriter
     ) {
         writeRequestLine(bytes, into: &out)
-        if !head.hasHost { writeHost(plan.facts, bytes, into: &out) }
+        if head.writesHost { writeHost(plan.facts, bytes, into: &out) }
         copyFields(bytes, into: &out)
+        if head.writesLength { writeLength(plan.facts.framing, into: &out) }
         if plan.facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
         writeForwarding(plan.facts, bytes, peer, into: &out)
-        out.append(plan.facts.minorVersion == 0 ? "Via: 1.0 " : "Via: 1.1 ")
+        out.append("Via: 1.")
+        out.append(UInt8(ascii: "0") + plan.facts.minorVersion)
+        out.append(" ")
         out.append(text: rules.viaName)
         out.append("\r\n")
         trace.write(into: &out)
@@ -36,10 +39,19 @@ extension Gatekeeper {
         out.append(" HTTP/1.1\r\n")
     }
 
-    /// HTTP/1.0 may come without one, HTTP/1.1 must not go without.
+    /// HTTP/1.0 may come without one, HTTP/1.1 must not go without; and an absolute target stands for whatever the client
+    /// wrote there (RFC 9112 §3.2.2), so that nobody behind us is addressed by another name than the one that routed.
     private func writeHost(_ facts: RequestFacts, _ bytes: Span<UInt8>, into out: inout ByteWriter) {
         out.append("Host: ")
         out.append(bytes, facts.authority)
+        out.append("\r\n")
+    }
+
+    /// Without its leading zeros, which some programs take for octal.
+    private func writeLength(_ framing: BodyFraming, into out: inout ByteWriter) {
+        let length: Int64 = if case .length(let length) = framing { length } else { 0 }
+        out.append("Content-Length: ")
+        out.append(decimal: Int(length))
         out.append("\r\n")
     }
 
@@ -52,6 +64,8 @@ extension Gatekeeper {
             let keep: Bool
             switch kind {
             case .traceparent, .requestID: keep = false  // written anew
+            case .host: keep = !head.writesHost
+            case .contentLength: keep = !head.writesLength
             case .tracestate: keep = head.continuesTrace
             // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.
             case .expect: keep = head.line.minorVersion >= 1

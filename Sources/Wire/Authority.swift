@@ -1,7 +1,7 @@
 /// `host[:port]` of a Host field or an absolute target, as places in its bytes (RFC 3986 §3.2, RFC 9110 §7.2).
 ///
-/// Narrower than the grammar: no user information, no percent-encoding, no empty host and no empty label, because each of
-/// them is a way to make two programs see two hosts.
+/// Narrower than the grammar: no user information, no percent-encoding, no empty host, no empty label and no IPv4 address
+/// in any spelling but four decimal numbers, because each of them is a way to make two programs see two hosts.
 package struct Authority: Hashable, Sendable {
     /// Without the port and without the dot of an absolute name (`example.org.` is `example.org`); an IPv6 address with
     /// its brackets. Any letter case.
@@ -39,6 +39,11 @@ package struct Authority: Hashable, Sendable {
             let isAbsolute = position == labelStart
             hostEnd = isAbsolute ? position - 1 : position
             guard hostEnd > range.lowerBound else { return nil }
+            if isNumeric(bytes, lastLabelOf: range.lowerBound..<hostEnd) {
+                guard !isAbsolute, IPAddress(ascii: bytes.extracting(range.lowerBound..<hostEnd))?.isV4 == true else {
+                    return nil
+                }
+            }
         }
         host = range.lowerBound..<hostEnd
         guard position < range.upperBound else {
@@ -54,15 +59,19 @@ package struct Authority: Hashable, Sendable {
         guard number <= 65_535, number > 0 || position + 1 == range.upperBound else { return nil }
         port = number == 0 ? nil : UInt16(number)
     }
+}
 
-    /// Whether both name the same host and port when a missing port is `defaultPort`. Both lie in `bytes`.
-    package func isSame(as other: Authority, in bytes: Span<UInt8>, defaultPort: UInt16) -> Bool {
-        guard host.count == other.host.count, port ?? defaultPort == other.port ?? defaultPort else { return false }
-        for offset in 0..<host.count {
-            let a = Characters.lowercased(bytes[host.lowerBound + offset])
-            let b = Characters.lowercased(bytes[other.host.lowerBound + offset])
-            if a != b { return false }
-        }
-        return true
+/// Whether the last label is a number, decimal or hexadecimal. A name never ends in one (RFC 1123 §2.1), so the host must
+/// be an IPv4 address; `127.1`, `0x7f.1` and `017700000001` are one for some programs only (RFC 3986 §7.4).
+private func isNumeric(_ bytes: Span<UInt8>, lastLabelOf host: Range<Int>) -> Bool {
+    var start = host.upperBound
+    while start > host.lowerBound, bytes[start - 1] != UInt8(ascii: ".") { start -= 1 }
+    let isHexadecimal =
+        host.upperBound - start >= 2 && bytes[start] == UInt8(ascii: "0")
+        && bytes[start + 1] | 0x20 == UInt8(ascii: "x")
+    for index in (isHexadecimal ? start + 2 : start)..<host.upperBound {
+        let isMember = isHexadecimal ? hexDigit(bytes[index]) != nil : Characters.isDigit(bytes[index])
+        if !isMember { return false }
     }
+    return true
 }

@@ -2,10 +2,11 @@
 ///
 /// Strict, because two readings of one byte are how requests are smuggled: only CRLF ends a line, sizes have 1 to 16
 /// digits, extensions must have the form of RFC 9112 §7.1.1. Extensions are checked and dropped (a recipient must ignore
-/// those it does not know), trailer fields too (RFC 9110 §6.5.1 lets an intermediary discard them). Both are bounded over
+/// those it does not know), trailer fields too (RFC 9112 §7.1.2: whoever removes the coding may discard them), so that one
+/// which frames or routes (RFC 9110 §6.5.1) meets nobody who would merge it into the head. Both are bounded over
 /// the whole body, so that a sender cannot make us read framing for ever.
 ///
-/// A value of 24 bytes: it keeps no payload and no line.
+/// A value of 16 bytes: it keeps no payload and no line.
 package struct ChunkDecoder: Sendable {
     /// Offsets are of the input that was given.
     package enum Step: Hashable, Sendable {
@@ -27,7 +28,6 @@ package struct ChunkDecoder: Sendable {
         case extensionsTooLong = "chunk extensions are too long"
         case badLineEnd = "line does not end with CRLF"
         case badTrailer = "trailer field is malformed"
-        case forbiddenTrailer = "trailer holds a field that frames or routes the message"
         case trailersTooLong = "trailer section is too long"
         case afterEnd = "chunked body is over"
     }
@@ -90,8 +90,6 @@ package struct ChunkDecoder: Sendable {
     private var trailerBytes: UInt16 = 0
     /// Payload of the current chunk that has not come yet.
     private var remaining: UInt64 = 0
-    /// Of the trailer field's name so far, in lower case.
-    private var nameHash: UInt64 = 0
 
     package init() {}
 
@@ -227,13 +225,9 @@ package struct ChunkDecoder: Sendable {
         }
         switch state {
         case .trailerStart where byte == cr: state = .endLF
-        case .trailerStart where Characters.token.contains(byte):
-            nameHash = hashByte(hashSeed, Characters.lowercased(byte))
-            state = .trailerName
-        case .trailerName where Characters.token.contains(byte):
-            nameHash = hashByte(nameHash, Characters.lowercased(byte))
-        case .trailerName where byte == colon:
-            state = isForbiddenTrailer(nameHash) ? .failed(.forbiddenTrailer) : .trailerValue
+        case .trailerStart where Characters.token.contains(byte): state = .trailerName
+        case .trailerName where Characters.token.contains(byte): break
+        case .trailerName where byte == colon: state = .trailerValue
         case .trailerValue where byte == cr: state = .trailerLF
         case .trailerValue where Characters.isFieldValue(byte): break
         case .trailerLF where byte == lf: state = .trailerStart
@@ -251,30 +245,3 @@ private let backslash = UInt8(ascii: "\\")
 private let colon = UInt8(ascii: ":")
 private let semicolon = UInt8(ascii: ";")
 private let equals = UInt8(ascii: "=")
-
-// FNV-1a. The name itself is not kept; two names with one hash would only refuse a body that could have passed.
-private let hashSeed: UInt64 = 0xcbf2_9ce4_8422_2325
-
-@inline(__always)
-private func hashByte(_ hash: UInt64, _ byte: UInt8) -> UInt64 {
-    (hash ^ UInt64(byte)) &* 0x100_0000_01b3
-}
-
-private func hashName(_ name: StaticString) -> UInt64 {
-    var hash = hashSeed
-    for index in 0..<name.utf8CodeUnitCount { hash = hashByte(hash, name.utf8Start[index]) }
-    return hash
-}
-
-/// RFC 9110 §6.5.1: fields for framing, routing, authentication and request modifiers must not be sent as trailers. A
-/// sender who does it anyway hopes that somebody behind us merges them into the head.
-private func isForbiddenTrailer(_ hash: UInt64) -> Bool {
-    switch hash {
-    case hashName("content-length"), hashName("transfer-encoding"), hashName("host"), hashName("trailer"),
-        hashName("connection"), hashName("te"), hashName("upgrade"), hashName("expect"), hashName("content-type"),
-        hashName("content-encoding"), hashName("content-range"), hashName("authorization"), hashName("cookie"),
-        hashName("set-cookie"):
-        true
-    default: false
-    }
-}

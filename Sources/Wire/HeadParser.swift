@@ -67,7 +67,7 @@ package enum HeadFault: String, Error, Sendable {
 package struct RequestLine: Sendable {
     package let method: Range<Int>
     package let target: Range<Int>
-    /// 0 or 1, of HTTP/1.x.
+    /// 0 to 9, of HTTP/1.x. Above 1 it is read as 1, the highest minor version we know (RFC 9110 §2.5).
     package let minorVersion: UInt8
     /// Behind the CRLF of the start line: where the first field begins.
     package let end: Int
@@ -115,10 +115,22 @@ package enum HeadParser {
     /// Empty lines that may stand before a request line (RFC 9112 §2.2: at least one should be ignored).
     private static let emptyLinesAllowed = 2
 
-    /// Reads the head that `bytes` begin with. `fields` are filled anew, and hold the head's only when it is complete.
+    /// Reads the head that `bytes` begin with. `fields` are filled anew; of a head that is incomplete they hold the lines
+    /// that are there.
     package static func parseRequest(
         _ bytes: Span<UInt8>, into fields: inout FieldTable, limits: Limits
     ) -> Outcome<RequestLine> {
+        fields.removeAll()
+        switch requestLine(bytes, limits: limits) {
+        case .complete(let line, let length):
+            return parseFields(bytes, from: length, startLine: line, into: &fields, limits: limits)
+        case .incomplete: return .incomplete
+        case .malformed(let fault): return .malformed(fault)
+        }
+    }
+
+    /// The request line alone; the length counts empty lines before it and its CRLF.
+    package static func requestLine(_ bytes: Span<UInt8>, limits: Limits) -> Outcome<RequestLine> {
         var position = 0
         while position < bytes.count, bytes[position] == 13 || bytes[position] == 10 {
             guard bytes[position] == 13, position < 2 * emptyLinesAllowed else { return .malformed(.startLine) }
@@ -137,8 +149,11 @@ package enum HeadParser {
         let method = methodStart..<position
         position += 1
         let targetStart = position
-        // Any visible byte; which of them a target may hold is the business of RequestTarget.
-        while position < bytes.count, bytes[position] > 0x20, bytes[position] != 0x7f { position += 1 }
+        // Visible ASCII without `#`, which begins a fragment and is in no form of a target (RFC 9112 §3.2). Which other
+        // bytes a target may hold is the business of RequestTarget.
+        while position < bytes.count, bytes[position] &- 0x21 < 0x5e, bytes[position] != UInt8(ascii: "#") {
+            position += 1
+        }
         let target = targetStart..<position
         if target.count > limits.targetBytes { return .malformed(.targetTooLong) }
         guard position < bytes.count else { return unfinished(bytes, limits) }
@@ -155,7 +170,7 @@ package enum HeadParser {
             guard bytes[position] == 13, bytes[position + 1] == 10 else { return .malformed(.startLine) }
             position += 2
             let line = RequestLine(method: method, target: target, minorVersion: minor, end: position)
-            return parseFields(bytes, from: position, startLine: line, into: &fields, limits: limits)
+            return .complete(line, length: position)
         }
     }
 
@@ -189,7 +204,8 @@ package enum HeadParser {
         }
     }
 
-    /// `HTTP/1.0` or `HTTP/1.1` at `position`, which is moved behind it.
+    /// `HTTP/1.x` at `position`, which is moved behind it. A minor version that we do not know changes nothing that is
+    /// framed or routed (RFC 9110 §2.5); a major one may change everything.
     private static func version(_ bytes: Span<UInt8>, _ position: inout Int) -> Outcome<UInt8> {
         let expected: StaticString = "HTTP/"
         for index in 0..<5 {
@@ -202,7 +218,7 @@ package enum HeadParser {
         guard Characters.isDigit(major), bytes[position + 6] == UInt8(ascii: "."), Characters.isDigit(minor) else {
             return .malformed(.startLine)
         }
-        guard major == 49, minor <= 49 else { return .malformed(.version) }
+        guard major == 49 else { return .malformed(.version) }
         position += 8
         return .complete(minor - 48, length: 8)
     }

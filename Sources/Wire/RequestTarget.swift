@@ -13,10 +13,17 @@ package struct RequestTarget: Hashable, Sendable {
     package enum Form: Hashable, Sendable {
         /// `/path?query`
         case origin
-        /// `http://host/path?query`. Its authority stands for the Host field (§3.2.2).
+        /// `http://host/path?query`. Its authority replaces the Host field (§3.2.2).
         case absolute
         /// `*`, or `OPTIONS http://host` without a path, which means the same (§3.2.4).
         case asterisk
+    }
+
+    /// The schemes that are served.
+    package enum Scheme: Hashable, Sendable {
+        case http
+        /// Belongs on a secured connection (RFC 9110 §4.2.2).
+        case https
     }
 
     /// What was read.
@@ -34,8 +41,8 @@ package struct RequestTarget: Hashable, Sendable {
     package let query: Range<Int>?
     /// Of an absolute target.
     package let authority: Authority?
-    /// The port that a missing one stands for: 443 for an `https` target, else 80.
-    package let defaultPort: UInt16
+    /// Of an absolute target.
+    package let scheme: Scheme?
 
     /// Reads `bytes[target]`, the target of a request whose method is `bytes[method]`.
     package static func parse(_ bytes: Span<UInt8>, target: Range<Int>, method: Range<Int>) -> Outcome {
@@ -44,49 +51,43 @@ package struct RequestTarget: Hashable, Sendable {
         guard !target.isEmpty else { return .malformed(.notATarget) }
         if bytes[target.lowerBound] == UInt8(ascii: "/") {
             return finish(
-                bytes, form: .origin, from: target.lowerBound, to: target.upperBound, authority: nil, port: 80)
+                bytes, form: .origin, from: target.lowerBound, to: target.upperBound, authority: nil, scheme: nil)
         }
         let isOptions = verb.equals("OPTIONS")
         if target.count == 1, bytes[target.lowerBound] == UInt8(ascii: "*") {
             guard isOptions else { return .malformed(.asteriskWithoutOptions) }
             let nothing = target.upperBound..<target.upperBound
             return .target(
-                RequestTarget(form: .asterisk, path: nothing, query: nil, authority: nil, defaultPort: 80))
+                RequestTarget(form: .asterisk, path: nothing, query: nil, authority: nil, scheme: nil))
         }
-        guard let (authorityStart, port) = scheme(bytes, target) else { return .malformed(.notATarget) }
+        guard let (authorityStart, scheme) = scheme(bytes, target) else { return .malformed(.notATarget) }
         var end = authorityStart
         while end < target.upperBound, bytes[end] != UInt8(ascii: "/"), bytes[end] != UInt8(ascii: "?") { end += 1 }
         guard let authority = Authority(bytes, authorityStart..<end) else { return .malformed(.badAuthority) }
         let form: Form = isOptions && end == target.upperBound ? .asterisk : .absolute
-        return finish(bytes, form: form, from: end, to: target.upperBound, authority: authority, port: port)
+        return finish(bytes, form: form, from: end, to: target.upperBound, authority: authority, scheme: scheme)
     }
 
-    /// Whether the Host field says what the target says. RFC 9112 §3.2.2 lets a server ignore Host beside an absolute
-    /// target; two different hosts in one request are an attempt to be routed by one and served by the other.
-    package func agrees(withHost host: Authority, in bytes: Span<UInt8>) -> Bool {
-        authority?.isSame(as: host, in: bytes, defaultPort: defaultPort) ?? true
-    }
-
-    /// Where the authority begins, and the scheme's port; nil when the target has no scheme that we serve.
-    private static func scheme(_ bytes: Span<UInt8>, _ target: Range<Int>) -> (Int, UInt16)? {
+    /// Where the authority begins, and the scheme; nil when the target has no scheme that we serve.
+    private static func scheme(_ bytes: Span<UInt8>, _ target: Range<Int>) -> (Int, Scheme)? {
         if target.count > 7, bytes.extracting(first: 7, of: target).equalsIgnoringCase("http://") {
-            return (target.lowerBound + 7, 80)
+            return (target.lowerBound + 7, .http)
         }
         if target.count > 8, bytes.extracting(first: 8, of: target).equalsIgnoringCase("https://") {
-            return (target.lowerBound + 8, 443)
+            return (target.lowerBound + 8, .https)
         }
         return nil
     }
 
     private static func finish(
-        _ bytes: Span<UInt8>, form: Form, from start: Int, to end: Int, authority: Authority?, port: UInt16
+        _ bytes: Span<UInt8>, form: Form, from start: Int, to end: Int, authority: Authority?, scheme: Scheme?
     ) -> Outcome {
         var mark = start
         while mark < end, bytes[mark] != UInt8(ascii: "?") { mark += 1 }
         let query: Range<Int>? = mark < end ? mark + 1..<end : nil
         if let query, !CanonicalPath.isForwardable(query: bytes.extracting(query)) { return .malformed(.badQuery) }
         return .target(
-            RequestTarget(form: form, path: start..<mark, query: query, authority: authority, defaultPort: port))
+            RequestTarget(form: form, path: start..<mark, query: query, authority: authority, scheme: scheme))
     }
 }
 

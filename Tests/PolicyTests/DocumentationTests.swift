@@ -123,6 +123,7 @@ private enum DocumentedRefusals {
         ("bodyTooLarge", .bodyTooLarge),
         ("targetTooLong", .targetTooLong),
         ("expectationFailed", .expectationFailed),
+        ("misdirected", .misdirected),
         ("headTooLarge", .headTooLarge),
         ("methodNotSupported", .methodNotSupported),
         ("codingNotSupported", .codingNotSupported),

@@ -81,7 +81,7 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
         ("\rX", "lineEnding"), ("\r\n\r\n\r\n", "startLine"), ("GET / http/1.1\r\n\r\n", "startLine"),
         ("GET / HTTP/1.1X", "startLine"), ("GET / HTTP/a.1\r\n\r\n", "startLine"),
         ("GET / HTTP/1,1\r\n\r\n", "startLine"),
-        ("GET / HTTP/1.2\r\n\r\n", "version"), ("GET / HTTP/2.0\r\n\r\n", "version"),
+        ("GET / HTTP/10.0\r\n\r\n", "startLine"), ("GET / HTTP/2.0\r\n\r\n", "version"),
         ("GET / HTTP/0.9\r\n\r\n", "version"),
         ("GET /\u{0} HTTP/1.1\r\n\r\n", "startLine"), ("GET /\u{7f} HTTP/1.1\r\n\r\n", "startLine"),
         ("G@T / HTTP/1.1\r\n\r\n", "startLine"), ("GET / HTTP/1.1\r\n A: b\r\n\r\n", "lineFolding"),

@@ -74,7 +74,7 @@ enum AdminRequestReader {
         var request = AdminRequest(
             method: bytes.extracting(line.method).text, path: bytes.extracting(target.path).text)
         request.query = try query(target.query.map { bytes.extracting($0).text })
-        request.keepAlive = line.minorVersion == 1
+        request.keepAlive = line.minorVersion >= 1
         var framing = FramingFields()
         for index in 0..<fields.count {
             let field = fields[index]
