@@ -1,8 +1,8 @@
 internal import Policy
 internal import Wire
 
-/// What the gateway answers by itself on the public listener: `/health`, short, for load balancers and probes. The
-/// detailed form is on the admin listener.
+/// What the gateway answers by itself on the public listener: `/health`, short, for load balancers and probes (the
+/// detailed form is on the admin listener), and OPTIONS that may go no further.
 struct LocalAnswers {
     var health = HealthState(ledger: "embedded", isReady: true)
 
@@ -26,6 +26,18 @@ struct LocalAnswers {
             out.append("\r\n\r\n")
             if !facts.isHead { out.append(text: body) }
             return status
+        case .options(let allow):
+            out.append("HTTP/1.1 200 OK\r\nDate: ")
+            out.append(date)
+            if !allow.isEmpty {
+                out.append("\r\nAllow: ")
+                out.append(text: allow)
+            }
+            // RFC 9110 §9.3.7: must be there when there is no content.
+            out.append("\r\nContent-Length: 0")
+            if !keepAlive { out.append("\r\nConnection: close") }
+            out.append("\r\n\r\n")
+            return 200
         }
     }
 }

@@ -58,6 +58,9 @@ package struct Gatekeeper: ~Copyable {
             let identity = try authenticate(bytes, route, wall)
             try authorize(identity, route)
             head.identity = identity
+            if let hops = head.hopsLeft, hops < 0 {
+                return .answer(.options(allow: rules.routes.allowedMethods(ofRoute: route)), facts)
+            }
             let path = canonicalPath(bytes)
             return .forward(
                 Plan(

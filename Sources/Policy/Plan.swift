@@ -31,6 +31,8 @@ package struct RequestFacts: Sendable {
 package enum LocalAnswer: Sendable {
     /// GET or HEAD of `/health` on the public listener.
     case health
+    /// OPTIONS that may travel no further (RFC 9110 §7.6.2), with the methods of its route; empty: any.
+    case options(allow: String)
 }
 
 /// A request that may go on: where to, and what must be remembered until its answer is back.

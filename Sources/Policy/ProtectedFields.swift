@@ -26,6 +26,7 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     case authorization
     case cookie
     case expect
+    case maxForwards
     case via
     case traceparent
     case tracestate
@@ -149,6 +150,7 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
         if means(name, "x-client-ip") { return .forwarding }
     case 12:
         if means(name, "content-type") { return .contentType }
+        if means(name, "max-forwards") { return .maxForwards }
         if means(name, "x-request-id") { return .requestID }
     case 13:
         if means(name, "authorization") { return .authorization }

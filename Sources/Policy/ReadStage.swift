@@ -22,6 +22,8 @@ struct HeadNotes {
     /// What the Connection fields ask for.
     var connection = ConnectionOptions()
     var forwardedForCount = 0
+    /// Of OPTIONS: how many more proxies it may pass behind this one; below 0, it ends here. Nil: not said.
+    var hopsLeft: Int?
     var traceparent = SingleField.absent
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
@@ -94,6 +96,7 @@ extension Gatekeeper {
         var hosts = 0
         var requestedMethod: Range<Int>?
         var requestedMethods = 0
+        var maxForwards = SingleField.absent
         for index in 0..<fields.count {
             let field = fields[index]
             let kind = rules.classifier.classify(bytes.extracting(field.name))
@@ -111,6 +114,8 @@ extension Gatekeeper {
             case .transferEncoding: framing.transferEncoding(bytes.extracting(field.value))
             case .connection:
                 guard head.connection.take(bytes.extracting(field.value)) else { throw .malformed }
+            case .maxForwards: maxForwards.note(index)
+            case .expect where line.minorVersion == 0: continue
             case .expect:
                 // The only expectation there is (RFC 9110 §10.1.1); it is passed on, and so is its answer.
                 guard bytes.extracting(field.value).equalsIgnoringCase("100-continue") else {
@@ -131,12 +136,35 @@ extension Gatekeeper {
         guard hosts == 1 || (hosts == 0 && (line.minorVersion == 0 || extent == .beginning)) else { throw .malformed }
         head.writesHost = hosts == 0
         facts.keepAlive = line.minorVersion >= 1 && !head.connection.closes
+        try readMaxForwards(bytes, maxForwards)
         // Two requested methods are what no browser sends: one would be routed and the other obeyed.
         if !facts.origin.isEmpty, requestedMethods == 1, bytes.extracting(line.method).equals("OPTIONS") {
             head.requestedMethod = requestedMethod
         }
         return framing
     }
+
+    /// RFC 9110 §7.6.2: of OPTIONS (and TRACE, which goes no further anyway) it must be obeyed, so it must be understood;
+    /// of other methods it may be ignored, and goes on as it came.
+    private mutating func readMaxForwards(_ bytes: Span<UInt8>, _ field: SingleField) throws(Refusal) {
+        guard bytes.extracting(head.line.method).equals("OPTIONS") else { return }
+        switch field {
+        case .absent: return
+        case .repeated: throw .malformed
+        case .at(let index):
+            let value = bytes.extracting(fields[index].value)
+            guard !value.isEmpty else { throw .malformed }
+            var number = 0
+            for index in value.indices {
+                guard Characters.isDigit(value[index]) else { throw .malformed }
+                number = min(number * 10 + Int(value[index] - 48), Gatekeeper.mostHops)
+            }
+            head.hopsLeft = number - 1
+        }
+    }
+
+    /// "The recipient's maximum supported value" of RFC 9110 §7.6.2.
+    private static let mostHops = 1_000_000
 
     private mutating func readTarget(
         _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts

@@ -14,6 +14,11 @@ extension Gatekeeper {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(plan.facts, bytes, into: &out) }
         copyFields(bytes, into: &out)
+        if let hops = head.hopsLeft {
+            out.append("Max-Forwards: ")
+            out.append(decimal: hops)
+            out.append("\r\n")
+        }
         if head.writesLength { writeLength(plan.facts.framing, into: &out) }
         if plan.facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
         writeForwarding(plan.facts, bytes, peer, into: &out)
@@ -65,6 +70,7 @@ extension Gatekeeper {
             switch kind {
             case .traceparent, .requestID: keep = false  // written anew
             case .host: keep = !head.writesHost
+            case .maxForwards: keep = head.hopsLeft == nil
             case .contentLength: keep = !head.writesLength
             case .tracestate: keep = head.continuesTrace
             // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.

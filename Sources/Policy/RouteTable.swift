@@ -50,6 +50,8 @@ package struct RouteTable: Sendable {
     private var places: [Place] = []
     private var choices: [Choice] = []
     private var allowed: [String] = []
+    /// The place of each route.
+    private var placeOfRoute: [Int]
     private var hostSlots: [Int32]
     private var placeSlots: [Int32]
     private var hasWildcards = false
@@ -61,6 +63,7 @@ package struct RouteTable: Sendable {
     package init(_ routes: [Configuration.Route]) {
         hostSlots = RouteTable.emptySlots(for: routes.count)
         placeSlots = RouteTable.emptySlots(for: routes.count)
+        placeOfRoute = Array(repeating: 0, count: routes.count)
         var routesOfPlace: [[Int]] = []
         for (index, route) in routes.enumerated() {
             let host = addHost(route.host)
@@ -69,6 +72,7 @@ package struct RouteTable: Sendable {
             let place = addPlace(host: host, prefix: prefix)
             if place == routesOfPlace.count { routesOfPlace.append([]) }
             routesOfPlace[place].append(index)
+            placeOfRoute[index] = place
         }
         for (place, indices) in routesOfPlace.enumerated() {
             let start = choices.count
@@ -80,7 +84,9 @@ package struct RouteTable: Sendable {
                 choices.append(Choice(method: 0..<0, route: index))
             }
             places[place].choices = start..<choices.count
-            allowed.append(RouteTable.allowList(indices.flatMap { routes[$0].methods }))
+            // Empty where a route takes every method: 405 is never answered there.
+            let takesAll = indices.contains { routes[$0].methods.isEmpty }
+            allowed.append(takesAll ? "" : RouteTable.allowList(indices.flatMap { routes[$0].methods }))
         }
     }
 
@@ -109,6 +115,9 @@ package struct RouteTable: Sendable {
 
     /// The value of Allow for `.methodNotAllowed(place:)`.
     package func allowedMethods(at place: Int) -> String { allowed[place] }
+
+    /// The methods that the place of this route allows; empty: every one.
+    package func allowedMethods(ofRoute route: Int) -> String { allowed[placeOfRoute[route]] }
 
     private func choose(at index: Int, _ method: Span<UInt8>) -> Match {
         let choices = choices.span

@@ -37,8 +37,13 @@ extension Conversation {
         let date = Array(House.date.utf8)
         switch verdict {
         case .incomplete: return Reaction(words: "incomplete")
-        case .answer(.health, let facts):
-            return Reaction(words: "answered health" + (facts.keepAlive ? "" : " close"))
+        case .answer(let answer, let facts):
+            let words =
+                switch answer {
+                case .health: "answered health"
+                case .options(let allow): "answered options" + (allow.isEmpty ? "" : " \(allow)")
+                }
+            return Reaction(words: words + (facts.keepAlive ? "" : " close"))
         case .refuse(let refusal, let facts):
             let trace = gatekeeper.trace(sent.span, peer: peer)
             let origin = Array(sent[facts.origin])
