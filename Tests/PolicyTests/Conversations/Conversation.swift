@@ -18,8 +18,7 @@ struct Conversation: Sendable, CustomTestStringConvertible {
 
     /// All conversations of a folder, in the order of the files' names.
     static func all(in folder: String) -> [Conversation] {
-        let here = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
-        let folder = "\(here)/Conversations/\(folder)"
+        let folder = path(of: folder)
         return names(in: folder).flatMap { name -> [Conversation] in
             do throws(Mistake) {
                 return try parse(text(of: "\(folder)/\(name)"), name: name)
@@ -27,6 +26,11 @@ struct Conversation: Sendable, CustomTestStringConvertible {
                 fatalError(error.text)
             }
         }
+    }
+
+    static func path(of folder: String) -> String {
+        let here = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+        return "\(here)/Conversations/\(folder)"
     }
 
     struct Mistake: Error { let text: String }
@@ -76,7 +80,8 @@ struct Conversation: Sendable, CustomTestStringConvertible {
         return all
     }
 
-    /// `\r \n \t \\`, `\xHH`, `\(300*a)` for repetition, `\[alice]` for a token.
+    /// `\r \n \t \\`, `\xHH`, `\(300*a)` for repetition, `\[alice]` for a token; in tables also `\.` for CRLF and the
+    /// beginnings of requests in `short`.
     static func unescaped(_ text: Substring) -> [UInt8]? {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
@@ -89,6 +94,11 @@ struct Conversation: Sendable, CustomTestStringConvertible {
             case UInt8(ascii: "r"): bytes.append(13)
             case UInt8(ascii: "n"): bytes.append(10)
             case UInt8(ascii: "t"): bytes.append(9)
+            case UInt8(ascii: "."): bytes += [13, 10]
+            case UInt8(ascii: "H"): bytes += short["H"]!.utf8
+            case UInt8(ascii: "G"): bytes += short["G"]!.utf8
+            case UInt8(ascii: "P"): bytes += short["P"]!.utf8
+            case UInt8(ascii: "C"): bytes += short["C"]!.utf8
             case UInt8(ascii: "\\"): bytes.append(UInt8(ascii: "\\"))
             case UInt8(ascii: "x"):
                 guard let value = UInt8(String(Substring(rest.prefix(2))), radix: 16) else { return nil }
@@ -113,6 +123,13 @@ struct Conversation: Sendable, CustomTestStringConvertible {
         }
         return bytes
     }
+
+    private static let short = [
+        "H": "Host: example.org\r\n",
+        "G": "GET / HTTP/1.1\r\nHost: example.org\r\n",
+        "P": "POST / HTTP/1.1\r\nHost: example.org\r\n",
+        "C": "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ]
 
     private static func token(named name: String) -> String? {
         switch name {
@@ -141,7 +158,7 @@ struct Conversation: Sendable, CustomTestStringConvertible {
         return text
     }
 
-    private static func names(in folder: String) -> [String] {
+    static func names(in folder: String) -> [String] {
         guard let directory = opendir(folder) else { fatalError("no folder \(folder)") }
         defer { closedir(directory) }
         var names: [String] = []
@@ -154,7 +171,7 @@ struct Conversation: Sendable, CustomTestStringConvertible {
         return names.sorted()
     }
 
-    private static func text(of path: String) -> String {
+    static func text(of path: String) -> String {
         guard let file = fopen(path, "r") else { fatalError("cannot read \(path)") }
         defer { fclose(file) }
         var bytes: [UInt8] = []

@@ -1,0 +1,112 @@
+import Testing
+
+@testable import Policy
+@testable import Wire
+
+/// One case of Tests/Conversations/table: bytes on one connection, and what is answered to them in order.
+private struct TableCase: Sendable, CustomTestStringConvertible {
+    let place: String
+    /// As the file has it, with its alternative chosen.
+    let text: String
+    let sent: [UInt8]
+    let answers: String
+    /// Must be in the first head that is forwarded.
+    let fragment: [UInt8]?
+
+    var testDescription: String { "\(place) \(text)" }
+
+    static let all = Conversation.names(in: Conversation.path(of: "table")).flatMap { name in
+        Conversation.text(of: Conversation.path(of: "table") + "/" + name)
+            .split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+            .filter { !$0.element.isEmpty && !$0.element.hasPrefix("#") }
+            .flatMap { index, line in cases(of: String(line), at: "\(name):\(index + 1)") }
+    }
+
+    private static func cases(of line: String, at place: String) -> [TableCase] {
+        let row = line.split(separator: "  -- ", maxSplits: 1)[0]
+        guard let gap = row.firstRange(of: "  ") else { fatalError("\(place): no answers") }
+        let parts = row[gap.upperBound...].split(separator: "  => ", maxSplits: 1)
+        return expanded(Substring(parts[0])).map { text in
+            guard let sent = Conversation.unescaped(Substring(text)) else { fatalError("\(place): unknown escape") }
+            return TableCase(
+                place: place, text: text, sent: sent, answers: String(row[..<gap.lowerBound]),
+                fragment: parts.count > 1 ? Conversation.unescaped(parts[1]) : nil)
+        }
+    }
+
+    /// `a«b¦c»d` is `abd` and `acd`.
+    private static func expanded(_ text: Substring) -> [String] {
+        guard let open = text.firstIndex(of: "«"), let close = text[open...].firstIndex(of: "»") else {
+            return [String(text)]
+        }
+        let rest = expanded(text[text.index(after: close)...])
+        let choices = text[text.index(after: open)..<close].split(separator: "¦", omittingEmptySubsequences: false)
+        return choices.flatMap { choice in rest.map { text[..<open] + choice + $0 } }
+    }
+
+    /// What the gateway answers, and the first head that it forwards.
+    func play() -> (answers: String, forwarded: [UInt8]?) {
+        var gatekeeper = House.gatekeeper()
+        var answers: [String] = []
+        var forwarded: [UInt8]?
+        var offset = 0
+        connection: while offset < sent.count {
+            let rest = sent.span.extracting(offset..<sent.count)
+            switch gatekeeper.decide(rest, peer: House.client, now: House.now, wall: Mint.now) {
+            case .incomplete:
+                answers.append("wait")
+                break connection
+            case .refuse(let refusal, _):
+                answers.append("\(refusal.status)")
+                break connection
+            case .answer(_, let facts):
+                answers.append("own")
+                offset += facts.headLength
+            case .forward(let plan):
+                let trace = gatekeeper.trace(rest, peer: House.client)
+                var out = ByteWriter(capacity: 131_072)
+                gatekeeper.prepare(plan, rest, trace, peer: House.client, into: &out)
+                forwarded = forwarded ?? out.bytes.withUnsafeBufferPointer { Array($0) }
+                guard let next = endOfBody(plan.facts, rest, &answers) else { break connection }
+                answers.append("200")
+                offset += next
+                if !plan.facts.keepAlive { break connection }
+            }
+        }
+        return (answers.joined(separator: " "), forwarded)
+    }
+
+    private func endOfBody(_ facts: RequestFacts, _ bytes: Span<UInt8>, _ answers: inout [String]) -> Int? {
+        var reader = BodyReader(facts.framing)
+        var position = facts.headLength
+        while true {
+            switch reader.read(bytes, from: position) {
+            case .data(let range): position = range.upperBound
+            case .end(let next): return next
+            case .needMore:
+                answers.append("wait")
+                return nil
+            case .malformed:
+                answers.append("400")
+                return nil
+            }
+        }
+    }
+}
+
+@Suite struct `Tables of requests` {
+    @Test(arguments: TableCase.all)
+    fileprivate func `are answered as written`(row: TableCase) {
+        let (answers, forwarded) = row.play()
+        // Only empty lines are left behind the last request.
+        #expect(answers == row.answers, "\(row.place)")
+        guard let fragment = row.fragment else { return }
+        let head = forwarded ?? []
+        let isThere = head.indices.contains { head[$0...].starts(with: fragment) }
+        #expect(isThere, "\(row.place): \(Conversation.shown(head))")
+    }
+
+    @Test func `are long`() {
+        #expect(TableCase.all.count >= 1_000)
+    }
+}
