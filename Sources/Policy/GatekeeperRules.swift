@@ -16,6 +16,8 @@ package struct GatekeeperRules: Sendable {
     let classifier: FieldClassifier
     /// For each route whether it asks for claims or roles.
     let routesWithClaims: [Bool]
+    /// Some route takes paths that would otherwise be refused.
+    let hasPathRules: Bool
     let keys: KeySet
     let tokenPolicy: TokenPolicy
 
@@ -33,6 +35,7 @@ package struct GatekeeperRules: Sendable {
         logins = LoginEndpoints(configuration.login.endpoints)
         classifier = FieldClassifier(identityHeaders: configuration.identityHeaders)
         routesWithClaims = configuration.routes.map { !$0.requiredClaims.isEmpty || !$0.requiredRoles.isEmpty }
+        hasPathRules = configuration.routes.contains { $0.paths != PathRules() }
         self.keys = keys
         tokenPolicy = TokenPolicy(configuration)
     }

@@ -44,6 +44,9 @@ enum SingleField {
     }
 }
 
+/// How much of a head is there.
+enum HeadExtent { case beginning, whole }
+
 extension Gatekeeper {
     /// Stage *read*: the head is complete and there is one way to understand it. False: more bytes are needed.
     mutating func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Bool {
@@ -63,11 +66,8 @@ extension Gatekeeper {
         }
     }
 
-    /// How much of a head is there.
-    private enum Extent { case beginning, whole }
-
     private mutating func readHead(
-        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: HeadExtent, _ facts: inout RequestFacts
     ) throws(Refusal) {
         facts.method = line.method
         facts.path = line.target
@@ -90,7 +90,7 @@ extension Gatekeeper {
     }
 
     private mutating func readFields(
-        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: HeadExtent, _ facts: inout RequestFacts
     ) throws(Refusal) -> FramingFields {
         var framing = FramingFields()
         var hosts = 0
@@ -167,7 +167,7 @@ extension Gatekeeper {
     private static let mostHops = 1_000_000
 
     private mutating func readTarget(
-        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: Extent, _ facts: inout RequestFacts
+        _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: HeadExtent, _ facts: inout RequestFacts
     ) throws(Refusal) {
         switch RequestTarget.parse(bytes, target: line.target, method: line.method) {
         case .connect: throw .methodNotSupported
@@ -193,20 +193,7 @@ extension Gatekeeper {
             head.query = target.query.map { $0.lowerBound - 1..<$0.upperBound } ?? 0..<0
             facts.path = target.path
             guard target.form != .asterisk else { return }
-            try canonicalise(bytes)
-        }
-    }
-
-    private mutating func canonicalise(_ bytes: Span<UInt8>) throws(Refusal) {
-        let path = bytes.extracting(head.path)
-        switch CanonicalPath.scan(path) {
-        case .canonical: return
-        case .ambiguous: throw .ambiguousPath
-        case .rewrite(let length):
-            head.pathIsRewritten = true
-            rewrittenPath = Array(repeating: 0, count: length)
-            var place = rewrittenPath.mutableSpan
-            _ = CanonicalPath.write(path, into: &place)
+            try canonicalise(bytes, extent, facts)
         }
     }
 }

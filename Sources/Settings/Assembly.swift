@@ -69,7 +69,18 @@ struct Assembly {
             cookie: settings.text("\(path).cookie"),
             requiredClaims: names.map { .init(name: $0, oneOf: texts("\(path).claims.\($0)")) },
             requiredRoles: texts("\(path).roles"),
-            cors: settings.places["\(path).cors"] == nil ? nil : .init(allowedOrigins: origins))
+            cors: settings.places["\(path).cors"] == nil ? nil : .init(allowedOrigins: origins),
+            paths: pathRules("\(path).paths"))
+    }
+
+    private func pathRules(_ path: String) -> PathRules {
+        var rules = PathRules()
+        rules.encodedSlash = .init(rawValue: text("\(path).encoded_slash")) ?? .refuse
+        rules.backslash = .init(rawValue: text("\(path).backslash")) ?? .refuse
+        rules.semicolon = .init(rawValue: text("\(path).semicolon")) ?? .refuse
+        rules.emptySegments = .init(rawValue: text("\(path).empty_segments")) ?? .refuse
+        rules.dotSegments = .init(rawValue: text("\(path).dot_segments")) ?? .refuse
+        return rules
     }
 
     private func redis() -> Configuration.Redis {

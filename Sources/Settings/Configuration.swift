@@ -106,6 +106,7 @@ package struct Configuration: Sendable {
         /// The token must carry at least one of them; empty: no rule.
         package var requiredRoles: [String]
         package var cors: CORS?
+        package var paths = PathRules()
     }
 
     package enum Authentication: String, CaseIterable, Sendable {

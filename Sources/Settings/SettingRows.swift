@@ -3,7 +3,7 @@ private import Wire
 /// Every setting there is, in the order of the reference. Limits follow the rows of requests and logins here; upstreams,
 /// routes and keys are in SettingRowsRouting.swift.
 enum SettingRows {
-    static let all: [SettingRow] = listening + routing + protection + observing
+    static let all: [SettingRow] = listening + routing + paths + protection + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
@@ -15,6 +15,10 @@ enum SettingRows {
         SectionRow("routes", .list, "Which requests go where, and what they must carry; the most specific match wins."),
         SectionRow("routes[]", .section, "One route."),
         SectionRow("routes[].claims", .map(nil), "Claims the token must have, each with the values that are accepted."),
+        SectionRow(
+            "routes[].paths", .section,
+            "What becomes of spellings of a path that programs read in two ways; docs/paths.md says when which is safe."
+        ),
         SectionRow("routes[].cors", .section, "Cross-origin rules for the gateway's own answers."),
         SectionRow("login", .section, "The rule against guessing of passwords (SEC-010)."),
         SectionRow(

@@ -113,6 +113,45 @@ package enum CanonicalPath {
         return length
     }
 
+    /// The canonical form of a path in all but the spellings that `PathRules` are about: slashes and semicolons stay
+    /// encoded or bare as they were, a backslash is encoded, segments are what they are. Nil: it has anything else that is
+    /// ambiguous. Allocates.
+    static func canonicalButForUnusual(_ path: Span<UInt8>) -> [UInt8]? {
+        guard path.count > 0, path[0] == slash else { return nil }
+        var out: [UInt8] = []
+        var index = 0
+        func encoded(_ value: UInt8) -> [UInt8] { [percent, upperHex(value >> 4), upperHex(value & 15)] }
+        while index < path.count {
+            let byte = path[index]
+            switch byte {
+            case percent:
+                guard let value = octet(path, at: index) else { return nil }
+                switch ambiguity(ofEncoded: value, in: path, at: index) {
+                case nil, .encodedSeparator, .parameter: break
+                default: return nil
+                }
+                if standsForItself(value) {
+                    out.append(value)
+                    index += 3
+                    continue
+                }
+                guard let end = value < 0x80 ? index + 3 : endOfScalar(path, at: index, lead: value) else { return nil }
+                while index < end {
+                    guard let value = octet(path, at: index) else { return nil }
+                    out += encoded(value)
+                    index += 3
+                }
+                continue
+            case slash, dot, semicolon: out.append(byte)
+            case _ where Characters.segment.contains(byte): out.append(byte)
+            case _ where isEncodedByUs(byte) || byte == backslash: out += encoded(byte)
+            default: return nil
+            }
+            index += 1
+        }
+        return out
+    }
+
     /// The canonical form of a path in the settings; nil when it is ambiguous. Allocates: not for requests.
     package static func canonical(_ text: String) -> String? {
         let bytes = Array(text.utf8)

@@ -13,11 +13,13 @@ enum House {
     static func route(
         _ path: String, name: String? = nil, host: String? = nil, methods: [String] = [], upstream: Int = 0,
         _ authentication: Configuration.Authentication = .none, cookie: String? = nil,
-        claims: [Configuration.RequiredClaim] = [], roles: [String] = [], cors: Configuration.CORS? = nil
+        claims: [Configuration.RequiredClaim] = [], roles: [String] = [], cors: Configuration.CORS? = nil,
+        paths: PathRules = PathRules()
     ) -> Configuration.Route {
         .init(
             name: name ?? path, host: host, path: path, methods: methods, upstream: upstream,
-            authentication: authentication, cookie: cookie, requiredClaims: claims, requiredRoles: roles, cors: cors)
+            authentication: authentication, cookie: cookie, requiredClaims: claims, requiredRoles: roles, cors: cors,
+            paths: paths)
     }
 
     static let routes: [Configuration.Route] = [
@@ -29,7 +31,21 @@ enum House {
         route("/claims-without-token", .none, roles: ["admin"]),
         route("/read", methods: ["GET", "POST"], .required),
         route("/only", host: "only.example.org", upstream: 1),
+        route("/objects", paths: rules(.keep)),
+        route("/objects/private", .required, paths: rules(.keep)),
+        route("/web", paths: rules(.normalise)),
     ]
+
+    /// Every spelling handled alike.
+    static func rules(_ handling: PathRules.Handling) -> PathRules {
+        var rules = PathRules()
+        rules.encodedSlash = handling
+        rules.backslash = handling
+        rules.semicolon = handling
+        rules.emptySegments = handling
+        rules.dotSegments = handling
+        return rules
+    }
 
     static func configuration(routes: [Configuration.Route] = House.routes) -> Configuration {
         Configuration(

@@ -1,0 +1,55 @@
+internal import Settings
+internal import Wire
+
+extension Gatekeeper {
+    /// Brings the path into the one form that is matched, counted and forwarded.
+    mutating func canonicalise(
+        _ bytes: Span<UInt8>, _ extent: HeadExtent, _ facts: RequestFacts
+    ) throws(Refusal) {
+        let path = bytes.extracting(head.path)
+        switch CanonicalPath.scan(path) {
+        case .canonical: return
+        case .ambiguous:
+            // Routes with rules of their own are asked only where there are some.
+            guard rules.hasPathRules else { throw .ambiguousPath }
+            // Without the whole head the host is not known, and so no route.
+            guard extent == .whole else { return }
+            rewrittenPath = try admit(path, bytes, facts)
+            head.pathIsRewritten = true
+        case .rewrite(let length):
+            head.pathIsRewritten = true
+            rewrittenPath = Array(repeating: 0, count: length)
+            var place = rewrittenPath.mutableSpan
+            _ = CanonicalPath.write(path, into: &place)
+        }
+    }
+
+    /// The form of an unusual path that is forwarded, under the rules of the route that its plainest reading finds.
+    ///
+    /// However the backend reads that form, it must find the same route and be the same login or none: otherwise the rules
+    /// of one route would let a request pass to what another one guards, or a guess at a password past the counter.
+    private func admit(_ path: Span<UInt8>, _ bytes: Span<UInt8>, _ facts: RequestFacts) throws(Refusal) -> [UInt8] {
+        guard let unusual = UnusualPath(path), let plainest = unusual.plainest,
+            case .route(let route) = match(plainest, bytes, facts),
+            let admitted = unusual.admitted(by: rules.configuration.routes[route].paths)
+        else {
+            throw .ambiguousPath
+        }
+        let method = bytes.extracting(facts.method)
+        let isLogin = rules.logins.contains(method: method, path: admitted.forwarded.span)
+        for reading in admitted.readings {
+            guard match(reading, bytes, facts) == .route(route),
+                rules.logins.contains(method: method, path: reading.span) == isLogin
+            else {
+                throw .ambiguousPath
+            }
+        }
+        return admitted.forwarded
+    }
+
+    private func match(_ path: [UInt8], _ bytes: Span<UInt8>, _ facts: RequestFacts) -> RouteTable.Match {
+        rules.routes.match(
+            host: bytes.extracting(facts.host), path: path.span,
+            method: bytes.extracting(head.requestedMethod ?? facts.method))
+    }
+}
