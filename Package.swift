@@ -24,7 +24,7 @@ let package = Package(
     products: [.executable(name: "gateway", targets: ["gateway"])],
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         // No pkgConfig: hiredis' own .pc file carries a flag that SwiftPM refuses.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
@@ -34,7 +34,7 @@ let package = Package(
         layer("Settings", uses: ["CYAML", "Wire"]),
         layer("Policy", uses: ["Wire", "Settings", "Crypto"]),
         layer("Telemetry", uses: ["Wire"]),
-        layer("Transport", uses: ["CLibevent", "Wire"]),
+        layer("Transport", uses: ["CLibevent", "COpenSSL", "Wire"]),
         layer("Ledger", uses: ["CHiredis", "Transport", "Policy", "Settings", "Wire"]),
         layer(
             "GatewayCore", uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),

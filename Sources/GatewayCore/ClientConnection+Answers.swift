@@ -43,12 +43,12 @@ extension ClientConnection {
 
     func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
         guard phase != .closed else { return }
-        if !outbox.send(first, second, to: socket) { connectionLost() }
+        if !outbox.send(first, second, to: channel) { connectionLost() }
     }
 
     func flush() {
         let waiting = outbox.count
-        guard outbox.flush(to: socket) else { return connectionLost() }
+        guard outbox.flush(to: channel) else { return connectionLost() }
         // Slow is not stuck: whoever takes something gets the time to take the rest.
         if outbox.count < waiting, deadline != .never {
             deadline = max(deadline, worker.clock.now + worker.generation.configuration.timeouts.body)
@@ -98,7 +98,7 @@ extension ClientConnection {
         // The end was announced, but what stands before it must be read too, or `close` would send RST.
         if peerFinished, !canRead { return close() }
         deadline = worker.clock.now + ClientConnection.closingTime
-        socket.finishSending()
+        channel.finishSending()
         if canRead { worker.loop.stillReady(self) }
     }
 
@@ -110,7 +110,7 @@ extension ClientConnection {
         outbox.removeAll()
         stash = []
         watcher?.cancel()
-        socket.close()
+        channel.close()
         worker.remove(self)
     }
 
@@ -120,6 +120,7 @@ extension ClientConnection {
     func deadlinePassed() {
         deadline = .never
         switch phase {
+        case .handshake: handshakeFailed(.timeout)
         case .head:
             if record.hasBegun, !record.isSettled {
                 record.facts = RequestFacts(client: peer)

@@ -9,6 +9,8 @@ internal import Wire
 /// Exchange says when.
 final class ClientConnection: ReadinessHandler {
     enum Phase {
+        /// TLS: until both sides know the keys. → `head`, `closed`
+        case handshake
         /// Waiting for a request, or for the rest of its head. → `body`, `response`, `closing`
         case head
         /// The body of a request is passed on. → `response`, `closing`
@@ -28,7 +30,7 @@ final class ClientConnection: ReadinessHandler {
     static let closingTime = Interval.seconds(2)
 
     let worker: Worker
-    let socket: StreamSocket
+    let channel: Channel
     let peer: IPAddress
     let peerPort: UInt16
     /// Place in the worker's table.
@@ -47,6 +49,8 @@ final class ClientConnection: ReadinessHandler {
     private var awaitsMore = false
     var outbox = Outbox()
 
+    /// Of a connection with TLS, once its handshake is done.
+    var link: ClientLink?
     var exchange: Exchange?
     var server: ServerConnection?
     var pool: UpstreamPool?
@@ -54,25 +58,33 @@ final class ClientConnection: ReadinessHandler {
     /// The exchange under way, or the last one.
     let record: ExchangeRecord
 
-    init(_ socket: StreamSocket, peer: IPAddress, port: UInt16, worker: Worker, now: Instant) {
-        self.socket = socket
+    init(_ channel: Channel, peer: IPAddress, port: UInt16, worker: Worker, now: Instant) {
+        self.channel = channel
         self.peer = peer
         peerPort = port
         self.worker = worker
         record = ExchangeRecord(client: peer, startedAt: now)
-        deadline = now + worker.generation.configuration.timeouts.idle
-        watcher = Watcher(socket.descriptor, on: worker.loop, handler: self)
+        let timeouts = worker.generation.configuration.timeouts
+        if case .tls = channel {
+            phase = .handshake
+            deadline = now + timeouts.handshake
+        } else {
+            deadline = now + timeouts.idle
+        }
+        watcher = Watcher(channel.socket.descriptor, on: worker.loop, handler: self)
     }
 
     // MARK: Events
 
     func ready(_ readiness: Readiness) {
         worker.clock.tick()
+        let readiness = channel.crossReadiness(readiness)
         if readiness.contains(.readable) { canRead = true }
         if readiness.contains(.closed) {
             canRead = true
             peerFinished = true
         }
+        if phase == .handshake, !shakeHands() { return }
         if readiness.contains(.writable), !outbox.isEmpty { flush() }
         advance()
     }
@@ -97,10 +109,10 @@ final class ClientConnection: ReadinessHandler {
                 continue
             }
             let room = worker.scratch.room(after: stashed, limit: max(limit, stashed + 4_096))
-            switch socket.receive(into: room) {
+            switch channel.receive(into: room) {
             case .bytes(let count):
                 // A short read emptied the socket; an edge will tell when there is more, unless the end was announced.
-                if count < room.count, !peerFinished { canRead = false }
+                if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 awaitsMore = false
                 process(stashed + count)
                 // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
@@ -122,7 +134,7 @@ final class ClientConnection: ReadinessHandler {
         case .head: outbox.isEmpty
         case .body: server?.takesMore ?? false
         case .closing: true
-        case .response, .closed: false
+        case .handshake, .response, .closed: false
         }
     }
 
@@ -151,7 +163,7 @@ final class ClientConnection: ReadinessHandler {
             case .response:
                 if offset < count { restash(worker.scratch.bytes(count).extracting(offset..<count)) }
                 return
-            case .closing, .closed:
+            case .handshake, .closing, .closed:
                 return
             }
         }
@@ -161,8 +173,7 @@ final class ClientConnection: ReadinessHandler {
         switch phase {
         case .head, .closing: close()
         case .body: act(on: handle(.clientLost))
-        case .response: break
-        case .closed: break
+        case .handshake, .response, .closed: break
         }
     }
 
@@ -174,7 +185,7 @@ final class ClientConnection: ReadinessHandler {
         let wall = worker.clock.wall
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isSettled { record.reset(client: peer, startedAt: now) }
-        switch worker.gatekeeper.decide(bytes, peer: peer, now: now, wall: wall) {
+        switch worker.gatekeeper.decide(bytes, peer: peer, link: link, now: now, wall: wall) {
         case .incomplete:
             restash(bytes)
             awaitsMore = true
@@ -254,7 +265,7 @@ final class ClientConnection: ReadinessHandler {
         let bodiless = facts.framing == .none
         requestBody = BodyRelay(reading: facts.framing, writingChunks: facts.framing == .chunked)
         worker.out.reset()
-        worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, into: &worker.out)
+        worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, link: link, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
         exchange = Exchange(
             bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: ClientConnection.attempts
@@ -408,7 +419,7 @@ final class ClientConnection: ReadinessHandler {
                 keepUpstream ? server.release() : server.discard()
             }
             answered(keepAlive: keepClient && keepsAlive && !record.closesClient)
-        case .abort: cut { socket.resetOnClose() }
+        case .abort: cut { channel.resetOnClose() }
         case .abandon: cut {}
         }
     }

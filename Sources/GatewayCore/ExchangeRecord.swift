@@ -71,7 +71,9 @@ final class ExchangeRecord {
     }
 
     var context: ResponseContext {
-        ResponseContext(isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false)
+        ResponseContext(
+            isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
+            isSecure: facts.isSecure)
     }
 
     /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.

@@ -30,6 +30,8 @@ package final class Gateway {
     private(set) var directory: UpstreamDirectory?
     /// The public addresses, with the real port where 0 was asked for; empty until the workers have taken them.
     private(set) var boundListeners: [String] = []
+    /// The same of those with TLS.
+    private(set) var boundSecureListeners: [String] = []
 
     private let logs: LogWriter
     private let reload: () -> LoadResult
@@ -45,7 +47,8 @@ package final class Gateway {
     private(set) var admin: AdminServer?
     private var signals: [SignalWatcher] = []
     private var housekeeping: LoopTimer?
-    private var listeners: [[ListeningSocket]]
+    private var listeners: [[PublicListener]]
+    private var certificates: CertificateStore?
     private var life = Life.starting
     private var cut = 0
 
@@ -83,7 +86,7 @@ package final class Gateway {
         registry = MetricsRegistry(
             prefix: configuration.metrics.prefix, version: GatewayVersion.text, startedAt: .now())
         do {
-            listeners = try Listeners.open(configuration.listeners, workers: configuration.workers)
+            listeners = try Listeners.open(configuration)
         } catch {
             throw StartFailure(description: error.description)
         }
@@ -110,6 +113,15 @@ package final class Gateway {
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         directory = UpstreamDirectory(resolver, on: loop, log: log) { [unowned self] upstream, addresses in
             workers.send(.addresses(upstream: upstream, addresses))
+        }
+        if let tls = configuration.tls {
+            do {
+                certificates = try CertificateStore(tls, on: loop, log: log, metrics: metrics) { [unowned self] in
+                    workers.send(.certificates($0))
+                }
+            } catch {
+                throw StartFailure(description: "\(error.setting): \(error.path): \(error.message)")
+            }
         }
         do {
             admin = try AdminServer(self)
@@ -159,14 +171,18 @@ package final class Gateway {
             (0..<configuration.workers).map { index in
                 WorkerSeed(
                     index: index, generation: generation, mailbox: workers.mailboxes[index], control: control,
-                    listeners: listeners[index], shared: shared, access: channels[index], audit: audit,
+                    listeners: listeners[index], tls: certificates?.context, shared: shared, access: channels[index],
+                    audit: audit,
                     metrics: registry.makeShard(catalog))
             })
-        boundListeners = listeners.first?.compactMap { $0.address?.description } ?? []
+        let bound = listeners.first ?? []
+        boundListeners = bound.filter { !$0.isSecure }.compactMap { $0.socket.address?.description }
+        boundSecureListeners = bound.filter(\.isSecure).compactMap { $0.socket.address?.description }
         listeners = []
         publishHealth()
         log.ready(
-            listeners: boundListeners, admin: admin?.address, adminSocket: configuration.admin.socketPath,
+            listeners: boundListeners, secureListeners: boundSecureListeners, admin: admin?.address,
+            adminSocket: configuration.admin.socketPath,
             pid: getpid(), version: GatewayVersion.text, took: Instant.now() - startedAt)
     }
 
@@ -174,7 +190,7 @@ package final class Gateway {
         MetricCatalog(
             routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
             reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
-            codes: ErrorCode.allCases.map(\.rawValue))
+            codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels)
     }
 
     // MARK: Messages
@@ -244,6 +260,19 @@ package final class Gateway {
             metrics.reloaded(successfully: false)
             log.reloadFailed(path: configurationPath, diagnostics: result.diagnostics.map(\.description))
             return result.diagnostics
+        }
+        // Before anything is changed: certificates that cannot be used refuse the whole configuration.
+        if let tls = next.tls, let certificates {
+            do throws(CertificateLoader.Finding) {
+                try certificates.adopt(tls)
+            } catch {
+                let problem = result.diagnostic(
+                    at: error.setting, "the file \"\(error.path)\" cannot be used: \(error.message)")
+                let diagnostics = result.diagnostics + [problem].compactMap(\.self)
+                metrics.reloaded(successfully: false)
+                log.reloadFailed(path: configurationPath, diagnostics: diagnostics.map(\.description))
+                return diagnostics
+            }
         }
         for name in result.changesNeedingRestart(since: loaded) {
             log.log(

@@ -4,14 +4,16 @@ internal import Wire
 /// A worker's listening socket: accepts until there is nobody left, a batch at a time.
 final class Listener: ReadinessHandler {
     private let socket: ListeningSocket
+    private let isSecure: Bool
     private unowned let worker: Worker
     private var watcher: Watcher?
     private var retry: LoopTimer?
     /// Connections taken in one turn, so that a flood of them leaves time for those that are there.
     private static let batch = 64
 
-    init(_ socket: ListeningSocket, worker: Worker) {
-        self.socket = socket
+    init(_ listener: PublicListener, worker: Worker) {
+        socket = listener.socket
+        isSecure = listener.isSecure
         self.worker = worker
         watch()
         retry = LoopTimer(on: worker.loop) { [unowned self] in watch() }
@@ -30,7 +32,7 @@ final class Listener: ReadinessHandler {
                     connection.close()
                     continue
                 }
-                worker.accepted(connection, peer: ip, port: port)
+                worker.accepted(connection, peer: ip, port: port, isSecure: isSecure)
             case .none: return
             case .exhausted:
                 // A level-triggered listener would spin while no descriptor is free: look away for a moment.

@@ -2,17 +2,34 @@ internal import Settings
 internal import Transport
 internal import Wire
 
+/// A listening socket and what is spoken on it.
+struct PublicListener: Sendable {
+    let socket: ListeningSocket
+    /// TLS.
+    let isSecure: Bool
+}
+
 /// Opens the public listeners: for each address one socket per worker, so that workers share no queue.
 enum Listeners {
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
 
+    /// For each worker its sockets, in the order of the addresses: the plain ones, then those with TLS.
+    static func open(_ configuration: Configuration) throws(Failure) -> [[PublicListener]] {
+        let plain = try open(configuration.listeners, workers: configuration.workers)
+        let secure = try open(configuration.tls?.listeners ?? [], workers: configuration.workers)
+        return zip(plain, secure).map { plain, secure in
+            plain.map { PublicListener(socket: $0, isSecure: false) }
+                + secure.map { PublicListener(socket: $0, isSecure: true) }
+        }
+    }
+
     /// For each worker its sockets, in the order of the addresses.
     ///
     /// Bound once without SO_REUSEPORT first: with it a second gateway on the same port would start without an error and
     /// take half of the connections.
-    static func open(
+    private static func open(
         _ addresses: [Configuration.SocketAddressText], workers: Int
     ) throws(Failure) -> [[ListeningSocket]] {
         var result = Array(repeating: [ListeningSocket](), count: workers)

@@ -26,6 +26,15 @@ struct LocalAnswers {
             out.append("\r\n\r\n")
             if !facts.isHead { out.append(text: body) }
             return status
+        case .redirect(let location):
+            out.append("HTTP/1.1 308 Permanent Redirect\r\nDate: ")
+            out.append(date)
+            out.append("\r\nLocation: ")
+            out.append(location)
+            out.append("\r\nContent-Length: 0")
+            if !keepAlive { out.append("\r\nConnection: close") }
+            out.append("\r\n\r\n")
+            return 308
         case .options(let allow):
             out.append("HTTP/1.1 200 OK\r\nDate: ")
             out.append(date)

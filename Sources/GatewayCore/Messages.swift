@@ -9,6 +9,8 @@ enum WorkerMessage: Sendable {
     /// The worker answers with `ControlMessage.applied` when the change is in force on all its connections.
     case blocks(BlockDelta, sequence: Int)
     case generation(Generation, MetricShard)
+    /// For connections that are accepted from now on.
+    case certificates(TLSServerContext)
     /// The addresses of an upstream, as resolved last.
     case addresses(upstream: String, [SocketAddress])
     /// The failure behind this ticket is counted; its answer may go.

@@ -14,13 +14,13 @@ struct Outbox {
     }
 
     /// Sends both pieces, or keeps what could not be sent. False: the connection is broken.
-    mutating func send(_ first: Span<UInt8>, _ second: Span<UInt8>, to socket: StreamSocket) -> Bool {
+    mutating func send(_ first: Span<UInt8>, _ second: Span<UInt8>, to channel: Channel) -> Bool {
         guard isEmpty else {
             append(first)
             append(second)
             return true
         }
-        let transfer = second.isEmpty ? socket.send(first) : socket.send(first, second)
+        let transfer = second.isEmpty ? channel.send(first) : channel.send(first, second)
         switch transfer {
         case .bytes(let sent):
             if sent < first.count {
@@ -40,9 +40,9 @@ struct Outbox {
     }
 
     /// Sends what is waiting. False: the connection is broken.
-    mutating func flush(to socket: StreamSocket) -> Bool {
+    mutating func flush(to channel: Channel) -> Bool {
         while !isEmpty {
-            switch socket.send(bytes.span.extracting(start..<bytes.count)) {
+            switch channel.send(bytes.span.extracting(start..<bytes.count)) {
             case .bytes(let sent): start += sent
             case .wouldBlock: return true
             case .ended, .failed: return false

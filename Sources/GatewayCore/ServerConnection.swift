@@ -24,7 +24,7 @@ final class ServerConnection: ReadinessHandler {
     private let pool: UpstreamPool
     private let worker: Worker
     let server: UpstreamPool.Server
-    private let socket: StreamSocket
+    private let channel: Channel
     private var watcher: Watcher?
     private var phase = Phase.connecting
     private var client: ClientConnection?
@@ -43,12 +43,12 @@ final class ServerConnection: ReadinessHandler {
     /// When the pool put it aside.
     private(set) var idleSince = Instant.never
 
-    init(_ socket: StreamSocket, to server: UpstreamPool.Server, pool: UpstreamPool, worker: Worker) {
-        self.socket = socket
+    init(_ channel: Channel, to server: UpstreamPool.Server, pool: UpstreamPool, worker: Worker) {
+        self.channel = channel
         self.server = server
         self.pool = pool
         self.worker = worker
-        watcher = Watcher(socket.descriptor, on: worker.loop, handler: self)
+        watcher = Watcher(channel.socket.descriptor, on: worker.loop, handler: self)
     }
 
     var isConnecting: Bool { phase == .connecting }
@@ -68,17 +68,17 @@ final class ServerConnection: ReadinessHandler {
         worker.clock.tick()
         if phase == .connecting {
             guard readiness.contains(.writable) else { return }
-            guard socket.pendingError == 0 else {
+            guard channel.socket.pendingError == 0 else {
                 pool.connectFailed()
                 return act(on: .connectFailed)
             }
             phase = .head
             pool.connected()
             // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
-            if !outbox.flush(to: socket) { lookForAnswer() }
+            if !outbox.flush(to: channel) { lookForAnswer() }
             client?.serverConnected()
         } else if readiness.contains(.writable), !outbox.isEmpty {
-            guard outbox.flush(to: socket) else {
+            guard outbox.flush(to: channel) else {
                 lookForAnswer()
                 return advance()
             }
@@ -114,9 +114,9 @@ final class ServerConnection: ReadinessHandler {
                 continue
             }
             let room = worker.scratch.room(after: stashed, limit: Scratch.size)
-            switch socket.receive(into: room) {
+            switch channel.receive(into: room) {
             case .bytes(let count):
-                if count < room.count, !peerFinished { canRead = false }
+                if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 process(stashed + count)
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
                 // whoever waits for more asks once more.
@@ -158,7 +158,7 @@ final class ServerConnection: ReadinessHandler {
         if phase == .connecting {
             outbox.append(first)
             outbox.append(second)
-        } else if !outbox.send(first, second, to: socket) {
+        } else if !outbox.send(first, second, to: channel) {
             lookForAnswer()
             worker.loop.stillReady(self)
         }
@@ -262,7 +262,7 @@ final class ServerConnection: ReadinessHandler {
             // A server that did not want the body resets the connection behind its answer, unnoticed if both came at once.
             let clean =
                 next == count && responseKeepsAlive && !peerFinished && outbox.isEmpty
-                && (client.record.facts.framing == .none || socket.pendingError == 0)
+                && (client.record.facts.framing == .none || channel.socket.pendingError == 0)
             client.act(on: client.handle(.responseEnded(reusable: clean)))
         }
     }
@@ -297,7 +297,7 @@ final class ServerConnection: ReadinessHandler {
         stash = []
         outbox.removeAll()
         watcher?.cancel()
-        socket.close()
+        channel.close()
         if wasIdle { pool.remove(self) }
         worker.keepUntilEndOfTurn(self)
     }

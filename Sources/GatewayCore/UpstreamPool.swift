@@ -67,7 +67,7 @@ final class UpstreamPool {
             connectFailed()
             return .failed
         case .success(let socket):
-            let connection = ServerConnection(socket, to: server, pool: self, worker: worker)
+            let connection = ServerConnection(.plain(socket), to: server, pool: self, worker: worker)
             connection.assign(to: client)
             return .connecting(connection)
         }

@@ -11,7 +11,8 @@ struct WorkerSeed: Sendable {
     let generation: Generation
     let mailbox: Mailbox<WorkerMessage>
     let control: Mailbox<ControlMessage>
-    let listeners: [ListeningSocket]
+    let listeners: [PublicListener]
+    let tls: TLSServerContext?
     let shared: SharedCounters
     let access: AccessChannel
     let audit: AuditLog
@@ -34,6 +35,8 @@ final class Worker {
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
+    /// For connections that are accepted from now on.
+    private var tls: TLSServerContext?
     private(set) var pools: [UpstreamPool] = []
     private(set) var isDraining = false
 
@@ -63,6 +66,7 @@ final class Worker {
         index = seed.index
         self.loop = loop
         generation = seed.generation
+        tls = seed.tls
         control = seed.control
         shared = seed.shared
         gatekeeper = Gatekeeper(seed.generation.rules)
@@ -83,14 +87,22 @@ final class Worker {
 
     // MARK: Connections
 
-    func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16) {
+    func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool) {
         guard shared.connectionOpened(limit: generation.configuration.limits.connections) else {
             // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
-            refuseAdmission(socket)
+            refuseAdmission(socket, isSecure: isSecure)
             return
         }
         socket.sendWithoutDelay()
-        let connection = ClientConnection(socket, peer: peer, port: port, worker: self, now: clock.now)
+        var channel = Channel.plain(socket)
+        if isSecure {
+            guard let session = tls?.accept(socket) else {
+                shared.connectionClosed()
+                return socket.close()
+            }
+            channel = .tls(session)
+        }
+        let connection = ClientConnection(channel, peer: peer, port: port, worker: self, now: clock.now)
         if let slot = freeSlots.popLast() {
             connection.slot = slot
             connections[slot] = connection
@@ -102,13 +114,15 @@ final class Worker {
         telemetry.metrics.connectionOpened()
     }
 
-    private func refuseAdmission(_ socket: StreamSocket) {
+    private func refuseAdmission(_ socket: StreamSocket, isSecure: Bool) {
+        telemetry.count(.overloaded)
+        // A handshake for a refusal would cost more than the request.
+        guard !isSecure else { return socket.close() }
         out.reset()
         gatekeeper.write(
             .overloaded, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
             date: clock.date(), keepAlive: false, into: &out)
-        _ = socket.send(out.bytes)
-        telemetry.count(.overloaded)
+        _ = socket.send(composed)
         socket.close()
     }
 
@@ -143,6 +157,7 @@ final class Worker {
             responses = ResponseReader(next.rules)
             for pool in pools { pool.retire() }
             makePools()
+        case .certificates(let context): tls = context
         case .addresses(let upstream, let resolved):
             addresses[upstream] = resolved
             for pool in pools where pool.name == upstream { pool.update(resolved) }

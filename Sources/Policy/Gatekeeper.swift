@@ -40,10 +40,12 @@ package struct Gatekeeper: ~Copyable {
     }
 
     /// The life of a request up to the moment it may be forwarded. `bytes` begin with its head and may hold more.
+    /// - Parameter link: of a connection with TLS.
     package mutating func decide(
-        _ bytes: Span<UInt8>, peer: IPAddress, now: Instant, wall: WallTime
+        _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, now: Instant, wall: WallTime
     ) -> Verdict {
         var facts = RequestFacts(client: peer)
+        facts.isSecure = link != nil
         // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
         // nothing must be known (places of another client's token or trace, its path in a log line).
         head = HeadNotes()
@@ -52,8 +54,13 @@ package struct Gatekeeper: ~Copyable {
         do throws(Refusal) {
             guard try read(bytes, &facts) else { return .incomplete }
             identify(bytes, peer, &facts)
+            if link == nil { facts.isSecure = isVouchedSecure(bytes, peer) }
             try screen(facts, now)
             if isHealthCheck(bytes, facts) { return .answer(.health, facts) }
+            if mustBeSecure(bytes, facts) {
+                guard !facts.host.isEmpty else { throw .misdirected }
+                return .answer(.redirect(location: secureLocation(facts, bytes)), facts)
+            }
             let route = try route(bytes, &facts)
             let identity = try authenticate(bytes, route, wall)
             try authorize(identity, route)

@@ -20,6 +20,7 @@ package struct GatekeeperRules: Sendable {
     let hasPathRules: Bool
     let keys: KeySet
     let tokenPolicy: TokenPolicy
+    let hardening: ResponseHardening
 
     /// - Parameter keys: built from `configuration.tokens`; problems with them were reported by whoever built them.
     package init(_ configuration: Configuration, keys: KeySet) {
@@ -37,6 +38,7 @@ package struct GatekeeperRules: Sendable {
         routesWithClaims = configuration.routes.map { !$0.requiredClaims.isEmpty || !$0.requiredRoles.isEmpty }
         hasPathRules = configuration.routes.contains { $0.paths != PathRules() }
         self.keys = keys
+        hardening = ResponseHardening(configuration)
         tokenPolicy = TokenPolicy(configuration)
     }
 }

@@ -18,6 +18,8 @@ package struct RequestFacts: Sendable {
     package var isHead = false
     /// The client asked for the connection to be kept, and nothing about the request forbids it.
     package var keepAlive = false
+    /// The client's own connection is secure, by our TLS or by the word of a trusted proxy.
+    package var isSecure = false
     package var framing = BodyFraming.none
     /// The true client (stage *identify*); the peer until then.
     package var client: IPAddress
@@ -33,6 +35,8 @@ package enum LocalAnswer: Sendable {
     case health
     /// OPTIONS that may travel no further (RFC 9110 §7.6.2), with the methods of its route; empty: any.
     case options(allow: String)
+    /// 308 to the https address, which is ASCII.
+    case redirect(location: [UInt8])
 }
 
 /// A request that may go on: where to, and what must be remembered until its answer is back.

@@ -176,5 +176,8 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
     case 29: if means(name, "access-control-request-method") { return .accessControlRequestMethod }
     default: break
     }
-    return means(name, "x-forwarded", prefix: true) ? .forwarding : .endToEnd
+    // A certificate that was verified is told by us alone (RFC 9440 §4: a client's own must go).
+    return means(name, "x-forwarded", prefix: true) || means(name, "client-cert", prefix: true)
+        || means(name, "x-client-cert", prefix: true) || means(name, "x-ssl-client", prefix: true)
+        ? .forwarding : .endToEnd
 }

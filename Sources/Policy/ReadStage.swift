@@ -24,6 +24,7 @@ struct HeadNotes {
     var forwardedForCount = 0
     /// Of OPTIONS: how many more proxies it may pass behind this one; below 0, it ends here. Nil: not said.
     var hopsLeft: Int?
+    var hasForwardedProto = false
     var traceparent = SingleField.absent
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
@@ -122,6 +123,7 @@ extension Gatekeeper {
                     throw .expectationFailed
                 }
             case .xForwardedFor: head.forwardedForCount += 1
+            case .xForwardedProto: head.hasForwardedProto = true
             case .traceparent: head.traceparent.note(index)
             case .requestID: head.requestID.note(index)
             case .userAgent: facts.userAgent = field.value
@@ -178,7 +180,9 @@ extension Gatekeeper {
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
                 // RFC 9110 §7.4: what belongs on a secured connection is served to a trusted gateway at most.
-                if target.scheme == .https, !rules.trusted.contains(facts.client) { throw .misdirected }
+                if target.scheme == .https, !facts.isSecure, !rules.trusted.contains(facts.client) {
+                    throw .misdirected
+                }
                 // RFC 9112 §3.2.2: whatever Host says. With the port, which ends where the path begins.
                 facts.host = authority.host
                 facts.authority = authority.host.lowerBound..<target.path.lowerBound

@@ -33,6 +33,7 @@ extension Gatekeeper {
             out.append("\r\n")
         }
         writeCORS(facts, origin, into: &out)
+        if !rules.hardening.isEmpty { rules.hardening.write(isSecure: facts.isSecure, into: &out) }
         if requestID.count > 0 {
             out.append("X-Request-Id: ")
             out.append(requestID)

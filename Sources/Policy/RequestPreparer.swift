@@ -8,7 +8,7 @@ extension Gatekeeper {
     /// Fields that `Connection` names are left out before ours are added, so that `Connection: X-User-Id` cannot take
     /// away what was verified here (CVE-2024-45410).
     package func prepare(
-        _ plan: Plan, _ bytes: Span<UInt8>, _ trace: borrowing RequestTrace, peer: IPAddress,
+        _ plan: Plan, _ bytes: Span<UInt8>, _ trace: borrowing RequestTrace, peer: IPAddress, link: ClientLink? = nil,
         into out: inout ByteWriter
     ) {
         writeRequestLine(bytes, into: &out)
@@ -28,6 +28,7 @@ extension Gatekeeper {
         out.append(text: rules.viaName)
         out.append("\r\n")
         trace.write(into: &out)
+        if let link, !link.certificateFields.isEmpty { out.append(link.certificateFields) }
         if let identity = head.identity { out.append(identity.identityFields) }
         out.append("\r\n")
     }
@@ -113,7 +114,7 @@ extension Gatekeeper {
         out.append(peer)
         out.append("\r\nX-Forwarded-Proto: ")
         let proto = trustsPeer ? single(.xForwardedProto, bytes) : nil
-        if let proto { out.append(bytes, proto) } else { out.append("http") }
+        if let proto { out.append(bytes, proto) } else { out.append(facts.isSecure ? "https" : "http") }
         out.append("\r\n")
         let host = (trustsPeer ? single(.xForwardedHost, bytes) : nil) ?? facts.authority
         if !host.isEmpty {
@@ -131,12 +132,12 @@ extension Gatekeeper {
             out.append("\"")
         }
         out.append(";proto=")
-        if let proto { out.append(bytes, proto) } else { out.append("http") }
+        if let proto { out.append(bytes, proto) } else { out.append(facts.isSecure ? "https" : "http") }
         out.append("\r\n")
     }
 
     /// The value of a field that occurs once and is made of characters that a scheme or host may have.
-    private func single(_ kind: FieldClass, _ bytes: Span<UInt8>) -> Range<Int>? {
+    func single(_ kind: FieldClass, _ bytes: Span<UInt8>) -> Range<Int>? {
         var found: Range<Int>?
         for index in 0..<fields.count where classes[index] == kind {
             guard found == nil else { return nil }

@@ -20,8 +20,11 @@ package struct ResponseContext: Sendable {
     package let isHead: Bool
     package let minorVersion: UInt8
     package let isLogin: Bool
+    /// The client's own connection is secure.
+    package let isSecure: Bool
 
-    package init(isHead: Bool, minorVersion: UInt8, isLogin: Bool) {
+    package init(isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false) {
+        self.isSecure = isSecure
         self.isHead = isHead
         self.minorVersion = minorVersion
         self.isLogin = isLogin
@@ -46,11 +49,13 @@ package struct ResponseReader: ~Copyable {
     private let failureStatuses: [Int]
     /// What stands behind the version in Via.
     private let via: [UInt8]
+    private let hardening: ResponseHardening
 
     package init(_ rules: GatekeeperRules) {
         fields = FieldTable(capacity: rules.fieldLimit)
         limits = rules.headLimits
         failureStatuses = rules.failureStatuses
+        hardening = ResponseHardening(rules.configuration)
         via = Array(" \(rules.viaName)\r\n".utf8)
     }
 
@@ -136,6 +141,9 @@ package struct ResponseReader: ~Copyable {
         out.append("X-Request-Id: ")
         out.append(requestID)
         out.append("\r\n")
+        if !hardening.isEmpty {
+            hardening.write(besides: fields, of: bytes, isSecure: context.isSecure, into: &out)
+        }
         if response.writesChunks { out.append("Transfer-Encoding: chunked\r\n") }
         if !keepAlive { out.append("Connection: close\r\n") }
         out.append("\r\n")

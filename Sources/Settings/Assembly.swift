@@ -25,7 +25,8 @@ struct Assembly {
                 targetBytes: integer("limits.target"), bodyBytes: integer("limits.body"),
                 connections: integer("limits.connections")),
             timeouts: .init(
-                head: interval("timeouts.head"), body: interval("timeouts.body"), idle: interval("timeouts.idle"),
+                handshake: interval("timeouts.handshake"), head: interval("timeouts.head"),
+                body: interval("timeouts.body"), idle: interval("timeouts.idle"),
                 connect: interval("timeouts.connect"), response: interval("timeouts.response"),
                 drain: interval("timeouts.drain")),
             forwarding: .init(viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded")),
@@ -53,7 +54,7 @@ struct Assembly {
             logs: .init(
                 access: logTarget("logs.access"), audit: logTarget("logs.audit"),
                 level: .init(rawValue: text("logs.level")) ?? .info),
-            metrics: .init(prefix: text("metrics.prefix")))
+            metrics: .init(prefix: text("metrics.prefix")), tls: tls(), securityHeaders: securityHeaders())
     }
 
     private func route(_ path: String, _ upstreams: [String]) -> Configuration.Route {
@@ -133,16 +134,16 @@ extension Assembly {
     /// Unreachable: a configuration is assembled only after every row was found sound.
     private func missing<Value>(_ path: String) -> Value { preconditionFailure("no value for \(path)") }
 
-    private func integer(_ path: String) -> Int { settings.integer(path) ?? missing(path) }
-    private func text(_ path: String) -> String { settings.text(path) ?? missing(path) }
+    func integer(_ path: String) -> Int { settings.integer(path) ?? missing(path) }
+    func text(_ path: String) -> String { settings.text(path) ?? missing(path) }
     private func path(_ name: String) -> String { resolvePath(text(name), in: directory) }
 
-    private func interval(_ path: String) -> Interval {
+    func interval(_ path: String) -> Interval {
         guard case .interval(let interval)? = settings.value(path) else { return missing(path) }
         return interval
     }
 
-    private func boolean(_ path: String) -> Bool {
+    func boolean(_ path: String) -> Bool {
         guard case .boolean(let flag)? = settings.value(path) else { return missing(path) }
         return flag
     }
@@ -155,7 +156,7 @@ extension Assembly {
         settings.items(path).compactMap { if case .network(let network) = $0.value { network } else { nil } }
     }
 
-    private func addresses(_ path: String) -> [Configuration.SocketAddressText] {
+    func addresses(_ path: String) -> [Configuration.SocketAddressText] {
         settings.items(path).compactMap { if case .address(let address) = $0.value { address } else { nil } }
     }
 

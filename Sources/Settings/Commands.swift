@@ -10,14 +10,19 @@ package struct CommandOutput: Hashable, Sendable {
 /// sockets.
 package enum CheckCommand {
     /// The configuration, and everything that was found about it and its places.
-    package static func examine(_ source: ConfigurationSource) -> (result: LoadResult, findings: [Diagnostic]) {
+    /// - Parameter looking: looks into the files that the settings name.
+    package static func examine(
+        _ source: ConfigurationSource, looking: (LoadResult) -> [Diagnostic] = { _ in [] }
+    ) -> (result: LoadResult, findings: [Diagnostic]) {
         let result = Configuration.load(source)
-        return (result, result.diagnostics + result.directoryDiagnostics(source.files))
+        return (result, result.diagnostics + result.directoryDiagnostics(source.files) + looking(result))
     }
 
     /// `dump`: print every value in force as well.
-    package static func run(_ source: ConfigurationSource, dump: Bool = false) -> CommandOutput {
-        let (result, diagnostics) = examine(source)
+    package static func run(
+        _ source: ConfigurationSource, dump: Bool = false, looking: (LoadResult) -> [Diagnostic] = { _ in [] }
+    ) -> CommandOutput {
+        let (result, diagnostics) = examine(source, looking: looking)
         let errors = diagnostics.count { $0.severity == .error }
         let warnings = diagnostics.count - errors
         var findings = diagnostics.map { $0.description + "\n" }.joined()
@@ -28,6 +33,7 @@ package enum CheckCommand {
             return CommandOutput(standardOutput: "", standardError: findings, exitCode: 78)
         }
         var summary = "\(name) is sound: \(counted(configuration.listeners.count, "listener")), "
+        if let tls = configuration.tls { summary += "\(counted(tls.listeners.count, "TLS listener")), " }
         summary += "\(counted(configuration.upstreams.count, "upstream")), "
         summary += "\(counted(configuration.routes.count, "route")), "
         summary += "\(counted(configuration.tokens.keys.count, "token key"))"

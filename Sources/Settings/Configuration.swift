@@ -26,6 +26,8 @@ package struct Configuration: Sendable {
     package var identityHeaders: [IdentityHeader]
     package var logs: Logs
     package var metrics: Metrics
+    package var tls: TLS?
+    package var securityHeaders = SecurityHeaders()
 
     /// `host:port` of a listener or server as it was written: an address, a name, or `[v6]:port`.
     package struct SocketAddressText: Hashable, Sendable {
@@ -59,6 +61,8 @@ package struct Configuration: Sendable {
     }
 
     package struct Timeouts: Sendable {
+        /// From accepting a connection to the end of its TLS handshake.
+        package var handshake = Interval.seconds(10)
         /// From a request's first byte to the end of its head.
         package var head: Interval
         /// Between two reads of a body that is under way, or two writes that make progress.

@@ -50,6 +50,16 @@ package struct LoadResult: Sendable {
     fileprivate var written: [Written] = []
     fileprivate typealias Written = (directory: String, file: String?, error: Diagnostic)
 
+    /// Where each setting stands, for findings of those who look into the files that it names.
+    fileprivate var resolved: (settings: ResolvedSettings, findings: Findings)?
+
+    /// An error about the value of `setting`, which stands in the file or came from a variable.
+    package func diagnostic(at setting: String, _ message: String, hint: String? = nil) -> Diagnostic? {
+        guard let resolved else { return nil }
+        return resolved.findings.diagnostic(
+            .error, resolved.settings.place(of: setting), message, hint: hint, wellFormed: true)
+    }
+
     /// What a running process keeps as it was at its start, by setting.
     fileprivate var fixed: [String: [UInt8]] = [:]
 
@@ -123,7 +133,7 @@ extension Configuration {
             effective: effectiveText(defaults.settings, secrets, fileName: name),
             adminSocketPath: configuration.admin.socketPath,
             written: writtenDirectories(configuration, defaults.settings, checks.findings),
-            fixed: fixedSettings(defaults.settings, secrets))
+            resolved: (defaults.settings, checks.findings), fixed: fixedSettings(defaults.settings, secrets))
     }
 
     /// The same from the file at `path`; one that cannot be read is a finding like any other.

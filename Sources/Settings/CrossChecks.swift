@@ -14,6 +14,7 @@ struct CrossChecks {
 
     mutating func run() {
         checkListeners()
+        checkTLS()
         checkAdmin()
         checkNetworks()
         checkUpstreams()
@@ -47,6 +48,42 @@ struct CrossChecks {
     ) -> Bool {
         func isWildcard(_ host: String) -> Bool { IPAddress(host)?.isUnspecified == true }
         return a.port == b.port && (a.host == b.host || isWildcard(a.host) || isWildcard(b.host))
+    }
+
+    private mutating func checkTLS() {
+        let certificate = settings.written("tls.certificate_file")
+        let key = settings.written("tls.key_file")
+        if let certificate, key == nil {
+            findings.error(certificate.place, "the certificate has no key", hint: "set \"tls.key_file\"")
+        }
+        if let key, certificate == nil {
+            findings.error(key.place, "the key has no certificate", hint: "set \"tls.certificate_file\"")
+        }
+        let hasTLS = certificate != nil || (settings.counts["tls.certificates"] ?? 0) > 0
+        for name in ["tls.listen", "tls.client_ca_file", "tls.client_auth", "tls.ocsp_file", "tls.redirect_port"] {
+            guard !hasTLS, key == nil, let entry = settings.written(name) else { continue }
+            findings.error(
+                entry.place, "there is no certificate to serve TLS with", hint: "set \"tls.certificate_file\"")
+        }
+        if !hasTLS, key == nil, case .boolean(true)? = settings.value("tls.redirect") {
+            findings.error(
+                settings.place(of: "tls.redirect"), "there is no TLS listener to redirect to",
+                hint: "set \"tls.certificate_file\"")
+        }
+        if let mode = settings.text("tls.client_auth"), mode != "none", settings.written("tls.client_ca_file") == nil {
+            findings.error(
+                settings.place(of: "tls.client_auth"), "there is no authority to check clients' certificates with",
+                hint: "set \"tls.client_ca_file\"")
+        }
+        for item in settings.items("tls.listen") {
+            guard case .address(let address) = item.value, address.port != 0 else { continue }
+            for other in settings.items("listen") {
+                guard case .address(let plain) = other.value, overlaps(plain, address) else { continue }
+                findings.error(
+                    item.place, "the port \(address.port) is served without TLS already",
+                    hint: "give \"tls.listen\" another port")
+            }
+        }
     }
 
     private mutating func checkAdmin() {

@@ -217,12 +217,6 @@ enum EnvironmentOnly {
         Unbuilt(name: "REDIS_SSL", what: "TLS to Redis", harmless: "false"),
         Unbuilt(name: "GATEWAY_RATE_LIMIT", what: "rate limiting", harmless: nil),
         Unbuilt(name: "RATE_LIMIT_", what: "rate limiting", harmless: nil),
-        Unbuilt(name: "TLS_CERT_PATH", what: "TLS on the listeners", harmless: nil),
-        Unbuilt(name: "TLS_KEY_PATH", what: "TLS on the listeners", harmless: nil),
-        Unbuilt(name: "FORCE_HTTPS", what: "the redirect to HTTPS", harmless: "false"),
-        Unbuilt(name: "SECURITY_HEADERS_ENABLED", what: "the writing of security headers", harmless: "false"),
-        Unbuilt(name: "HSTS_MAX_AGE", what: "Strict-Transport-Security", harmless: nil),
-        Unbuilt(name: "CSP_POLICY", what: "Content-Security-Policy", harmless: nil),
         Unbuilt(name: "MFA_REQUIRED_FOR_ADMIN", what: "step-up authentication", harmless: "false"),
     ]
 }

@@ -28,6 +28,7 @@ struct SecretSettings {
         readSecret("admin.token")
         if settings.usesRedis { readSecret("redis.password") }
         for index in 0..<(settings.counts["tokens.keys"] ?? 0) { readKey("tokens.keys[\(index)]") }
+        readTLS()
         for key in EnvironmentOnly.keys { readEnvironmentKey(key, environment) }
     }
 
@@ -109,6 +110,19 @@ struct SecretSettings {
                 return nil
             }
             return file
+        }
+    }
+
+    /// Only that the files are there and that no one else can read the keys: what is in them is looked at by whoever
+    /// builds the certificates, again and again.
+    private mutating func readTLS() {
+        let sections = ["tls"] + (0..<(settings.counts["tls.certificates"] ?? 0)).map { "tls.certificates[\($0)]" }
+        let paths = sections.flatMap { section in
+            ["certificate_file", "key_file", "ocsp_file"].map { "\(section).\($0)" }
+        }
+        for path in paths + ["tls.client_ca_file"] {
+            guard let entry = settings.written(path), case .text(let name)? = entry.items.first?.value else { continue }
+            _ = open(name, at: entry.place, isSecret: { _ in path.hasSuffix("key_file") })
         }
     }
 

@@ -3,12 +3,17 @@ private import Wire
 /// Every setting there is, in the order of the reference. Limits follow the rows of requests and logins here; upstreams,
 /// routes and keys are in SettingRowsRouting.swift.
 enum SettingRows {
-    static let all: [SettingRow] = listening + routing + paths + protection + observing
+    static let all: [SettingRow] = listening + tls + routing + paths + protection + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
         SectionRow("limits", .section, "What a client may ask for; what is larger is refused."),
         SectionRow("timeouts", .section, "How long the gateway waits."),
+        SectionRow("tls", .section, "HTTPS for clients; without a certificate there is none."),
+        SectionRow(
+            "tls.certificates", .list, "Certificates for further names, chosen by the name the client asks for."),
+        SectionRow("tls.certificates[]", .section, "One certificate."),
+        SectionRow("security_headers", .section, "Fields that harden browsers, where the backend did not write them."),
         SectionRow("forwarding", .section, "What the gateway says about itself to backends."),
         SectionRow("upstreams", .map(.name), "The backends, by names that routes refer to."),
         SectionRow("upstreams.*", .section, "One backend: servers that are used in turn."),
@@ -84,6 +89,9 @@ enum SettingRows {
         SettingRow(
             "limits.connections", .integer(1...1_000_000), .value("10000"), example: "2000",
             "Client connections at a time, of the whole process."),
+        SettingRow(
+            "timeouts.handshake", .duration(.milliseconds(100)...(.seconds(600))), .value("10s"), example: "5s",
+            "From accepting a TLS connection to the end of its handshake."),
         SettingRow(
             "timeouts.head", .duration(.milliseconds(100)...(.seconds(600))), .value("10s"), example: "5s",
             "From the first byte of a request to the end of its head."),

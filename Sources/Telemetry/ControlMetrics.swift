@@ -34,6 +34,9 @@ package final class ControlMetrics {
     /// Failures that wait to be told to the authority.
     package var replayQueue = 0
     package var ledger: LedgerCondition
+    /// Of each certificate in force its name and its end, in seconds since 1970.
+    package var certificates: [(name: String, notAfter: Int64)] = []
+    private var certificateLoads = (ok: 0, failed: 0)
     private var blocksSet: [BlockSetCause: Int] = [:]
     private var blocksLifted: [BlockLiftCause: Int] = [:]
     private var reloads = (ok: 0, failed: 0)
@@ -54,6 +57,10 @@ package final class ControlMetrics {
 
     package func reloaded(successfully: Bool) {
         if successfully { reloads.ok += 1 } else { reloads.failed += 1 }
+    }
+
+    package func certificatesLoaded(successfully: Bool) {
+        if successfully { certificateLoads.ok += 1 } else { certificateLoads.failed += 1 }
     }
 
     /// The authority answered after this time.
@@ -93,5 +100,15 @@ package final class ControlMetrics {
         text.family("config_reloads_total", .counter, "Reloads of the configuration, by result.")
         text.sample("config_reloads_total", "result=\"ok\"", reloads.ok)
         text.sample("config_reloads_total", "result=\"failed\"", reloads.failed)
+        text.family("tls_certificate_loads_total", .counter, "Times that certificates were read, by result.")
+        text.sample("tls_certificate_loads_total", "result=\"ok\"", certificateLoads.ok)
+        text.sample("tls_certificate_loads_total", "result=\"failed\"", certificateLoads.failed)
+        text.family(
+            "tls_certificate_expiry_timestamp_seconds", .gauge, "When a certificate in force expires, in Unix time.")
+        for (index, certificate) in certificates.enumerated() {
+            text.sample(
+                "tls_certificate_expiry_timestamp_seconds",
+                "index=\"\(index)\",name=\"\(escapedLabel(certificate.name))\"", Int(certificate.notAfter))
+        }
     }
 }

@@ -8,9 +8,13 @@ package final class MetricCatalog: Sendable {
     /// Cells of a shard.
     let count: Int
 
+    /// - `handshakes`: what may become of a TLS handshake.
     /// - `reasons`: the closed list of `failure_reason`; `stages`, `codes`: those of refusals. The same for the whole life
     ///   of the process; routes and upstreams may differ from one configuration to the next.
-    package init(routes: [String], upstreams: [String], reasons: [String], stages: [String], codes: [String]) {
+    package init(
+        routes: [String], upstreams: [String], reasons: [String], stages: [String], codes: [String],
+        handshakes: [String] = []
+    ) {
         self.routes = routes
         self.upstreams = upstreams
         let route = Dimension(label: "route", values: [MetricCatalog.noRoute] + routes)
@@ -29,6 +33,7 @@ package final class MetricCatalog: Sendable {
                 case .authFailures: [Dimension(label: "failure_reason", values: reasons)]
                 case .authSuccess: [Dimension(label: "kind", values: AuthSuccessKind.allCases.map(\.rawValue))]
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
+                case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
                 case .accountLockouts, .loginFailures, .connections, .connectionsAccepted: [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
                     .upstreamConnections:
@@ -76,7 +81,7 @@ struct FamilyLayout: Sendable {
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, authSuccess, accountLockouts, loginFailures, refusals
-    case connections, connectionsAccepted
+    case connections, connectionsAccepted, tlsHandshakes
     case upstreamConnects, upstreamConnectFailures, upstreamFailures, upstreamRetries, upstreamConnections
 
     /// Without the prefix.
@@ -91,6 +96,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .refusals: "requests_refused_total"
         case .connections: "client_connections"
         case .connectionsAccepted: "client_connections_accepted_total"
+        case .tlsHandshakes: "tls_handshakes_total"
         case .upstreamConnects: "upstream_connects_total"
         case .upstreamConnectFailures: "upstream_connect_failures_total"
         case .upstreamFailures: "upstream_failures_total"
@@ -110,6 +116,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .refusals: "Requests that the gateway refused itself, by stage and code."
         case .connections: "Open connections of clients."
         case .connectionsAccepted: "Connections of clients that were accepted."
+        case .tlsHandshakes: "TLS handshakes of clients by what became of them."
         case .upstreamConnects: "Connections to servers of an upstream that were opened."
         case .upstreamConnectFailures: "Connections to servers of an upstream that could not be opened."
         case .upstreamFailures: "Requests for which an upstream gave no valid answer in time."

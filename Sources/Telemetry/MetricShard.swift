@@ -59,6 +59,9 @@ package final class MetricShard: Sendable {
     }
     package func connectionClosed() { raise(.connections, by: -1) }
 
+    /// - Parameter result: an index into the catalog's list of handshakes.
+    package func countHandshake(_ result: Int) { raise(.tlsHandshakes, result) }
+
     package func upstreamConnected(_ upstream: Int) {
         raise(.upstreamConnects, upstream)
         raise(.upstreamConnections, upstream)

@@ -60,9 +60,11 @@ package final class OperationalLog: Sendable {
 extension OperationalLog {
     /// The gateway serves. `listeners` are the bound addresses, with the real port where 0 was asked for.
     package func ready(
-        listeners: [String], admin: String?, adminSocket: String?, pid: Int32, version: String, took: Interval
+        listeners: [String], secureListeners: [String] = [], admin: String?, adminSocket: String?, pid: Int32,
+        version: String, took: Interval
     ) {
         var fields: [(String, LogValue)] = [("listeners", .texts(listeners))]
+        if !secureListeners.isEmpty { fields.append(("tls_listeners", .texts(secureListeners))) }
         if let admin { fields.append(("admin", .text(admin))) }
         if let adminSocket { fields.append(("admin_socket", .text(adminSocket))) }
         fields += [("pid", .number(Int(pid))), ("version", .text(version)), ("startup_ms", .length(took))]

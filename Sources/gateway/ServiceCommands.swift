@@ -10,7 +10,7 @@ enum ServiceCommands {
         let result = load()
         for diagnostic in result.diagnostics { Terminal.error("\(diagnostic)") }
         guard let configuration = result.configuration else { return .configuration }
-        let obstacles = result.directoryDiagnostics()
+        let obstacles = result.directoryDiagnostics() + CertificateLoader.diagnostics(result)
         for diagnostic in obstacles { Terminal.error("\(diagnostic)") }
         guard !obstacles.containsErrors else { return .configuration }
         do throws(Gateway.StartFailure) {
@@ -26,12 +26,13 @@ enum ServiceCommands {
         let path = call.configurationPath
         switch ConfigurationSource.reading(path, environment: call.environment) {
         case .success(let source) where !call.has("json"):
-            let output = CheckCommand.run(source, dump: call.has("effective"))
+            let output = CheckCommand.run(
+                source, dump: call.has("effective"), looking: CertificateLoader.diagnostics)
             Terminal.error(output.standardError)
             Terminal.print(output.standardOutput)
             return output.exitCode == 0 ? .ok : .configuration
         case .success(let source):
-            let (result, findings) = CheckCommand.examine(source)
+            let (result, findings) = CheckCommand.examine(source, looking: CertificateLoader.diagnostics)
             let isSound = !findings.containsErrors
             Terminal.print(
                 document(path, isSound, findings, call.has("effective") ? result.effective : nil).text + "\n")

@@ -48,7 +48,7 @@ private final class Pair {
     private let long = (0..<400_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
 
     private func send(_ outbox: inout Outbox, _ first: [UInt8], _ second: [UInt8] = []) -> Bool {
-        outbox.send(first.span, second.span, to: pair.socket)
+        outbox.send(first.span, second.span, to: .plain(pair.socket))
     }
     private func send(_ outbox: inout Outbox, _ first: String, _ second: String = "") -> Bool {
         send(&outbox, Array(first.utf8), Array(second.utf8))
@@ -77,7 +77,7 @@ private final class Pair {
         var received: [UInt8] = []
         for _ in 0..<10_000 where !outbox.isEmpty {
             received += pair.read()
-            let isWhole = outbox.flush(to: pair.socket)
+            let isWhole = outbox.flush(to: .plain(pair.socket))
             #expect(isWhole)
         }
         received += pair.read()
@@ -92,7 +92,7 @@ private final class Pair {
         #expect(isWhole)
         #expect(read() == "")
         #expect(outbox.count == 12)
-        let isFlushed = outbox.flush(to: pair.socket)
+        let isFlushed = outbox.flush(to: .plain(pair.socket))
         #expect(isFlushed && outbox.isEmpty)
         #expect(read() == "first second")
     }
@@ -112,7 +112,7 @@ private final class Pair {
         var outbox = Outbox()
         let begun = send(&outbox, long)
         let taken = pair.read()
-        let flushed = outbox.flush(to: pair.socket)
+        let flushed = outbox.flush(to: .plain(pair.socket))
         #expect(begun && flushed)
         let rest = outbox.takeAll()
         #expect(taken + pair.read() + rest == long)
@@ -124,7 +124,7 @@ private final class Pair {
         let sent = send(&outbox, "a")
         #expect(!sent)
         outbox.append(Array("b".utf8).span)
-        let flushed = outbox.flush(to: pair.socket)
+        let flushed = outbox.flush(to: .plain(pair.socket))
         #expect(!flushed)
     }
 
@@ -132,7 +132,7 @@ private final class Pair {
         var outbox = Outbox()
         let begun = send(&outbox, long)
         let waiting = outbox.count
-        let flushed = outbox.flush(to: pair.socket)
+        let flushed = outbox.flush(to: .plain(pair.socket))
         #expect(begun && flushed)
         #expect(outbox.count == waiting)
         outbox.removeAll()

@@ -12,6 +12,11 @@ struct ExampleDocument {
         ("tokens.keys[0].id", "main"),
         ("tokens.keys[0].secret", String(repeating: "0123456789abcdef", count: 4)),
         ("identity.headers.X-User-ID", "sub"),
+        ("tls.certificate_file", "/tls/chain.pem"),
+        ("tls.key_file", "/tls/key.pem"),
+        ("tls.client_ca_file", "/tls/clients.pem"),
+        ("tls.certificates[0].certificate_file", "/tls/b/chain.pem"),
+        ("tls.certificates[0].key_file", "/tls/b/key.pem"),
     ]
 
     /// What the examples of the rows that name files find there.
@@ -21,7 +26,16 @@ struct ExampleDocument {
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
         "/etc/gateway/jwks.json": file("{\"keys\": []}", mode: 0o644),
-    ]
+    ].merging(tlsFiles) { first, _ in first }
+
+    /// Nobody looks into them here.
+    private static let tlsFiles = Dictionary(
+        uniqueKeysWithValues: [
+            "/tls/chain.pem", "/tls/key.pem", "/tls/clients.pem", "/tls/b/chain.pem", "/tls/b/key.pem",
+            "/etc/gateway/tls/chain.pem", "/etc/gateway/tls/key.pem", "/etc/gateway/tls/ocsp.der",
+            "/etc/gateway/tls/clients.pem", "/etc/gateway/tls/b/chain.pem", "/etc/gateway/tls/b/key.pem",
+            "/etc/gateway/tls/b/ocsp.der",
+        ].map { ($0, file("", mode: 0o600)) })
 
     /// The concrete path of a row in this document.
     static func concrete(_ path: String) -> String {
@@ -40,6 +54,7 @@ struct ExampleDocument {
         case "tokens.keys[].pem_file":
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
+        case "tls.redirect_port": settings.append(("tls.redirect", "true"))
         default: break
         }
         let path = Self.concrete(row.path)

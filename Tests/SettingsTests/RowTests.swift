@@ -43,8 +43,6 @@ import Wire
         var changed: Set<String> = []
         var known = Set(base.keys)
         for row in SettingRows.all {
-            // It decides whether files are accepted, and leaves no trace.
-            if row.path == "allow_world_readable_secrets" { continue }
             var document = ExampleDocument()
             document.set(row)
             let result = document.load()
@@ -59,18 +57,20 @@ import Wire
         // How many entries lists and maps have, and how the user called them, is no row's matter.
         let structure: Set = [
             ".routes", ".upstreams", ".upstreams.name", ".tokens.keys", ".identityHeaders", ".identityHeaders.name",
+            ".tls.certificates", ".tls.certificates.section",
         ]
         #expect(known.subtracting(changed) == structure)
     }
 
     @Test func `are overridden by their variables`() throws {
         let base = leaves(try #require(ExampleDocument().load().configuration))
-        for row in SettingRows.all where row.environmentName != nil && row.path != "allow_world_readable_secrets" {
+        for row in SettingRows.all where row.environmentName != nil {
             let path = ExampleDocument.concrete(row.path)
             let name = "GATEWAY_" + EnvironmentSettings.fold(path.replacing(".", with: "__"))
             let text = row.example.filter { !"[]\"".contains($0) || row.kind.item == nil }
-            let value = row.path == "listen" ? "127.0.0.1:1, [::1]:2" : text
-            let result = ExampleDocument().load([name: value])
+            let value = ["listen", "tls.listen"].contains(row.path) ? "127.0.0.1:1, [::1]:2" : text
+            let also = row.path == "tls.redirect_port" ? ["FORCE_HTTPS": "true"] : [:]
+            let result = ExampleDocument().load(also.merging([name: value]) { first, _ in first })
             let configuration = try #require(result.configuration, "\(name): \(result.diagnostics)")
             #expect(leaves(configuration) != base, "nothing reads \(name)")
         }

@@ -85,14 +85,21 @@ import Testing
         Mistake(
             "what is not built yet",
             minimal,
-            variables: ["REDIS_SSL": "true", "FORCE_HTTPS": "false", "RATE_LIMIT_BURST": "10", "TLS_CERT_PATH": "/x"],
+            variables: ["REDIS_SSL": "true", "MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_BURST": "10"],
             says: """
                 RATE_LIMIT_BURST: error: rate limiting is not built yet, so this variable would do nothing
                     unset it
                 REDIS_SSL: error: TLS to Redis is not built yet, so this variable would do nothing
                     unset it, or set it to false
-                TLS_CERT_PATH: error: TLS on the listeners is not built yet, so this variable would do nothing
-                    unset it
+                """),
+        Mistake(
+            "TLS without what it needs",
+            minimal, variables: ["FORCE_HTTPS": "true", "GATEWAY_TLS__LISTEN": "127.0.0.1:8443"],
+            says: """
+                GATEWAY_TLS__LISTEN: error: there is no certificate to serve TLS with
+                    set "tls.certificate_file"
+                FORCE_HTTPS: error: there is no TLS listener to redirect to
+                    set "tls.certificate_file"
                 """),
         Mistake(
             "secrets that are too short",

@@ -16,12 +16,15 @@ import Wire
         let registry = MetricsRegistry(prefix: "gateway", version: "0.1.0", startedAt: noon)
         let shard = registry.makeShard(
             MetricCatalog(
-                routes: ["api"], upstreams: ["backend"], reasons: ["revoked"], stages: ["screen"], codes: ["AUTH_004"]))
+                routes: ["api"], upstreams: ["backend"], reasons: ["revoked"], stages: ["screen"], codes: ["AUTH_004"],
+                handshakes: ["full"]))
         shard.countRequest(route: 0, method: .get, status: 200, duration: .milliseconds(7))
         shard.countRefusal(stage: 0, code: 0)
+        let control = ControlMetrics(ledger: .embedded)
+        control.certificates = [("gateway.test", 1_800_000_000)]
         let text = String(
             decoding: registry.exposition(
-                ControlMetrics(ledger: .embedded),
+                control,
                 logs: LogStatistics(dropped: [0, 0, 0], writeErrors: [0, 0, 0], spilled: 0), at: noon),
             as: UTF8.self)
         let lines = text.split(separator: "\n")

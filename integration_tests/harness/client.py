@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,11 +60,12 @@ def json_request(method: str, target: str, value: Any, fields: dict[str, str] | 
 
 
 class Client:
-    """One TCP connection. `source` is the address it comes from: any of 127.0.0.0/8 is ours to use."""
+    """One TCP connection, with TLS when a context is given. `source` is the address it comes from: any of 127.0.0.0/8 is ours to use."""
 
     def __init__(
         self, address: tuple[str, int], source: str | None = None, timeout: float = 10.0,
-        receive_buffer: int | None = None,
+        receive_buffer: int | None = None, tls: ssl.SSLContext | None = None, server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
     ) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -73,6 +75,8 @@ class Client:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
         self.socket.connect(address)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name, session=session)
         self._buffer = bytearray()
 
     def __enter__(self) -> "Client":

@@ -111,6 +111,10 @@ class Gateway:
         return _pair(self._ready["listeners"][0])
 
     @property
+    def secure_address(self) -> tuple[str, int]:
+        return _pair(self._ready["tls_listeners"][0])
+
+    @property
     def admin(self) -> tuple[str, int]:
         return _pair(self._ready["admin"])
 

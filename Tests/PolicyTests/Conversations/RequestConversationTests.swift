@@ -41,6 +41,7 @@ extension Conversation {
             let words =
                 switch answer {
                 case .health: "answered health"
+                case .redirect(let location): "redirected \(String(decoding: location, as: UTF8.self))"
                 case .options(let allow): "answered options" + (allow.isEmpty ? "" : " \(allow)")
                 }
             return Reaction(words: words + (facts.keepAlive ? "" : " close"))

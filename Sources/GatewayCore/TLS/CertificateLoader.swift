@@ -1,0 +1,127 @@
+internal import Glibc
+package import Settings
+internal import Transport
+
+/// Makes the TLS side of a configuration from its files.
+package enum CertificateLoader {
+    /// Something is wrong with the file that `setting` names.
+    struct Finding: Error {
+        let setting: String
+        let path: String
+        let message: String
+    }
+
+    /// What is known of a certificate in force.
+    struct Facts: Sendable {
+        /// The first name, which tells certificates apart in metrics and logs.
+        let name: String
+        /// Seconds since 1970.
+        let notAfter: Int64
+        let fingerprint: String
+    }
+
+    struct Loaded {
+        let context: TLSServerContext
+        let facts: [Facts]
+        /// What is not as it should be and does not keep the certificates from being used.
+        let warnings: [Finding]
+    }
+
+    static func load(
+        _ tls: Configuration.TLS, tickets: TLSServerContext.TicketKeys, files: FileAccess = .system
+    ) throws(Finding) -> Loaded {
+        let now = Int64(time(nil))
+        var certificates: [TLSCertificate] = []
+        var warnings: [Finding] = []
+        for entry in tls.certificates {
+            let certificateSetting = "\(entry.section).certificate_file"
+            let chain = try read(entry.chainPath, certificateSetting, files)
+            let key = try read(entry.keyPath, "\(entry.section).key_file", files, isSecret: !tls.acceptsReadableKeys)
+            var certificate: TLSCertificate
+            do throws(TLSCertificate.Problem) {
+                certificate = try TLSCertificate(chain: chain, key: key)
+            } catch {
+                let isKey = error.file == .key
+                throw Finding(
+                    setting: isKey ? "\(entry.section).key_file" : certificateSetting,
+                    path: isKey ? entry.keyPath : entry.chainPath, message: error.description)
+            }
+            if certificate.notAfter <= now {
+                warnings.append(
+                    Finding(setting: certificateSetting, path: entry.chainPath, message: "the certificate has expired"))
+            } else if certificate.notBefore > now + 300 {
+                warnings.append(
+                    Finding(
+                        setting: certificateSetting, path: entry.chainPath, message: "the certificate is not valid yet")
+                )
+            }
+            if let path = entry.staplePath {
+                let setting = "\(entry.section).ocsp_file"
+                let response = try read(path, setting, files)
+                do throws(TLSCertificate.Problem) {
+                    try certificate.staple(response, at: now)
+                } catch {
+                    warnings.append(Finding(setting: setting, path: path, message: error.description))
+                }
+            }
+            certificates.append(certificate)
+        }
+        var options = TLSServerContext.Options()
+        options.minimumVersion = tls.minimumVersion == .tls13 ? .tls13 : .tls12
+        switch tls.clientAuthentication {
+        case .none: options.clientAuthentication = .none
+        case .optional: options.clientAuthentication = .optional
+        case .required: options.clientAuthentication = .required
+        }
+        if let path = tls.clientAuthorityPath {
+            options.clientAuthorities = try read(path, "tls.client_ca_file", files)
+        }
+        do throws(TLSServerContext.Problem) {
+            let context = try TLSServerContext(certificates, options, tickets: tickets)
+            let facts = certificates.map {
+                Facts(name: $0.names.first ?? "", notAfter: $0.notAfter, fingerprint: $0.fingerprint)
+            }
+            return Loaded(context: context, facts: facts, warnings: warnings)
+        } catch {
+            let place =
+                error.isAboutClients
+                ? "tls.client_ca_file" : "\(tls.certificates[error.index].section).certificate_file"
+            throw Finding(
+                setting: place,
+                path: error.isAboutClients ? tls.clientAuthorityPath ?? "" : tls.certificates[error.index].chainPath,
+                message: error.description)
+        }
+    }
+
+    private static func read(
+        _ path: String, _ setting: String, _ files: FileAccess, isSecret: Bool = false
+    ) throws(Finding) -> [UInt8] {
+        switch files.read(path) {
+        case .success(let file):
+            if isSecret, file.mode & 0o004 != 0 {
+                throw Finding(
+                    setting: setting, path: path, message: "the key can be read by every user of this machine")
+            }
+            return file.bytes
+        case .failure(let failure): throw Finding(setting: setting, path: path, message: failure.reason)
+        }
+    }
+
+    /// What `gateway check` and the start of the process say about the files.
+    package static func diagnostics(_ result: LoadResult) -> [Diagnostic] {
+        guard let tls = result.configuration?.tls else { return [] }
+        do throws(Finding) {
+            return try load(tls, tickets: .random()).warnings.compactMap { finding in
+                var diagnostic = result.diagnostic(at: finding.setting, text(finding))
+                diagnostic?.severity = .warning
+                return diagnostic
+            }
+        } catch {
+            return [result.diagnostic(at: error.setting, text(error))].compactMap(\.self)
+        }
+    }
+
+    private static func text(_ finding: Finding) -> String {
+        "the file \"\(finding.path)\" cannot be used: \(finding.message)"
+    }
+}

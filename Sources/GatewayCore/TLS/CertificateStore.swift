@@ -1,0 +1,142 @@
+internal import Glibc
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// The certificates in force, on the control thread. Looks at their files every few seconds, so that renewed ones are
+/// served without a reload, also when a directory of links is swapped as Kubernetes does; whatever is wrong with the new
+/// ones, the old ones stay.
+final class CertificateStore {
+    private static let interval = Interval.seconds(2)
+    /// A ticket opens no session after this, give or take; whoever steals the key reads no more than that.
+    private static let ticketLife = Interval.seconds(12 * 3_600)
+
+    private let log: OperationalLog
+    private let metrics: ControlMetrics
+    private let publish: (TLSServerContext) -> Void
+    private var tls: Configuration.TLS
+    private(set) var context: TLSServerContext
+    private var facts: [CertificateLoader.Facts]
+    private var tickets = TLSServerContext.TicketKeys.random()
+    private var ticketsSince = Instant.now()
+    private var seen: [FileStamp] = []
+    private var told: Set<String> = []
+    private var timer: LoopTimer?
+
+    /// - Parameter publish: called on the control thread with what workers shall serve from now on.
+    init(
+        _ tls: Configuration.TLS, on loop: EventLoop, log: OperationalLog, metrics: ControlMetrics,
+        publish: @escaping (TLSServerContext) -> Void
+    ) throws(CertificateLoader.Finding) {
+        self.tls = tls
+        self.log = log
+        self.metrics = metrics
+        self.publish = publish
+        let stamps = CertificateStore.stamps(tls)
+        let loaded = try CertificateLoader.load(tls, tickets: tickets)
+        context = loaded.context
+        facts = loaded.facts
+        seen = stamps
+        report(loaded)
+        timer = LoopTimer(on: loop) { [unowned self] in look() }
+        timer?.fire(every: CertificateStore.interval)
+    }
+
+    /// A reload: new files, or other rules. Throws before anything changes.
+    func adopt(_ next: Configuration.TLS) throws(CertificateLoader.Finding) {
+        let stamps = CertificateStore.stamps(next)
+        let loaded = try CertificateLoader.load(next, tickets: tickets)
+        tls = next
+        seen = stamps
+        take(loaded)
+    }
+
+    private func look() {
+        let now = Instant.now()
+        let stamps = CertificateStore.stamps(tls)
+        let isOld = now - ticketsSince >= CertificateStore.ticketLife
+        guard stamps != seen || isOld else { return warnOfExpiry() }
+        let isNew = stamps != seen
+        // Remembered before reading: a file that changes meanwhile is seen again at the next look.
+        seen = stamps
+        if isOld {
+            tickets = .random()
+            ticketsSince = now
+        }
+        do throws(CertificateLoader.Finding) {
+            take(try CertificateLoader.load(tls, tickets: tickets))
+            if isNew {
+                log.log(
+                    .info, "tls.certificates_loaded", "Certificates were replaced",
+                    [("names", .text(facts.map(\.name).joined(separator: ", ")))])
+            }
+        } catch {
+            metrics.certificatesLoaded(successfully: false)
+            log.log(
+                .error, "tls.certificate_unusable", "New certificates cannot be used; those before stay in force",
+                [("setting", .text(error.setting)), ("file", .text(error.path)), ("reason", .text(error.message))])
+        }
+    }
+
+    private func take(_ loaded: CertificateLoader.Loaded) {
+        context = loaded.context
+        facts = loaded.facts
+        told = []
+        report(loaded)
+        publish(context)
+    }
+
+    private func report(_ loaded: CertificateLoader.Loaded) {
+        metrics.certificatesLoaded(successfully: true)
+        metrics.certificates = facts.map { ($0.name, $0.notAfter) }
+        for warning in loaded.warnings {
+            log.log(
+                .warning, "tls.certificate_problem", "A file of the certificates is not as it should be",
+                [
+                    ("setting", .text(warning.setting)), ("file", .text(warning.path)),
+                    ("reason", .text(warning.message)),
+                ])
+        }
+        warnOfExpiry()
+    }
+
+    /// Once for each mark that a certificate passes: 30, 7 and 1 days before its end, and the end.
+    private func warnOfExpiry() {
+        let now = Int64(time(nil))
+        for fact in facts {
+            let days = (fact.notAfter - now) / 86_400
+            guard let mark = [0, 1, 7, 30].first(where: { days < $0 || ($0 == 0 && fact.notAfter <= now) }),
+                told.insert("\(fact.fingerprint) \(mark)").inserted
+            else { continue }
+            log.log(
+                mark <= 1 ? .error : .warning, "tls.certificate_expires",
+                fact.notAfter <= now ? "A certificate has expired" : "A certificate expires soon",
+                [("name", .text(fact.name)), ("days", .number(Int(days)))])
+        }
+    }
+
+    /// What tells one state of a file from another, following links.
+    private struct FileStamp: Equatable {
+        var device: UInt
+        var inode: UInt
+        var size: Int
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    private static func stamps(_ tls: Configuration.TLS) -> [FileStamp] {
+        let paths =
+            tls.certificates.flatMap { [$0.chainPath, $0.keyPath] + ($0.staplePath.map { [$0] } ?? []) }
+            + (tls.clientAuthorityPath.map { [$0] } ?? [])
+        return paths.map { path in
+            var status = stat()
+            guard stat(path, &status) == 0 else {
+                return FileStamp(device: 0, inode: 0, size: -1, seconds: 0, nanoseconds: 0)
+            }
+            return FileStamp(
+                device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
+                seconds: Int(status.st_mtim.tv_sec), nanoseconds: Int(status.st_mtim.tv_nsec))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// What may become of a client's handshake, as the metric's label.
+enum HandshakeResult {
+    case full, resumed
+    case failed(TLSFailure)
+
+    static let labels = ["full", "resumed"] + TLSFailure.allCases.map(\.rawValue)
+
+    var index: Int {
+        switch self {
+        case .full: 0
+        case .resumed: 1
+        case .failed(let failure): 2 + TLSFailure.allCases.firstIndex(of: failure)!
+        }
+    }
+}
+
+/// Stage *secure*: the TLS handshake of a client.
+extension ClientConnection {
+    /// False: it is not finished, or has failed.
+    func shakeHands() -> Bool {
+        guard let session = channel.session else { return true }
+        switch session.handshake() {
+        case .wouldBlock: return false
+        case .failed(let failure):
+            handshakeFailed(failure)
+            return false
+        case .done:
+            worker.telemetry.metrics.countHandshake((session.isResumed ? HandshakeResult.resumed : .full).index)
+            link = ClientLink(session)
+            phase = .head
+            deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
+            // The request may have come with the end of the handshake.
+            canRead = true
+            return true
+        }
+    }
+
+    func handshakeFailed(_ failure: TLSFailure) {
+        worker.telemetry.metrics.countHandshake(HandshakeResult.failed(failure).index)
+        close()
+    }
+}
+
+extension ClientLink {
+    convenience init(_ session: TLSSession) {
+        guard let certificate = session.peerCertificate else {
+            self.init()
+            return
+        }
+        // What is not a plain field value (line breaks, NUL) cannot be passed on; RFC 4514 escapes them, so none is left.
+        let subject = certificate.subject.utf8.allSatisfy { (0x20...0x7e).contains($0) } ? certificate.subject : ""
+        self.init(subject: subject, fingerprint: certificate.fingerprint, encoded: base64(certificate.der))
+    }
+}
+
+/// RFC 4648 §4, with padding.
+private func base64(_ bytes: [UInt8]) -> String {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    var result: [UInt8] = []
+    result.reserveCapacity((bytes.count + 2) / 3 * 4)
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+        let group = bytes[start..<min(start + 3, bytes.count)]
+        let value = group.enumerated().reduce(0) { $0 | Int($1.element) << (16 - 8 * $1.offset) }
+        for position in 0..<4 {
+            result.append(position <= group.count ? alphabet[value >> (18 - 6 * position) & 63] : UInt8(ascii: "="))
+        }
+    }
+    return String(decoding: result, as: UTF8.self)
+}

@@ -1,0 +1,37 @@
+internal import Wire
+
+extension Assembly {
+    /// Nil when no certificate is named; `CrossChecks` has seen to it that nothing else of TLS is then asked for.
+    func tls() -> Configuration.TLS? {
+        let sections = ["tls"] + (0..<(settings.counts["tls.certificates"] ?? 0)).map { "tls.certificates[\($0)]" }
+        let certificates = sections.compactMap { section -> Configuration.TLS.Certificate? in
+            guard let chain = settings.text("\(section).certificate_file"),
+                let key = settings.text("\(section).key_file")
+            else { return nil }
+            return .init(
+                section: section, chainPath: resolvePath(chain, in: directory),
+                keyPath: resolvePath(key, in: directory),
+                staplePath: settings.text("\(section).ocsp_file").map { resolvePath($0, in: directory) })
+        }
+        guard !certificates.isEmpty else { return nil }
+        let written = addresses("tls.listen")
+        let listeners = written.isEmpty ? [.init(host: "0.0.0.0", port: 8_443)] : written
+        let authorities = settings.text("tls.client_ca_file").map { resolvePath($0, in: directory) }
+        let port = settings.integer("tls.redirect_port") ?? Int(listeners[0].port)
+        return .init(
+            listeners: listeners, certificates: certificates,
+            minimumVersion: .init(rawValue: text("tls.min_version")) ?? .tls12, clientAuthorityPath: authorities,
+            clientAuthentication: settings.text("tls.client_auth").flatMap { .init(rawValue: $0) }
+                ?? (authorities == nil ? .none : .required),
+            acceptsReadableKeys: boolean("allow_world_readable_secrets"),
+            redirectPort: boolean("tls.redirect") ? UInt16(port) : nil,
+            strictTransportSeconds: Int(interval("tls.hsts_max_age").nanoseconds / 1_000_000_000))
+    }
+
+    func securityHeaders() -> Configuration.SecurityHeaders {
+        var headers = Configuration.SecurityHeaders()
+        headers.isOn = boolean("security_headers.enabled")
+        headers.contentSecurityPolicy = settings.text("security_headers.content_security_policy")
+        return headers
+    }
+}

@@ -1,0 +1,42 @@
+extension Configuration {
+    /// How clients are served over TLS; nil in a configuration without a certificate.
+    package struct TLS: Sendable {
+        package enum Version: String, CaseIterable, Sendable {
+            case tls12 = "1.2"
+            case tls13 = "1.3"
+        }
+
+        package enum ClientAuthentication: String, CaseIterable, Sendable {
+            case none, optional, required
+        }
+
+        /// Paths of one certificate's files, and the section of the settings that names them: `tls`,
+        /// `tls.certificates[0]`.
+        package struct Certificate: Hashable, Sendable {
+            package var section: String
+            package var chainPath: String
+            package var keyPath: String
+            package var staplePath: String?
+        }
+
+        package var listeners: [SocketAddressText]
+        /// The default one first; never empty.
+        package var certificates: [Certificate]
+        package var minimumVersion: Version
+        package var clientAuthorityPath: String?
+        package var clientAuthentication: ClientAuthentication
+        /// Whether key files that everybody can read are accepted.
+        package var acceptsReadableKeys: Bool
+        /// The port of the https address that requests without TLS are sent to; nil: they are served.
+        package var redirectPort: UInt16?
+        /// `max-age` of Strict-Transport-Security in seconds; 0: the field is not written.
+        package var strictTransportSeconds: Int
+    }
+
+    /// Fields for answers that lack them.
+    package struct SecurityHeaders: Sendable {
+        package var isOn = false
+        package var contentSecurityPolicy: String?
+        package init() {}
+    }
+}

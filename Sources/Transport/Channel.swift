@@ -1,0 +1,77 @@
+/// The way to one peer: a bare socket, or a TLS session on one. Whoever holds the connection reads and writes through it
+/// and does not care which it is, but for two things that TLS does not let anyone ignore (`mayHoldMore`, `crossReadiness`).
+package enum Channel {
+    case plain(StreamSocket)
+    case tls(TLSSession)
+
+    package var socket: StreamSocket {
+        switch self {
+        case .plain(let socket): socket
+        case .tls(let session): session.socket
+        }
+    }
+
+    package var session: TLSSession? {
+        if case .tls(let session) = self { return session }
+        return nil
+    }
+
+    /// Reads once, at most `buffer.count` bytes, which must not be 0.
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        switch self {
+        case .plain(let socket): socket.receive(into: buffer)
+        case .tls(let session): session.receive(into: buffer)
+        }
+    }
+
+    /// Writes once; the count may be less than there is.
+    package func send(_ bytes: Span<UInt8>) -> Transfer {
+        switch self {
+        case .plain(let socket): socket.send(bytes)
+        case .tls(let session): session.send(bytes)
+        }
+    }
+
+    /// Both pieces; the count is of their sum.
+    package func send(_ first: Span<UInt8>, _ second: Span<UInt8>) -> Transfer {
+        switch self {
+        case .plain(let socket): socket.send(first, second)
+        case .tls(let session): session.send(first, second)
+        }
+    }
+
+    /// A read that did not fill its buffer emptied a socket, but not a session: OpenSSL may have more records, so one
+    /// reads on until `wouldBlock`.
+    package var mayHoldMore: Bool {
+        switch self {
+        case .plain: false
+        case .tls: true
+        }
+    }
+
+    /// TLS may have to write before it can read, and the other way round: an edge of one kind is then the chance of the
+    /// other.
+    package func crossReadiness(_ readiness: Readiness) -> Readiness {
+        switch self {
+        case .plain: readiness
+        case .tls(let session): session.crossReadiness(readiness)
+        }
+    }
+
+    /// Says that nothing more is sent (TLS: close_notify) and goes on receiving.
+    package func finishSending() {
+        if case .tls(let session) = self { session.sayGoodbye() }
+        socket.finishSending()
+    }
+
+    /// Makes `close` send RST, without a goodbye: the peer must see that the message was cut off.
+    package func resetOnClose() {
+        socket.resetOnClose()
+    }
+
+    /// To be called once, and not before watchers of the descriptor are cancelled.
+    package func close() {
+        if case .tls(let session) = self { session.end() }
+        socket.close()
+    }
+}

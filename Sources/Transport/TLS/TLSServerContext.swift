@@ -1,0 +1,220 @@
+internal import COpenSSL
+
+/// How the gateway presents itself to clients: its certificates by name, what it demands of them, what it speaks. Immutable;
+/// shared by all workers. New certificates make a new one, and connections under way keep theirs.
+package final class TLSServerContext: Sendable {
+    package enum MinimumVersion: Sendable { case tls12, tls13 }
+
+    package enum ClientAuthentication: Sendable {
+        case none
+        /// Asked for; a client without one gets in, one with a bad one does not.
+        case optional
+        case required
+    }
+
+    package struct Options: Sendable {
+        package var minimumVersion = MinimumVersion.tls12
+        package var clientAuthentication = ClientAuthentication.none
+        /// PEM: the authorities of clients' certificates.
+        package var clientAuthorities: [UInt8] = []
+        package init() {}
+    }
+
+    package struct Problem: Error, Sendable, CustomStringConvertible {
+        package let description: String
+        /// Of the certificate it is about.
+        package var index = 0
+        /// It is about the authorities of clients.
+        package var isAboutClients = false
+    }
+
+    /// What a ticket is encrypted with. Who has it can open sessions of others, so it never leaves the process.
+    package struct TicketKeys: Sendable {
+        fileprivate var bytes: [UInt8]
+        package static func random() -> TicketKeys {
+            var bytes = [UInt8](repeating: 0, count: TicketKeys.count)
+            RAND_bytes(&bytes, Int32(bytes.count))
+            return TicketKeys(bytes: bytes)
+        }
+        fileprivate static let count = 80
+    }
+
+    /// One per certificate, the default one first. Owned. OpenSSL counts their users with atomics and changes nothing in
+    /// them once sessions are made from them, so threads may share them.
+    nonisolated(unsafe) private let contexts: [OpaquePointer]
+    private let certificates: [TLSCertificate]
+    private let names: ServerNames
+
+    /// - Parameter certificates: at least one; the first answers clients that name none of the names.
+    package init(_ certificates: [TLSCertificate], _ options: Options, tickets: TicketKeys) throws(Problem) {
+        defer { ERR_clear_error() }
+        var contexts: [OpaquePointer] = []
+        do throws(Problem) {
+            for certificate in certificates {
+                contexts.append(try TLSServerContext.makeContext(certificate, options, tickets))
+            }
+        } catch {
+            for context in contexts { SSL_CTX_free(context) }
+            var problem = error
+            problem.index = contexts.count
+            throw problem
+        }
+        self.contexts = contexts
+        self.certificates = certificates
+        names = ServerNames(certificates.map(\.names))
+        for context in contexts {
+            // Rule 1 for C callbacks: the contexts are ours, and a session keeps this object, so it outlives every call.
+            gateway_ssl_on_server_name(
+                context,
+                { ssl, _, owner in Unmanaged<TLSServerContext>.fromOpaque(owner!).takeUnretainedValue().choose(ssl!) },
+                Unmanaged.passUnretained(self).toOpaque())
+            gateway_ssl_on_status(
+                context,
+                { ssl, owner in Unmanaged<TLSServerContext>.fromOpaque(owner!).takeUnretainedValue().staple(ssl!) },
+                Unmanaged.passUnretained(self).toOpaque())
+        }
+    }
+
+    deinit { for context in contexts { SSL_CTX_free(context) } }
+
+    /// A session for a connection that was accepted. Nil: no memory.
+    package func accept(_ socket: StreamSocket) -> TLSSession? {
+        guard let ssl = SSL_new(contexts[0]) else { return nil }
+        SSL_set_accept_state(ssl)
+        return TLSSession(ssl, on: socket, context: self)
+    }
+
+    private static func makeContext(
+        _ certificate: TLSCertificate, _ options: Options, _ tickets: TicketKeys
+    ) throws(Problem) -> OpaquePointer {
+        guard let context = SSL_CTX_new(TLS_server_method()) else { throw Problem(description: "no memory for TLS") }
+        var failure: Problem?
+        func demand(_ result: Bool, _ words: String) {
+            if !result, failure == nil { failure = Problem(description: words) }
+        }
+        _ = gateway_ssl_min_version(
+            context, options.minimumVersion == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION)
+        // Renegotiation lets a client make the server work for nothing; compression leaks secrets (CRIME).
+        SSL_CTX_set_options(
+            context,
+            gateway_ssl_op_no_renegotiation() | gateway_ssl_op_no_compression() | gateway_ssl_op_server_preference())
+        // RFC 9325 §4.2: forward secrecy and authenticated encryption only.
+        demand(
+            SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1, "the cipher suites cannot be set")
+        gateway_ssl_write_modes(context)
+        gateway_ssl_no_session_cache(context)
+        var keys = tickets.bytes
+        demand(gateway_ssl_set_ticket_keys(context, &keys, keys.count) == 1, "the ticket keys cannot be set")
+        // RFC 8446 §8: early data can be replayed, and a gateway that counts guesses cannot let them be.
+        SSL_CTX_set_max_early_data(context, 0)
+        SSL_CTX_set_alpn_select_cb(
+            context,
+            { _, out, count, offered, length, _ in
+                selectProtocol(out!, count!, UnsafeBufferPointer(start: offered, count: Int(length)))
+            }, nil)
+        demand(
+            SSL_CTX_use_certificate(context, certificate.leaf.pointer) == 1,
+            "OpenSSL does not accept the certificate (is its key too short?)")
+        demand(SSL_CTX_use_PrivateKey(context, certificate.key.pointer) == 1, "OpenSSL does not accept the key")
+        for link in certificate.chain {
+            demand(gateway_ssl_add_chain(context, link.pointer) == 1, "OpenSSL does not accept the chain")
+        }
+        if options.clientAuthentication != .none {
+            demand(demandCertificates(of: options, in: context), "it holds no certificate in PEM form")
+            failure?.isAboutClients = true
+        }
+        // A session may be resumed only under the rules that it was made under.
+        var rules = options.clientAuthorities + [options.clientAuthentication == .required ? 2 : 1]
+        var identifier = [UInt8](repeating: 0, count: 32)
+        EVP_Digest(&rules, rules.count, &identifier, nil, EVP_sha256(), nil)
+        SSL_CTX_set_session_id_context(context, identifier, 32)
+        if let failure {
+            SSL_CTX_free(context)
+            throw failure
+        }
+        return context
+    }
+
+    private static func demandCertificates(of options: Options, in context: OpaquePointer) -> Bool {
+        let authorities = X509Handle.all(inPEM: options.clientAuthorities)
+        guard !authorities.isEmpty, let store = SSL_CTX_get_cert_store(context) else { return false }
+        for authority in authorities {
+            guard X509_STORE_add_cert(store, authority.pointer) == 1,
+                SSL_CTX_add_client_CA(context, authority.pointer) == 1
+            else { return false }
+        }
+        var mode = SSL_VERIFY_PEER
+        if options.clientAuthentication == .required { mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT }
+        SSL_CTX_set_verify(context, mode, nil)
+        return true
+    }
+
+    // MARK: Callbacks
+
+    private func choose(_ ssl: OpaquePointer) -> Int32 {
+        guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_OK }
+        let index = names.index(for: String(cString: name))
+        if index != 0 { SSL_set_SSL_CTX(ssl, contexts[index]) }
+        return SSL_TLSEXT_ERR_OK
+    }
+
+    private func staple(_ ssl: OpaquePointer) -> Int32 {
+        let context = SSL_get_SSL_CTX(ssl)
+        guard let index = contexts.firstIndex(where: { $0 == context }), let staple = certificates[index].staple,
+            Int64(time(nil)) < certificates[index].stapleUntil,
+            gateway_ssl_set_status(ssl, staple, staple.count) == 1
+        else { return SSL_TLSEXT_ERR_NOACK }
+        return SSL_TLSEXT_ERR_OK
+    }
+}
+
+/// RFC 7301 §3.2: a client that offers protocols and not ours is turned away rather than misunderstood.
+private func selectProtocol(
+    _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>, _ count: UnsafeMutablePointer<UInt8>,
+    _ offered: UnsafeBufferPointer<UInt8>
+) -> Int32 {
+    let wanted: StaticString = "http/1.1"
+    var place = 0
+    while place < offered.count {
+        let length = Int(offered[place])
+        guard place + 1 + length <= offered.count else { break }
+        let name = UnsafeBufferPointer(rebasing: offered[(place + 1)..<(place + 1 + length)])
+        if name.elementsEqual(UnsafeBufferPointer(start: wanted.utf8Start, count: wanted.utf8CodeUnitCount)) {
+            out.pointee = name.baseAddress
+            count.pointee = UInt8(length)
+            return SSL_TLSEXT_ERR_OK
+        }
+        place += 1 + length
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL
+}
+
+/// Which certificate answers for a name (RFC 6066 §3): the exact name first, then a wildcard for its first label
+/// (RFC 9525 §6.3), else the first certificate.
+package struct ServerNames: Sendable {
+    private var exact: [String: Int] = [:]
+    /// By what follows the star, with its dot.
+    private var wildcards: [String: Int] = [:]
+
+    /// Of two certificates for one name the first holds.
+    package init(_ names: [[String]]) {
+        for (index, list) in names.enumerated() {
+            for name in list {
+                if name.hasPrefix("*.") {
+                    if wildcards[String(name.dropFirst())] == nil { wildcards[String(name.dropFirst())] = index }
+                } else if exact[name] == nil {
+                    exact[name] = index
+                }
+            }
+        }
+    }
+
+    package func index(for name: String) -> Int {
+        var name = name.lowercased()
+        // Not allowed in SNI, and sent all the same.
+        if name.hasSuffix(".") { name.removeLast() }
+        if let index = exact[name] { return index }
+        guard let dot = name.firstIndex(of: "."), dot != name.startIndex else { return 0 }
+        return wildcards[String(name[dot...])] ?? 0
+    }
+}
