@@ -1,5 +1,5 @@
 internal import Settings
-package import Wire
+internal import Wire
 
 /// Requests that came without TLS where it is demanded: 308, which keeps the method and the body (RFC 9110 §15.4.9).
 extension Gatekeeper {
