@@ -1,5 +1,7 @@
 """One canonical form of the path is matched, counted and forwarded; what can be read in two ways is refused."""
 
+import signal
+
 import pytest
 
 from harness.backend import answer
@@ -61,3 +63,55 @@ def test_no_spelling_walks_past_a_protected_route(start_gateway, backend, spelli
     ], tokens={"keys": [{"id": "main", "secret": "s" * 32, "algorithms": ["HS256"]}]})
     assert gateway.get(spelling).status == status
     assert backend.requests == []
+
+
+STORE = {
+    "encoded_slash": "keep", "backslash": "keep", "semicolon": "keep", "empty_segments": "keep", "dot_segments": "keep"}
+SITE = dict.fromkeys(STORE, "normalise")
+
+
+@pytest.mark.parametrize(("sent", "forwarded"), [
+    ("/store/a%2fb", "/store/a%2Fb"), ("/store/a//b/", "/store/a//b/"), ("/store/a;v=1", "/store/a;v=1"),
+    ("/store/a/./b", "/store/a/./b"), ("/store/a\\b", "/store/a%5Cb"), ("/store/a?b=//", "/store/a?b=//"),
+    ("/site//a/./b;x/../c%2fd", "/site/a/c/d"), ("/site/a\\b?c=\\", "/site/a/b?c=\\"), ("//site/a", "/site/a"),
+    ("/store/../store/a", "/store/../store/a"),
+])
+def test_a_route_may_keep_or_normalise_unusual_spellings(start_gateway, backend, sent, forwarded):
+    gateway = start_gateway(backend, routes=[
+        {"path": "/store", "upstream": "api", "auth": "none", "paths": STORE},
+        {"path": "/site", "upstream": "api", "auth": "none", "paths": SITE},
+        {"path": "/", "upstream": "api", "auth": "none"}])
+    assert gateway.get(sent).status == 200
+    assert backend.only().target == forwarded
+
+
+@pytest.mark.parametrize("sent", [
+    "/store/..%2fadmin", "/store/../admin", "/store%2f..%2fadmin", "/store/..;/admin", "/store/%2e%2e%5cadmin", "/store%2Fa",
+    "//store/a", "/store/a%2f..%2f..%2fadmin", "/store/a%00", "/store/a%252fb", "/store/%c0%af", "/site/../..", "/x//y",
+    "/admin//a", "/store/..%2f..", "/store//../..//admin",
+])
+def test_no_reading_of_a_kept_path_leads_to_another_route(start_gateway, backend, sent):
+    gateway = start_gateway(backend, routes=[
+        {"path": "/store", "upstream": "api", "auth": "none", "paths": STORE},
+        {"path": "/site", "upstream": "api", "auth": "none", "paths": SITE},
+        {"path": "/admin", "upstream": "api", "auth": "required"}, {"path": "/", "upstream": "api", "auth": "none"}],
+        tokens={"keys": [{"id": "main", "secret": "0123456789abcdef" * 2}]})
+    assert gateway.get(sent).status == 400
+    assert backend.requests == []
+
+
+def test_rules_for_paths_let_no_login_past_the_counter(start_gateway, backend, address):
+    gateway = start_gateway(
+        backend, routes=[{"path": "/", "upstream": "api", "auth": "none", "paths": STORE}],
+        login={"endpoints": ["POST /auth/login"], "limit": 2})
+    backend.answers(answer(401, b"no"))
+    for sent in ("/auth%2flogin", "/auth//login", "/auth/./login", "/auth/login;x=1", "/x/../auth/login", "/auth\\login"):
+        assert gateway.fetch(request("POST", sent, body=b"guess"), address).status == 400, sent
+    assert backend.requests == []
+    gateway.write_config({**gateway.settings, "routes": [
+        {"path": "/", "upstream": "api", "auth": "none", "paths": SITE}]})
+    gateway.signal(signal.SIGHUP)
+    gateway.wait_event("gateway.reloaded")
+    for sent in ("/auth%2flogin", "/x/..//auth/login;x=1"):
+        assert gateway.fetch(request("POST", sent, body=b"guess"), address).status == 401, sent
+    assert gateway.get("/", address).status == 403
