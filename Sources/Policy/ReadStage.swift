@@ -149,6 +149,7 @@ extension Gatekeeper {
     /// RFC 9110 §7.6.2: of OPTIONS (and TRACE, which goes no further anyway) it must be obeyed, so it must be understood;
     /// of other methods it may be ignored, and goes on as it came.
     private mutating func readMaxForwards(_ bytes: Span<UInt8>, _ field: SingleField) throws(Refusal) {
+        if case .absent = field { return }
         guard bytes.extracting(head.line.method).equals("OPTIONS") else { return }
         switch field {
         case .absent: return

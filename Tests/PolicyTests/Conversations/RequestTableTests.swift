@@ -106,6 +106,22 @@ private struct TableCase: Sendable, CustomTestStringConvertible {
         #expect(isThere, "\(row.place): \(Conversation.shown(head))")
     }
 
+    /// A fault is answered before the head is complete; what is sound must never be taken for one on its way.
+    @Test(
+        arguments: TableCase.all.filter { ($0.answers.hasPrefix("200") || $0.answers == "own") && $0.sent.count < 500 })
+    fileprivate func `are not refused at any point of a sound head`(row: TableCase) {
+        var gatekeeper = House.gatekeeper()
+        for count in 0..<row.sent.count {
+            let beginning = row.sent.span.extracting(0..<count)
+            switch gatekeeper.decide(beginning, peer: House.client, now: House.now, wall: Mint.now) {
+            case .incomplete: continue
+            case .refuse(let refusal, _): Issue.record("\(row.place): \(refusal.status) after \(count) bytes")
+            case .answer, .forward: break
+            }
+            return
+        }
+    }
+
     @Test func `are long`() {
         #expect(TableCase.all.count >= 1_000)
     }
