@@ -119,8 +119,13 @@ package enum CanonicalPath {
     static func canonicalButForUnusual(_ path: Span<UInt8>) -> [UInt8]? {
         guard path.count > 0, path[0] == slash else { return nil }
         var out: [UInt8] = []
+        out.reserveCapacity(path.count)
         var index = 0
-        func encoded(_ value: UInt8) -> [UInt8] { [percent, upperHex(value >> 4), upperHex(value & 15)] }
+        func appendEncoded(_ value: UInt8) {
+            out.append(percent)
+            out.append(upperHex(value >> 4))
+            out.append(upperHex(value & 15))
+        }
         while index < path.count {
             let byte = path[index]
             switch byte {
@@ -138,13 +143,13 @@ package enum CanonicalPath {
                 guard let end = value < 0x80 ? index + 3 : endOfScalar(path, at: index, lead: value) else { return nil }
                 while index < end {
                     guard let value = octet(path, at: index) else { return nil }
-                    out += encoded(value)
+                    appendEncoded(value)
                     index += 3
                 }
                 continue
             case slash, dot, semicolon: out.append(byte)
             case _ where Characters.segment.contains(byte): out.append(byte)
-            case _ where isEncodedByUs(byte) || byte == backslash: out += encoded(byte)
+            case _ where isEncodedByUs(byte) || byte == backslash: appendEncoded(byte)
             default: return nil
             }
             index += 1

@@ -92,83 +92,83 @@ package struct UnusualPath: Sendable {
 
     /// Which unusual spellings the path has.
     private static func kinds(in path: [UInt8]) -> Kinds {
+        let bytes = path.span
         var found: Kinds = []
-        for index in path.indices {
-            if path[index] == semicolon || isEncoded(path[...], index, "3B") { found.insert(.semicolon) }
-            if isEncoded(path[...], index, "2F") { found.insert(.encodedSlash) }
-            if isEncoded(path[...], index, "5C") { found.insert(.backslash) }
-        }
-        let all = segments(of: path)
-        for (number, segment) in all.enumerated() {
-            if isDots(segment) { found.insert(.dotSegments) }
+        var start = 1
+        for index in 1...bytes.count {
+            guard index == bytes.count || bytes[index] == slash else {
+                found.formUnion(spelling(bytes, at: index))
+                continue
+            }
+            if isDots(bytes, start..<index) { found.insert(.dotSegments) }
             // The last one is empty behind a slash at the end.
-            if segment.isEmpty, number < all.count - 1 { found.insert(.emptySegments) }
+            if start == index, index < bytes.count { found.insert(.emptySegments) }
+            start = index + 1
         }
         return found
     }
 
     /// Separators first, then semicolons, empty segments and dots. Nil: it climbs above the root.
     private static func read(_ path: [UInt8], _ kinds: Kinds) -> [UInt8]? {
-        var separated: [UInt8] = []
-        var index = 0
-        while index < path.count {
-            if kinds.contains(.encodedSlash) && isEncoded(path[...], index, "2F")
-                || kinds.contains(.backslash) && isEncoded(path[...], index, "5C")
-            {
-                separated.append(slash)
-                index += 3
-            } else {
-                separated.append(path[index])
+        let bytes = path.span
+        let separators = kinds.intersection([.encodedSlash, .backslash])
+        var out: [UInt8] = [slash]
+        out.reserveCapacity(bytes.count)
+        // Of the segment that is being written, in `out`.
+        var start = 1
+        var isCut = false
+        var index = 1
+        while true {
+            let isLast = index == bytes.count
+            let kind = isLast ? [] : spelling(bytes, at: index)
+            let isEncoded = !kind.isDisjoint(with: separators)
+            guard isLast || isEncoded || bytes[index] == slash else {
+                if kind == .semicolon, kinds.contains(.semicolon) { isCut = true }
+                if !isCut { out.append(bytes[index]) }
                 index += 1
-            }
-        }
-        var read: [ArraySlice<UInt8>] = []
-        let all = segments(of: separated)
-        for (number, whole) in all.enumerated() {
-            let isLast = number == all.count - 1
-            let segment = kinds.contains(.semicolon) ? cut(whole) : whole
-            if segment.isEmpty, !isLast, kinds.contains(.emptySegments) { continue }
-            guard kinds.contains(.dotSegments), isDots(segment) else {
-                read.append(segment)
                 continue
             }
-            if segment.count == 2 {
-                if read.isEmpty { return nil }
-                read.removeLast()
+            isCut = false
+            index += isEncoded ? 3 : 1
+            let length = out.count - start
+            if kinds.contains(.dotSegments), isDots(out.span, start..<out.count) {
+                out.removeLast(length)
+                if length == 2 {
+                    guard start > 1 else { return nil }
+                    out.removeLast()
+                    while out.last != slash { out.removeLast() }
+                    start = out.count
+                }
+                if isLast { return out }
+            } else if isLast {
+                return out
+            } else if length > 0 || !kinds.contains(.emptySegments) {
+                out.append(slash)
+                start = out.count
             }
-            if isLast { read.append([]) }
-        }
-        if read.isEmpty { return [slash] }
-        return read.reduce(into: []) { bytes, segment in
-            bytes.append(slash)
-            bytes += segment
         }
     }
 
-    /// Behind the slash that begins the path.
-    private static func segments(of path: [UInt8]) -> [ArraySlice<UInt8>] {
-        path.dropFirst().split(separator: slash, omittingEmptySubsequences: false)
+    private static func isDots(_ path: Span<UInt8>, _ segment: Range<Int>) -> Bool {
+        guard (1...2).contains(segment.count) else { return false }
+        for index in segment where path[index] != UInt8(ascii: ".") { return false }
+        return true
     }
 
-    private static func isDots(_ segment: ArraySlice<UInt8>) -> Bool {
-        (1...2).contains(segment.count) && segment.allSatisfy { $0 == UInt8(ascii: ".") }
-    }
-
-    private static func cut(_ segment: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        for index in segment.indices where segment[index] == semicolon || isEncoded(segment, index, "3B") {
-            return segment[..<index]
+    /// What stands at `index`. Digits are in upper case already.
+    private static func spelling(_ path: Span<UInt8>, at index: Int) -> Kinds {
+        switch path[index] {
+        case UInt8(ascii: ";"): return .semicolon
+        case UInt8(ascii: "%") where index + 2 < path.count:
+            switch (path[index + 1], path[index + 2]) {
+            case (UInt8(ascii: "2"), UInt8(ascii: "F")): return .encodedSlash
+            case (UInt8(ascii: "5"), UInt8(ascii: "C")): return .backslash
+            case (UInt8(ascii: "3"), UInt8(ascii: "B")): return .semicolon
+            default: return []
+            }
+        default: return []
         }
-        return segment
-    }
-
-    /// Whether `%` and these two digits stand at `index`. Digits are in upper case already.
-    private static func isEncoded(
-        _ path: ArraySlice<UInt8>, _ index: Int, _ digits: StaticString
-    ) -> Bool {
-        index + 2 < path.endIndex && path[index] == UInt8(ascii: "%") && path[index + 1] == digits.utf8Start[0]
-            && path[index + 2] == digits.utf8Start[1]
     }
 }
 
 private let slash = UInt8(ascii: "/")
-private let semicolon = UInt8(ascii: ";")
