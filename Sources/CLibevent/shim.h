@@ -9,6 +9,7 @@
 #include <event2/util.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -49,6 +50,19 @@ static inline int shim_set_int_option(int fd, int level, int name, int value) {
 static inline int shim_get_int_option(int fd, int level, int name, int *value) {
     socklen_t length = sizeof *value;
     return getsockopt(fd, level, name, value, &length);
+}
+// A filter of a listening socket sees each segment from its TCP header on; byte 13 has the flags. SYN without ACK is
+// dropped, everything else is let through: handshakes that have begun come to their end, and no new one begins.
+static inline int shim_refuse_handshakes(int fd) {
+    struct sock_filter program[] = {
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},
+        {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02},
+        {BPF_RET | BPF_K, 0, 0, 0},
+        {BPF_RET | BPF_K, 0, 0, 0xffffffff},
+    };
+    struct sock_fprog filter = {sizeof program / sizeof program[0], program};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 extern int shim_name_thread(pthread_t, const char *) __asm__("pthread_setname_np");
 static inline int shim_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }

@@ -126,7 +126,7 @@ extension ClientConnection {
                 record.facts = RequestFacts(client: peer)
                 respond(with: .headTimeout, keepAlive: false)
             } else {
-                close()
+                closeIfIdle()
             }
         case .body, .response:
             // A server that does not answer, not a client that does not read.
@@ -137,12 +137,20 @@ extension ClientConnection {
         }
     }
 
-    /// The process is ending: a connection without a request is closed at once, the others behind their answer.
-    func drain() {
-        guard phase == .head, stash.isEmpty else { return }
-        if record.isSettled { return outbox.isEmpty ? close() : closeGracefully() }
-        // A new connection may have its request on the way: closing now would lose it.
-        if !record.hasBegun { deadline = min(deadline, worker.clock.now + .seconds(1)) }
+    /// The time for another request is over, unless it has come in this very moment.
+    private func closeIfIdle() {
+        canRead = true
+        resume()
+        // Whatever came has set a deadline of its own.
+        if phase == .head, deadline == .never { close() }
+    }
+
+    /// The process is ending. The next request is answered with `Connection: close`; a connection without one is closed
+    /// when it has waited for `quiet`, and not at once: the request may be on its way, and would be lost.
+    func drain(quiet: Interval) {
+        guard phase == .head, stash.isEmpty, record.isSettled || !record.hasBegun else { return }
+        guard outbox.isEmpty else { return closeGracefully() }
+        deadline = min(deadline, worker.clock.now + quiet)
     }
 
     /// The deadline of draining has passed.

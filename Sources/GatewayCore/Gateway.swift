@@ -28,10 +28,10 @@ package final class Gateway {
     let configurationPath: String
     let broadcast: BlockBroadcast
     private(set) var directory: UpstreamDirectory?
-    /// The public addresses, with the real port where 0 was asked for; empty until the workers have taken them.
-    private(set) var boundListeners: [String] = []
+    /// The public addresses, with the real port where 0 was asked for.
+    var boundListeners: [String] { listeners.addresses(secure: false) }
     /// The same of those with TLS.
-    private(set) var boundSecureListeners: [String] = []
+    var boundSecureListeners: [String] { listeners.addresses(secure: true) }
 
     private let logs: LogWriter
     private let reload: () -> LoadResult
@@ -47,7 +47,8 @@ package final class Gateway {
     private(set) var admin: AdminServer?
     private var signals: [SignalWatcher] = []
     private var housekeeping: LoopTimer?
-    private var listeners: [[PublicListener]]
+    private var listeners: Listeners
+    private var reloads: ReloadQueue?
     private var certificates: CertificateStore?
     private var life = Life.starting
     private var cut = 0
@@ -86,9 +87,10 @@ package final class Gateway {
         registry = MetricsRegistry(
             prefix: configuration.metrics.prefix, version: GatewayVersion.text, startedAt: .now())
         do {
-            listeners = try Listeners.open(configuration)
+            listeners = try Listeners().next(
+                for: Listeners.wanted(by: configuration), workers: configuration.workers, now: .now())
         } catch {
-            throw StartFailure(description: error.description)
+            throw StartFailure(description: "\(error.setting): \(error.description)")
         }
         workers = WorkerPool(count: configuration.workers)
         broadcast = BlockBroadcast(workers.mailboxes, on: loop)
@@ -116,9 +118,7 @@ package final class Gateway {
         }
         if let tls = configuration.tls {
             do {
-                certificates = try CertificateStore(tls, on: loop, log: log, metrics: metrics) { [unowned self] in
-                    workers.send(.certificates($0))
-                }
+                certificates = try openCertificates(tls)
             } catch {
                 throw StartFailure(description: "\(error.setting): \(error.path): \(error.message)")
             }
@@ -138,6 +138,7 @@ package final class Gateway {
             SignalWatcher(SIGHUP, on: loop) { [unowned self] in reloadConfiguration() },
             SignalWatcher(SIGUSR1, on: loop) { [unowned self] in logs.reopen() },
         ]
+        reloads = ReloadQueue(on: loop) { [unowned self] in applyConfiguration(then: $0) }
         housekeeping = LoopTimer(on: loop) { [unowned self] in keepHouse() }
         housekeeping?.fire(every: .seconds(1))
         // Before anything else: whoever asks why the gateway is not ready gets an answer.
@@ -171,14 +172,11 @@ package final class Gateway {
             (0..<configuration.workers).map { index in
                 WorkerSeed(
                     index: index, generation: generation, mailbox: workers.mailboxes[index], control: control,
-                    listeners: listeners[index], tls: certificates?.context, shared: shared, access: channels[index],
-                    audit: audit,
+                    tls: certificates?.context, shared: shared, access: channels[index], audit: audit,
                     metrics: registry.makeShard(catalog))
             })
-        let bound = listeners.first ?? []
-        boundListeners = bound.filter { !$0.isSecure }.compactMap { $0.socket.address?.description }
-        boundSecureListeners = bound.filter(\.isSecure).compactMap { $0.socket.address?.description }
-        listeners = []
+        // By message, as after a reload: nothing but the worker then holds on to a socket that goes.
+        for (index, mailbox) in workers.mailboxes.enumerated() { mailbox.send(.listeners(listeners.of(worker: index))) }
         publishHealth()
         log.ready(
             listeners: boundListeners, secureListeners: boundSecureListeners, admin: admin?.address,
@@ -251,28 +249,35 @@ package final class Gateway {
     // MARK: Reload
 
     /// SIGHUP, or an operator's command: a configuration with mistakes changes nothing and says why.
-    /// - Parameter applied: called when the workers have been sent the new configuration; never after a mistake.
-    @discardableResult
-    func reloadConfiguration(then applied: @escaping () -> Void = {}) -> [Diagnostic] {
-        guard life == .serving else { return [] }
+    func reloadConfiguration(then done: @escaping (ReloadOutcome) -> Void = { _ in }) {
+        guard life == .serving else { return done(.notServing) }
+        reloads?.request(done)
+    }
+
+    private func applyConfiguration(then done: @escaping (ReloadOutcome) -> Void) {
+        guard life == .serving else { return done(.notServing) }
         let result = reload()
-        guard let next = result.configuration?.sparingThisHost() else {
+        func refuse(_ diagnostics: [Diagnostic]) {
             metrics.reloaded(successfully: false)
-            log.reloadFailed(path: configurationPath, diagnostics: result.diagnostics.map(\.description))
-            return result.diagnostics
+            log.reloadFailed(path: configurationPath, diagnostics: diagnostics.map(\.description))
+            done(.refused(diagnostics))
         }
-        // Before anything is changed: certificates that cannot be used refuse the whole configuration.
-        if let tls = next.tls, let certificates {
-            do throws(CertificateLoader.Finding) {
-                try certificates.adopt(tls)
-            } catch {
-                let problem = result.diagnostic(
-                    at: error.setting, "the file \"\(error.path)\" cannot be used: \(error.message)")
-                let diagnostics = result.diagnostics + [problem].compactMap(\.self)
-                metrics.reloaded(successfully: false)
-                log.reloadFailed(path: configurationPath, diagnostics: diagnostics.map(\.description))
-                return diagnostics
-            }
+        guard let next = result.configuration?.sparingThisHost() else { return refuse(result.diagnostics) }
+        // What can fail comes before anything is changed: the old configuration stays in force as a whole.
+        let nextListeners: Listeners
+        do throws(Listeners.Failure) {
+            nextListeners = try listeners.next(
+                for: Listeners.wanted(by: next), workers: workers.mailboxes.count, now: .now())
+        } catch {
+            let problem = result.diagnostic(at: error.setting, error.description)
+            return refuse(result.diagnostics + [problem].compactMap(\.self))
+        }
+        do throws(CertificateLoader.Finding) {
+            try adopt(certificatesOf: next)
+        } catch {
+            let problem = result.diagnostic(
+                at: error.setting, "the file \"\(error.path)\" cannot be used: \(error.message)")
+            return refuse(result.diagnostics + [problem].compactMap(\.self))
         }
         for name in result.changesNeedingRestart(since: loaded) {
             log.log(
@@ -289,17 +294,36 @@ package final class Gateway {
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)
         ledger.adopt(LoginRule(next))
+        listeners = nextListeners
         let catalog = makeCatalog()
         let generation = generation
         directory?.adopt(next.upstreams) { [unowned self] in
-            for mailbox in workers.mailboxes {
+            for (index, mailbox) in workers.mailboxes.enumerated() {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))
+                mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
             metrics.reloaded(successfully: true)
-            log.reloaded(path: configurationPath)
-            applied()
+            log.reloaded(path: configurationPath, listeners: boundListeners + boundSecureListeners)
+            done(.applied(result.diagnostics))
         }
-        return result.diagnostics
+    }
+
+    /// Throws before anything changes. TLS may come and go with a reload.
+    private func adopt(certificatesOf next: Configuration) throws(CertificateLoader.Finding) {
+        guard let tls = next.tls else {
+            certificates = nil
+            return
+        }
+        if let certificates { return try certificates.adopt(tls) }
+        let opened = try openCertificates(tls)
+        certificates = opened
+        workers.send(.certificates(opened.context))
+    }
+
+    private func openCertificates(_ tls: Configuration.TLS) throws(CertificateLoader.Finding) -> CertificateStore {
+        try CertificateStore(tls, on: loop, log: log, metrics: metrics) { [unowned self] in
+            workers.send(.certificates($0))
+        }
     }
 
     private func report(_ problems: [KeyProblem]) {
@@ -312,6 +336,9 @@ package final class Gateway {
 
     // MARK: Ending
 
+    /// How long a connection without a request is kept for the one that may be on its way.
+    private static let quiet = Interval.seconds(1)
+
     /// SIGTERM: nothing new is accepted, what is under way is finished until the deadline. A second one cuts it off.
     private func drain() {
         let now = Instant.now()
@@ -320,8 +347,8 @@ package final class Gateway {
         case .serving:
             life = .draining(since: now)
             log.draining(openConnections: shared.openConnections, deadline: configuration.timeouts.drain)
-            workers.send(.drain(deadline: now + configuration.timeouts.drain))
-        case .draining: workers.send(.drain(deadline: now))
+            workers.send(.drain(deadline: now + configuration.timeouts.drain, quiet: Gateway.quiet))
+        case .draining: workers.send(.drain(deadline: now, quiet: .zero))
         case .stopped: break
         }
     }

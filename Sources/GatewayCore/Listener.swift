@@ -3,20 +3,33 @@ internal import Wire
 
 /// A worker's listening socket: accepts until there is nobody left, a batch at a time.
 final class Listener: ReadinessHandler {
-    private let socket: ListeningSocket
-    private let isSecure: Bool
+    private enum Phase {
+        /// → `closing`, `closed`
+        case accepting
+        /// The system begins no new handshake; those who have begun one are still taken. → `closed`
+        case closing
+        case closed
+    }
+
+    let socket: ListeningSocket
+    /// TLS. A reload may change it for those who come from now on.
+    var isSecure: Bool
     private unowned let worker: Worker
     private var watcher: Watcher?
-    private var retry: LoopTimer?
+    private var timer: LoopTimer?
+    private var phase = Phase.accepting
+    private var whenClosed: (() -> Void)?
     /// Connections taken in one turn, so that a flood of them leaves time for those that are there.
     private static let batch = 64
+    /// Time for a handshake that had begun: a round trip to the other side of the world.
+    private static let closingTime = Interval.milliseconds(300)
 
     init(_ listener: PublicListener, worker: Worker) {
         socket = listener.socket
         isSecure = listener.isSecure
         self.worker = worker
         watch()
-        retry = LoopTimer(on: worker.loop) { [unowned self] in watch() }
+        timer = LoopTimer(on: worker.loop) { [unowned self] in phase == .closing ? finish() : watch() }
     }
 
     private func watch() {
@@ -25,7 +38,11 @@ final class Listener: ReadinessHandler {
 
     func ready(_ readiness: Readiness) {
         worker.clock.tick()
-        for _ in 0..<Listener.batch {
+        take(Listener.batch)
+    }
+
+    private func take(_ count: Int) {
+        for _ in 0..<count {
             switch socket.accept() {
             case .connection(let connection, let address):
                 guard let ip = address?.ip, let port = address?.port else {
@@ -35,21 +52,44 @@ final class Listener: ReadinessHandler {
                 worker.accepted(connection, peer: ip, port: port, isSecure: isSecure)
             case .none: return
             case .exhausted:
+                guard phase == .accepting else { return }
                 // A level-triggered listener would spin while no descriptor is free: look away for a moment.
                 watcher?.cancel()
-                retry?.fire(after: .milliseconds(100))
+                timer?.fire(after: .milliseconds(100))
                 return
             }
         }
     }
 
-    /// Accepts who is waiting already, then refuses: the descriptor is shared with the seed, so closing it here would
-    /// not be enough.
-    func close() {
-        ready(.readable)
+    /// Turns away who comes from now on, takes who is on the way, then closes. A socket that another process holds,
+    /// too, is only left: what waits in its queue is that one's.
+    func close(then done: @escaping () -> Void) {
+        guard phase == .accepting else { return }
+        guard !socket.isHeldElsewhere else {
+            phase = .closed
+            watcher?.cancel()
+            timer?.cancel()
+            return done()
+        }
+        phase = .closing
+        whenClosed = done
+        socket.refuseHandshakes()
+        if watcher == nil { watch() }
+        timer?.fire(after: Listener.closingTime)
+    }
+
+    /// Ends the closing now, for one who cannot wait.
+    func finish() {
+        guard phase != .closed else { return }
+        // Whoever came since the last turn: the backlog is the most there can be.
+        take(ListeningSocket.backlog)
+        phase = .closed
         watcher?.cancel()
-        watcher = nil
-        retry?.cancel()
-        socket.stop()
+        timer?.cancel()
+        // The descriptor may be held by the control thread a moment longer, so closing it here would not be enough.
+        if !socket.isHeldElsewhere { socket.stop() }
+        let done = whenClosed
+        whenClosed = nil
+        done?()
     }
 }

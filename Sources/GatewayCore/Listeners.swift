@@ -9,48 +9,110 @@ struct PublicListener: Sendable {
     let isSecure: Bool
 }
 
-/// Opens the public listeners: for each address one socket per worker, so that workers share no queue.
-enum Listeners {
+/// The public listeners that are open: for each address one socket per worker, so that workers share no queue. A value:
+/// the next one is made whole, and put into force or thrown away.
+struct Listeners {
     struct Failure: Error, CustomStringConvertible {
+        /// The setting that named the address.
+        let setting: String
         let description: String
     }
 
-    /// For each worker its sockets, in the order of the addresses: the plain ones, then those with TLS.
-    static func open(_ configuration: Configuration) throws(Failure) -> [[PublicListener]] {
-        let plain = try open(configuration.listeners, workers: configuration.workers)
-        let secure = try open(configuration.tls?.listeners ?? [], workers: configuration.workers)
-        return zip(plain, secure).map { plain, secure in
-            plain.map { PublicListener(socket: $0, isSecure: false) }
-                + secure.map { PublicListener(socket: $0, isSecure: true) }
+    /// An address as it was asked for, and what is spoken there.
+    struct Wanted: Hashable {
+        let text: Configuration.SocketAddressText
+        let isSecure: Bool
+        var setting: String { isSecure ? "tls.listen" : "listen" }
+    }
+
+    struct Entry {
+        let wanted: Wanted
+        /// By worker; more than one where another process left more sockets than there are workers.
+        let sockets: [[ListeningSocket]]
+
+        /// With the port that the system chose, where 0 was asked for.
+        var address: SocketAddress? { sockets.lazy.joined().first?.address }
+    }
+
+    private(set) var entries: [Entry] = []
+    /// Addresses of ours whose last handshakes are still being finished.
+    private var ending: [(address: SocketAddress, until: Instant)] = []
+    private static let endingTime = Interval.seconds(2)
+
+    static func wanted(by configuration: Configuration) -> [Wanted] {
+        configuration.listeners.map { Wanted(text: $0, isSecure: false) }
+            + (configuration.tls?.listeners ?? []).map { Wanted(text: $0, isSecure: true) }
+    }
+
+    /// What worker `index` listens on.
+    func of(worker index: Int) -> [PublicListener] {
+        entries.flatMap { entry in
+            entry.sockets[index].map { PublicListener(socket: $0, isSecure: entry.wanted.isSecure) }
         }
     }
 
-    /// For each worker its sockets, in the order of the addresses.
-    ///
-    /// Bound once without SO_REUSEPORT first: with it a second gateway on the same port would start without an error and
-    /// take half of the connections.
-    private static func open(
-        _ addresses: [Configuration.SocketAddressText], workers: Int
-    ) throws(Failure) -> [[ListeningSocket]] {
-        var result = Array(repeating: [ListeningSocket](), count: workers)
-        for text in addresses {
-            guard let ip = IPAddress(text.host) else {
-                throw Failure(description: "listen: \(text.host) is not an address of this host")
-            }
-            var address = SocketAddress.ip(ip, port: text.port)
-            do throws(SystemError) {
-                if text.port != 0 { _ = try ListeningSocket(bind: address, shared: false) }
-                for worker in 0..<workers {
-                    let socket = try ListeningSocket(bind: address, shared: true)
-                    // Port 0: the system chose one for the first worker, the others take the same.
-                    address = socket.address ?? address
-                    result[worker].append(socket)
-                }
-            } catch {
-                let hint = error.isAddressInUse ? " (is another gateway running?)" : ""
-                throw Failure(description: "cannot listen on \(address): \(error)\(hint)")
+    func addresses(secure: Bool) -> [String] {
+        entries.filter { $0.wanted.isSecure == secure }.compactMap { $0.address?.description }
+    }
+
+    /// Keeps the very sockets of addresses that are wanted again, opens the new ones and leaves out the others. Throws
+    /// before anything has changed; what was opened until then is closed.
+    func next(for wanted: [Wanted], workers: Int, now: Instant) throws(Failure) -> Listeners {
+        var result = Listeners()
+        let kept = Listeners.match(wanted.map(\.text), entries.map(\.wanted.text))
+        result.ending = ending.filter { $0.until > now }
+        for (index, entry) in entries.enumerated() where !kept.contains(index) {
+            if let address = entry.address { result.ending.append((address, now + Listeners.endingTime)) }
+        }
+        for (index, want) in wanted.enumerated() {
+            if let place = kept[index] {
+                result.entries.append(Entry(wanted: want, sockets: entries[place].sockets))
+            } else {
+                let sockets = try open(want, workers: workers, now)
+                result.entries.append(Entry(wanted: want, sockets: sockets))
             }
         }
         return result
+    }
+
+    /// For each wanted address the place of the open one that goes on; nil: there is none. An address may stand twice
+    /// when it has port 0, and each is another one then.
+    static func match(
+        _ wanted: [Configuration.SocketAddressText], _ open: [Configuration.SocketAddressText]
+    ) -> [Int?] {
+        var free = Set(open.indices)
+        return wanted.map { text in
+            guard let place = open.indices.first(where: { free.contains($0) && open[$0] == text }) else { return nil }
+            free.remove(place)
+            return place
+        }
+    }
+
+    private func open(_ want: Wanted, workers: Int, _ now: Instant) throws(Failure) -> [[ListeningSocket]] {
+        guard let ip = IPAddress(want.text.host) else {
+            throw Failure(setting: want.setting, description: "\(want.text.host) is not an address of this host")
+        }
+        var address = SocketAddress.ip(ip, port: want.text.port)
+        do throws(SystemError) {
+            // Bound once without SO_REUSEPORT: with it a second gateway on the same port would start without an error
+            // and take half of the connections. Where one of our own sockets has the port (`0.0.0.0:80` becomes
+            // `127.0.0.1:80`), nobody else has.
+            if want.text.port != 0, !holdsPort(of: address, now) { _ = try ListeningSocket(bind: address, shared: false) }
+            return try (0..<workers).map { (_) throws(SystemError) in
+                let socket = try ListeningSocket(bind: address, shared: true)
+                // Port 0: the system chose one for the first worker, the others take the same.
+                address = socket.address ?? address
+                return [socket]
+            }
+        } catch {
+            let hint = error.isAddressInUse ? " (is another gateway running?)" : ""
+            throw Failure(setting: want.setting, description: "cannot listen on \(address): \(error)\(hint)")
+        }
+    }
+
+    private func holdsPort(of address: SocketAddress, _ now: Instant) -> Bool {
+        (entries.compactMap(\.address) + ending.filter { $0.until > now }.map(\.address)).contains {
+            $0.port == address.port && $0.ip?.isV4 == address.ip?.isV4
+        }
     }
 }

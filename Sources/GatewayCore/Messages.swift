@@ -11,14 +11,16 @@ enum WorkerMessage: Sendable {
     case generation(Generation, MetricShard)
     /// For connections that are accepted from now on.
     case certificates(TLSServerContext)
+    /// All sockets to listen on from now on: those that it has already go on, others are closed.
+    case listeners([PublicListener])
     /// The addresses of an upstream, as resolved last.
     case addresses(upstream: String, [SocketAddress])
     /// The failure behind this ticket is counted; its answer may go.
     case judged(ticket: Int)
     case health(HealthState)
-    /// No new connections; answers say `Connection: close`. The worker answers `drained` when the last one is gone, or
-    /// at the deadline.
-    case drain(deadline: Instant)
+    /// No new connections; answers say `Connection: close`. A connection that waits for a request is closed when it has
+    /// waited for `quiet`. The worker answers `drained` when the last one is gone, or at the deadline.
+    case drain(deadline: Instant, quiet: Interval)
 }
 
 /// What a worker tells the control thread.

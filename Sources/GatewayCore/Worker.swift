@@ -11,7 +11,6 @@ struct WorkerSeed: Sendable {
     let generation: Generation
     let mailbox: Mailbox<WorkerMessage>
     let control: Mailbox<ControlMessage>
-    let listeners: [PublicListener]
     let tls: TLSServerContext?
     let shared: SharedCounters
     let access: AccessChannel
@@ -44,11 +43,15 @@ final class Worker {
     private let shared: SharedCounters
     private var receiver: MailboxReceiver<WorkerMessage>?
     private var listeners: [Listener] = []
+    /// Those that take who is on the way and nobody else.
+    private var closing: [Listener] = []
     private var sweepTimer: LoopTimer?
     private var connections: [ClientConnection?] = []
     private var freeSlots: [Int] = []
     private var openCount = 0
     private var drainDeadline = Instant.never
+    /// How long a connection may wait for its next request while draining.
+    private var drainQuiet = Interval.zero
     private var hasDrained = false
     /// Held answers by ticket.
     private var awaitingJudgement: [Int: ClientConnection] = [:]
@@ -74,7 +77,6 @@ final class Worker {
         telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
         receiver = MailboxReceiver(seed.mailbox, on: loop) { [unowned self] in receive($0) }
         makePools()
-        listeners = seed.listeners.map { Listener($0, worker: self) }
         sweepTimer = LoopTimer(on: loop) { [unowned self] in sweep() }
         sweepTimer?.fire(every: Worker.sweepInterval)
     }
@@ -112,6 +114,7 @@ final class Worker {
         }
         openCount += 1
         telemetry.metrics.connectionOpened()
+        if isDraining { connection.drain(quiet: drainQuiet) }
     }
 
     private func refuseAdmission(_ socket: StreamSocket, isSecure: Bool) {
@@ -134,7 +137,7 @@ final class Worker {
         shared.connectionClosed()
         telemetry.metrics.connectionClosed()
         keepUntilEndOfTurn(connection)
-        if isDraining, openCount == 0 { finishDraining() }
+        finishDrainingIfEmpty()
     }
 
     func keepUntilEndOfTurn(_ object: AnyObject) {
@@ -165,8 +168,8 @@ final class Worker {
             awaitingJudgement.removeValue(forKey: ticket)?.judged()
         case .health(let state):
             localAnswers.health = state
-        case .drain(let deadline):
-            drain(until: deadline)
+        case .listeners(let wanted): listen(on: wanted)
+        case .drain(let deadline, let quiet): drain(until: deadline, quiet: quiet)
         }
     }
 
@@ -211,22 +214,51 @@ final class Worker {
         if isDraining, now >= drainDeadline { finishDraining() }
     }
 
+    // MARK: Listeners
+
+    private func listen(on wanted: [PublicListener]) {
+        guard !isDraining else { return }
+        for listener in listeners where !wanted.contains(where: { $0.socket === listener.socket }) { close(listener) }
+        listeners = wanted.map { want in
+            guard let present = listeners.first(where: { $0.socket === want.socket }) else {
+                return Listener(want, worker: self)
+            }
+            present.isSecure = want.isSecure
+            return present
+        }
+    }
+
+    private func close(_ listener: Listener) {
+        closing.append(listener)
+        listener.close { [unowned self, unowned listener] in
+            closing.removeAll { $0 === listener }
+            keepUntilEndOfTurn(listener)
+            finishDrainingIfEmpty()
+        }
+    }
+
     // MARK: Draining
 
-    private func drain(until deadline: Instant) {
+    private func drain(until deadline: Instant, quiet: Interval) {
         drainDeadline = min(drainDeadline, deadline)
         guard !isDraining else { return }
-        // Closing a listener accepts who is waiting at it, so it comes before the draining begins.
-        for listener in listeners { listener.close() }
         isDraining = true
-        for connection in connections { connection?.drain() }
-        if openCount == 0 { finishDraining() }
+        drainQuiet = quiet
+        for listener in listeners { close(listener) }
+        listeners = []
+        for connection in connections { connection?.drain(quiet: quiet) }
+        finishDrainingIfEmpty()
+    }
+
+    private func finishDrainingIfEmpty() {
+        if isDraining, openCount == 0, closing.isEmpty { finishDraining() }
     }
 
     /// Said once: the control thread counts the workers that have ended.
     private func finishDraining() {
         guard !hasDrained else { return }
         hasDrained = true
+        for listener in closing { listener.finish() }
         control.send(.drained(cut: openCount))
         for connection in connections { connection?.cutOff() }
         for pool in pools { pool.retire() }

@@ -44,7 +44,7 @@ enum SettingRows {
 
     private static let listening: [SettingRow] = [
         SettingRow(
-            "listen", .list(.listener), .items(["0.0.0.0:8080"]), .restart,
+            "listen", .list(.listener), .items(["0.0.0.0:8080"]),
             example: "[\"0.0.0.0:8000\", \"[::1]:8001\"]",
             variables: [.init(name: "GATEWAY_HOST", part: .host), .init(name: "GATEWAY_PORT", part: .port)],
             "Addresses that clients connect to; port 0 lets the system choose."),

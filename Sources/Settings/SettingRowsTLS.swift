@@ -3,7 +3,7 @@ private import Wire
 extension SettingRows {
     static let tls: [SettingRow] = [
         SettingRow(
-            "tls.listen", .list(.listener), .absent("`0.0.0.0:8443` when there is a certificate"), .restart,
+            "tls.listen", .list(.listener), .absent("`0.0.0.0:8443` when there is a certificate"),
             example: "[\"192.0.2.1:443\", \"[::1]:8443\"]", "Addresses that clients connect to with TLS."),
         SettingRow(
             "tls.certificate_file", .file, .absent("no TLS"), example: "/etc/gateway/tls/chain.pem",

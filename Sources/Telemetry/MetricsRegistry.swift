@@ -20,6 +20,8 @@ package final class MetricsRegistry {
 
     /// A new shard for one worker, or for the control thread's own counts.
     package func makeShard(_ catalog: MetricCatalog) -> MetricShard {
+        // Not only when somebody asks for metrics: a gateway that nobody scrapes is reloaded, too.
+        foldRetired()
         let shard = MetricShard(catalog)
         shards.append(shard)
         return shard

@@ -83,8 +83,10 @@ extension OperationalLog {
             [("cut_connections", .number(cutConnections)), ("took_ms", .length(took))])
     }
 
-    package func reloaded(path: String) {
-        log(.info, "gateway.reloaded", "The configuration was reloaded", [("path", .text(path))])
+    package func reloaded(path: String, listeners: [String]) {
+        log(
+            .info, "gateway.reloaded", "The configuration was reloaded",
+            [("path", .text(path)), ("listeners", .texts(listeners))])
     }
 
     /// `diagnostics` as `gateway check` prints them.

@@ -1,5 +1,6 @@
 internal import CLibevent
 internal import Glibc
+internal import Synchronization
 
 /// The result of one read or write on a non-blocking socket.
 package enum Transfer: Equatable, Sendable {
@@ -114,6 +115,9 @@ package final class ListeningSocket: Sendable {
     package let descriptor: Int32
     /// What it is bound to, with the port the system chose when 0 was asked for. Nil for a Unix socket.
     package let address: SocketAddress?
+    /// Connections that wait to be accepted.
+    package static let backlog = 4_096
+    private let heldElsewhere: Atomic<Bool>
 
     /// A Unix socket is its owner's alone (mode 600).
     /// - Parameter shared: with SO_REUSEPORT, so that every worker can have a socket of its own on one port.
@@ -141,15 +145,28 @@ package final class ListeningSocket: Sendable {
         }
         var storage = wanted.storage
         try attempt("bind", shim_bind(descriptor, &storage, wanted.length))
-        try attempt("listen", listen(descriptor, 4_096))
+        try attempt("listen", listen(descriptor, Int32(ListeningSocket.backlog)))
         var bound = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         try attempt("getsockname", shim_getsockname(descriptor, &bound, &length))
         self.descriptor = descriptor
         address = SocketAddress(bound)
+        heldElsewhere = Atomic(false)
+    }
+
+    /// Another process accepts on it, too, or keeps it for the next one: ending it would end it for that process.
+    package var isHeldElsewhere: Bool {
+        get { heldElsewhere.load(ordering: .relaxed) }
+        set { heldElsewhere.store(newValue, ordering: .relaxed) }
     }
 
     deinit { CLibevent.close(descriptor) }
+
+    /// From now on the system begins no handshake on it; those under way are finished and can be accepted. Closing
+    /// without this would reset whoever is between SYN and `accept`.
+    package func refuseHandshakes() {
+        _ = shim_refuse_handshakes(descriptor)
+    }
 
     /// Accepts nobody any more, whoever still holds the socket: without this the system would go on to complete
     /// connections that no one takes.

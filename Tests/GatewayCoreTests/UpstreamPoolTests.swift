@@ -40,7 +40,7 @@ private final class Bench {
         worker = Worker(
             WorkerSeed(
                 index: 0, generation: Generation(number: 1, configuration: configuration, rules: rules),
-                mailbox: Mailbox(), control: Mailbox(), listeners: [], tls: nil, shared: SharedCounters(),
+                mailbox: Mailbox(), control: Mailbox(), tls: nil, shared: SharedCounters(),
                 access: logs.accessChannel(), audit: AuditLog(logs), metrics: registry.makeShard(catalog)),
             on: loop)
         precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)

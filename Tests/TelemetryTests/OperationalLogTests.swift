@@ -47,7 +47,7 @@ import Wire
         let events = try lines(.info) { log in
             log.draining(openConnections: 3, deadline: .seconds(20))
             log.stopped(cutConnections: 0, took: .milliseconds(5))
-            log.reloaded(path: "gateway.conf")
+            log.reloaded(path: "gateway.conf", listeners: ["127.0.0.1:8080"])
             log.reloadFailed(path: "gateway.conf", diagnostics: ["gateway.conf:3:1: unknown key \"prot\""])
             log.ledgerDegraded(reason: "connection refused")
             log.ledgerRecovered(away: .seconds(3), replayed: 2)

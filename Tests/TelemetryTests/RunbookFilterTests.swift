@@ -183,7 +183,7 @@ struct `A filter of the runbooks` {
         let writer = try LogWriter(
             targets(operational: .file(path: workshop.file("application.log"))), spillPath: nil)
         let log = OperationalLog(writer, level: .info)
-        log.reloaded(path: "gateway.conf")
+        log.reloaded(path: "gateway.conf", listeners: ["127.0.0.1:8080"])
         log.ledgerDegraded(reason: "connection refused")
         writer.stop()
         #expect(try run("grep -i error application.log | tail -10").count == 1)

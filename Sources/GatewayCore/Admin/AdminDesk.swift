@@ -108,21 +108,20 @@ final class AdminDesk {
     }
 
     private func reload(_ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {
-        guard gateway.isServing else { return completion(AdminProblem.notServing.response) }
-        var found: [Diagnostic] = []
-        found = gateway.reloadConfiguration { [unowned gateway] in
-            completion(
-                .json([
-                    "reloaded": true, "generation": .integer(gateway.generation.number),
-                    "diagnostics": JSONValue(found),
-                ]))
-        }
-        let failed = found.containsErrors
-        record(
-            failed ? "configuration_refused" : "configuration_reloaded",
-            failed ? "The new configuration has mistakes" : "The configuration was reloaded", actor)
-        if failed {
-            completion(AdminProblem.configurationHasMistakes(JSONValue(found)).response)
+        gateway.reloadConfiguration { [unowned self] outcome in
+            switch outcome {
+            case .notServing: completion(AdminProblem.notServing.response)
+            case .refused(let found):
+                record("configuration_refused", "The new configuration has mistakes", actor)
+                completion(AdminProblem.configurationHasMistakes(JSONValue(found)).response)
+            case .applied(let found):
+                record("configuration_reloaded", "The configuration was reloaded", actor)
+                completion(
+                    .json([
+                        "reloaded": true, "generation": .integer(gateway.generation.number),
+                        "diagnostics": JSONValue(found),
+                    ]))
+            }
         }
     }
 
