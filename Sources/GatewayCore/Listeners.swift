@@ -97,7 +97,9 @@ struct Listeners {
             // Bound once without SO_REUSEPORT: with it a second gateway on the same port would start without an error
             // and take half of the connections. Where one of our own sockets has the port (`0.0.0.0:80` becomes
             // `127.0.0.1:80`), nobody else has.
-            if want.text.port != 0, !holdsPort(of: address, now) { _ = try ListeningSocket(bind: address, shared: false) }
+            if want.text.port != 0, !holdsPort(of: address, now) {
+                _ = try ListeningSocket(bind: address, shared: false)
+            }
             return try (0..<workers).map { (_) throws(SystemError) in
                 let socket = try ListeningSocket(bind: address, shared: true)
                 // Port 0: the system chose one for the first worker, the others take the same.
