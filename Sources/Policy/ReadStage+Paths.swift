@@ -17,6 +17,7 @@ extension Gatekeeper {
             rewrittenPath = try admit(path, bytes, facts)
             head.pathIsRewritten = true
         case .rewrite(let length):
+            guard extent == .whole else { return }
             head.pathIsRewritten = true
             rewrittenPath = Array(repeating: 0, count: length)
             var place = rewrittenPath.mutableSpan
