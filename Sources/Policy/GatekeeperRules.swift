@@ -8,6 +8,8 @@ package struct GatekeeperRules: Sendable {
     package let headLimits: HeadParser.Limits
     package let fieldLimit: Int
     package let viaName: String
+    /// `Proxy-Status` up to its error type; empty when it is not sent.
+    let proxyStatus: [UInt8]
     package let failureStatuses: [Int]
     let trusted: TrustedNetworks
     let neverBlocked: TrustedNetworks
@@ -29,6 +31,7 @@ package struct GatekeeperRules: Sendable {
             headBytes: configuration.limits.headBytes, targetBytes: configuration.limits.targetBytes)
         fieldLimit = configuration.limits.fields
         viaName = configuration.forwarding.viaName
+        proxyStatus = Self.proxyStatus(configuration.forwarding)
         failureStatuses = configuration.login.failureStatuses
         trusted = TrustedNetworks(configuration.trustedProxies)
         neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
@@ -40,5 +43,13 @@ package struct GatekeeperRules: Sendable {
         self.keys = keys
         hardening = ResponseHardening(configuration)
         tokenPolicy = TokenPolicy(configuration)
+    }
+
+    /// The name as a token where it can be one, else as a string (RFC 9209 §2, RFC 8941 §3.3.4): one in Via may begin
+    /// with a digit, and has no character that a string must escape.
+    private static func proxyStatus(_ forwarding: Configuration.Forwarding) -> [UInt8] {
+        guard forwarding.proxyStatus, let first = forwarding.viaName.first else { return [] }
+        let name = first.isLetter || first == "*" ? forwarding.viaName : "\"\(forwarding.viaName)\""
+        return Array("Proxy-Status: \(name); error=".utf8)
     }
 }

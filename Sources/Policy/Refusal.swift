@@ -41,6 +41,30 @@ package enum ErrorCode: String, CaseIterable, Sendable {
     case unsupported = "REQ_004"
 }
 
+/// The error types of RFC 9209 §2.3 that the gateway gives, as Proxy-Status spells them.
+package enum ProxyError: String, CaseIterable, Sendable {
+    case destinationUnavailable = "destination_unavailable"
+    case connectionTimeout = "connection_timeout"
+    case connectionTerminated = "connection_terminated"
+    case protocolError = "http_protocol_error"
+    case responseTimeout = "http_response_timeout"
+    /// Refused by a rule of the operator's: address, token, role.
+    case requestDenied = "http_request_denied"
+    /// The client's own mistake; 4xx only.
+    case requestError = "http_request_error"
+    /// Any other answer for which no server was asked.
+    case internalResponse = "proxy_internal_response"
+
+    /// What an answer is that no server had a part in.
+    fileprivate init(_ stage: Stage, _ status: Int) {
+        self =
+            switch stage {
+            case .screen, .authenticate, .authorize: .requestDenied
+            default: (400..<500).contains(status) ? .requestError : .internalResponse
+            }
+    }
+}
+
 /// Every answer the gateway gives on its own account, in one table. What a row says is what the client, the audit
 /// record and the metrics say.
 package struct Refusal: Error, Hashable, Sendable {
@@ -54,6 +78,8 @@ package struct Refusal: Error, Hashable, Sendable {
     package let bearerError: String?
     /// The connection cannot be trusted to be in step any more, so it is closed behind the answer.
     package let closes: Bool
+    /// What Proxy-Status says of it.
+    package let proxyError: ProxyError
     /// The numbers of stage, code and reason in their `allCases`: what logs and metrics look their labels up by.
     package let labels: Labels
 
@@ -66,7 +92,7 @@ package struct Refusal: Error, Hashable, Sendable {
 
     private init(
         _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: String, reason: Reason? = nil,
-        bearerError: String? = nil, closes: Bool = false
+        bearerError: String? = nil, closes: Bool = false, proxyError: ProxyError? = nil
     ) {
         self.stage = stage
         self.status = status
@@ -75,6 +101,7 @@ package struct Refusal: Error, Hashable, Sendable {
         self.reason = reason
         self.bearerError = bearerError
         self.closes = closes
+        self.proxyError = proxyError ?? ProxyError(stage, status)
         labels = Labels(
             stage: Stage.allCases.firstIndex(of: stage)!, code: ErrorCode.allCases.firstIndex(of: code)!,
             reason: reason.map { Reason.allCases.firstIndex(of: $0)! })
@@ -147,8 +174,10 @@ package struct Refusal: Error, Hashable, Sendable {
         .authorize, 403, .missingRole, "The token lacks a role that the route requires",
         reason: .insufficientPermissions, bearerError: "insufficient_scope")
     // lease
-    package static let upstreamUnreachable = Refusal(.lease, 503, .unavailable, "The service cannot be reached")
-    package static let connectTimeout = Refusal(.lease, 504, .timeout, "The service did not accept in time")
+    package static let upstreamUnreachable = Refusal(
+        .lease, 503, .unavailable, "The service cannot be reached", proxyError: .destinationUnavailable)
+    package static let connectTimeout = Refusal(
+        .lease, 504, .timeout, "The service did not accept in time", proxyError: .connectionTimeout)
     // forward
     package static let bodyTimeout = Refusal(
         .forward, 408, .timeout, "The body of the request took too long to arrive", closes: true)
@@ -157,7 +186,10 @@ package struct Refusal: Error, Hashable, Sendable {
         closes: true)
     // relay
     package static let upstreamFailed = Refusal(
-        .relay, 502, .unavailable, "The service closed the connection without an answer")
-    package static let badResponse = Refusal(.relay, 502, .unavailable, "The service gave a malformed answer")
-    package static let responseTimeout = Refusal(.relay, 504, .timeout, "The service did not answer in time")
+        .relay, 502, .unavailable, "The service closed the connection without an answer",
+        proxyError: .connectionTerminated)
+    package static let badResponse = Refusal(
+        .relay, 502, .unavailable, "The service gave a malformed answer", proxyError: .protocolError)
+    package static let responseTimeout = Refusal(
+        .relay, 504, .timeout, "The service did not answer in time", proxyError: .responseTimeout)
 }

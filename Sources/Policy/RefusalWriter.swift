@@ -39,6 +39,11 @@ extension Gatekeeper {
             out.append(requestID)
             out.append("\r\n")
         }
+        if !rules.proxyStatus.isEmpty {
+            out.append(rules.proxyStatus)
+            out.append(text: refusal.proxyError.rawValue)
+            out.append("\r\n")
+        }
         if !keepAlive { out.append("Connection: close\r\n") }
         out.append("\r\n")
         if !facts.isHead { writeBody(refusal, requestID, into: &out) }

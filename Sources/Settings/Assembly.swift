@@ -29,7 +29,9 @@ struct Assembly {
                 body: interval("timeouts.body"), idle: interval("timeouts.idle"),
                 connect: interval("timeouts.connect"), response: interval("timeouts.response"),
                 drain: interval("timeouts.drain")),
-            forwarding: .init(viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded")),
+            forwarding: .init(
+                viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded"),
+                proxyStatus: boolean("forwarding.proxy_status")),
             upstreams: upstreamNames.map { name in
                 .init(
                     name: name, servers: addresses("upstreams.\(name).servers"),

@@ -81,6 +81,8 @@ package struct Configuration: Sendable {
         package var viaName: String
         /// Whether to write RFC 7239 `Forwarded` beside X-Forwarded-*.
         package var forwarded: Bool
+        /// Whether the gateway's own answers say why in RFC 9209 `Proxy-Status`.
+        package var proxyStatus = true
     }
 
     package struct Upstream: Sendable {

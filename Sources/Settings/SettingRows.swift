@@ -14,7 +14,7 @@ enum SettingRows {
             "tls.certificates", .list, "Certificates for further names, chosen by the name the client asks for."),
         SectionRow("tls.certificates[]", .section, "One certificate."),
         SectionRow("security_headers", .section, "Fields that harden browsers, where the backend did not write them."),
-        SectionRow("forwarding", .section, "What the gateway says about itself to backends."),
+        SectionRow("forwarding", .section, "What the gateway says about itself to backends and clients."),
         SectionRow("upstreams", .map(.name), "The backends, by names that routes refer to."),
         SectionRow("upstreams.*", .section, "One backend: servers that are used in turn."),
         SectionRow("routes", .list, "Which requests go where, and what they must carry; the most specific match wins."),
@@ -116,6 +116,9 @@ enum SettingRows {
         SettingRow(
             "forwarding.forwarded", .boolean, .value("true"), example: "false",
             "Whether to send Forwarded (RFC 7239) beside the X-Forwarded fields."),
+        SettingRow(
+            "forwarding.proxy_status", .boolean, .value("true"), example: "false",
+            "Whether the gateway's own answers say why in Proxy-Status (RFC 9209), named as in `forwarding.via`."),
     ]
 
     private static let observing: [SettingRow] = [

@@ -108,6 +108,16 @@ import Testing
         }
     }
 
+    @Test func `the row of a Proxy-Status error names the statuses that come with it`() {
+        for error in ProxyError.allCases {
+            let row = page.split(separator: "\n").first { $0.hasPrefix("| `\(error.rawValue)` | ") } ?? ""
+            let statuses = Set(DocumentedRefusals.all.filter { $0.1.proxyError == error }.map(\.1.status))
+            let cells = row.split(separator: "|")
+            let told = Set((cells.count > 1 ? cells[1] : "").split { !$0.isNumber }.compactMap { Int($0) })
+            #expect(told == statuses, "\(error.rawValue)")
+        }
+    }
+
     @Test func `it has every reason`() {
         for reason in Reason.allCases { #expect(page.contains("| `\(reason.rawValue)` | "), "\(reason.rawValue)") }
     }

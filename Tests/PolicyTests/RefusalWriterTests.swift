@@ -1,12 +1,13 @@
 import Testing
 
 @testable import Policy
+@testable import Settings
 
 /// Every row of the table.
 private let refusals: [Refusal] = [
     .overloaded, .malformed, .ambiguousPath, .headTimeout, .bodyTooLarge, .targetTooLong, .expectationFailed,
-    .headTooLarge, .methodNotSupported, .codingNotSupported, .versionNotSupported, .addressBlocked, .noRoute,
-    .methodNotAllowed, .missingToken, .tokenExpired, .tokenRevoked, .tokenTooLarge, .malformedCredentials,
+    .misdirected, .headTooLarge, .methodNotSupported, .codingNotSupported, .versionNotSupported, .addressBlocked,
+    .noRoute, .methodNotAllowed, .missingToken, .tokenExpired, .tokenRevoked, .tokenTooLarge, .malformedCredentials,
     .invalidToken(.invalidSignature), .missingClaim, .missingRole, .upstreamUnreachable, .connectTimeout,
     .upstreamFailed, .badResponse, .responseTimeout, .bodyTimeout, .malformedBody,
 ]
@@ -23,6 +24,7 @@ private let refusals: [Refusal] = [
                 Cache-Control: no-store\r
                 Content-Length: 93\r
                 Retry-After: 1\r
+                Proxy-Status: gateway; error=destination_unavailable\r
                 \r
                 {"type":"about:blank","title":"The service cannot be reached","status":503,"code":"SVC_001"}
 
@@ -38,6 +40,7 @@ private let refusals: [Refusal] = [
                 Cache-Control: no-store\r
                 Content-Length: 118\r
                 X-Request-Id: r-1\r
+                Proxy-Status: gateway; error=http_protocol_error\r
                 Connection: close\r
                 \r
                 {"type":"about:blank","title":"The service gave a malformed answer","status":502,"code":"SVC_001",\
@@ -85,6 +88,36 @@ private let refusals: [Refusal] = [
                     || [
                         .bodyTimeout, .malformedBody,
                     ].contains(refusal)))
+    }
+
+    /// RFC 9209 §2.3: each of these types is for certain statuses.
+    @Test(arguments: refusals)
+    func `says in Proxy-Status what went wrong, once`(refusal: Refusal) {
+        let lines = gate.answer(refusal).split(separator: "\r\n").filter { $0.hasPrefix("Proxy-Status: ") }
+        #expect(lines == ["Proxy-Status: gateway; error=\(refusal.proxyError.rawValue)"])
+        switch refusal.proxyError {
+        case .requestDenied: #expect([401, 403].contains(refusal.status))
+        case .requestError: #expect((400..<500).contains(refusal.status))
+        case .destinationUnavailable: #expect(refusal.status == 503)
+        case .connectionTerminated, .protocolError: #expect(refusal.status == 502)
+        case .connectionTimeout, .responseTimeout: #expect(refusal.status == 504)
+        case .internalResponse: #expect(refusal.status >= 500)
+        }
+    }
+
+    @Test(arguments: [("edge", "edge"), ("*x", "*x"), ("9edge", "\"9edge\""), ("-", "\"-\"")])
+    func `is named in Proxy-Status as in Via`(name: String, told: String) {
+        var configuration = House.configuration()
+        configuration.forwarding.viaName = name
+        let text = Gate(configuration).answer(.noRoute)
+        #expect(text.contains("\r\nProxy-Status: \(told); error=http_request_error\r\n"))
+    }
+
+    @Test func `has no Proxy-Status where the operator wants none, from the next configuration on`() {
+        var configuration = House.configuration()
+        configuration.forwarding.proxyStatus = false
+        gate.adopt(configuration)
+        #expect(!gate.answer(.badResponse).contains("Proxy-Status"))
     }
 
     @Test func `allows the methods of the place that was asked last`() {

@@ -82,7 +82,7 @@ import Testing
                 gateway.conf:3:14: error: there is no setting "zzz" in "forwarding"
                     forwarding: {zzz: 1}
                                  ^~~
-                    known here: via, forwarded
+                    known here: via, forwarded, proxy_status
                 """),
         Mistake(
             "a duplicate key",
