@@ -20,6 +20,7 @@ struct LineWriter: ~Copyable, ~Escapable {
         self.memory = memory
     }
 
+    @inline(__always)
     @_lifetime(self: copy self)
     private mutating func reserve(_ bytes: Int) -> Bool {
         if end - count >= bytes { return true }
@@ -35,10 +36,15 @@ struct LineWriter: ~Copyable, ~Escapable {
         count += 1
     }
 
-    /// Text that is JSON already.
+    /// Text that is JSON already. Inlined, so that a literal is stored with a few moves of known size.
+    @inline(__always)
     @_lifetime(self: copy self)
     mutating func raw(_ text: StaticString) {
-        copy(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        let length = text.utf8CodeUnitCount
+        guard length > 0, reserve(length) else { return }
+        let at = count
+        memory.withUnsafeMutableBytes { ($0.baseAddress! + at).copyMemory(from: text.utf8Start, byteCount: length) }
+        count += length
     }
 
     /// Bytes that are JSON already.

@@ -77,6 +77,22 @@ extension Span<UInt8> {
     }
 }
 
+/// Eight bytes at a time in one word; the first byte is the lowest.
+enum Words {
+    private static var ones: UInt64 { 0x0101_0101_0101_0101 }
+    private static var tops: UInt64 { 0x8080_8080_8080_8080 }
+
+    /// How many of the eight bytes stand before the first that is below SP or DEL; 8 when there is none. A borrow can
+    /// only mark bytes behind the first.
+    @inline(__always)
+    static func plainPrefix(_ word: UInt64) -> Int {
+        let control = (word &- ones &* 0x20) & ~word
+        let deleted = word ^ ones &* 0x7f
+        let marks = (control | ((deleted &- ones) & ~deleted)) & tops
+        return marks.trailingZeroBitCount / 8
+    }
+}
+
 /// 0–15 for a hexadecimal digit of either case; nil for any other byte.
 package func hexDigit(_ byte: UInt8) -> UInt8? {
     switch byte {

@@ -274,7 +274,7 @@ package enum FieldLine {
         position += 1
         while position < bytes.count, Characters.isWhitespace(bytes[position]) { position += 1 }
         let valueStart = position
-        while position < bytes.count, Characters.isFieldValue(bytes[position]) { position += 1 }
+        position = endOfValue(bytes, from: position)
         guard position < bytes.count else { return .incomplete }
         guard bytes[position] == 13 else {
             return .malformed(bytes[position] == 10 ? .lineEnding : .controlByte)
@@ -287,5 +287,20 @@ package enum FieldLine {
             nameStart: UInt32(name.lowerBound), nameLength: UInt16(name.count), valueStart: UInt32(valueStart),
             valueLength: UInt32(valueEnd - valueStart), end: UInt32(position + 2))
         return .complete(field, length: position + 2 - start)
+    }
+
+    /// The first byte from `start` on that no field value may hold. Words first: values are most of a head.
+    @inline(__always)
+    private static func endOfValue(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        var position = start
+        let raw = bytes.bytes
+        while position + 8 <= bytes.count {
+            let plain = Words.plainPrefix(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
+            position += plain
+            guard plain == 8 || bytes[position] == 0x09 else { return position }
+            if plain < 8 { position += 1 }
+        }
+        while position < bytes.count, Characters.isFieldValue(bytes[position]) { position += 1 }
+        return position
     }
 }
