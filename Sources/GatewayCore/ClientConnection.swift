@@ -24,6 +24,8 @@ final class ClientConnection: ReadinessHandler {
 
     /// Reads of one turn, so that one uploader starves nobody; the rest waits for the others.
     static let readsPerTurn = 4
+    /// Requests that are answered here without a turn for the others, when many were sent at once.
+    private static let requestsPerRead = 32
     /// Connections that one request may try: the second is for a pooled one that its server was closing just then.
     private static let attempts = 2
     /// How long the client may take to close after our FIN.
@@ -145,14 +147,16 @@ final class ClientConnection: ReadinessHandler {
     /// Handles the first `count` bytes of the scratch.
     private func process(_ count: Int) {
         var offset = 0
+        var taken = 0
         while true {
             switch phase {
             case .head:
                 guard offset < count else { return }
                 guard let next = takeRequest(offset, count) else { return }
                 offset = next
+                taken += 1
                 // Answers that a slow client does not read must not pile up behind it.
-                if phase == .head, !outbox.isEmpty, offset < count {
+                if phase == .head, !outbox.isEmpty || taken == Self.requestsPerRead, offset < count {
                     return restash(worker.scratch.bytes(count).extracting(offset..<count))
                 }
             case .body:

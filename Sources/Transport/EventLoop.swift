@@ -57,8 +57,10 @@ package final class EventLoop {
     }
 
     /// Calls the handler's `resume()` after the events of this turn, without waiting for an edge: for one who stopped
-    /// reading because its budget was used up, not because the socket was empty.
+    /// reading because its budget was used up, not because the socket was empty. Asked again and again by one handler, it
+    /// is still one call, or each of them would get a budget of its own.
     package func stillReady(_ handler: any ReadinessHandler) {
+        if let last = stillReady.last, last === handler { return }
         stillReady.append(handler)
     }
 }
