@@ -47,8 +47,9 @@ final class ClientConnection: ReadinessHandler {
     var peerFinished = false
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
     var stash: [UInt8] = []
-    /// The stash is the beginning of a head: only more bytes can help.
-    private var awaitsMore = false
+    /// How much of the stash was found to be the beginning of a head: only more bytes can help. 0: it was not parsed yet.
+    private var parsed = 0
+    private var awaitsMore: Bool { parsed > 0 }
     var outbox = Outbox()
 
     /// Of a connection with TLS, once its handshake is done.
@@ -115,8 +116,13 @@ final class ClientConnection: ReadinessHandler {
             case .bytes(let count):
                 // A short read emptied the socket; an edge will tell when there is more, unless the end was announced.
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
-                awaitsMore = false
-                process(stashed + count)
+                let bytes = worker.scratch.bytes(stashed + count)
+                if awaitsMore, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed) {
+                    restash(bytes)
+                } else {
+                    parsed = 0
+                    process(stashed + count)
+                }
                 // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
                 if phase == .head && awaitsMore || phase == .body { canRead = true }
             case .wouldBlock:
@@ -192,7 +198,7 @@ final class ClientConnection: ReadinessHandler {
         switch worker.gatekeeper.decide(bytes, peer: peer, link: link, now: now, wall: wall) {
         case .incomplete:
             restash(bytes)
-            awaitsMore = true
+            parsed = bytes.count
             if !record.hasBegun {
                 record.hasBegun = true
                 deadline = now + worker.generation.configuration.timeouts.head

@@ -32,6 +32,8 @@ final class ServerConnection: ReadinessHandler {
     private var canRead = false
     private var peerFinished = false
     private var stash: [UInt8] = []
+    /// How much of the stash was found to be the beginning of a head.
+    private var parsed = 0
     private var outbox = Outbox()
     private var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
@@ -117,7 +119,12 @@ final class ServerConnection: ReadinessHandler {
             switch channel.receive(into: room) {
             case .bytes(let count):
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
-                process(stashed + count)
+                let bytes = worker.scratch.bytes(stashed + count)
+                if stashed > 0, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed) {
+                    keep(bytes)
+                } else {
+                    process(stashed + count)
+                }
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
                 // whoever waits for more asks once more.
                 if phase == .head || phase == .body { canRead = true }

@@ -200,8 +200,37 @@ package enum HeadParser {
             guard bytes[position] == 13, bytes[position + 1] == 10 else { return .malformed(.lineEnding) }
             position += 2
             let line = StatusLine(status: status, minorVersion: minor, end: position)
-            return parseFields(bytes, from: position, startLine: line, into: &fields, limits: limits)
+            return parseFields(bytes, from: position, startLine: line, isResponse: true, into: &fields, limits: limits)
         }
+    }
+
+    /// The status that a head begins with, 100 to 599, whatever is wrong with the rest of it.
+    package static func status(of head: Span<UInt8>) -> Int? {
+        var position = 0
+        guard case .complete = version(head, &position), position + 3 < head.count else { return nil }
+        return status(head, at: position)
+    }
+
+    /// SP and three digits at `position`; at least as many bytes must be there.
+    private static func status(_ bytes: Span<UInt8>, at position: Int) -> Int? {
+        guard bytes[position] == 0x20 else { return nil }
+        var status = 0
+        for index in position + 1...position + 3 {
+            guard Characters.isDigit(bytes[index]) else { return nil }
+            status = status * 10 + Int(bytes[index] - 48)
+        }
+        return (100...599).contains(status) ? status : nil
+    }
+
+    /// Whether the beginning of a head is worth parsing again since more of it came: a line is complete, or it has grown
+    /// by a 64th. Parsed at every byte, a head that comes in single bytes would cost the square of its length.
+    /// - Parameters:
+    ///   - new: where the bytes that came begin.
+    ///   - parsed: how many there were when it was parsed last.
+    package static func isWorthParsing(_ bytes: Span<UInt8>, from new: Int, parsed: Int) -> Bool {
+        if (bytes.count - parsed) * 64 >= parsed { return true }
+        for index in new..<bytes.count where bytes[index] == 10 { return true }
+        return false
     }
 
     /// `HTTP/1.x` at `position`, which is moved behind it. A minor version that we do not know changes nothing that is

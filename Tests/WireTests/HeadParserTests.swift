@@ -165,6 +165,49 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
     }
 }
 
+@Suite struct `The beginning of a head` {
+    /// What it costs to get `head` in single bytes: how often it is parsed, and how many bytes are read for it.
+    private func cost(of head: [UInt8]) -> (times: Int, bytes: Int) {
+        var times = 0
+        var bytes = 0
+        var parsed = 0
+        for count in 1...head.count {
+            let beginning = head.span.extracting(0..<count)
+            guard HeadParser.isWorthParsing(beginning, from: count - 1, parsed: parsed) else { continue }
+            parsed = count
+            times += 1
+            bytes += count
+        }
+        return (times, bytes)
+    }
+
+    /// Parsed at every byte it would be 537 million.
+    @Test func `is not parsed at every byte that comes`() {
+        let line = Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 32_740))".utf8)
+        let once = cost(of: line)
+        #expect(once.times < 500)
+        #expect(once.bytes < 64 * line.count + 64 * 128)
+        let lines = Array(
+            ("GET / HTTP/1.1\r\nHost: a\r\n"
+                + String(repeating: "X: \(String(repeating: "x", count: 320))\r\n", count: 98)).utf8)
+        #expect(cost(of: lines).times < 600)
+    }
+
+    @Test func `is parsed when a line is complete`() {
+        let beginning = Array("GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 1_000))\r".utf8)
+        func isWorthParsing(with byte: UInt8) -> Bool {
+            let more = beginning + [byte]
+            return HeadParser.isWorthParsing(more.span, from: beginning.count, parsed: beginning.count)
+        }
+        #expect(isWorthParsing(with: 10))
+        #expect(!isWorthParsing(with: 65))
+    }
+
+    @Test func `is parsed at every byte while it is short`() {
+        #expect(cost(of: Array("GET / HTTP/1.1".utf8)).times == 14)
+    }
+}
+
 @Suite struct `A field line` {
     private func parse(_ line: String, at start: Int = 0) -> String {
         let bytes = Array(line.utf8)

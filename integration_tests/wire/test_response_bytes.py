@@ -79,6 +79,37 @@ def test_response_that_is_malformed_is_502_and_its_connection_is_given_up(gatewa
     assert len(backend.requests) == 2, "a POST is never sent twice"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_response_white_space_before_a_colon_is_taken_out(gateway, backend, method):
+    """RFC 9112 §5.1: a proxy must remove it. The fields mean what they mean without it, interim ones too."""
+    said = (
+        b"HTTP/1.1 103 Early Hints\r\nLink : </a>\r\nConnection\t: X-A\r\nX-A : 1\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nX-B \t : c : d\r\nSet-Cookie : e=f\r\nKeep-Alive : timeout=5\r\nContent-Length : 2\r\n\r\n")
+    backend.answers(said + (b"ok" if method == "GET" else b""))
+    with gateway.connect() as client:
+        for _ in range(2):
+            hints = client.send(request(method, "/")).read_head()
+            assert hints.head == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+            response = client.read_response(method)
+            assert response.head.startswith(
+                b"HTTP/1.1 200 OK\r\nX-B: c : d\r\nSet-Cookie: e=f\r\nContent-Length: 2\r\nVia: 1.1 gateway\r\n")
+            assert response.body == (b"ok" if method == "GET" else b"")
+    assert backend.connections == 1
+
+
+def test_response_head_that_comes_in_single_bytes_is_read(gateway, backend):
+    def drip(exchange: Exchange) -> bytes:
+        for byte in b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX: " + b"a" * 3_000 + b"\r\n" + LENGTH:
+            exchange.send(bytes([byte]))
+        return b"\r\nok"
+
+    backend.handler = drip
+    with gateway.connect() as client:
+        assert client.send(request("GET", "/")).read_response().status == 103
+        response = client.read_response()
+        assert (response.status, response.field("X"), response.body) == (200, "a" * 3_000, b"ok")
+
+
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN_BODIES = {
     "a_size_that_is_no_number": CHUNKED + b"2\r\nok\r\nx\r\n\r\n",
