@@ -184,6 +184,11 @@ package struct ResponseReader: ~Copyable {
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
                 run = Int(field.end)
+            } else if fields.hasSpaceBeforeColon {
+                // RFC 9112 §5.1: it must be taken out.
+                out.append(bytes, run..<field.name.upperBound)
+                run = field.name.upperBound
+                while bytes[run] != UInt8(ascii: ":") { run += 1 }
             }
         }
         out.append(bytes, run..<Int(fields[fields.count - 1].end))

@@ -21,6 +21,8 @@ package struct FieldTable: ~Copyable {
     private let storage: UnsafeMutablePointer<Field>
     package let capacity: Int
     package private(set) var count = 0
+    /// White space stands between the name and the colon of a field. Only responses get so far with it.
+    package fileprivate(set) var hasSpaceBeforeColon = false
 
     package init(capacity: Int) {
         self.capacity = capacity
@@ -36,7 +38,10 @@ package struct FieldTable: ~Copyable {
         }
     }
 
-    mutating func removeAll() { count = 0 }
+    mutating func removeAll() {
+        count = 0
+        hasSpaceBeforeColon = false
+    }
 
     /// False when the table is full.
     mutating func append(_ field: Field) -> Bool {
@@ -174,7 +179,8 @@ package enum HeadParser {
         }
     }
 
-    /// As `parseRequest`, for a status line of 100 to 599.
+    /// As `parseRequest`, for a status line of 100 to 599, and with white space before colons, which who passes a response
+    /// on must take out and need not refuse (RFC 9112 §5.1).
     package static func parseResponse(
         _ bytes: Span<UInt8>, into fields: inout FieldTable, limits: Limits
     ) -> Outcome<StatusLine> {
@@ -272,8 +278,9 @@ package enum HeadParser {
                 return length > limits.headBytes ? .malformed(.tooLong) : .complete(startLine, length: length)
             }
             if Characters.isWhitespace(first) { return .malformed(.lineFolding) }
-            switch FieldLine.parse(bytes, at: position) {
+            switch FieldLine.parse(bytes, at: position, spaceBeforeColon: isResponse) {
             case .complete(let field, _):
+                if isResponse, bytes[field.name.upperBound] != UInt8(ascii: ":") { fields.hasSpaceBeforeColon = true }
                 guard fields.append(field) else { return .malformed(.tooManyFields) }
                 position = Int(field.end)
                 if position > limits.headBytes { return .malformed(.tooLong) }
@@ -287,11 +294,18 @@ package enum HeadParser {
 /// One field line of a head. Trailers are read by `ChunkDecoder`, which keeps none of them.
 package enum FieldLine {
     /// Reads the line at `start`; the length counts its CRLF.
-    package static func parse(_ bytes: Span<UInt8>, at start: Int) -> HeadParser.Outcome<Field> {
+    /// - Parameter spaceBeforeColon: white space may stand there; it is no part of the name.
+    package static func parse(
+        _ bytes: Span<UInt8>, at start: Int, spaceBeforeColon: Bool = false
+    ) -> HeadParser.Outcome<Field> {
         var position = start
         while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }
         guard position < bytes.count else { return .incomplete }
         let name = start..<position
+        if spaceBeforeColon, !name.isEmpty {
+            while position < bytes.count, Characters.isWhitespace(bytes[position]) { position += 1 }
+            guard position < bytes.count else { return .incomplete }
+        }
         guard bytes[position] == UInt8(ascii: ":") else {
             switch bytes[position] {
             case 0x20, 0x09: return .malformed(.whitespaceBeforeColon)
