@@ -24,6 +24,8 @@ struct Exchange: ~Copyable {
         case responseEnded(reusable: Bool)
         /// The answer cannot be understood.
         case responseMalformed
+        /// The answer of a login endpoint cannot be understood, except that it counts as a failure.
+        case failedLoginMalformed
         /// The upstream connection ended or broke where it may not.
         case upstreamLost
         /// The body of the request cannot be understood.
@@ -62,6 +64,8 @@ struct Exchange: ~Copyable {
         case awaiting
         /// A failed login is held until the Ledger has spoken. → `relaying`
         case judging(requestEnded: Bool)
+        /// As `judging`, but the answer cannot be passed on. → `finished`
+        case judgingMalformed
         /// The response head went to the client. → `finished`
         case relaying(requestEnded: Bool)
         /// Nothing more will happen.
@@ -131,11 +135,17 @@ struct Exchange: ~Copyable {
             return (replayable ? retry() : nil) ?? end(.refuse(.upstreamFailed))
         case (.sending, .responseMalformed), (.awaiting, .responseMalformed), (.judging, .responseMalformed):
             return end(clientIsGone ? .abandon : .refuse(.badResponse))
+        case (.sending, .failedLoginMalformed), (.awaiting, .failedLoginMalformed):
+            state = .judgingMalformed
+            return .report
+        case (.judgingMalformed, .judged): return end(clientIsGone ? .abandon : .refuse(.badResponse))
         case (.sending, .timedOut): return end(.refuse(.bodyTimeout))
         case (.awaiting, .timedOut): return end(clientIsGone ? .abandon : .refuse(.responseTimeout))
-        case (.sending, .requestMalformed), (.leasing, .requestMalformed), (.judging, .requestMalformed):
+        case (.sending, .requestMalformed), (.leasing, .requestMalformed), (.judging, .requestMalformed),
+            (.judgingMalformed, .requestMalformed):
             return end(.refuse(.malformedBody))
-        case (.sending, .requestTooLarge), (.leasing, .requestTooLarge), (.judging, .requestTooLarge):
+        case (.sending, .requestTooLarge), (.leasing, .requestTooLarge), (.judging, .requestTooLarge),
+            (.judgingMalformed, .requestTooLarge):
             return end(.refuse(.bodyTooLarge))
         case (.relaying, .requestMalformed), (.relaying, .requestTooLarge), (.relaying, .upstreamLost),
             (.relaying, .responseMalformed), (.relaying, .timedOut):
@@ -144,14 +154,16 @@ struct Exchange: ~Copyable {
         // The upstream may close behind its answer while the answer is held.
         case (.judging, .upstreamLost), (.judging, .timedOut): return .none
 
-        case (.awaiting, .clientLost) where isLogin, (.judging, .clientLost):
+        case (.awaiting, .clientLost) where isLogin, (.judging, .clientLost), (.judgingMalformed, .clientLost):
             clientIsGone = true
             return .none
+        case (.judgingMalformed, _): return .none
         case (_, .clientLost): return end(.abandon)
 
         case (.leasing, .requestEnded), (.leasing, .responseHead), (.leasing, .judged), (.leasing, .responseEnded),
-            (.leasing, .responseMalformed), (_, .connected), (_, .connectFailed), (.awaiting, .requestEnded),
-            (.sending, .judged), (.awaiting, .judged), (.relaying, .judged), (.judging, .responseHead),
+            (.leasing, .responseMalformed), (_, .failedLoginMalformed), (_, .connected), (_, .connectFailed),
+            (.awaiting, .requestEnded), (.sending, .judged), (.awaiting, .judged), (.relaying, .judged),
+            (.judging, .responseHead),
             (.relaying, .responseHead), (.sending, .responseEnded), (.awaiting, .responseEnded),
             (.judging, .responseEnded), (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge):
             // The connections cannot produce these; one that did must not bring the other exchanges down.

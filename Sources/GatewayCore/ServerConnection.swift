@@ -208,9 +208,14 @@ final class ServerConnection: ReadinessHandler {
             case .incomplete:
                 // Interim answers that came before are passed on now.
                 if worker.out.count > 0 { client.relay(worker.composed, Span()) }
+                parsed = bytes.count
                 return keep(bytes)
             case .malformed:
                 return failed(.responseMalformed)
+            case .malformedFailedLogin:
+                // Nothing more is read of it, but the exchange keeps it until the failure is counted.
+                phase = .held
+                return failed(.failedLoginMalformed)
             case .interim(let length):
                 interimCount += 1
                 guard interimCount <= Self.interimLimit else { return failed(.responseMalformed) }

@@ -41,6 +41,9 @@ package struct ResponseReader: ~Copyable {
         case interim(length: Int)
         case final(Response)
         case malformed
+        /// Malformed, but it says that a login failed. What a client can make a backend write into its answer must not
+        /// buy it a guess that is not counted.
+        case malformedFailedLogin
     }
 
     private var fields: FieldTable
@@ -63,7 +66,7 @@ package struct ResponseReader: ~Copyable {
     package mutating func parse(_ bytes: Span<UInt8>, to context: ResponseContext) -> Outcome {
         switch HeadParser.parseResponse(bytes, into: &fields, limits: limits) {
         case .incomplete: return .incomplete
-        case .malformed: return .malformed
+        case .malformed: return malformed(bytes, context)
         case .complete(let line, let length):
             // The gateway never asks for another protocol, so nobody may switch to one.
             if line.status == 101 { return .malformed }
@@ -75,7 +78,7 @@ package struct ResponseReader: ~Copyable {
     private mutating func settle(
         _ line: StatusLine, _ length: Int, _ bytes: Span<UInt8>, _ context: ResponseContext
     ) -> Outcome {
-        guard readConnection(bytes) else { return .malformed }
+        guard readConnection(bytes) else { return malformed(bytes, context) }
         var framing = FramingFields()
         for index in 0..<fields.count {
             let field = fields[index]
@@ -88,7 +91,7 @@ package struct ResponseReader: ~Copyable {
         }
         let settled = framing.settleResponse(
             status: line.status, toHead: context.isHead, minorVersion: line.minorVersion)
-        guard case .success(let body) = settled else { return .malformed }
+        guard case .success(let body) = settled else { return malformed(bytes, context) }
         // A server that announces a body where none may be might send it, and it would be read as the next response.
         let isSound = line.status != 204 || !framing.announcesBody
         let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive) && isSound
@@ -100,6 +103,13 @@ package struct ResponseReader: ~Copyable {
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
                 isFailedLogin: context.isLogin && failureStatuses.contains(line.status)))
+    }
+
+    private func malformed(_ bytes: Span<UInt8>, _ context: ResponseContext) -> Outcome {
+        guard context.isLogin, let status = HeadParser.status(of: bytes), failureStatuses.contains(status) else {
+            return .malformed
+        }
+        return .malformedFailedLogin
     }
 
     /// Reads the Connection fields of this head, interim ones too: what they name goes no further. False: not a list.

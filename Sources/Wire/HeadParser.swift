@@ -191,16 +191,9 @@ package enum HeadParser {
         case .complete(let minor, _):
             // SP 3DIGIT SP [reason]; the second space is missing in the answers of some servers, and harmless.
             guard position + 5 < bytes.count else { return unfinished(bytes, limits) }
-            guard bytes[position] == 0x20 else { return .malformed(.startLine) }
-            var status = 0
-            for index in position + 1...position + 3 {
-                guard Characters.isDigit(bytes[index]) else { return .malformed(.startLine) }
-                status = status * 10 + Int(bytes[index] - 48)
-            }
+            guard let status = status(bytes, at: position) else { return .malformed(.startLine) }
             position += 4
-            guard (100...599).contains(status), bytes[position] == 0x20 || bytes[position] == 13 else {
-                return .malformed(.startLine)
-            }
+            guard bytes[position] == 0x20 || bytes[position] == 13 else { return .malformed(.startLine) }
             while position < bytes.count, Characters.isFieldValue(bytes[position]) { position += 1 }
             guard position + 1 < bytes.count else { return unfinished(bytes, limits) }
             guard bytes[position] == 13, bytes[position + 1] == 10 else { return .malformed(.lineEnding) }
@@ -264,7 +257,8 @@ package enum HeadParser {
     }
 
     private static func parseFields<Line>(
-        _ bytes: Span<UInt8>, from start: Int, startLine: Line, into fields: inout FieldTable, limits: Limits
+        _ bytes: Span<UInt8>, from start: Int, startLine: Line, isResponse: Bool = false,
+        into fields: inout FieldTable, limits: Limits
     ) -> Outcome<Line> {
         fields.removeAll()
         var position = start

@@ -21,6 +21,7 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
     case "sending": steps(bodiless: false, attempts: 1, .connected, event).last
     case "awaiting": steps(attempts: 1, .connected, event).last
     case "judging": steps(attempts: 1, .connected, .responseHead(failedLogin: true), event).last
+    case "judging what is malformed": steps(attempts: 1, .connected, .failedLoginMalformed, event).last
     default: steps(attempts: 1, .connected, .responseHead(failedLogin: false), event).last
     }
 }
@@ -108,6 +109,28 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
         #expect(
             steps(isLogin: true, .connected, .responseHead(failedLogin: true), .clientLost, .judged)
                 == [.none, .report, .none, .abandon])
+    }
+
+    /// SEC-010: a 401 that cannot be passed on was a guess like any other.
+    @Test func `counts a failure that is malformed before it refuses it`() {
+        #expect(
+            steps(isLogin: true, .connected, .failedLoginMalformed, .judged) == [.none, .report, .refuse(.badResponse)])
+        #expect(
+            steps(bodiless: false, isLogin: true, .connected, .failedLoginMalformed, .requestEnded, .judged)
+                == [.none, .report, .none, .refuse(.badResponse)])
+        #expect(
+            steps(isLogin: true, .connected, .failedLoginMalformed, .clientLost, .judged)
+                == [.none, .report, .none, .abandon])
+    }
+
+    @Test(arguments: [Exchange.Event.upstreamLost, .timedOut, .responseMalformed])
+    func `waits for the verdict on a malformed failure whatever becomes of the upstream`(event: Exchange.Event) {
+        #expect(step(in: "judging what is malformed", event) == Exchange.Step.none)
+    }
+
+    @Test func `refuses a body that is malformed or too large behind a malformed failure`() {
+        #expect(step(in: "judging what is malformed", .requestMalformed) == .refuse(.malformedBody))
+        #expect(step(in: "judging what is malformed", .requestTooLarge) == .refuse(.bodyTooLarge))
     }
 
     @Test func `ends when the client is gone and the login was no failure`() {

@@ -31,6 +31,32 @@ def test_only_the_backend_s_401_to_a_login_counts(start_gateway, backend, redis,
     assert redis.failures(address) == 0
 
 
+@pytest.mark.parametrize("said", [
+    b"HTTP/1.1 401 Unauthorized\r\nX-Name: a\0b\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 401 Unauthorized\r\nX-Name: " + b"a" * 40_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 401 a\0b\r\nContent-Length: 0\r\n\r\n",
+], ids=["a byte that may not be there", "a head that is too long", "two lengths", "a broken reason"])
+def test_a_401_to_a_login_counts_although_the_rest_of_it_is_malformed(start_gateway, backend, redis, address, said):
+    """A client that makes the backend write its own bytes into a field must not guess for nothing."""
+    gateway = start_gateway(backend, redis)
+    backend.answers(said)
+    assert fail(gateway, address, 5) == [502] * 5
+    assert redis.failures(address) == 5
+    backend.answers(answer(401))
+    refused = gateway.fetch(WRONG, address)
+    assert (refused.status, refused.code) == (403, "AUTH_004")
+    assert len(backend.requests) == 5
+
+
+def test_a_malformed_answer_to_a_login_that_does_not_say_401_does_not_count(start_gateway, backend, redis, address):
+    gateway = start_gateway(backend, redis)
+    for said in (b"HTTP/1.1 500 Oops\r\nX-Name: a\0b\r\n\r\n", b"401 Unauthorized\r\n\r\n", b"\0" * 100):
+        backend.answers(said)
+        assert gateway.fetch(WRONG, address).status == 502
+    assert redis.failures(address) == 0
+
+
 def test_the_gateway_s_own_refusals_do_not_count(start_gateway, login_backend, redis, address):
     gateway = start_gateway(login_backend, redis)
     block_by_burst(gateway, address)

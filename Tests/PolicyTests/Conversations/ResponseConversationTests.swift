@@ -36,6 +36,7 @@ extension Conversation {
         switch reader.parse(sent.span, to: context) {
         case .incomplete: return ("incomplete", nil)
         case .malformed: return ("malformed", nil)
+        case .malformedFailedLogin: return ("malformed failed login", nil)
         case .interim(let length):
             reader.writeInterim(sent.span, to: context, into: &out)
             let next = length == sent.count ? "" : " next \(length)"
