@@ -1,7 +1,7 @@
 @testable import Policy
 
 /// How the two readers differ about one connection, where that matters.
-struct Difference: CustomStringConvertible {
+struct Difference {
     enum Kind: Equatable {
         /// NIOHTTP1 refuses, with this word, what the gateway passes on.
         case theyRefuse(String)
@@ -10,11 +10,12 @@ struct Difference: CustomStringConvertible {
     }
 
     let kind: Kind
-    /// The request as the gateway reads it; nil: its body has not ended.
-    let request: Reading.Request?
+    /// The request as the gateway reads it. In the last one of a connection the body may be missing.
+    let request: Reading.Request
+    /// Where it begins, and where the one before it does; the same for the first one.
+    let start: Int
+    let previousStart: Int
     let bytes: [UInt8]
-
-    var description: String { "\(kind)\n\(Conversation.shown(bytes))" }
 }
 
 /// What came of many comparisons.
@@ -52,38 +53,42 @@ struct Tally {
     }
 
     private mutating func judge(_ ours: Reading, _ theirs: Reading, _ sent: [UInt8]) -> Difference? {
+        var start = 0
+        var previousStart = 0
+        func differ(_ kind: Difference.Kind, _ request: Reading.Request) -> Difference {
+            Difference(kind: kind, request: request, start: start, previousStart: previousStart, bytes: sent)
+        }
         for (index, request) in ours.requests.enumerated() {
             guard index < theirs.requests.count else {
-                if case .refused(let word) = theirs.ending {
-                    return Difference(kind: .theyRefuse(word), request: request, bytes: sent)
-                }
+                if case .refused(let word) = theirs.ending { return differ(.theyRefuse(word), request) }
                 // llhttp leaves what follows a request with Upgrade to the new protocol. A server may decline to switch
                 // (RFC 9110 §7.8), as we do, and what follows is then the next request.
                 if index > 0, theirs.requests[index - 1].asksForUpgrade { return nil }
-                return Difference(kind: .disagreement("they wait for more of it"), request: request, bytes: sent)
+                return differ(.disagreement("they wait for more of it"), request)
             }
             if let matter = difference(request, theirs.requests[index]) {
-                return Difference(kind: .disagreement(matter), request: request, bytes: sent)
+                return differ(.disagreement(matter), request)
             }
             agreed += 1
+            previousStart = start
+            start = request.end
         }
         let next = theirs.requests.count > ours.requests.count ? theirs.requests[ours.requests.count] : nil
         switch ours.ending {
         case .closed: return nil
         case .refused(let words):
-            if next != nil || theirs.ending == .waitingForBody {
+            if next != nil || theirs.isInBody {
                 stricter[words, default: 0] += 1
             } else if case .refused = theirs.ending {
                 bothRefuse += 1
             }
             return nil
-        case .waitingForBody:
-            if case .refused(let word) = theirs.ending, next == nil {
-                return Difference(kind: .theyRefuse(word), request: nil, bytes: sent)
-            }
-            return next.map { _ in Difference(kind: .disagreement("they see its end"), request: nil, bytes: sent) }
+        case .waitingForBody(let request):
+            if next != nil { return differ(.disagreement("they see its end"), request) }
+            if case .refused(let word) = theirs.ending { return differ(.theyRefuse(word), request) }
+            return nil
         case .complete, .waitingForHead:
-            return next.map { _ in Difference(kind: .disagreement("they see one more"), request: nil, bytes: sent) }
+            return next.map { differ(.disagreement("they see one more"), $0) }
         }
     }
 
@@ -125,10 +130,9 @@ enum Passage {
 
     static func difference(_ sent: Reading.Request, _ bytes: [UInt8]) -> String? {
         let passage = TheirReader.read(bytes, cuts: [bytes.count - 1])
-        guard passage.requests.count == 1, passage.ending == .waitingForHead, passage.requests[0].end == bytes.count
+        guard passage.requests.count == 1, passage.isBetween, passage.requests[0].end == bytes.count
         else {
-            // What they refuse of the client is refused here again, and is on the list for that.
-            return passage.ending == .waitingForHead ? "passed on as more or less than one request" : "passed on broken"
+            return "what is passed on is not one request"
         }
         let received = passage.requests[0]
         if received.method != sent.method { return "method passed on" }

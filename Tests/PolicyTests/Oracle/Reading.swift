@@ -20,13 +20,13 @@ struct Reading {
         let value: String
     }
 
-    enum Ending: Equatable {
+    enum Ending {
         /// Every byte was used.
         case complete
         /// What is left is the beginning of a head.
         case waitingForHead
         /// A head was passed on, and the rest of its body is missing.
-        case waitingForBody
+        case waitingForBody(Request)
         /// Nothing behind the last request is read: it asked for that.
         case closed
         /// With the reader's word for the fault.
@@ -35,6 +35,10 @@ struct Reading {
 
     var requests: [Request] = []
     var ending = Ending.complete
+
+    var isInBody: Bool { if case .waitingForBody = ending { true } else { false } }
+    /// As far as the bytes go: everything was read, and another request may come.
+    var isBetween: Bool { if case .waitingForHead = ending { true } else { false } }
 }
 
 /// Reads as the gateway does: the stages of the Gatekeeper, then the body. Keeps one gatekeeper for all connections, as a
@@ -77,7 +81,7 @@ final class OurReader {
                 reading.ending = .refused("400 \(Refusal.malformedBody.title)")
                 return reading
             case .data, .needMore:
-                reading.ending = .waitingForBody
+                reading.ending = .waitingForBody(request)
                 return reading
             }
             request.end = offset

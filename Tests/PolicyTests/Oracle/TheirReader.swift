@@ -14,18 +14,19 @@ enum TheirReader {
         var request = Reading.Request()
         var isOpen = false
         var start = 0
-        for cut in cuts + [sent.count] where cut > start {
+        var fault: (any Error)?
+        for cut in cuts + [sent.count] where cut > start && fault == nil {
             do {
                 try channel.writeInbound(ByteBuffer(bytes: sent[start..<cut]))
             } catch {
-                reading.ending = .refused("\(error)")
+                fault = error
             }
             start = cut
             while let part = try? channel.readInbound(as: HTTPServerRequestPart.self) {
                 switch part {
                 case .head(let head):
                     isOpen = true
-                    request = .init(method: head.method.rawValue, target: head.uri)
+                    request = .init(method: name(of: head.method), target: head.uri)
                     request.fields = head.headers.map { .init(name: $0.name, value: trimmed($0.value)) }
                 case .body(let bytes): request.body += bytes.readableBytesView
                 case .end:
@@ -34,12 +35,20 @@ enum TheirReader {
                     reading.requests.append(request)
                 }
             }
-            if case .refused = reading.ending { break }
         }
-        if reading.ending == .complete { reading.ending = isOpen ? .waitingForBody : .waitingForHead }
+        if let fault {
+            reading.ending = .refused("\(fault)")
+        } else {
+            reading.ending = isOpen ? .waitingForBody(request) : .waitingForHead
+        }
         // A connection that ends in the middle is no fault of what came before.
         _ = try? channel.finish(acceptAlreadyClosed: true)
         return reading
+    }
+
+    /// NIOHTTP1 loses the hyphen of one.
+    private static func name(of method: HTTPMethod) -> String {
+        method == .MSEARCH ? "M-SEARCH" : method.rawValue
     }
 
     /// llhttp leaves the white space behind a value, which is no part of it (RFC 9112 §5).
