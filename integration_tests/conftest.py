@@ -21,6 +21,7 @@ _logs = pytest.StashKey[list[Path]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--docker", action="store_true", help="run the suites against the Compose stack instead")
+    parser.addoption("--all-cases", action="store_true", help="judges: also the cases of Autobahn that take minutes")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -15,7 +15,7 @@ struct HeadNotes {
     var isPreflight: Bool { requestedMethod != nil }
     /// The Host field is made from the target, or from nothing; what the client sent does not go on.
     var writesHost = false
-    /// Content-Length has leading zeros, and goes on without.
+    /// Content-Length has leading zeros or white space behind it, and goes on without.
     var writesLength = false
     /// Where the route was found that does not allow the method.
     var allow: String?
@@ -112,6 +112,8 @@ extension Gatekeeper {
                 if field.value.count > 1, bytes[field.value.lowerBound] == UInt8(ascii: "0") {
                     head.writesLength = true
                 }
+                // Some parsers stop at a tab behind the number (llhttp does), and a backend need not be asked.
+                if Int(field.end) - field.value.upperBound > 2 { head.writesLength = true }
             case .transferEncoding: framing.transferEncoding(bytes.extracting(field.value))
             case .connection:
                 guard head.connection.take(bytes.extracting(field.value)) else { throw .malformed }

@@ -53,7 +53,7 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    /// Without its leading zeros, which some programs take for octal.
+    /// Without its leading zeros, which some programs take for octal, and without white space behind it.
     private func writeLength(_ framing: BodyFraming, into out: inout ByteWriter) {
         let length: Int64 = if case .length(let length) = framing { length } else { 0 }
         out.append("Content-Length: ")

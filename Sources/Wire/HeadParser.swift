@@ -72,7 +72,7 @@ package enum HeadFault: String, Error, Sendable {
 package struct RequestLine: Sendable {
     package let method: Range<Int>
     package let target: Range<Int>
-    /// 0 to 9, of HTTP/1.x. Above 1 it is read as 1, the highest minor version we know (RFC 9110 §2.5).
+    /// 0 to 9, of HTTP/1.x. Above 1 it is read as 1, the highest minor version we know (RFC 9110 §6.2).
     package let minorVersion: UInt8
     /// Behind the CRLF of the start line: where the first field begins.
     package let end: Int
@@ -233,7 +233,7 @@ package enum HeadParser {
     }
 
     /// `HTTP/1.x` at `position`, which is moved behind it. A minor version that we do not know changes nothing that is
-    /// framed or routed (RFC 9110 §2.5); a major one may change everything.
+    /// framed or routed (RFC 9110 §6.2); a major one may change everything.
     private static func version(_ bytes: Span<UInt8>, _ position: inout Int) -> Outcome<UInt8> {
         let expected: StaticString = "HTTP/"
         for index in 0..<5 {

@@ -3,49 +3,9 @@ import Testing
 @testable import Policy
 @testable import Wire
 
-/// One case of Tests/Conversations/table: bytes on one connection, and what is answered to them in order.
-private struct TableCase: Sendable, CustomTestStringConvertible {
-    let place: String
-    /// As the file has it, with its alternative chosen.
-    let text: String
-    let sent: [UInt8]
-    let answers: String
-    /// Must be in the first head that is forwarded.
-    let fragment: [UInt8]?
-
-    var testDescription: String { "\(place) \(text)" }
-
-    static let all = Conversation.names(in: Conversation.path(of: "table")).flatMap { name in
-        Conversation.text(of: Conversation.path(of: "table") + "/" + name)
-            .split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-            .filter { !$0.element.isEmpty && !$0.element.hasPrefix("#") }
-            .flatMap { index, line in cases(of: String(line), at: "\(name):\(index + 1)") }
-    }
-
-    private static func cases(of line: String, at place: String) -> [TableCase] {
-        let row = line.split(separator: "  -- ", maxSplits: 1)[0]
-        guard let gap = row.firstRange(of: "  ") else { fatalError("\(place): no answers") }
-        let parts = row[gap.upperBound...].split(separator: "  => ", maxSplits: 1)
-        return expanded(Substring(parts[0])).map { text in
-            guard let sent = Conversation.unescaped(Substring(text)) else { fatalError("\(place): unknown escape") }
-            return TableCase(
-                place: place, text: text, sent: sent, answers: String(row[..<gap.lowerBound]),
-                fragment: parts.count > 1 ? Conversation.unescaped(parts[1]) : nil)
-        }
-    }
-
-    /// `a«b¦c»d` is `abd` and `acd`.
-    private static func expanded(_ text: Substring) -> [String] {
-        guard let open = text.firstIndex(of: "«"), let close = text[open...].firstIndex(of: "»") else {
-            return [String(text)]
-        }
-        let rest = expanded(text[text.index(after: close)...])
-        let choices = text[text.index(after: open)..<close].split(separator: "¦", omittingEmptySubsequences: false)
-        return choices.flatMap { choice in rest.map { text[..<open] + choice + $0 } }
-    }
-
+extension TableCase {
     /// What the gateway answers, and the first head that it forwards.
-    func play() -> (answers: String, forwarded: [UInt8]?) {
+    fileprivate func play() -> (answers: String, forwarded: [UInt8]?) {
         var gatekeeper = House.gatekeeper()
         var answers: [String] = []
         var forwarded: [UInt8]?
@@ -96,7 +56,7 @@ private struct TableCase: Sendable, CustomTestStringConvertible {
 
 @Suite struct `Tables of requests` {
     @Test(arguments: TableCase.all)
-    fileprivate func `are answered as written`(row: TableCase) {
+    func `are answered as written`(row: TableCase) {
         let (answers, forwarded) = row.play()
         // Only empty lines are left behind the last request.
         #expect(answers == row.answers, "\(row.place)")
@@ -109,7 +69,7 @@ private struct TableCase: Sendable, CustomTestStringConvertible {
     /// A fault is answered before the head is complete; what is sound must never be taken for one on its way.
     @Test(
         arguments: TableCase.all.filter { ($0.answers.hasPrefix("200") || $0.answers == "own") && $0.sent.count < 500 })
-    fileprivate func `are not refused at any point of a sound head`(row: TableCase) {
+    func `are not refused at any point of a sound head`(row: TableCase) {
         var gatekeeper = House.gatekeeper()
         for count in 0..<row.sent.count {
             let beginning = row.sent.span.extracting(0..<count)

@@ -1,0 +1,62 @@
+"""slowhttptest holds connections open in its four ways; meanwhile another client gets all of its answers, and soon."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.backend import Backend, answer
+from harness.client import request
+from harness.gateway import Gateway
+from harness.load import Load
+from harness.processes import wait_until
+
+from .programs import found
+
+CONNECTIONS = 300
+SECONDS = 10
+# How long the other client may wait for any of its answers, and how many it gets in a second at least.
+PATIENCE = 2.0
+RATE = 10
+
+# What a careful operator sets: nobody honest takes longer over a head, or stands still for so long in a body.
+TIMEOUTS = {"head": "3s", "body": "3s", "idle": "5s"}
+
+ATTACKS = {
+    "slow heads": ["-H", "-i", "1", "-x", "12"],
+    "slow bodies": ["-B", "-i", "1", "-s", "8192", "-x", "10"],
+    "slow readers": ["-X", "-w", "16", "-y", "64", "-n", "1", "-z", "16"],
+    "many ranges": ["-R", "-a", "5", "-b", "2000"],
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_second_client_is_served_during_the_attack(
+    start_gateway: Callable[..., Gateway], start_backend: Callable[..., Backend], directory: Path, address: str, attack: str,
+) -> None:
+    program = found("slowhttptest", "slowhttptest")
+    large = answer(200, b"x" * 400_000)
+
+    def serve(exchange: object) -> bytes:
+        exchange.read_body()  # type: ignore[attr-defined]
+        return large if exchange.request.target == "/large" else answer()  # type: ignore[attr-defined]
+
+    gateway = start_gateway(start_backend(serve), timeouts=TIMEOUTS, logs={"access": "off"})
+    host, port = gateway.address
+    with Load(gateway.address, request("GET", "/small"), 2, address, pause=0.05) as load:
+        wait_until("the second client is served", lambda: gateway.metrics()["gateway_client_connections"] == 2)
+        judge = subprocess.run(
+            [program, *ATTACKS[attack], "-c", str(CONNECTIONS), "-r", "150", "-l", str(SECONDS), "-p", "2",
+             "-u", f"http://{host}:{port}/large"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        accepted = gateway.metrics()["gateway_client_connections_accepted_total"]
+        samples = load.stop()
+    said = re.sub(r"\x1b\[[0-9;]*m", "", judge.stdout + judge.stderr)
+    assert accepted >= CONNECTIONS, said
+    assert set(re.findall(r"service available:\s+(\w+)", said)) == {"YES"}, said
+    assert len(samples) >= RATE * (samples[-1].ended - samples[0].began)
+    assert {sample.status for sample in samples} == {200}
+    assert max(sample.ended - sample.began for sample in samples) < PATIENCE
+    wait_until("no connection stays behind", lambda: gateway.metrics()["gateway_client_connections"] == 0, 10)
