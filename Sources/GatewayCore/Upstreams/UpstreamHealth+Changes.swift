@@ -20,7 +20,7 @@ extension UpstreamHealth {
         case .wentDown:
             log.log(
                 .warning, "upstream.server_down", "A server fails its health checks and gets no requests",
-                fields + [("reason", .text(server.lastCheck ?? ""))])
+                fields + [("reason", .text(server.lastCheck.word ?? ""))])
         case .returned:
             server.lastFailure = nil
             log.log(.info, "upstream.server_up", "A server gets requests again", fields)

@@ -83,7 +83,7 @@ final class UpstreamHealth {
     /// A check of a server is done. Nil: it succeeded.
     func checked(_ server: WatchedServer, of upstream: WatchedUpstream, _ problem: String?, at now: Instant = .now()) {
         metrics.countCheck(upstream.configuration.name, succeeded: problem == nil)
-        server.lastCheck = problem
+        server.lastCheck = problem.map { .bad($0) } ?? .good
         let rule = upstream.configuration.healthCheck
         // That a server does not accept is no news of one that is away for it.
         if problem != nil, rule.path == nil { return }

@@ -11,9 +11,24 @@ final class WatchedServer {
     var health = ServerHealth()
     /// Of its requests, the last time that it was ejected.
     var lastFailure: UpstreamFailure?
-    /// What was wrong at the last check; nil: nothing, or there was none.
-    var lastCheck: String?
+    var lastCheck = Check.none
     var probe: HealthProbe?
+
+    /// What the last health check found.
+    enum Check {
+        case none
+        case good
+        case bad(String)
+
+        /// For operators; nil: there was none.
+        var word: String? {
+            switch self {
+            case .none: nil
+            case .good: "ok"
+            case .bad(let problem): problem
+            }
+        }
+    }
 
     init(_ address: SocketAddress) { self.address = address }
 }
