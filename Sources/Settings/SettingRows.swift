@@ -18,11 +18,14 @@ enum SettingRows {
         SectionRow("upstreams", .map(.name), "The backends, by names that routes refer to."),
         SectionRow("upstreams.*", .section, "One backend: its servers, and how one is chosen; docs/upstreams.md."),
         SectionRow(
-            "upstreams.*.ejection", .section, "A server whose requests fail one after another is left alone for a while."
+            "upstreams.*.ejection", .section,
+            "A server whose requests fail one after another is left alone for a while."
         ),
         SectionRow(
-            "upstreams.*.circuit_breaker", .section, "A backend that only fails is spared, and its clients told at once."),
-        SectionRow("upstreams.*.health_check", .section, "Asking servers how they are, beside the requests of clients."),
+            "upstreams.*.circuit_breaker", .section,
+            "A backend that only fails is spared, and its clients are told at once."),
+        SectionRow(
+            "upstreams.*.health_check", .section, "Asking servers how they are, beside the requests of clients."),
         SectionRow("routes", .list, "Which requests go where, and what they must carry; the most specific match wins."),
         SectionRow("routes[]", .section, "One route."),
         SectionRow("routes[].claims", .map(nil), "Claims the token must have, each with the values that are accepted."),

@@ -67,7 +67,7 @@ package final class UpstreamMetrics {
                     condition == upstream.circuit ? 1 : 0)
             }
         }
-        text.family("upstream_ejections_total", .counter, "Times that a server was ejected, its requests having failed.")
+        text.family("upstream_ejections_total", .counter, "Times that a server was ejected.")
         write("upstream_ejections_total", ejections, to: &text)
         text.family("upstream_circuit_openings_total", .counter, "Times that a circuit opened.")
         write("upstream_circuit_openings_total", openings, to: &text)

@@ -55,7 +55,8 @@ private final class Bench {
     }
 
     func pool(
-        keepAlive: Int = 2, idleTimeout: Interval = .seconds(30), _ change: (inout Configuration.Upstream) -> Void = { _ in }
+        keepAlive: Int = 2, idleTimeout: Interval = .seconds(30),
+        _ change: (inout Configuration.Upstream) -> Void = { _ in }
     ) -> UpstreamPool {
         var upstream = Configuration.Upstream(name: "api", servers: [], keepAlive: keepAlive, idleTimeout: idleTimeout)
         change(&upstream)

@@ -46,7 +46,8 @@ final class HealthProbe: ByteStreamHandler {
         self.plan = plan
         self.report = report
         timer = LoopTimer(on: loop) { [unowned self] in timePassed() }
-        timer?.fire(after: Interval(nanoseconds: plan.interval.nanoseconds / 2_560 * Int64(UInt8.random(in: 0 ... .max))))
+        let chance = Int64.random(in: 0..<256)
+        timer?.fire(after: Interval(nanoseconds: plan.interval.nanoseconds / 2_560 * chance))
     }
 
     deinit { stop() }

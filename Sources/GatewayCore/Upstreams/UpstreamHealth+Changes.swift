@@ -15,7 +15,8 @@ extension UpstreamHealth {
         case .ejected(let time):
             metrics.countEjection(name)
             log.log(
-                .warning, "upstream.server_ejected", "Requests to a server failed one after another; it gets none for a while",
+                .warning, "upstream.server_ejected",
+                "Requests to a server failed one after another; it gets none for a while",
                 fields + [("reason", .text(server.lastFailure?.rawValue ?? "")), ("ejected_ms", .length(time))])
         case .wentDown:
             log.log(
@@ -35,7 +36,8 @@ extension UpstreamHealth {
         case .opened(let time):
             metrics.countOpening(name)
             log.log(
-                .error, "upstream.circuit_opened", "Requests to all servers failed one after another; none is let through",
+                .error, "upstream.circuit_opened",
+                "Requests to all servers failed one after another; none is let through",
                 [field, ("reason", .text(upstream.lastFailure?.rawValue ?? "")), ("open_ms", .length(time))])
         case .halfOpened:
             upstream.gate.grant(upstream.configuration.circuitBreaker.probes)
@@ -59,8 +61,8 @@ extension UpstreamHealth {
                 probe.plan = plan
                 continue
             }
-            server.probe = HealthProbe(of: server.address, on: loop, plan) { [unowned self, unowned server, unowned upstream] in
-                checked(server, of: upstream, $0)
+            server.probe = HealthProbe(of: server.address, on: loop, plan) {
+                [unowned self, unowned server, unowned upstream] in checked(server, of: upstream, $0)
             }
         }
     }

@@ -68,7 +68,9 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         #expect(health.state == .ejected(until: at(10)))
     }
 
-    @Test(arguments: [(1, 0, 0, false), (2, 0, 0, true), (2, 1, 0, false), (3, 1, 0, false), (4, 1, 0, true), (4, 2, 0, false)])
+    @Test(arguments: [
+        (1, 0, 0, false), (2, 0, 0, true), (2, 1, 0, false), (3, 1, 0, false), (4, 1, 0, true), (4, 2, 0, false),
+    ])
     func `is ejected only while others can take its load`(total: Int, ejected: Int, down: Int, expected: Bool) {
         #expect(rule.allowsAnother(of: total, ejected: ejected, down: down) == expected)
     }
