@@ -13,7 +13,8 @@ extension ClientConnection {
         worker.out.reset()
         worker.gatekeeper.write(
             refusal, record.facts, origin: origin.span, requestID: trace.requestID,
-            date: worker.clock.date(), keepAlive: keepAlive, into: &worker.out)
+            date: worker.clock.date(), retryAfter: refusal.code == .circuitOpen ? pool?.retryAfter() ?? 1 : 1,
+            keepAlive: keepAlive, into: &worker.out)
         record.status = refusal.status
         record.refusal = refusal
         record.bytesOut += Int64(worker.out.count)
@@ -130,7 +131,7 @@ extension ClientConnection {
             }
         case .body, .response:
             // A server that does not answer, not a client that does not read.
-            if phase == .response, outbox.isEmpty { pool?.failed() }
+            if let server, server.isConnecting || phase == .response && outbox.isEmpty { server.timedOut() }
             act(on: handle(.timedOut))
         case .closing: close()
         case .closed: break

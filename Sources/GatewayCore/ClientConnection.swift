@@ -26,8 +26,6 @@ final class ClientConnection: ReadinessHandler {
     static let readsPerTurn = 4
     /// Requests that are answered here without a turn for the others, when many were sent at once.
     private static let requestsPerRead = 32
-    /// Connections that one request may try: the second is for a pooled one that its server was closing just then.
-    private static let attempts = 2
     /// How long the client may take to close after our FIN.
     static let closingTime = Interval.seconds(2)
 
@@ -271,15 +269,16 @@ final class ClientConnection: ReadinessHandler {
             if worker.gatekeeper.isNewToken { worker.telemetry.record(identity, auditRequest(bytes)) }
         }
         if plan.isLogin { record.audit = auditRequest(bytes) }
-        pool = worker.pools[plan.upstream]
+        let pool = worker.pools[plan.upstream]
+        self.pool = pool
+        if let affinity = pool.affinity { record.affinity = worker.gatekeeper.affinity(bytes, facts, affinity) }
         let bodiless = facts.framing == .none
         requestBody = BodyRelay(reading: facts.framing, writingChunks: facts.framing == .chunked)
         worker.out.reset()
         worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, link: link, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
         exchange = Exchange(
-            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: ClientConnection.attempts
-        )
+            bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: pool.attempts)
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
         guard lease() else { return phase == .closing || phase == .closed ? nil : offset + facts.headLength }
@@ -290,11 +289,12 @@ final class ClientConnection: ReadinessHandler {
     }
 
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.
-    private func lease() -> Bool {
+    private func lease(_ attempt: UpstreamPool.Attempt = .first) -> Bool {
         guard let pool else { return false }
         record.leasedAt = worker.clock.now
+        var attempt = attempt
         while true {
-            switch pool.lease(for: self) {
+            switch pool.lease(for: self, key: record.affinity, attempt) {
             case .pooled(let connection):
                 server = connection
                 record.server = connection.server.label
@@ -304,12 +304,17 @@ final class ClientConnection: ReadinessHandler {
                 server = connection
                 record.server = connection.server.label
                 return true
-            case .failed:
+            case .failed(let server):
                 let step = handle(.connectFailed)
                 guard step == .retry else {
                     act(on: step)
                     return false
                 }
+                countRetry()
+                attempt = .again(avoiding: server)
+            case .refused(let refusal):
+                act(on: handle(.notLeased(refusal)))
+                return false
             }
         }
     }
@@ -384,7 +389,9 @@ final class ClientConnection: ReadinessHandler {
     /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
     func handle(_ event: Exchange.Event) -> Exchange.Step {
         guard exchange != nil else { return .none }
-        return exchange!.handle(event)
+        let step = exchange!.handle(event)
+        if case .retry = step, pool?.mayRetry() == false { return exchange!.handle(.retryDenied) }
+        return step
     }
 
     /// The head of the answer is about to be relayed.
@@ -446,17 +453,22 @@ final class ClientConnection: ReadinessHandler {
     /// Another connection for the same request: with what the last one did not send, or with the kept head.
     private func retry() {
         let unsent = server?.takeUnsent()
+        let blamed = server?.blamed
         discardServer()
-        record.retries += 1
-        pool?.retried()
+        countRetry()
         deadline = worker.clock.now + worker.generation.configuration.timeouts.connect
-        guard lease(), let server else { return }
+        guard lease(.again(avoiding: blamed)), let server else { return }
         if let unsent {
             server.send(unsent.span, Span())
         } else {
             record.withReplay { server.send($0, Span()) }
         }
         if !server.isConnecting { goOn() }
+    }
+
+    private func countRetry() {
+        record.retries += 1
+        pool?.retried()
     }
 
     func discardServer() {

@@ -14,6 +14,10 @@ struct Exchange: ~Copyable {
         case connected
         /// No connection to the chosen server.
         case connectFailed
+        /// There is no server to connect to, or none may be.
+        case notLeased(Refusal)
+        /// After `retry`: too much is sent again already.
+        case retryDenied
         /// The last byte of the request has been handed to the upstream connection.
         case requestEnded
         /// A final response head. `failedLogin`: the answer of a login endpoint that counts as a failure.
@@ -81,6 +85,8 @@ struct Exchange: ~Copyable {
     /// The verdict on a login counts even when nobody waits for it any more.
     private let isLogin: Bool
     private var attemptsLeft: Int
+    /// What the client is told if the attempt under way cannot be made; nil before the second one.
+    private var failure: Refusal?
     private var clientIsGone = false
 
     /// - Parameter attempts: connections that may be tried in all, at least 1.
@@ -105,9 +111,11 @@ struct Exchange: ~Copyable {
             state = bodiless ? .awaiting : .sending
             return .none
         case (.leasing, .connectFailed), (.leasing, .upstreamLost):
-            return retry() ?? end(.refuse(.upstreamUnreachable))
+            return retry(orRefuse: .upstreamUnreachable)
         case (.leasing, .timedOut):
-            return retry() ?? end(.refuse(.connectTimeout))
+            return retry(orRefuse: .connectTimeout)
+        case (.leasing, .notLeased(let refusal)): return end(.refuse(refusal))
+        case (.leasing, .retryDenied): return end(.refuse(failure ?? .upstreamUnreachable))
 
         case (.sending, .requestEnded):
             state = .awaiting
@@ -132,7 +140,7 @@ struct Exchange: ~Copyable {
 
         case (.sending, .upstreamLost), (.awaiting, .upstreamLost):
             if clientIsGone { return end(.abandon) }
-            return (replayable ? retry() : nil) ?? end(.refuse(.upstreamFailed))
+            return replayable ? retry(orRefuse: .upstreamFailed) : end(.refuse(.upstreamFailed))
         case (.sending, .responseMalformed), (.awaiting, .responseMalformed), (.judging, .responseMalformed):
             return end(clientIsGone ? .abandon : .refuse(.badResponse))
         case (.sending, .failedLoginMalformed), (.awaiting, .failedLoginMalformed):
@@ -162,8 +170,8 @@ struct Exchange: ~Copyable {
 
         case (.leasing, .requestEnded), (.leasing, .responseHead), (.leasing, .judged), (.leasing, .responseEnded),
             (.leasing, .responseMalformed), (_, .failedLoginMalformed), (_, .connected), (_, .connectFailed),
-            (.awaiting, .requestEnded), (.sending, .judged), (.awaiting, .judged), (.relaying, .judged),
-            (.judging, .responseHead),
+            (_, .notLeased), (_, .retryDenied), (.awaiting, .requestEnded), (.sending, .judged), (.awaiting, .judged),
+            (.relaying, .judged), (.judging, .responseHead),
             (.relaying, .responseHead), (.sending, .responseEnded), (.awaiting, .responseEnded),
             (.judging, .responseEnded), (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge):
             // The connections cannot produce these; one that did must not bring the other exchanges down.
@@ -181,9 +189,10 @@ struct Exchange: ~Copyable {
         return .relay
     }
 
-    private mutating func retry() -> Step? {
-        guard attemptsLeft > 0 else { return nil }
+    private mutating func retry(orRefuse refusal: Refusal) -> Step {
+        guard attemptsLeft > 0 else { return end(.refuse(refusal)) }
         attemptsLeft -= 1
+        failure = refusal
         state = .leasing
         return .retry
     }

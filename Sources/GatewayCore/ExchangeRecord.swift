@@ -33,6 +33,8 @@ final class ExchangeRecord {
     var server: ServerLabel?
     var upstreamStatus: Int?
     var retries = 0
+    /// What chooses the server, of an upstream with `consistent_hash`.
+    var affinity: UInt64 = 0
     /// The answer was cut off in the middle.
     var wasCut = false
     /// The client learns the end of the answer from the end of the connection.

@@ -28,6 +28,7 @@ package final class Gateway {
     let configurationPath: String
     let broadcast: BlockBroadcast
     private(set) var directory: UpstreamDirectory?
+    private(set) var upstreams: UpstreamHealth?
     /// The public addresses, with the real port where 0 was asked for.
     var boundListeners: [String] { listeners.addresses(secure: false) }
     /// The same of those with TLS.
@@ -113,8 +114,11 @@ package final class Gateway {
         report(problems)
         relay.gateway = self
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
+        upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
+            workers.send(.standing($0))
+        }
         directory = UpstreamDirectory(resolver, on: loop, log: log) { [unowned self] upstream, addresses in
-            workers.send(.addresses(upstream: upstream, addresses))
+            upstreams?.resolved(upstream, addresses)
         }
         if let tls = configuration.tls {
             do {
@@ -144,6 +148,7 @@ package final class Gateway {
         // Before anything else: whoever asks why the gateway is not ready gets an answer.
         admin?.start()
         ledger.start()
+        upstreams?.adopt(configuration.upstreams)
         directory?.adopt(configuration.upstreams) { [unowned self] in
             namesAreKnown = true
             serveIfReady()
@@ -198,6 +203,7 @@ package final class Gateway {
         case .loginFailed(let report): desk.failed(report)
         case .loginSucceeded(let request): desk.succeeded(request)
         case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
+        case .upstream(let report): upstreams?.received(report)
         case .oneAddress(let address): trafficComesFrom(address)
         case .drained(let connections):
             cut += connections
@@ -297,6 +303,7 @@ package final class Gateway {
         listeners = nextListeners
         let catalog = makeCatalog()
         let generation = generation
+        upstreams?.adopt(next.upstreams)
         directory?.adopt(next.upstreams) { [unowned self] in
             for (index, mailbox) in workers.mailboxes.enumerated() {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))

@@ -13,8 +13,8 @@ enum WorkerMessage: Sendable {
     case certificates(TLSServerContext)
     /// All sockets to listen on from now on: those that it has already go on, others are closed.
     case listeners([PublicListener])
-    /// The addresses of an upstream, as resolved last.
-    case addresses(upstream: String, [SocketAddress])
+    /// The servers of an upstream, and which of them may have requests.
+    case standing(UpstreamStanding)
     /// The failure behind this ticket is counted; its answer may go.
     case judged(ticket: Int)
     case health(HealthState)
@@ -30,6 +30,7 @@ enum ControlMessage: Sendable {
     case loginSucceeded(AuditRequest)
     /// Nearly all requests of a worker come from one private address that is not a trusted proxy.
     case oneAddress(IPAddress)
+    case upstream(UpstreamReport)
     /// The worker's thread ends; so many connections were cut off.
     case drained(cut: Int)
 }

@@ -21,6 +21,13 @@ final class ServerConnection: ReadinessHandler {
         case closed
     }
 
+    /// What an exchange is for, beside its client.
+    enum Errand {
+        case request
+        /// It also shows whether a half-open circuit may close; once that is told it is a mere `request`.
+        case probe
+    }
+
     private let pool: UpstreamPool
     private let worker: Worker
     let server: UpstreamPool.Server
@@ -28,6 +35,7 @@ final class ServerConnection: ReadinessHandler {
     private var watcher: Watcher?
     private var phase = Phase.connecting
     private var client: ClientConnection?
+    private var errand = Errand.request
 
     private var canRead = false
     private var peerFinished = false
@@ -54,12 +62,18 @@ final class ServerConnection: ReadinessHandler {
     }
 
     var isConnecting: Bool { phase == .connecting }
+    /// Of an idle connection: the server has neither closed it nor said anything. One call to the system.
+    var isQuiet: Bool { channel.socket.isQuiet }
+    /// It has carried an exchange before: that its server closes it now is no failure (RFC 9112 §9.3.1).
+    private var isReused: Bool { idleSince != .never }
     /// The request's body may go on: what was given so far is out.
     var takesMore: Bool { phase != .connecting && outbox.isEmpty }
 
     /// Begins to serve `client`: a new connection stays `connecting`, a pooled one expects a head at once.
-    func assign(to client: ClientConnection) {
+    func assign(to client: ClientConnection, _ errand: Errand) {
         self.client = client
+        self.errand = errand
+        if pool.countsLoad { server.tally.began() }
         interimCount = 0
         if phase == .idle { phase = .head }
     }
@@ -72,6 +86,7 @@ final class ServerConnection: ReadinessHandler {
             guard readiness.contains(.writable) else { return }
             guard channel.socket.pendingError == 0 else {
                 pool.connectFailed()
+                blame(.refused)
                 return act(on: .connectFailed)
             }
             phase = .head
@@ -137,7 +152,7 @@ final class ServerConnection: ReadinessHandler {
                 responseEndedByClose()
             case .failed:
                 canRead = false
-                failed(.upstreamLost)
+                lost()
             }
         }
     }
@@ -146,11 +161,41 @@ final class ServerConnection: ReadinessHandler {
         bytes.withUnsafeBufferPointer { stash = Array($0) }
     }
 
-    /// The connection or the answer on it is of no use.
-    private func failed(_ event: Exchange.Event) {
+    /// The connection is of no use.
+    private func lost() {
         pool.failed()
+        if phase != .head || !isReused { blame(.lost) }
+        act(on: .upstreamLost)
+    }
+
+    /// Neither is the answer on it.
+    private func malformed(_ event: Exchange.Event = .responseMalformed) {
+        pool.failed()
+        blame(.malformed)
         act(on: event)
     }
+
+    /// The client has waited for long enough: for the connection, for the answer, or for more of it.
+    func timedOut() {
+        switch phase {
+        case .connecting:
+            pool.connectFailed()
+            blame(.connectTimeout)
+        case .head, .body:
+            pool.failed()
+            blame(.timeout)
+        case .idle, .held, .judged, .closed: break
+        }
+    }
+
+    private func blame(_ failure: UpstreamFailure) {
+        pool.blame(server, for: failure, errand)
+        errand = .request
+        blamed = server
+    }
+
+    /// The server, if it was at fault: another attempt is better made elsewhere.
+    private(set) var blamed: UpstreamPool.Server?
 
     private func act(on event: Exchange.Event) {
         guard let client else { return discard() }
@@ -211,18 +256,22 @@ final class ServerConnection: ReadinessHandler {
                 parsed = bytes.count
                 return keep(bytes)
             case .malformed:
-                return failed(.responseMalformed)
+                return malformed(.responseMalformed)
             case .malformedFailedLogin:
                 // Nothing more is read of it, but the exchange keeps it until the failure is counted.
                 phase = .held
-                return failed(.failedLoginMalformed)
+                return malformed(.failedLoginMalformed)
             case .interim(let length):
                 interimCount += 1
-                guard interimCount <= Self.interimLimit else { return failed(.responseMalformed) }
+                guard interimCount <= Self.interimLimit else { return malformed() }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
                 if offset == count { return client.relay(worker.composed, Span()) }
             case .final(let response):
+                if errand == .probe {
+                    errand = .request
+                    pool.probed(status: response.status)
+                }
                 let step =
                     phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
@@ -233,7 +282,7 @@ final class ServerConnection: ReadinessHandler {
                     }
                     return client.act(on: step)
                 }
-                guard compose(response, bytes, for: client) else { return failed(.responseMalformed) }
+                guard compose(response, bytes, for: client) else { return malformed() }
                 phase = .body
                 offset += response.headLength
             }
@@ -269,12 +318,13 @@ final class ServerConnection: ReadinessHandler {
         }
         switch parcel.progress {
         case .more: break
-        case .malformed: failed(.responseMalformed)
+        case .malformed: malformed()
         case .ended(let next):
             // A server that did not want the body resets the connection behind its answer, unnoticed if both came at once.
             let clean =
                 next == count && responseKeepsAlive && !peerFinished && outbox.isEmpty
                 && (client.record.facts.framing == .none || channel.socket.pendingError == 0)
+            pool.answered(by: server, status: client.record.status)
             client.act(on: client.handle(.responseEnded(reusable: clean)))
         }
     }
@@ -284,9 +334,10 @@ final class ServerConnection: ReadinessHandler {
         worker.out.reset()
         if phase == .body, responseBody.endAtClose(into: &worker.out) {
             if worker.out.count > 0 { client.relay(worker.composed, Span()) }
+            pool.answered(by: server, status: client.record.status)
             client.act(on: client.handle(.responseEnded(reusable: false)))
         } else {
-            failed(.upstreamLost)
+            lost()
         }
     }
 
@@ -294,10 +345,17 @@ final class ServerConnection: ReadinessHandler {
 
     /// The exchange is over and the connection provably clean: back to the pool.
     func release() {
-        client = nil
+        leaveClient()
         phase = .idle
         idleSince = worker.clock.now
         if canRead || !pool.putBack(self) { discard() }
+    }
+
+    private func leaveClient() {
+        guard client != nil else { return }
+        client = nil
+        if pool.countsLoad { server.tally.ended() }
+        if errand == .probe { pool.gate.returnPermit() }
     }
 
     func discard() {
@@ -305,7 +363,7 @@ final class ServerConnection: ReadinessHandler {
         let wasIdle = phase == .idle
         if phase != .connecting { pool.disconnected() }
         phase = .closed
-        client = nil
+        leaveClient()
         stash = []
         outbox.removeAll()
         watcher?.cancel()

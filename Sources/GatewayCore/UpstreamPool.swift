@@ -1,18 +1,33 @@
+internal import Policy
 internal import Settings
 internal import Telemetry
 internal import Transport
 internal import Wire
 
-/// The servers of one upstream and one worker's idle connections to them. Servers take turns; of a server's idle
-/// connections the one used last is taken first, so that the others grow old and can be let go.
+/// The servers of one upstream and one worker's idle connections to them. Which servers may have requests is the control
+/// thread's word (`UpstreamStanding`); which of them has the next one is decided here. Of a server's idle connections the
+/// one used last is taken first, so that the others grow old and can be let go.
 final class UpstreamPool {
     /// One address of the upstream.
     final class Server {
+        enum Place {
+            /// Takes requests. Since when it is back, for its slow start; nil: it was never away. → `away`, `gone`
+            case serving(since: Instant?)
+            /// → `serving`, `gone`
+            case away
+            /// It is no longer among the upstream's addresses.
+            case gone
+        }
+
         let address: SocketAddress
         let label: ServerLabel
+        fileprivate(set) var tally: ServerTally
+        fileprivate(set) var place = Place.away
         fileprivate var idle: [ServerConnection] = []
-        init(_ address: SocketAddress) {
+
+        init(_ address: SocketAddress, _ tally: ServerTally) {
             self.address = address
+            self.tally = tally
             label = ServerLabel(address.description)
         }
     }
@@ -20,63 +35,119 @@ final class UpstreamPool {
     enum Lease {
         case pooled(ServerConnection)
         case connecting(ServerConnection)
-        /// No server is known, or the system refused to connect.
-        case failed
+        /// The system refused to connect to this one.
+        case failed(Server)
+        /// There is no server, or none may be asked.
+        case refused(Refusal)
+    }
+
+    enum Attempt {
+        case first
+        /// The request is sent again: on a new connection, and not to this server if there is another.
+        case again(avoiding: Server?)
     }
 
     let name: String
+    let settings: Configuration.Upstream
+    /// What chooses the server; nil: not the request.
+    let affinity: AffinityRule?
+    /// Servers' requests under way are counted.
+    let countsLoad: Bool
     /// Place of the upstream in its configuration, and that configuration's counters: they go together.
     private let index: Int
     private let metrics: MetricShard
-    private let keepAlive: Int
-    private let idleTimeout: Interval
-    private unowned let worker: Worker
+    unowned let worker: Worker
     private(set) var servers: [Server] = []
-    private var turn = 0
+    private(set) var gate = CircuitGate()
+    private(set) var circuit = CircuitBreaker.State.closed
+    var choice = ServerChoice()
+    private var budget: RetryBudget
     private var isRetired = false
+
+    /// A connection that was idle for longer is looked at before it is used: its server may have closed it a moment ago. A
+    /// busy one is spared the call; the loop has told of its end, or will within the same turn.
+    private static let unquestioned = Interval.seconds(1)
 
     init(_ upstream: Configuration.Upstream, index: Int, worker: Worker) {
         name = upstream.name
+        settings = upstream
         self.index = index
         metrics = worker.telemetry.metrics
-        keepAlive = upstream.keepAlive
-        idleTimeout = upstream.idleTimeout
+        affinity = upstream.balance == .consistentHash ? AffinityRule(upstream.hash) : nil
+        countsLoad = upstream.balance == .leastConnections
+        budget = RetryBudget(at: worker.clock.now)
         self.worker = worker
     }
 
-    /// The addresses as they were resolved last. Idle connections to servers that are gone are closed; what is under way
+    /// Connections that one request may try.
+    var attempts: Int { 1 + settings.retries }
+
+    /// The control thread's last word. Idle connections to servers that are away or gone are closed; what is under way
     /// there ends by itself.
-    func update(_ addresses: [SocketAddress]) {
+    func update(_ standing: UpstreamStanding, at now: Instant) {
         let known = Dictionary(uniqueKeysWithValues: servers.map { ($0.address, $0) })
-        let kept = Set(addresses)
-        for server in servers where !kept.contains(server.address) { closeIdle(of: server) }
-        var seen = Set<SocketAddress>()
-        servers = addresses.filter { seen.insert($0).inserted }.map { known[$0] ?? Server($0) }
+        for server in servers { server.place = .gone }
+        servers = standing.servers.map { told in
+            let server = known[told.address] ?? Server(told.address, told.tally)
+            server.tally = told.tally
+            if case .up(let since) = told.state { server.place = .serving(since: since) } else { server.place = .away }
+            return server
+        }
+        for server in known.values where !server.isServing { closeIdle(of: server) }
+        for server in servers where !server.isServing { closeIdle(of: server) }
+        gate = standing.gate
+        circuit = standing.circuit
+        choice = ServerChoice(
+            among: servers.filter(\.isServing), settings, standing.ring, at: now)
     }
 
-    func lease(for client: ClientConnection) -> Lease {
-        guard !servers.isEmpty else { return .failed }
-        turn = turn + 1 < servers.count ? turn + 1 : 0
-        let server = servers[turn]
-        if let connection = server.idle.popLast() {
-            connection.assign(to: client)
-            return .pooled(connection)
+    /// - Parameter key: of the request, for `consistent_hash`.
+    func lease(for client: ClientConnection, key: UInt64, _ attempt: Attempt) -> Lease {
+        guard !choice.isEmpty else { return .refused(.upstreamUnreachable) }
+        var errand = ServerConnection.Errand.request
+        switch circuit {
+        case .closed: break
+        case .open: return .refused(.circuitOpen)
+        case .halfOpen:
+            guard gate.takePermit() else { return .refused(.circuitOpen) }
+            errand = .probe
+        }
+        let server: Server
+        switch attempt {
+        case .first:
+            budget.noteRequest()
+            server = choice.next(key: key, avoiding: nil)
+            if let connection = takeIdle(of: server) {
+                connection.assign(to: client, errand)
+                return .pooled(connection)
+            }
+        case .again(let last): server = choice.next(key: key, avoiding: last)
         }
         switch StreamSocket.connect(to: server.address) {
         case .failure:
             connectFailed()
-            return .failed
+            blame(server, for: .refused, errand)
+            return .failed(server)
         case .success(let socket):
             let connection = ServerConnection(.plain(socket), to: server, pool: self, worker: worker)
-            connection.assign(to: client)
+            connection.assign(to: client, errand)
             return .connecting(connection)
         }
     }
 
-    /// False when there are enough, or its server is gone.
+    private func takeIdle(of server: Server) -> ServerConnection? {
+        while let connection = server.idle.popLast() {
+            if worker.clock.now - connection.idleSince < UpstreamPool.unquestioned || connection.isQuiet {
+                return connection
+            }
+            connection.discard()
+        }
+        return nil
+    }
+
+    /// False when there are enough, or its server has no business any more.
     func putBack(_ connection: ServerConnection) -> Bool {
-        guard !isRetired, connection.server.idle.count < keepAlive,
-            servers.contains(where: { $0 === connection.server })
+        guard !isRetired, connection.server.idle.count < settings.keepAlive, connection.server.isServing
         else { return false }
         connection.server.idle.append(connection)
         return true
@@ -93,13 +164,22 @@ final class UpstreamPool {
     func failed() { metrics.upstreamFailed(index) }
     func retried() { metrics.upstreamRetried(index) }
 
-    /// Closes connections that were idle for too long. The oldest stand first.
+    /// Whether a request may be sent again now; takes its place in the budget.
+    func mayRetry() -> Bool {
+        if budget.takeRetry(at: worker.clock.now) { return true }
+        metrics.upstreamRetryDenied(index)
+        return false
+    }
+
+    /// Closes connections that were idle for too long (the oldest stand first), and lets time pass for those who come back.
     func sweep(_ now: Instant) {
         for server in servers {
-            while let oldest = server.idle.first, now - oldest.idleSince > idleTimeout {
+            while let oldest = server.idle.first, now - oldest.idleSince > settings.idleTimeout {
                 oldest.discard()
             }
         }
+        budget.advance(to: now)
+        choice.advance(to: now)
     }
 
     /// Keeps no idle connection from now on. Exchanges that began with this pool may still lease for another attempt.
@@ -114,4 +194,8 @@ final class UpstreamPool {
 
     /// Connections that wait for a request, to all servers together.
     var idleCount: Int { servers.reduce(0) { $0 + $1.idle.count } }
+}
+
+extension UpstreamPool.Server {
+    var isServing: Bool { if case .serving = place { true } else { false } }
 }

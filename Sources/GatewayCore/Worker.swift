@@ -56,7 +56,8 @@ final class Worker {
     /// Held answers by ticket.
     private var awaitingJudgement: [Int: ClientConnection] = [:]
     private var nextTicket = 0
-    private var addresses: [String: [SocketAddress]] = [:]
+    /// By upstream.
+    private var standings: [String: UpstreamStanding] = [:]
     var traffic = TrafficShare()
     /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
@@ -161,9 +162,9 @@ final class Worker {
             for pool in pools { pool.retire() }
             makePools()
         case .certificates(let context): tls = context
-        case .addresses(let upstream, let resolved):
-            addresses[upstream] = resolved
-            for pool in pools where pool.name == upstream { pool.update(resolved) }
+        case .standing(let standing):
+            standings[standing.name] = standing
+            for pool in pools where pool.name == standing.name { pool.update(standing, at: clock.now) }
         case .judged(let ticket):
             awaitingJudgement.removeValue(forKey: ticket)?.judged()
         case .health(let state):
@@ -177,7 +178,9 @@ final class Worker {
         pools = generation.configuration.upstreams.enumerated().map { index, upstream in
             UpstreamPool(upstream, index: index, worker: self)
         }
-        for pool in pools { pool.update(addresses[pool.name] ?? []) }
+        for pool in pools {
+            if let standing = standings[pool.name] { pool.update(standing, at: clock.now) }
+        }
     }
 
     /// Tells the Ledger of a failed login; `judged` comes back.
@@ -192,6 +195,10 @@ final class Worker {
                 LoginReport(worker: index, ticket: ticket, failure: failure, request: request)))
         telemetry.metrics.countLoginFailure()
         telemetry.metrics.countAuthFailure(reason: Worker.badCredentials)
+    }
+
+    func report(_ news: UpstreamReport.News, of upstream: String) {
+        control.send(.upstream(UpstreamReport(upstream: upstream, news: news)))
     }
 
     /// The backend accepted a login.

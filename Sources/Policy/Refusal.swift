@@ -176,6 +176,8 @@ package struct Refusal: Error, Hashable, Sendable {
     // lease
     package static let upstreamUnreachable = Refusal(
         .lease, 503, .unavailable, "The service cannot be reached", proxyError: .destinationUnavailable)
+    package static let circuitOpen = Refusal(
+        .lease, 503, .circuitOpen, "The service is in trouble and is spared", proxyError: .destinationUnavailable)
     package static let connectTimeout = Refusal(
         .lease, 504, .timeout, "The service did not accept in time", proxyError: .connectionTimeout)
     // forward

@@ -8,9 +8,10 @@ extension Gatekeeper {
     ///   - origin: of a CORS request; else empty.
     ///   - requestID: what support is asked with.
     ///   - date: an IMF-fixdate.
+    ///   - retryAfter: seconds, for a 503.
     package func write(
         _ refusal: Refusal, _ facts: RequestFacts, origin: Span<UInt8>, requestID: Span<UInt8>, date: Span<UInt8>,
-        keepAlive: Bool, into out: inout ByteWriter
+        retryAfter: Int = 1, keepAlive: Bool, into out: inout ByteWriter
     ) {
         out.append("HTTP/1.1 ")
         out.append(decimal: refusal.status)
@@ -26,7 +27,11 @@ extension Gatekeeper {
             out.append(text: challenge)
             out.append("\r\n")
         }
-        if refusal.status == 503 { out.append("Retry-After: 1\r\n") }
+        if refusal.status == 503 {
+            out.append("Retry-After: ")
+            out.append(decimal: retryAfter)
+            out.append("\r\n")
+        }
         if refusal == .methodNotAllowed, let allow = head.allow {
             out.append("Allow: ")
             out.append(text: allow)

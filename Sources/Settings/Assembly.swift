@@ -32,12 +32,7 @@ struct Assembly {
             forwarding: .init(
                 viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded"),
                 proxyStatus: boolean("forwarding.proxy_status")),
-            upstreams: upstreamNames.map { name in
-                .init(
-                    name: name, servers: addresses("upstreams.\(name).servers"),
-                    keepAlive: integer("upstreams.\(name).keep_alive"),
-                    idleTimeout: interval("upstreams.\(name).idle_timeout"))
-            },
+            upstreams: upstreamNames.map(upstream),
             routes: (0..<(settings.counts["routes"] ?? 0)).map { route("routes[\($0)]", upstreamNames) },
             login: .init(
                 endpoints: settings.items("login.endpoints").compactMap {

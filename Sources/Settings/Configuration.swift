@@ -92,6 +92,17 @@ package struct Configuration: Sendable {
         package var keepAlive: Int
         /// The longest a pooled connection may stay unused.
         package var idleTimeout: Interval
+        package var balance = Balance.roundRobin
+        package var hash = HashKey()
+        /// Times that a request may be tried again.
+        package var retries = 1
+        /// Answers that count as failures of the server, 500 to 599.
+        package var failureStatuses: [Int] = []
+        /// How long a server that comes back takes less than its share.
+        package var slowStart = Interval.seconds(10)
+        package var ejection = Ejection()
+        package var circuitBreaker = CircuitBreaker()
+        package var healthCheck = HealthCheck()
     }
 
     package struct Route: Sendable {

@@ -2,9 +2,9 @@ internal import Wire
 
 /// Rules between settings. Each looks only at values that are sound by themselves, so that one mistake is one error.
 struct CrossChecks {
-    private let settings: ResolvedSettings
+    let settings: ResolvedSettings
     private let secrets: SecretSettings
-    private(set) var findings: Findings
+    var findings: Findings
 
     init(_ settings: ResolvedSettings, _ secrets: SecretSettings) {
         self.settings = settings
@@ -134,6 +134,7 @@ struct CrossChecks {
                 settings.place(of: "upstreams"), "no upstream is configured",
                 hint: "for example upstreams: {api: {servers: [\"127.0.0.1:9000\"]}}")
         }
+        for name in names { checkBalance(ofUpstream: name) }
         for name in names {
             guard let entry = settings.entries["upstreams.\(name).servers"], !entry.isBroken, entry.items.isEmpty
             else { continue }

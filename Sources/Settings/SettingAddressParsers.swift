@@ -143,6 +143,15 @@ func parseRoutePath(_ text: String) throws(Complaint) -> String {
     return text
 }
 
+func parseTarget(_ text: String) throws(Complaint) -> String {
+    let text = try parseText(text)
+    guard text.hasPrefix("/") else { throw Complaint("the path does not begin with /", hint: "write /\(text)") }
+    guard text.utf8.allSatisfy({ (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "#") }) else {
+        throw Complaint("the path has a character that no request may have there", hint: "write it as %20 and the like")
+    }
+    return text
+}
+
 /// The paths that requests are matched by have no escapes, dots or empty segments left, so a rule that had them would
 /// never match, and guard nothing.
 private func checkCanonical(_ path: String) throws(Complaint) {

@@ -24,6 +24,8 @@ indirect enum SettingKind: Sendable {
     case network
     /// A canonical path that ends a whole segment.
     case routePath
+    /// A path, with a query or without, as it stands in a request.
+    case target
     /// `METHOD /path`.
     case endpoint
     case method
@@ -142,6 +144,7 @@ extension SettingKind {
         case .redisAddress: .redis(try parseRedisAddress(text))
         case .network: .network(try parseNetwork(text))
         case .routePath: .text(try parseRoutePath(text))
+        case .target: .text(try parseTarget(text))
         case .endpoint: .endpoint(try parseEndpoint(text))
         case .method: .text(try parseMethod(text))
         case .hostPattern: .text(try parseHostPattern(text))
@@ -171,6 +174,7 @@ extension SettingKind {
         case .redisAddress: "`host:port` or `unix:/path`"
         case .network: "address or CIDR block"
         case .routePath: "path"
+        case .target: "path, with a query or without"
         case .endpoint: "`METHOD /path`"
         case .method: "method"
         case .hostPattern: "host name, `*.` before it for its subdomains"

@@ -1,9 +1,9 @@
 private import Wire
 
-/// Every setting there is, in the order of the reference. Limits follow the rows of requests and logins here; upstreams,
-/// routes and keys are in SettingRowsRouting.swift.
+/// Every setting there is, in the order of the reference. Limits follow the rows of requests and logins here; upstreams
+/// are in SettingRowsUpstreams.swift, routes and keys in SettingRowsRouting.swift.
 enum SettingRows {
-    static let all: [SettingRow] = listening + tls + routing + paths + protection + observing
+    static let all: [SettingRow] = listening + tls + upstreams + routing + paths + protection + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
@@ -16,7 +16,16 @@ enum SettingRows {
         SectionRow("security_headers", .section, "Fields that harden browsers, where the backend did not write them."),
         SectionRow("forwarding", .section, "What the gateway says about itself to backends and clients."),
         SectionRow("upstreams", .map(.name), "The backends, by names that routes refer to."),
-        SectionRow("upstreams.*", .section, "One backend: servers that are used in turn."),
+        SectionRow("upstreams.*", .section, "One backend: its servers, and how one is chosen; docs/upstreams.md."),
+        SectionRow(
+            "upstreams.*.ejection", .section,
+            "A server whose requests fail one after another is left alone for a while."
+        ),
+        SectionRow(
+            "upstreams.*.circuit_breaker", .section,
+            "A backend that only fails is spared, and its clients are told at once."),
+        SectionRow(
+            "upstreams.*.health_check", .section, "Asking servers how they are, beside the requests of clients."),
         SectionRow("routes", .list, "Which requests go where, and what they must carry; the most specific match wins."),
         SectionRow("routes[]", .section, "One route."),
         SectionRow("routes[].claims", .map(nil), "Claims the token must have, each with the values that are accepted."),

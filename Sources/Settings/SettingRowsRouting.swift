@@ -3,16 +3,6 @@ private import Wire
 extension SettingRows {
     static let routing: [SettingRow] = [
         SettingRow(
-            "upstreams.*.servers", .list(.server), .required, example: "[\"10.0.0.5:9000\", \"api.internal:9000\"]",
-            "Servers of this backend; they are used in turn."),
-        SettingRow(
-            "upstreams.*.keep_alive", .integer(0...10_000), .value("64"), example: "8",
-            "Idle connections that each worker keeps; 0 closes every connection after its request."),
-        SettingRow(
-            "upstreams.*.idle_timeout", .duration(.milliseconds(100)...(.seconds(3_600))), .value("30s"),
-            example: "10s",
-            "How long a kept connection may stay unused; choose less than the backend does."),
-        SettingRow(
             "routes[].name", .word(.label), .absent("the path"), example: "orders",
             "Name in logs and metrics."),
         SettingRow(

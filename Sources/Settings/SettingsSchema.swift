@@ -88,7 +88,7 @@ extension Reference {
             return string("^unix:/|:[0-9]{1,5}$")
         case .network:
             return string("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$")
-        case .routePath:
+        case .routePath, .target:
             return string("^/")
         case .endpoint:
             return string("^[A-Z]+ /")

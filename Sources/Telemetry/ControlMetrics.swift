@@ -50,6 +50,8 @@ package final class ControlMetrics {
         (50_000_000, "0.05"), (100_000_000, "0.1"), (250_000_000, "0.25"),
     ]
 
+    package let upstreams = UpstreamMetrics()
+
     package init(ledger: LedgerCondition) { self.ledger = ledger }
 
     package func blockSet(_ cause: BlockSetCause) { blocksSet[cause, default: 0] += 1 }
@@ -110,5 +112,6 @@ package final class ControlMetrics {
                 "tls_certificate_expiry_timestamp_seconds",
                 "index=\"\(index)\",name=\"\(escapedLabel(certificate.name))\"", Int(certificate.notAfter))
         }
+        upstreams.write(to: &text)
     }
 }

@@ -36,7 +36,7 @@ package final class MetricCatalog: Sendable {
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
                 case .accountLockouts, .loginFailures, .connections, .connectionsAccepted: [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
-                    .upstreamConnections:
+                    .upstreamRetriesDenied, .upstreamConnections:
                     [upstream]
                 }
             let layout = FamilyLayout(start: count, dimensions: dimensions)
@@ -82,7 +82,8 @@ struct FamilyLayout: Sendable {
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, authSuccess, accountLockouts, loginFailures, refusals
     case connections, connectionsAccepted, tlsHandshakes
-    case upstreamConnects, upstreamConnectFailures, upstreamFailures, upstreamRetries, upstreamConnections
+    case upstreamConnects, upstreamConnectFailures, upstreamFailures, upstreamRetries, upstreamRetriesDenied
+    case upstreamConnections
 
     /// Without the prefix.
     var name: String {
@@ -101,6 +102,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .upstreamConnectFailures: "upstream_connect_failures_total"
         case .upstreamFailures: "upstream_failures_total"
         case .upstreamRetries: "upstream_retries_total"
+        case .upstreamRetriesDenied: "upstream_retries_denied_total"
         case .upstreamConnections: "upstream_connections"
         }
     }
@@ -121,6 +123,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .upstreamConnectFailures: "Connections to servers of an upstream that could not be opened."
         case .upstreamFailures: "Requests for which an upstream gave no valid answer in time."
         case .upstreamRetries: "Requests that were sent again on another connection."
+        case .upstreamRetriesDenied: "Requests that were not sent again because there were too many of them."
         case .upstreamConnections: "Open connections to servers of an upstream, idle ones among them."
         }
     }

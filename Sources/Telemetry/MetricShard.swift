@@ -71,6 +71,7 @@ package final class MetricShard: Sendable {
     /// No valid answer in time.
     package func upstreamFailed(_ upstream: Int) { raise(.upstreamFailures, upstream) }
     package func upstreamRetried(_ upstream: Int) { raise(.upstreamRetries, upstream) }
+    package func upstreamRetryDenied(_ upstream: Int) { raise(.upstreamRetriesDenied, upstream) }
 
     /// What does not happen with every request.
     private func raise(_ family: Family, _ offset: Int = 0, by amount: Int = 1) {

@@ -89,6 +89,12 @@ package struct StreamSocket: Sendable {
         return shim_get_int_option(descriptor, SOL_SOCKET, SO_ERROR, &value) == 0 ? value : errno
     }
 
+    /// Nothing has arrived: no byte, no end, no error. Takes nothing off the socket.
+    package var isQuiet: Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK)) < 0 && errno == EAGAIN
+    }
+
     /// Bytes are sent as they come: a proxy composes whole messages and must not wait for more.
     package func sendWithoutDelay() {
         _ = shim_set_int_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)

@@ -72,10 +72,7 @@ enum OperatorReports {
                 + "loaded \(shortTime(string(configuration, "loaded_at")))")
         table.append("log level", string(document, "log_level"))
         for upstream in document["upstreams"]?.array ?? [] {
-            let addresses = strings(upstream["addresses"])
-            table.append(
-                "upstream \(string(upstream, "name"))",
-                addresses.isEmpty ? "\(strings(upstream["servers"])) (no address is known)" : addresses)
+            table.append("upstream \(string(upstream, "name"))", Self.upstream(upstream))
         }
         return table.text
     }
@@ -85,6 +82,26 @@ enum OperatorReports {
     }
 
     // MARK: Parts
+
+    private static func upstream(_ upstream: JSONValue) -> String {
+        let states = upstream["states"]?.array ?? []
+        var text = states.map(server).joined(separator: ", ")
+        if states.isEmpty { text = "\(strings(upstream["servers"])) (no address is known)" }
+        let circuit = string(upstream, "circuit", else: "closed")
+        if circuit == "closed" { return text }
+        let wait = upstream["retry_after_seconds"]?.integer.map { ", tried in \(relativeTime($0))" } ?? ""
+        return "\(text); circuit \(circuit.replacing("_", with: " "))\(wait)"
+    }
+
+    /// `10.0.0.5:9000`, and what keeps it from having requests.
+    private static func server(_ server: JSONValue) -> String {
+        let address = string(server, "address")
+        let state = string(server, "state", else: "up")
+        guard state != "up" else { return address }
+        let reason = server["reason"]?.string.map { ": \(printable($0))" } ?? ""
+        let back = server["back_in_seconds"]?.integer.map { ", back in \(relativeTime($0))" } ?? ""
+        return "\(address) (\(state)\(reason)\(back))"
+    }
 
     private static func ledger(_ ledger: JSONValue, _ cache: JSONValue) -> String {
         var text = string(ledger, "state")

@@ -27,7 +27,14 @@ import Wire
             configuration: try configuration(redis ? "redis: {address: \"10.0.0.9:6379\"}" : ""),
             configurationPath: "gateway.conf", generation: 2, loadedAt: wall, uptime: .seconds(90),
             openConnections: 7, listeners: ["0.0.0.0:8080"], adminAddress: "127.0.0.1:9901",
-            addresses: ["api": ["127.0.0.1:9000"]], logLevel: "info", process: 42)
+            upstreams: [
+                UpstreamState(
+                    name: "api", circuit: "open", retryAfter: 12,
+                    servers: [
+                        .init(address: "127.0.0.1:9000", state: "up", check: "ok"),
+                        .init(address: "[::1]:9001", state: "ejected", reason: "connection_lost", backIn: 7),
+                    ])
+            ], logLevel: "info", process: 42)
     }
 
     @Test func `have what the runbooks read from the detailed health`() throws {
@@ -43,7 +50,21 @@ import Wire
         #expect(report["connections"] == ["open": 7, "limit": 10000])
         #expect(
             report["upstreams"] == [
-                ["name": "api", "servers": ["127.0.0.1:9000", "[::1]:9001"], "addresses": ["127.0.0.1:9000"]]
+                [
+                    "name": "api", "servers": ["127.0.0.1:9000", "[::1]:9001"], "balance": "round_robin",
+                    "circuit": "open", "retry_after_seconds": 12,
+                    "addresses": ["127.0.0.1:9000", "[::1]:9001"],
+                    "states": [
+                        [
+                            "address": "127.0.0.1:9000", "state": "up", "reason": .null, "back_in_seconds": .null,
+                            "checked": "ok",
+                        ],
+                        [
+                            "address": "[::1]:9001", "state": "ejected", "reason": "connection_lost",
+                            "back_in_seconds": 7, "checked": .null,
+                        ],
+                    ],
+                ]
             ])
     }
 

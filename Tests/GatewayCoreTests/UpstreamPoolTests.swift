@@ -54,10 +54,13 @@ private final class Bench {
         logs.stop()
     }
 
-    func pool(keepAlive: Int = 2, idleTimeout: Interval = .seconds(30)) -> UpstreamPool {
-        UpstreamPool(
-            Configuration.Upstream(name: "api", servers: [], keepAlive: keepAlive, idleTimeout: idleTimeout), index: 0,
-            worker: worker)
+    func pool(
+        keepAlive: Int = 2, idleTimeout: Interval = .seconds(30),
+        _ change: (inout Configuration.Upstream) -> Void = { _ in }
+    ) -> UpstreamPool {
+        var upstream = Configuration.Upstream(name: "api", servers: [], keepAlive: keepAlive, idleTimeout: idleTimeout)
+        change(&upstream)
+        return UpstreamPool(upstream, index: 0, worker: worker)
     }
 
     /// Closes what is idle, and lets the turn end that frees it.
@@ -65,6 +68,22 @@ private final class Bench {
         pool.retire()
         loop.atEndOfTurn {}
         loop.turn()
+    }
+
+    /// The addresses as the control thread tells of them.
+    func standing(
+        _ servers: [(SocketAddress, ServerHealth.State)], circuit: CircuitBreaker.State = .closed,
+        gate: CircuitGate = CircuitGate()
+    ) -> UpstreamStanding {
+        UpstreamStanding(
+            name: "api",
+            servers: servers.map { UpstreamStanding.Server(address: $0, state: $1, tally: ServerTally()) },
+            circuit: circuit, gate: gate,
+            ring: HashRing(servers.filter { $0.1 == .up(since: nil) }.map(\.0.description)))
+    }
+
+    func update(_ pool: UpstreamPool, _ addresses: [SocketAddress]) {
+        pool.update(standing(addresses.map { ($0, .up(since: nil)) }), at: worker.clock.now)
     }
 
     private static var configuration: Configuration {
@@ -99,18 +118,18 @@ private final class Bench {
     }
 
     private func connected(_ pool: UpstreamPool) -> ServerConnection? {
-        if case .connecting(let connection) = pool.lease(for: bench.client) { return connection }
+        if case .connecting(let connection) = pool.lease(for: bench.client, key: 0, .first) { return connection }
         return nil
     }
 
     private func pooled(_ pool: UpstreamPool) -> ServerConnection? {
-        if case .pooled(let connection) = pool.lease(for: bench.client) { return connection }
+        if case .pooled(let connection) = pool.lease(for: bench.client, key: 0, .first) { return connection }
         return nil
     }
 
     @Test func `has nothing to give before its names are resolved`() {
         let pool = bench.pool()
-        guard case .failed = pool.lease(for: bench.client) else {
+        guard case .refused(.upstreamUnreachable) = pool.lease(for: bench.client, key: 0, .first) else {
             Issue.record("a connection to nobody")
             return
         }
@@ -118,8 +137,8 @@ private final class Bench {
 
     @Test func `has nothing to give when nobody listens`() {
         let pool = bench.pool()
-        pool.update([.unix(path: "/tmp/gateway-no-such-backend")])
-        guard case .failed = pool.lease(for: bench.client) else {
+        bench.update(pool, [.unix(path: "/tmp/gateway-no-such-backend")])
+        guard case .failed = pool.lease(for: bench.client, key: 0, .first) else {
             Issue.record("a connection to nobody")
             return
         }
@@ -127,7 +146,7 @@ private final class Bench {
 
     @Test func `lets servers take turns`() throws {
         let pool = bench.pool()
-        pool.update([a.address, b.address])
+        bench.update(pool, [a.address, b.address])
         let leases = (0..<4).compactMap { _ in connected(pool) }
         let addresses = leases.map(\.server.address)
         #expect(Set(addresses.prefix(2)) == [a.address, b.address])
@@ -139,7 +158,7 @@ private final class Bench {
     /// Of equals the youngest is taken, so that the others grow old and can be let go.
     @Test func `gives the connection that was used last`() throws {
         let pool = bench.pool()
-        pool.update([a.address])
+        bench.update(pool, [a.address])
         let first = try #require(connected(pool))
         let second = try #require(connected(pool))
         first.release()
@@ -154,7 +173,7 @@ private final class Bench {
 
     @Test func `keeps no more than it may`() throws {
         let pool = bench.pool(keepAlive: 1)
-        pool.update([a.address])
+        bench.update(pool, [a.address])
         let first = try #require(connected(pool))
         let second = try #require(connected(pool))
         first.release()
@@ -168,7 +187,7 @@ private final class Bench {
 
     @Test func `lets go what was idle for longer than it may`() throws {
         let pool = bench.pool(idleTimeout: .seconds(30))
-        pool.update([a.address])
+        bench.update(pool, [a.address])
         try #require(connected(pool)).release()
         let now = Instant.now()
         pool.sweep(now + .seconds(29))
@@ -180,9 +199,9 @@ private final class Bench {
 
     @Test func `knows a server again when its names are resolved anew`() throws {
         let pool = bench.pool()
-        pool.update([a.address])
+        bench.update(pool, [a.address])
         try #require(connected(pool)).release()
-        pool.update([b.address, a.address, a.address])
+        bench.update(pool, [b.address, a.address])
         #expect(pool.servers.map(\.address) == [b.address, a.address])
         #expect(pool.idleCount == 1)
         bench.finish(pool)
@@ -190,10 +209,10 @@ private final class Bench {
 
     @Test func `closes what is idle at a server that is gone, and takes nothing back for it`() throws {
         let pool = bench.pool()
-        pool.update([a.address])
+        bench.update(pool, [a.address])
         let busy = try #require(connected(pool))
         try #require(connected(pool)).release()
-        pool.update([b.address])
+        bench.update(pool, [b.address])
         #expect(pool.idleCount == 0)
         busy.release()
         #expect(pool.idleCount == 0)
@@ -201,11 +220,87 @@ private final class Bench {
         bench.finish(pool)
     }
 
+    @Test func `tries again with another server, and on a new connection`() throws {
+        let pool = bench.pool()
+        bench.update(pool, [a.address, b.address])
+        for _ in 0..<2 { try #require(connected(pool)).release() }
+        for _ in 0..<4 {
+            let server = try #require(pool.servers.first)
+            guard case .connecting(let again) = pool.lease(for: bench.client, key: 0, .again(avoiding: server)) else {
+                Issue.record("a pooled connection")
+                return
+            }
+            #expect(again.server !== server)
+            again.discard()
+        }
+        bench.finish(pool)
+    }
+
+    @Test func `gives nothing to a server that is away, and closes what is idle there`() throws {
+        let pool = bench.pool()
+        bench.update(pool, [a.address, b.address])
+        for _ in 0..<2 { try #require(connected(pool)).release() }
+        pool.update(bench.standing([(a.address, .down), (b.address, .up(since: nil))]), at: bench.worker.clock.now)
+        #expect(pool.idleCount == 1)
+        try #require(pooled(pool)).discard()
+        for _ in 0..<3 {
+            let connection = try #require(connected(pool))
+            #expect(connection.server.address == b.address)
+            connection.discard()
+        }
+        bench.finish(pool)
+    }
+
+    @Test func `connects to nobody while the circuit is open`() throws {
+        let pool = bench.pool()
+        let until = bench.worker.clock.now + .milliseconds(2_500)
+        pool.update(
+            bench.standing([(a.address, .up(since: nil))], circuit: .open(until: until)), at: bench.worker.clock.now)
+        guard case .refused(.circuitOpen) = pool.lease(for: bench.client, key: 0, .first) else {
+            Issue.record("a connection")
+            return
+        }
+        #expect(pool.retryAfter() == 3)
+    }
+
+    @Test func `lets as many requests through a half-open circuit as there are permits`() throws {
+        let pool = bench.pool()
+        let gate = CircuitGate()
+        gate.grant(2)
+        pool.update(
+            bench.standing([(a.address, .up(since: nil))], circuit: .halfOpen(successes: 0), gate: gate),
+            at: bench.worker.clock.now)
+        let first = try #require(connected(pool))
+        let second = try #require(connected(pool))
+        #expect(connected(pool) == nil)
+        // A client that goes away has found nothing out: another may.
+        first.discard()
+        let third = try #require(connected(pool))
+        #expect(connected(pool) == nil)
+        second.discard()
+        third.discard()
+        bench.finish(pool)
+    }
+
+    @Test func `counts what is under way for the choice of the freest`() throws {
+        let pool = bench.pool { $0.balance = .leastConnections }
+        bench.update(pool, [a.address, b.address])
+        let busy = try #require(connected(pool))
+        for _ in 0..<5 {
+            let other = try #require(connected(pool))
+            #expect(other.server !== busy.server)
+            other.discard()
+        }
+        busy.discard()
+        #expect(pool.servers.map(\.tally.requests) == [0, 0])
+        bench.finish(pool)
+    }
+
     /// What the server says unasked would be read as the answer to the next request.
     @Test func `does not keep a connection that the other side has closed`() throws {
         let pool = bench.pool()
         var gone: Backend? = try Backend()
-        pool.update([gone!.address])
+        bench.update(pool, [gone!.address])
         let connection = try #require(connected(pool))
         connection.release()
         #expect(pool.idleCount == 1)

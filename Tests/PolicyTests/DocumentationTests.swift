@@ -150,6 +150,7 @@ private enum DocumentedRefusals {
         ("missingClaim", .missingClaim),
         ("missingRole", .missingRole),
         ("upstreamUnreachable", .upstreamUnreachable),
+        ("circuitOpen", .circuitOpen),
         ("connectTimeout", .connectTimeout),
         ("bodyTimeout", .bodyTimeout),
         ("malformedBody", .malformedBody),

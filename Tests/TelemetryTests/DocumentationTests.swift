@@ -22,6 +22,7 @@ import Wire
         shard.countRefusal(stage: 0, code: 0)
         let control = ControlMetrics(ledger: .embedded)
         control.certificates = [("gateway.test", 1_800_000_000)]
+        control.upstreams.states = [.init(name: "backend", circuit: .closed, servers: [("10.0.0.5:9000", .up)])]
         let text = String(
             decoding: registry.exposition(
                 control,

@@ -99,7 +99,13 @@ import Wire
              "listeners":["0.0.0.0:8080"],"admin_listener":null,"admin_socket":"/run/gateway/admin.sock",
              "configuration":{"path":"gateway.conf","generation":2,"loaded_at":"2026-11-21T07:00:00.000Z"},
              "log_level":"info","upstreams":[
-              {"name":"api","servers":["api:9000"],"addresses":["10.0.0.1:9000","10.0.0.2:9000"]},
+              {"name":"api","servers":["api:9000"],"circuit":"closed","states":[
+                {"address":"10.0.0.1:9000","state":"up"},
+                {"address":"10.0.0.2:9000","state":"ejected","reason":"connection_lost","back_in_seconds":7}]},
+              {"name":"dead","servers":["10.0.0.3:80"],"circuit":"half_open","states":[
+                {"address":"10.0.0.3:80","state":"down","reason":"status 503"}]},
+              {"name":"gone","servers":["10.0.0.4:80"],"circuit":"open","retry_after_seconds":70,"states":[
+                {"address":"10.0.0.4:80","state":"up"}]},
               {"name":"other","servers":["nowhere:80"],"addresses":[]}]}
             """#)
         #expect(
@@ -113,7 +119,9 @@ import Wire
                 admin           /run/gateway/admin.sock
                 configuration   gateway.conf, generation 2, loaded 2026-11-21 07:00:00Z
                 log level       info
-                upstream api    10.0.0.1:9000, 10.0.0.2:9000
+                upstream api    10.0.0.1:9000, 10.0.0.2:9000 (ejected: connection_lost, back in 7s)
+                upstream dead   10.0.0.3:80 (down: status 503); circuit half open
+                upstream gone   10.0.0.4:80; circuit open, tried in 1m 10s
                 upstream other  nowhere:80 (no address is known)
 
                 """)

@@ -257,8 +257,9 @@ def test_interim_responses_come_before_the_final_one_and_in_order(gateway, backe
     assert gateway.fetch(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n").head.startswith(b"HTTP/1.1 200 ")
 
 
-def test_responses_are_never_another_clients(gateway, backend):
+def test_responses_are_never_another_clients(start_gateway, backend):
     """Half of the backend's answers are broken in some way; each client only ever gets what was said to it."""
+    gateway = start_gateway(backend, upstreams={"api": {"circuit_breaker": {"failures": 0}}})
     kinds = list(MALFORMED.values())[:8] + list(BROKEN_BODIES.values())[:4] + [OK + LENGTH + b"\r\nokgarbage"]
 
     def handler(exchange: Exchange) -> bytes | None:

@@ -19,8 +19,8 @@ struct GatewaySnapshot {
     var openConnections: Int
     var listeners: [String]
     var adminAddress: String?
-    /// Of each upstream, as resolved last.
-    var addresses: [String: [String]]
+    /// In the order of the configuration.
+    var upstreams: [UpstreamState]
     var logLevel: String
     var process: Int
 
@@ -133,9 +133,20 @@ enum AdminReports {
     }
 
     private static func upstream(_ upstream: Configuration.Upstream, _ snapshot: GatewaySnapshot) -> JSONValue {
-        [
+        let state = snapshot.upstreams.first { $0.name == upstream.name }
+        return [
             "name": .string(upstream.name), "servers": .array(upstream.servers.map { .string(text($0)) }),
-            "addresses": .array((snapshot.addresses[upstream.name] ?? []).map { .string($0) }),
+            "balance": .string(upstream.balance.rawValue), "circuit": JSONValue(state?.circuit),
+            "retry_after_seconds": JSONValue(state?.retryAfter),
+            "addresses": .array((state?.servers ?? []).map { .string($0.address) }),
+            "states": .array(
+                (state?.servers ?? []).map { server in
+                    [
+                        "address": .string(server.address), "state": .string(server.state),
+                        "reason": JSONValue(server.reason), "back_in_seconds": JSONValue(server.backIn),
+                        "checked": JSONValue(server.check),
+                    ]
+                }),
         ]
     }
 

@@ -15,7 +15,7 @@ extension Gateway {
             generation: generation.number, loadedAt: loadedAt, uptime: Instant.now() - startedAt,
             openConnections: openConnections, listeners: boundListeners + boundSecureListeners.map { "\($0) (TLS)" },
             adminAddress: admin?.address,
-            addresses: (directory?.published ?? [:]).mapValues { $0.map(\.description) },
+            upstreams: (upstreams?.upstreams ?? []).map { UpstreamState($0, at: .now()) },
             logLevel: log.level.word, process: Int(getpid()))
     }
 }

@@ -1,0 +1,100 @@
+internal import Policy
+internal import Settings
+internal import Transport
+internal import Wire
+
+/// How a server is checked.
+struct CheckPlan: Equatable {
+    enum Question: Equatable {
+        /// Whether it accepts a connection.
+        case connection
+        case request([UInt8], Configuration.Upstream.HealthCheck)
+    }
+
+    var question: Question
+    var interval: Interval
+    /// For everything, from connecting to the end of the answer's head.
+    var timeout: Interval
+}
+
+/// Checks one server again and again, over connections of its own; one check at a time. On the control thread, and never
+/// blocking it.
+final class HealthProbe: ByteStreamHandler {
+    private enum Phase {
+        /// Until the timer begins a check. → `asking`, `stopped`
+        case resting
+        /// Until the answer or the timer ends it. → `resting`, `stopped`
+        case asking(ByteStream)
+        case stopped
+    }
+
+    /// The next check goes by it.
+    var plan: CheckPlan
+
+    private let address: SocketAddress
+    private let loop: EventLoop
+    /// What is wrong; nil: nothing.
+    private let report: (String?) -> Void
+    private var phase = Phase.resting
+    private var answer = HealthAnswer()
+    private var timer: LoopTimer?
+
+    /// The first check comes at once, a little later for some than for others.
+    init(of address: SocketAddress, on loop: EventLoop, _ plan: CheckPlan, report: @escaping (String?) -> Void) {
+        self.address = address
+        self.loop = loop
+        self.plan = plan
+        self.report = report
+        timer = LoopTimer(on: loop) { [unowned self] in timePassed() }
+        let chance = Int64.random(in: 0..<256)
+        timer?.fire(after: Interval(nanoseconds: plan.interval.nanoseconds / 2_560 * chance))
+    }
+
+    deinit { stop() }
+
+    func stop() {
+        if case .asking(let stream) = phase { stream.close() }
+        phase = .stopped
+        timer?.cancel()
+    }
+
+    private func timePassed() {
+        switch phase {
+        case .resting: begin()
+        case .asking: end("no answer in time")
+        case .stopped: break
+        }
+    }
+
+    private func begin() {
+        answer = HealthAnswer()
+        phase = .asking(ByteStream(to: address, on: loop, connectTimeout: plan.timeout, handler: self))
+        timer?.fire(after: plan.timeout)
+    }
+
+    private func end(_ problem: String?) {
+        guard case .asking(let stream) = phase else { return }
+        stream.close()
+        phase = .resting
+        timer?.fire(after: Configuration.Upstream.HealthCheck.spread(plan.interval, chance: .random(in: 0 ... .max)))
+        report(problem)
+    }
+
+    func streamConnected(_ stream: ByteStream) {
+        switch plan.question {
+        case .connection: end(nil)
+        case .request(let bytes, _): stream.send(bytes)
+        }
+    }
+
+    func stream(_ stream: ByteStream, received bytes: Span<UInt8>) {
+        guard case .request(_, let check) = plan.question else { return }
+        switch answer.take(bytes) {
+        case .incomplete: return
+        case .unreadable: end("a malformed answer")
+        case .status(let status): end(check.accepts(status) ? nil : "status \(status)")
+        }
+    }
+
+    func stream(_ stream: ByteStream, ended reason: StreamEnd) { end(reason.description) }
+}

@@ -1,0 +1,63 @@
+package import Settings
+internal import Wire
+
+/// What the requests of one client have in common, ready to be compared with a head.
+package struct AffinityRule: Sendable {
+    let source: Configuration.Upstream.HashKey.Source
+    /// Of the header in lower case, or of the cookie; empty for other sources.
+    let name: [UInt8]
+
+    package init(_ hash: Configuration.Upstream.HashKey) {
+        source = hash.source
+        let text = Array((hash.name ?? "").utf8)
+        name = hash.source == .header ? text.map(Characters.lowercased) : text
+    }
+}
+
+extension Gatekeeper {
+    /// The key that chooses the server of the head that was decided last; that of the client's address where the request
+    /// has no such header, cookie or token.
+    package func affinity(_ bytes: Span<UInt8>, _ facts: RequestFacts, _ rule: AffinityRule) -> UInt64 {
+        switch rule.source {
+        case .client: break
+        case .subject:
+            if let subject = identity?.subject, !subject.isEmpty { return StableHash.of(subject.span) }
+        case .header:
+            for index in 0..<fields.count where isNamed(bytes.extracting(fields[index].name), rule.name) {
+                return StableHash.of(bytes.extracting(fields[index].value))
+            }
+        case .cookie:
+            for index in 0..<fields.count where classes[index] == .cookie {
+                if let value = Cookies.value(of: rule.name, in: bytes, fields[index].value) {
+                    return StableHash.of(bytes.extracting(value))
+                }
+            }
+        }
+        return StableHash.of(facts.client)
+    }
+
+    private func isNamed(_ field: Span<UInt8>, _ name: [UInt8]) -> Bool {
+        guard field.count == name.count else { return false }
+        for index in field.indices where Characters.lowercased(field[index]) != name[index] { return false }
+        return true
+    }
+}
+
+/// RFC 6265 §4.2.1: pairs with semicolons between.
+enum Cookies {
+    /// Where the value of the first cookie of this name stands; nil: there is none.
+    static func value(of name: [UInt8], in head: Span<UInt8>, _ field: Range<Int>) -> Range<Int>? {
+        var start = field.lowerBound
+        while start < field.upperBound {
+            var end = start
+            while end < field.upperBound, head[end] != UInt8(ascii: ";") { end += 1 }
+            while start < end, Characters.isWhitespace(head[start]) { start += 1 }
+            let behind = start + name.count
+            if behind < end, head[behind] == UInt8(ascii: "="), head.extracting(start..<behind).equals(name.span) {
+                return behind + 1..<end
+            }
+            start = end + 1
+        }
+        return nil
+    }
+}

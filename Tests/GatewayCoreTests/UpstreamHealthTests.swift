@@ -1,0 +1,179 @@
+import Policy
+import Telemetry
+import Testing
+import Transport
+import Wire
+
+@testable import GatewayCore
+@testable import Settings
+
+private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1e9)) }
+
+@Suite struct `The health of upstreams` {
+    private let loop = EventLoop()
+    private let logs: LogWriter
+    private let health: UpstreamHealth
+    private let published = Published()
+    private let a = SocketAddress.ip(IPAddress("192.0.2.1")!, port: 80)
+    private let b = SocketAddress.ip(IPAddress("192.0.2.2")!, port: 80)
+
+    private final class Published {
+        var last: UpstreamStanding?
+        var count = 0
+    }
+
+    init() throws {
+        logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
+        health = UpstreamHealth(on: loop, log: OperationalLog(logs, level: .info), metrics: UpstreamMetrics()) {
+            [published] in
+            published.last = $0
+            published.count += 1
+        }
+    }
+
+    private func upstream(_ change: (inout Configuration.Upstream) -> Void = { _ in }) -> Configuration.Upstream {
+        var upstream = Configuration.Upstream(name: "api", servers: [], keepAlive: 1, idleTimeout: .seconds(1))
+        change(&upstream)
+        return upstream
+    }
+
+    private func adopt(_ upstream: Configuration.Upstream, _ addresses: [SocketAddress]) {
+        health.adopt([upstream])
+        health.resolved("api", addresses, at: at(0))
+    }
+
+    private func tell(_ news: UpstreamReport.News, at time: Double) {
+        health.received(UpstreamReport(upstream: "api", news: news), at: at(time))
+    }
+
+    /// As a worker counts it; the fifth is told.
+    private func fail(_ address: SocketAddress, times: Int, at time: Double) {
+        guard let standing = published.last, let server = standing.servers.first(where: { $0.address == address })
+        else { return }
+        for _ in 0..<times where server.tally.failures.failed(reporting: 5) {
+            tell(.serverFailing(address, .timeout), at: time)
+        }
+    }
+
+    private func states() -> [ServerHealth.State] { published.last?.servers.map(\.state) ?? [] }
+
+    @Test func `ejects a server after five failures in a row, and takes it back`() {
+        defer { logs.stop() }
+        adopt(upstream(), [a, b])
+        fail(a, times: 4, at: 1)
+        #expect(states() == [.up(since: nil), .up(since: nil)])
+        fail(a, times: 1, at: 1)
+        #expect(states() == [.ejected(until: at(11)), .up(since: nil)])
+        health.timePassed(at: at(11))
+        #expect(states() == [.up(since: at(11)), .up(since: nil)])
+    }
+
+    @Test func `does not eject for failures with a success between`() {
+        defer { logs.stop() }
+        adopt(upstream(), [a, b])
+        fail(a, times: 4, at: 1)
+        published.last?.servers[0].tally.failures.ended()
+        fail(a, times: 4, at: 2)
+        #expect(states() == [.up(since: nil), .up(since: nil)])
+    }
+
+    /// The report is on its way while another worker's request succeeds.
+    @Test func `does not eject when the row has ended before the report arrives`() {
+        defer { logs.stop() }
+        adopt(upstream(), [a, b])
+        tell(.serverFailing(a, .lost), at: 1)
+        #expect(states() == [.up(since: nil), .up(since: nil)])
+    }
+
+    @Test func `keeps the last server, and opens the circuit instead`() throws {
+        defer { logs.stop() }
+        adopt(upstream(), [a])
+        fail(a, times: 5, at: 1)
+        #expect(states() == [.up(since: nil)])
+        let gate = try #require(published.last?.gate)
+        for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.timeout), at: 2) }
+        #expect(published.last?.circuit == .open(until: at(62)))
+        health.timePassed(at: at(62))
+        #expect(published.last?.circuit == .halfOpen(successes: 0))
+        #expect((0..<5).map { _ in gate.takePermit() } == [true, true, true, false, false])
+        for _ in 0..<3 { tell(.probed(nil), at: 63) }
+        #expect(published.last?.circuit == .closed)
+    }
+
+    @Test func `keeps states, tallies and circuits over a reload`() throws {
+        defer { logs.stop() }
+        adopt(upstream(), [a, b])
+        fail(a, times: 5, at: 1)
+        let before = try #require(published.last)
+        adopt(upstream { $0.keepAlive = 9 }, [b, a])
+        let after = try #require(published.last)
+        #expect(after.servers.map(\.address) == [b, a])
+        #expect(after.servers[1].state == .ejected(until: at(11)))
+        #expect(after.servers[1].tally === before.servers[0].tally)
+        #expect(after.gate === before.gate)
+    }
+
+    @Test func `forgets a server that is gone, and knows its namesake as a new one`() {
+        defer { logs.stop() }
+        adopt(upstream(), [a, b])
+        fail(a, times: 5, at: 1)
+        health.resolved("api", [b], at: at(2))
+        #expect(states() == [.up(since: nil)])
+        health.resolved("api", [a, b, a], at: at(3))
+        #expect(states() == [.up(since: nil), .up(since: nil)])
+    }
+
+    @Test func `hashes onto servers that are up`() throws {
+        defer { logs.stop() }
+        adopt(upstream { $0.balance = .consistentHash }, [a, b])
+        let keys = (0..<100).map { StableHash.of(IPAddress(v4: $0)) }
+        let both = try #require(published.last?.ring)
+        #expect(Set(keys.compactMap { both.owner(of: $0) }) == [0, 1])
+        fail(a, times: 5, at: 1)
+        let one = try #require(published.last?.ring)
+        #expect(Set(keys.compactMap { one.owner(of: $0) }) == [0])
+    }
+
+    @Test func `closes a circuit whose rule is gone`() throws {
+        defer { logs.stop() }
+        adopt(upstream(), [a])
+        let gate = try #require(published.last?.gate)
+        for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.lost), at: 2) }
+        #expect(published.last?.circuit == .open(until: at(62)))
+        adopt(upstream { $0.circuitBreaker.failures = 0 }, [a])
+        #expect(published.last?.circuit == .closed)
+    }
+
+    @Test func `asks a server that nobody could connect to whether it accepts again`() throws {
+        defer { logs.stop() }
+        adopt(upstream(), [a, b])
+        let watched = try #require(health.upstreams.first)
+        #expect(watched.plan(for: watched.servers[0]) == nil)
+        for _ in 0..<5 { _ = watched.servers[0].tally.failures.failed(reporting: 5) }
+        tell(.serverFailing(a, .refused), at: 1)
+        #expect(watched.plan(for: watched.servers[0])?.question == .connection)
+        #expect(watched.plan(for: watched.servers[1]) == nil)
+        health.checked(watched.servers[0], of: watched, "cannot connect", at: at(2))
+        #expect(states()[0] == .ejected(until: at(11)))
+        health.checked(watched.servers[0], of: watched, nil, at: at(3))
+        #expect(states()[0] == .up(since: at(3)))
+        #expect(watched.plan(for: watched.servers[0]) == nil)
+    }
+
+    @Test func `takes a check for the end of failures that checks tell of`() throws {
+        defer { logs.stop() }
+        adopt(upstream { $0.healthCheck.path = "/" }, [a])
+        let watched = try #require(health.upstreams.first)
+        let gate = watched.gate
+        for (failure, after) in [
+            (UpstreamFailure.timeout, CircuitBreaker.State.halfOpen(successes: 0)), (.malformed, .open(until: at(62))),
+        ] {
+            adopt(upstream { $0.circuitBreaker.failures = 0 }, [a])
+            adopt(upstream { $0.healthCheck.path = "/" }, [a])
+            for _ in 0..<5 { _ = gate.failures.failed(reporting: 5) }
+            tell(.upstreamFailing(failure), at: 2)
+            health.checked(watched.servers[0], of: watched, nil, at: at(3))
+            #expect(published.last?.circuit == after, "\(failure)")
+        }
+    }
+}
