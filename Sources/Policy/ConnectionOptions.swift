@@ -2,24 +2,29 @@ internal import Wire
 
 /// What the Connection fields of one head ask for (RFC 9110 §7.6.1).
 package struct ConnectionOptions: Sendable {
-    /// Options in one head. More serve nobody but one who wants us to compare each of them with each field.
+    /// Options in one head, empty ones too, and bytes of its Connection fields. More serve nobody but one who wants us to
+    /// look for each field in all of them (RFC 9110 §5.6.1.2: empty elements can be a denial of service).
     package static let maximumCount = 32
+    package static let maximumBytes = 1_024
 
     package private(set) var closes = false
     package private(set) var keepsAlive = false
     /// Other names were listed: fields of these names go no further (`names(_:field:)`), if their class lets them.
     package private(set) var namesFields = false
     private var count = 0
+    private var bytes = 0
 
     package init() {}
 
     /// Reads one Connection field. False: it is not a list of tokens, or too long a one; the request is to be refused.
     package mutating func take(_ value: Span<UInt8>) -> Bool {
+        bytes += value.count
+        guard bytes <= ConnectionOptions.maximumBytes else { return false }
         var position = 0
         while let range = nextElement(value, &position) {
-            if range.isEmpty { continue }
             count += 1
             guard count <= ConnectionOptions.maximumCount else { return false }
+            if range.isEmpty { continue }
             let option = value.extracting(range)
             for index in option.indices where !Characters.token.contains(option[index]) { return false }
             if option.equalsIgnoringCase("close") {

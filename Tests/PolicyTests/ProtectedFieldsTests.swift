@@ -135,6 +135,17 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         #expect(options(list, "x") == nil)
     }
 
+    /// RFC 9110 §5.6.1.2: each element and each byte is looked at again for every field of the head.
+    @Test func `is refused when it holds too much of nothing`() {
+        #expect(options(String(repeating: ",", count: 31)) != nil)
+        #expect(options(String(repeating: ",", count: 32)) == nil)
+        #expect(options("x" + String(repeating: " ", count: 1_023)) != nil)
+        #expect(options("x" + String(repeating: " ", count: 1_024)) == nil)
+        let half = String(repeating: "x", count: 512)
+        #expect(options(half, half) != nil)
+        #expect(options(half, half, "x") == nil)
+    }
+
     @Test(arguments: [
         ("X-Hop", "x-hop", true), ("close, X-Hop", "X-HOP", true), ("X-Hop ,close", "X-Hop", true),
         ("X-Hop2", "X-Hop", false),
