@@ -56,8 +56,8 @@ struct ServerChoice {
         let avoided = avoided.flatMap { avoided in servers.firstIndex { $0 === avoided } }
         switch balance {
         case .roundRobin:
-            let index = isEven ? rotation.next() : rotation.next(shares: shares)
-            return servers[index == avoided ? rotation.next() : index]
+            if let avoided { return servers[rotation.another(than: avoided)] }
+            return servers[isEven ? rotation.next() : rotation.next(shares: shares)]
         case .leastConnections:
             return servers[rotation.leastLoaded(shares, avoiding: avoided) { servers[$0].tally.requests }]
         case .consistentHash:

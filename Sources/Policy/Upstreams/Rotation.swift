@@ -16,6 +16,14 @@ package struct Rotation: Sendable {
         return turn
     }
 
+    /// For a request that is tried again: another one, out of turn. If it took the turn, every second turn would be that
+    /// of the server that fails.
+    package func another(than avoided: Int) -> Int {
+        let following = turn + 1 < count ? turn + 1 : 0
+        guard following == avoided else { return following }
+        return following + 1 < count ? following + 1 : 0
+    }
+
     package mutating func next(shares: [Int]) -> Int {
         if credits.isEmpty { credits = Array(repeating: 0, count: count) }
         while true {

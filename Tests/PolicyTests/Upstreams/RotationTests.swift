@@ -8,6 +8,15 @@ import Testing
         #expect((0..<7).map { _ in rotation.next() } == [1, 2, 0, 1, 2, 0, 1])
     }
 
+    @Test func `keep their turn when a request of another is tried again`() {
+        var rotation = Rotation(count: 3)
+        #expect(rotation.next() == 1)
+        #expect(rotation.another(than: 1) == 2)
+        #expect(rotation.another(than: 2) == 0)
+        #expect(rotation.next() == 2)
+        #expect(Rotation(count: 1).another(than: 0) == 0)
+    }
+
     /// Slow start: one of three has a fifth of its share.
     @Test func `are passed over in proportion to their share`() {
         var rotation = Rotation(count: 3)
