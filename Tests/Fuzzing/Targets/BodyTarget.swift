@@ -68,7 +68,7 @@ package final class BodyTarget: FuzzTarget {
         var relayed = Relayed()
         var reader = BodyReader(framing)
         var relay = BodyRelay(reading: framing, writingChunks: writesChunks)
-        for piece in pieces {
+        for piece in pieces.isEmpty ? [[]] : pieces {
             let read = try payload(of: piece, &reader)
             relayed.payload += read.payload
             // A worker's scratch has room for a read and a head; framing made anew must fit beside it.
@@ -91,7 +91,6 @@ package final class BodyTarget: FuzzTarget {
             if end != .more { return relayed }
             relayed.taken += piece.count
         }
-        if framing == .none, pieces.isEmpty { relayed.end = .ended }
         return relayed
     }
 

@@ -78,10 +78,11 @@ package final class HeadTarget: FuzzTarget {
         if let token = gatekeeper.refusedToken { _ = bytes[token] }
         _ = gatekeeper.withPathForLogs(bytes.span, facts) { $0.count }
         let trace = gatekeeper.trace(bytes.span, peer: facts.client)
+        let date = House.date
         out.reset()
         gatekeeper.write(
             refusal, facts, origin: bytes.span.extracting(facts.origin), requestID: trace.requestID,
-            date: House.date.span, keepAlive: facts.keepAlive && !refusal.closes, into: &out)
+            date: date.span, keepAlive: facts.keepAlive && !refusal.closes, into: &out)
         try require(!out.overflowed, "an answer has room")
         let sent = out.unownedBytes.array
         let head = try PlainHead(sent)

@@ -66,10 +66,12 @@ package final class ResponseTarget: FuzzTarget {
 
     private func checkFinal(_ response: Response, _ bytes: [UInt8], _ context: ResponseContext) throws(Finding) {
         let keepAlive = !response.endsWithConnection
+        let date = House.date
+        let requestID = Array("0123456789abcdef0123456789abcdef".utf8)
         out.reset()
         reader.writeHead(
-            response, bytes.span, to: context, keepAlive: keepAlive, date: House.date.span,
-            requestID: Array("0123456789abcdef0123456789abcdef".utf8).span, into: &out)
+            response, bytes.span, to: context, keepAlive: keepAlive, date: date.span, requestID: requestID.span,
+            into: &out)
         try require(!out.overflowed, "a head has room")
         let sent = out.unownedBytes.array
         let head = try PlainHead(sent)

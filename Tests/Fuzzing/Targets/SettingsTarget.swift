@@ -55,8 +55,9 @@ package final class SettingsTarget: FuzzTarget {
             }
             if let excerpt = diagnostic.excerpt {
                 try require(
-                    excerpt.indent >= 0 && excerpt.length >= 1 && excerpt.indent <= excerpt.text.count,
-                    "what is underlined is shown")
+                    excerpt.indent >= 0 && excerpt.length >= 1 && excerpt.indent + excerpt.length <= 120
+                        && excerpt.text.count <= 120,
+                    "an excerpt and its underline fit into a line of a terminal")
                 try require(
                     excerpt.text.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 },
                     "an excerpt cannot steer a terminal")
