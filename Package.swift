@@ -1,13 +1,18 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-    .treatAllWarnings(as: .error),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableExperimentalFeature("Lifetimes"),
-]
+/// The archive of libFuzzer's runtime, when fuzzers are built: `scripts/fuzz` knows where it is. All code is then compiled
+/// to tell the fuzzer what it does.
+let fuzzerRuntime = Context.environment["FUZZER_RUNTIME"]
+
+let strict: [SwiftSetting] =
+    [
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableExperimentalFeature("Lifetimes"),
+    ] + (fuzzerRuntime == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
 
 /// A target of the gateway. `uses` names what stands below it; the list in docs/architecture.md is the same.
 func layer(_ name: String, uses: [String]) -> Target {
@@ -50,6 +55,11 @@ let package = Package(
         tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport"]),
         tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
         tests(of: "gateway", uses: ["GatewayCore", "Settings", "Wire"]),
+
+        .target(
+            name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire"],
+            path: "Tests/Fuzzing/Targets", swiftSettings: strict),
+        .testTarget(name: "FuzzingTests", dependencies: ["FuzzTargets", "Settings"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -63,4 +73,18 @@ if let tests = package.targets.first(where: { $0.name == "PolicyTests" }) {
     } else {
         tests.exclude.append("Oracle")
     }
+}
+
+if let fuzzerRuntime {
+    // Whole, because nothing but the instrumented code refers to it.
+    let runtime: [LinkerSetting] = [
+        .unsafeFlags(["-Xlinker", "--whole-archive", fuzzerRuntime, "-Xlinker", "--no-whole-archive", "-lstdc++"])
+    ]
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzzing/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["FuzzTargets", "CLibFuzzer"], path: "Tests/Fuzzing/Driver",
+            swiftSettings: strict, linkerSettings: runtime),
+    ]
+    package.products.append(.executable(name: "fuzz", targets: ["fuzz"]))
 }

@@ -1,21 +1,21 @@
-internal import Wire
+package import Wire
 
 /// Moves a body from the bytes of one side to the other: reads it by its framing and writes it in the framing that the
 /// other side was promised. Chunks are taken apart and made anew, so that no extension, odd size or trailer of one side
 /// reaches the parser of the other.
-struct BodyRelay {
+package struct BodyRelay {
     private var reader: BodyReader
     /// Whether the other side gets chunks; otherwise the bare bytes.
     private let writesChunks: Bool
     /// Payload bytes that passed.
-    private(set) var transferred: Int64 = 0
+    package private(set) var transferred: Int64 = 0
 
-    init(reading framing: BodyFraming, writingChunks: Bool) {
+    package init(reading framing: BodyFraming, writingChunks: Bool) {
         reader = BodyReader(framing)
         writesChunks = writingChunks
     }
 
-    enum Progress: Equatable {
+    package enum Progress: Equatable {
         /// All bytes were used up and more must come.
         case more
         /// The body is complete; what follows begins here.
@@ -24,13 +24,13 @@ struct BodyRelay {
     }
 
     /// What goes out after this step: always `out`, and behind it `tail` of the input, which need not be copied.
-    struct Parcel {
-        let progress: Progress
-        let tail: Range<Int>
+    package struct Parcel {
+        package let progress: Progress
+        package let tail: Range<Int>
     }
 
     /// - Parameter out: may hold a head already; what must be sent before the tail is appended.
-    mutating func relay(_ input: Span<UInt8>, from offset: Int, into out: inout ByteWriter) -> Parcel {
+    package mutating func relay(_ input: Span<UInt8>, from offset: Int, into out: inout ByteWriter) -> Parcel {
         var position = offset
         var tail = offset..<offset
         while true {
@@ -62,7 +62,7 @@ struct BodyRelay {
     }
 
     /// The connection that carried the body has ended. True when that is how this body ends.
-    mutating func endAtClose(into out: inout ByteWriter) -> Bool {
+    package mutating func endAtClose(into out: inout ByteWriter) -> Bool {
         guard case .untilClose = reader else { return false }
         if writesChunks { out.append("0\r\n\r\n") }
         return true

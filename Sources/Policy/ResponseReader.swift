@@ -181,10 +181,14 @@ package struct ResponseReader: ~Copyable {
             let field = fields[index]
             let name = bytes.extracting(field.name)
             let keep: Bool
+            var rewritten: Range<Int>?
             switch ResponseField(name) {
             case .contentLength:
                 // 1xx and 204 must not carry one (RFC 9110 §8.6); for the rest it is what frames the body.
-                keep = keepsLength && status >= 200 && status != 204
+                let isTold = keepsLength && status >= 200 && status != 204
+                let shortest = withoutLeadingZeros(field.value, of: bytes)
+                keep = isTold && shortest == field.value
+                if isTold, !keep { rewritten = shortest }
             case .transferEncoding, .connection, .hopByHop, .requestID: keep = false
             case .date:
                 hasDate = true
@@ -194,6 +198,11 @@ package struct ResponseReader: ~Copyable {
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
                 run = Int(field.end)
+                if let rewritten {
+                    out.append("Content-Length: ")
+                    out.append(bytes, rewritten)
+                    out.append("\r\n")
+                }
             } else if fields.hasSpaceBeforeColon {
                 // RFC 9112 §5.1: it must be taken out.
                 out.append(bytes, run..<field.name.upperBound)
@@ -203,6 +212,13 @@ package struct ResponseReader: ~Copyable {
         }
         out.append(bytes, run..<Int(fields[fields.count - 1].end))
         return hasDate
+    }
+
+    /// Some programs would take such a number for octal.
+    private func withoutLeadingZeros(_ number: Range<Int>, of bytes: Span<UInt8>) -> Range<Int> {
+        var start = number.lowerBound
+        while start < number.upperBound - 1, bytes[start] == UInt8(ascii: "0") { start += 1 }
+        return start..<number.upperBound
     }
 
     private func isNamedByConnection(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {

@@ -1,0 +1,76 @@
+import Policy
+import Settings
+import Wire
+
+/// The gateway whose stages are fuzzed: every kind of route, login, key and path rule.
+enum House {
+    static let now = Instant(nanoseconds: 1_000_000_000)
+    /// The tokens of the corpus are valid then.
+    static let wall = WallTime(seconds: 1_700_000_000)
+    static let date = Array("Tue, 14 Nov 2023 22:13:20 GMT".utf8)
+    static let secret = "0123456789abcdef0123456789abcdef"
+
+    static let text = """
+        trusted_proxies: [10.0.0.0/8, "2001:db8:1::/48"]
+        upstreams:
+          api: {servers: ["127.0.0.1:9000"]}
+          staff: {servers: ["127.0.0.1:9001"]}
+        routes:
+          - {path: /, upstream: api, auth: none}
+          - {path: /private, upstream: api, auth: required, cookie: access, cors: {origins: ["https://a.example"]}}
+          - {path: /optional, upstream: api, auth: optional}
+          - {path: /admin, upstream: staff, auth: required, roles: [admin]}
+          - {path: /gold, upstream: api, auth: required, claims: {tier: gold}}
+          - {path: /read, upstream: api, auth: none, methods: [GET, POST]}
+          - {path: /only, upstream: staff, auth: none, host: only.example.org}
+          - path: /objects
+            upstream: api
+            auth: none
+            paths: {encoded_slash: keep, backslash: keep, semicolon: keep, empty_segments: keep, dot_segments: keep}
+          - {path: /objects/private, upstream: api, auth: required, paths: {encoded_slash: keep}}
+          - path: /web
+            upstream: api
+            auth: none
+            paths:
+              encoded_slash: normalise
+              backslash: normalise
+              semicolon: normalise
+              empty_segments: normalise
+              dot_segments: normalise
+          - path: /auth
+            upstream: api
+            auth: none
+            paths: {encoded_slash: keep, semicolon: normalise, empty_segments: keep, dot_segments: normalise}
+        login: {endpoints: [POST /auth/login]}
+        tokens:
+          keys:
+            - {id: main, secret: "\(secret)", algorithms: [HS256]}
+            - {id: r1, pem_file: /rsa.pem, algorithms: [RS256, PS256]}
+            - {id: idp, jwks_file: /jwks.json}
+        identity:
+          headers: {X-User-ID: sub, X-User-Role: role, X-Authenticated: "@authenticated"}
+        logs: {access: "off", audit: "off"}
+        """
+
+    static let rules: GatekeeperRules = {
+        let files = ["/rsa.pem": rsa, "/jwks.json": jwks]
+        let source = ConfigurationSource(
+            path: "gateway.conf", contents: Array(text.utf8),
+            files: FileAccess(read: { path in
+                files[path].map { .success(.init(bytes: Array($0.utf8))) } ?? .failure(.init("No such file"))
+            }))
+        let loaded = Configuration.load(source)
+        guard let configuration = loaded.configuration else { fatalError("\(loaded.diagnostics)") }
+        let (keys, problems) = KeySet.build(from: configuration.tokens)
+        precondition(problems.isEmpty, "\(problems)")
+        return GatekeeperRules(configuration, keys: keys)
+    }()
+
+    /// 198.51.100.7 is blocked.
+    static func gatekeeper() -> Gatekeeper {
+        var gatekeeper = Gatekeeper(rules)
+        let entry = BlockEntry(network: IPNetwork("198.51.100.7/32")!, deadline: now + .seconds(60))
+        gatekeeper.blocks.replaceAll([entry], at: now)
+        return gatekeeper
+    }
+}

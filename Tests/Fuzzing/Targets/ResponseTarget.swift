@@ -1,0 +1,130 @@
+import Policy
+import Wire
+
+/// The head of a backend's answer, and what becomes of it for the client. The first byte chooses the request that is
+/// answered.
+package final class ResponseTarget: FuzzTarget {
+    package static let name = "response"
+
+    private var reader = ResponseReader(House.rules)
+    private var out = ByteWriter(capacity: 1 << 17)
+
+    package init() {}
+
+    package func check(_ input: [UInt8]) throws(Finding) {
+        guard let choice = input.first else { return }
+        let bytes = Array(input.dropFirst())
+        let context = ResponseContext(
+            isHead: choice & 1 != 0, minorVersion: choice & 2 != 0 ? 0 : 1, isLogin: choice & 4 != 0,
+            isSecure: choice & 8 != 0)
+        var end = bytes.count
+        var isUnderstood = false
+        switch reader.parse(bytes.span, to: context) {
+        case .incomplete, .malformed: break
+        case .interim(let length):
+            end = length
+            isUnderstood = true
+            out.reset()
+            reader.writeInterim(bytes.span, to: context, into: &out)
+            try checkInterim(out.unownedBytes.array, bytes, context)
+        case .final(let response):
+            end = response.headLength
+            isUnderstood = true
+            try checkFinal(response, bytes, context)
+        }
+        try checkPieces(of: bytes, end, isUnderstood, context)
+    }
+
+    private func checkPieces(
+        of bytes: [UInt8], _ end: Int, _ isUnderstood: Bool, _ context: ResponseContext
+    ) throws(Finding) {
+        try require(end <= bytes.count, "a head is no longer than what was sent")
+        guard isUnderstood, end > 0 else { return }
+        let checksum = bytes.checksum
+        for cut in [Int(checksum % UInt64(end)), end - 1] {
+            guard case .incomplete = reader.parse(Array(bytes[..<cut]).span, to: context) else {
+                throw Finding("a head that is understood was not wrong before it was whole")
+            }
+        }
+        switch reader.parse(Array(bytes[..<end]).span, to: context) {
+        case .interim(let length): try require(length == end, "a head ends where it ends")
+        case .final(let response): try require(response.headLength == end, "a head ends where it ends")
+        case .incomplete, .malformed: throw Finding("what follows a head does not change how it is read")
+        }
+    }
+
+    private func checkInterim(_ sent: [UInt8], _ bytes: [UInt8], _ context: ResponseContext) throws(Finding) {
+        guard context.minorVersion >= 1 else {
+            try require(sent.isEmpty, "HTTP/1.0 knows no interim answers")
+            return
+        }
+        let head = try PlainHead(sent)
+        try require(head.length == sent.count, "an interim answer is one head")
+        try require(head.startLine.starts(with: Array("HTTP/1.1 1".utf8)), "an interim answer is below 200")
+        try require(try head.framing() == .nothing, "an interim answer has no body")
+    }
+
+    private func checkFinal(_ response: Response, _ bytes: [UInt8], _ context: ResponseContext) throws(Finding) {
+        let keepAlive = !response.endsWithConnection
+        let date = House.date
+        let requestID = Array("0123456789abcdef0123456789abcdef".utf8)
+        out.reset()
+        reader.writeHead(
+            response, bytes.span, to: context, keepAlive: keepAlive, date: date.span, requestID: requestID.span,
+            into: &out)
+        try require(!out.overflowed, "a head has room")
+        let sent = out.unownedBytes.array
+        let head = try PlainHead(sent)
+        try require(head.length == sent.count, "an answer is one head")
+        try require(
+            head.startLine.starts(with: Array("HTTP/1.1 \(response.status) ".utf8)), "an answer keeps its status")
+        try checkFraming(try head.framing(), response, context)
+        try require(head.count("x-request-id") == 1 && head.count("via") >= 1, "an answer names its request and us")
+        for name in ["keep-alive", "te", "trailer", "upgrade", "proxy-connection"] {
+            try require(head.count(name) == 0, "what is for one hop goes no further")
+        }
+        try require(
+            head.count("connection") == (keepAlive ? 0 : 1), "the client learns of its own connection, once")
+        try checkAgain(sent, response, context)
+    }
+
+    private func checkFraming(
+        _ framing: PlainHead.Framing, _ response: Response, _ context: ResponseContext
+    ) throws(Finding) {
+        let status = response.status
+        let hasNoBody = context.isHead || status < 200 || status == 204 || status == 304
+        switch (framing, response.framing) {
+        case (.chunked, .chunked), (.chunked, .untilClose):
+            try require(response.writesChunks, "chunks are written where they are announced")
+        case (.length(let told), .length(let length)):
+            try require(told == length, "the client is told of the body that is relayed")
+        case (.length(0), .none): break
+        case (.length, .none), (.nothing, .none):
+            try require(hasNoBody, "only what has no body may say less or more than the truth")
+        case (.nothing, .chunked), (.nothing, .untilClose):
+            try require(response.endsWithConnection, "what is not framed ends with the connection")
+        default: throw Finding("the client is told of the body that is relayed")
+        }
+        try require(!(hasNoBody && response.framing != .none), "no body is relayed where none may be")
+        try require(!(response.writesChunks && response.endsWithConnection), "a body has one end")
+    }
+
+    /// What was written is understood by ourselves as the very same answer.
+    private func checkAgain(_ sent: [UInt8], _ response: Response, _ context: ResponseContext) throws(Finding) {
+        switch reader.parse(sent.span, to: context) {
+        case .final(let again):
+            try require(again.status == response.status, "what is sent has the status that was read")
+            let framing: BodyFraming = response.writesChunks ? .chunked : response.framing
+            try require(
+                again.framing == framing || response.endsWithConnection && again.framing == .untilClose,
+                "what is sent is framed as it is relayed")
+        case .malformed:
+            // Our fields came on top of as many as are allowed.
+            let limits = House.rules.headLimits
+            try require(
+                sent.count > limits.headBytes || sent.split(separator: 10).count > House.rules.fieldLimit,
+                "what is sent is nothing that we refuse")
+        case .interim, .incomplete: throw Finding("what is sent is one final head")
+        }
+    }
+}
