@@ -10,6 +10,8 @@ final class ExchangeRecord {
     /// between exchanges: an idle connection holds no buffer.
     private var buffer: RecordBuffer?
     private var pending = PendingAccess()
+    /// What `buffer` held of the line, for an exchange that lasts; it is counted then.
+    private var line: [UInt8]?
     private var replayLength = 0
 
     var trace = RequestTrace.none
@@ -35,6 +37,7 @@ final class ExchangeRecord {
     var retries = 0
     /// The answer was cut off in the middle.
     var wasCut = false
+    var isEventStream = false
     /// The client learns the end of the answer from the end of the connection.
     var closesClient = false
     /// The first byte of the request has arrived.
@@ -65,6 +68,7 @@ final class ExchangeRecord {
         upstreamStatus = nil
         retries = 0
         wasCut = false
+        isEventStream = false
         closesClient = false
         hasBegun = false
         isSettled = false
@@ -73,7 +77,7 @@ final class ExchangeRecord {
     var context: ResponseContext {
         ResponseContext(
             isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
-            isSecure: facts.isSecure)
+            isSecure: facts.isSecure, upgrade: plan?.upgrade)
     }
 
     /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.
@@ -113,15 +117,33 @@ final class ExchangeRecord {
 
     var canReplay: Bool { replayLength > 0 }
 
+    /// The exchange becomes a tunnel or an event stream. It is counted now, since how long it stays open says nothing of
+    /// how fast it was answered, and holds no buffer while it is quiet.
+    func willLast(_ worker: Worker) {
+        guard let buffer else { return }
+        count(worker.clock.now, worker)
+        line = buffer.pendingBytes.extracting(first: Int(pending.count)).withUnsafeBufferPointer { Array($0) }
+        replayLength = 0
+        worker.buffers.give(buffer)
+        self.buffer = nil
+    }
+
+    var lasts: Bool { line != nil }
+
+    private func count(_ now: Instant, _ worker: Worker) {
+        (metrics ?? worker.telemetry.metrics).countRequest(
+            route: facts.route, method: method, status: status, duration: now - startedAt)
+    }
+
     /// Counts the exchange, writes its log line and gives the buffer back.
     func settle(peer: IPAddress, port: UInt16, worker: Worker) {
         isSettled = true
         let now = worker.clock.now
-        if !(wasCut && status == 0) {
-            (metrics ?? worker.telemetry.metrics).countRequest(
-                route: facts.route, method: method, status: status, duration: now - startedAt)
-        }
-        if let buffer {
+        if !(wasCut && status == 0), !lasts { count(now, worker) }
+        if let line {
+            writeLine(line.span, peer, port, now, worker)
+            self.line = nil
+        } else if let buffer {
             writeLine(buffer.pendingBytes, peer, port, now, worker)
             worker.buffers.give(buffer)
         } else {

@@ -160,7 +160,8 @@ package struct PendingAccess: Sendable {
     /// Bytes of memory that every request fits into.
     package static let memorySize = 1_024
 
-    private(set) var count: UInt16 = 0
+    /// Bytes of the memory that are used.
+    package private(set) var count: UInt16 = 0
 
     package init() {}
 
