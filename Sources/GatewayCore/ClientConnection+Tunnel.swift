@@ -22,12 +22,11 @@ extension ClientConnection {
         record.metrics?.tunnelOpened()
         streamBegins()
         send(head, Span())
-        if !bytes.isEmpty { tunnelReceived(bytes, from: .server) }
-        guard let tunnel, !tunnel.isEnding else { return }
-        // The client may have sent ahead, and the block may have come while the server was asked.
+        // What the client sent ahead waits in its stash, and is gone into here too.
+        bytes.isEmpty ? tunnelMoves() : tunnelReceived(bytes, from: .server)
+        // The block may have come while the server was asked.
         if worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) { return cutStream(.blocked) }
         if worker.isDraining { tellTunnel(.draining) }
-        worker.loop.stillReady(self)
     }
 
     func eventStreamBegins() {

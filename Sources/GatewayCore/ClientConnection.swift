@@ -91,6 +91,8 @@ final class ClientConnection: ReadinessHandler {
             peerFinished = true
         }
         if phase == .handshake, !shakeHands() { return }
+        // Who goes away while an event stream is quiet would be noticed with its next event only.
+        if readiness.contains(.closed), record.isEventStream, exchange != nil { return act(on: handle(.clientLost)) }
         if readiness.contains(.writable), !outbox.isEmpty { flush() }
         advance()
     }

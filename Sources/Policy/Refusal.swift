@@ -180,9 +180,9 @@ package struct Refusal: Error, Hashable, Sendable {
     // prepare
     package static let malformedHandshake = Refusal(
         .prepare, 400, .malformedRequest, "The WebSocket handshake is malformed", reason: .malformedRequest,
-        closes: true, proxyError: .requestError)
+        closes: true)
     package static let websocketVersion = Refusal(
-        .prepare, 426, .unsupported, "The WebSocket version is not supported", proxyError: .requestError)
+        .prepare, 426, .unsupported, "The WebSocket version is not supported")
     // lease
     package static let upstreamUnreachable = Refusal(
         .lease, 503, .unavailable, "The service cannot be reached", proxyError: .destinationUnavailable)

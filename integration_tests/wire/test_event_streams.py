@@ -116,7 +116,7 @@ def test_a_block_cuts_the_open_streams_of_its_address_only(gateway, backend, eve
     began = time.monotonic()
     assert all(map(is_cut, blocked))
     assert time.monotonic() - began < 1
-    assert len(gateway.events("http.request", client_ip=address, status=200)) == 6
+    wait_until("the log lines", lambda: len(gateway.events("http.request", client_ip=address, status=200)) == 6)
     events.send("data: x\n\n")
     assert read_event(spared) == b"data: x\n\n"
 
@@ -161,9 +161,14 @@ def test_a_stream_is_counted_when_it_begins_and_logged_when_it_ends(gateway, eve
     assert gateway.metrics()[counted] == 1
     assert not gateway.events("http.request", client_ip=address)
     client.close()
-    events.send("data: x\n\n")
     assert gateway.wait_event("http.request", client_ip=address)["path"] == "/"
     assert gateway.metrics()[counted] == 1
+
+
+def test_a_client_that_leaves_a_quiet_stream_is_noticed_by_the_backend(gateway, events):
+    client = subscribe(gateway)
+    client.close()
+    assert events.cut_off()
 
 
 def test_a_long_poll_may_take_longer_on_its_own_route(start_gateway, backend):

@@ -134,7 +134,7 @@ def test_a_block_closes_open_sockets_of_all_workers_at_once(gateway, echo, addre
     metrics = gateway.metrics()
     assert metrics["gateway_tunnels"] == 1
     assert metrics['gateway_tunnels_closed_total{reason="blocked"}'] == 12
-    assert len(gateway.events("http.request", client_ip=address, status=101)) == 12
+    wait_until("the log lines", lambda: len(gateway.events("http.request", client_ip=address, status=101)) == 12)
     with pytest.raises(InvalidStatus) as refused:
         open_websocket(gateway, source=address)
     assert refused.value.response.status_code == 403
