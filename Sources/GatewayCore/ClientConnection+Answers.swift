@@ -55,7 +55,7 @@ extension ClientConnection {
         if outbox.count < waiting, deadline != .never, phase != .tunnel {
             deadline = max(deadline, worker.clock.now + silence)
         }
-        if phase == .tunnel, outbox.count < waiting { tunnelMoves() }
+        if phase == .tunnel, outbox.count < waiting { tunnelDrains() }
         guard outbox.isEmpty else { return }
         if phase == .closing { return finishSending() }
         server?.clientTakesMore()

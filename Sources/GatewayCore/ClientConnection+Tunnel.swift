@@ -22,8 +22,9 @@ extension ClientConnection {
         record.metrics?.tunnelOpened()
         streamBegins()
         send(head, Span())
-        // What the client sent ahead waits in its stash, and is gone into here too.
         bytes.isEmpty ? tunnelMoves() : tunnelReceived(bytes, from: .server)
+        // The client may have sent ahead.
+        worker.loop.stillReady(self)
         // The block may have come while the server was asked.
         if worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) { return cutStream(.blocked) }
         if worker.isDraining { tellTunnel(.draining) }
@@ -78,15 +79,21 @@ extension ClientConnection {
     func tunnelMoves() {
         guard let tunnel, let server else { return }
         if outbox.isEmpty, tunnel.finishes(.client) { channel.finishSending() }
-        if server.takesMore {
-            if tunnel.finishes(.server) { server.finishSending() }
-            if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
-        }
+        if server.takesMore, tunnel.finishes(.server) { server.finishSending() }
         if tunnel.isOver { return endTunnel(.clientClosed) }
         guard !tunnel.isEnding else { return }
+        let now = worker.clock.now
         let timeouts = worker.generation.configuration.timeouts
-        // A side that does not read holds memory of ours, so it has less time than one that is only quiet.
-        deadline = worker.clock.now + (outbox.isEmpty && server.takesMore ? timeouts.tunnel : timeouts.body)
+        // A side that does not read holds memory of ours: it has less time than one that is only quiet, and what the other
+        // side sends gives it no more.
+        deadline =
+            outbox.isEmpty && server.takesMore ? now + timeouts.tunnel : min(deadline, now + timeouts.body)
+    }
+
+    /// The client took some of what waited for it.
+    func tunnelDrains() {
+        if tunnel?.isEnding == false { deadline = .never }
+        tunnelMoves()
     }
 
     // MARK: Ending
@@ -95,7 +102,10 @@ extension ClientConnection {
     func cutStream(_ why: TunnelEnd) {
         tokenEnds = .never
         guard phase == .tunnel else {
-            if record.isEventStream { act(on: handle(.timedOut)) }
+            if record.isEventStream, exchange != nil {
+                record.end = why
+                act(on: handle(.timedOut))
+            }
             return
         }
         guard let tunnel, let server else { return }
@@ -135,7 +145,9 @@ extension ClientConnection {
             channel.resetOnClose()
             server?.reset()
         }
-        record.metrics?.tunnelClosed(tunnel.end ?? why)
+        let end = tunnel.end ?? why
+        record.end = end
+        record.metrics?.tunnelClosed(end)
         settle()
         close()
     }

@@ -27,9 +27,11 @@ extension ClientConnection {
 
     /// The upstream connection took everything: the body may go on.
     func serverTakesMore() {
-        if phase == .tunnel { return tunnelMoves() }
-        guard phase == .body else { return }
-        deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+        switch phase {
+        case .body: deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+        case .tunnel: tunnelMoves()
+        default: return
+        }
         worker.loop.stillReady(self)
     }
 

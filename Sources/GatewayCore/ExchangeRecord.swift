@@ -38,6 +38,8 @@ final class ExchangeRecord {
     /// The answer was cut off in the middle.
     var wasCut = false
     var isEventStream = false
+    /// Why a tunnel ended, or an event stream was cut.
+    var end: TunnelEnd?
     /// The client learns the end of the answer from the end of the connection.
     var closesClient = false
     /// The first byte of the request has arrived.
@@ -69,6 +71,7 @@ final class ExchangeRecord {
         retries = 0
         wasCut = false
         isEventStream = false
+        end = nil
         closesClient = false
         hasBegun = false
         isSettled = false
@@ -163,7 +166,7 @@ final class ExchangeRecord {
             finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
             status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
-            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))
+            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
         let trace = trace

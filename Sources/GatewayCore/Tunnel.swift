@@ -30,6 +30,11 @@ final class Tunnel {
         var sender = Sender.open
         /// Nil where the protocol is none whose frames we know.
         var frames: WebSocketFrames?
+
+        var isOver: Bool {
+            if case .finished = flow { return sender == .ended }
+            return false
+        }
     }
 
     /// What becomes of bytes that arrived: so many of them pass, and behind them goes a Close of ours, if any.
@@ -51,12 +56,7 @@ final class Tunnel {
     }
 
     /// Both sides have ended and were told of the other's end.
-    var isOver: Bool {
-        guard case (.finished, .ended, .finished, .ended) =
-            (fromClient.flow, fromClient.sender, fromServer.flow, fromServer.sender)
-        else { return false }
-        return true
-    }
+    var isOver: Bool { fromClient.isOver && fromServer.isOver }
 
     /// Its end has begun and must not take long: a WebSocket ends on both sides or not at all (RFC 6455 §7.1.1), while
     /// another protocol may go on in one direction.

@@ -90,6 +90,12 @@ enum WordRule: Sendable {
         }
     }
 
+    /// What is wrong with a word that is not accepted.
+    var fault: String {
+        if case .upgrade = self { return "is no protocol that can be allowed" }
+        return "has characters that are not allowed here"
+    }
+
     var alphabet: String {
         switch self {
         case .token: "letters, digits and !#$%&'*+-.^_`|~"

@@ -101,4 +101,4 @@ def open_websocket(
     plain.connect(gateway.address)
     return connect(
         f"ws://gateway.test{target}", sock=plain, proxy=None, additional_headers=fields, max_size=None,
-        ping_interval=None, **options)
+        ping_interval=None, legacy=True, **options)

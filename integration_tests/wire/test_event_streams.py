@@ -116,7 +116,8 @@ def test_a_block_cuts_the_open_streams_of_its_address_only(gateway, backend, eve
     began = time.monotonic()
     assert all(map(is_cut, blocked))
     assert time.monotonic() - began < 1
-    wait_until("the log lines", lambda: len(gateway.events("http.request", client_ip=address, status=200)) == 6)
+    wait_until(
+        "the log lines", lambda: len(gateway.events("http.request", client_ip=address, ended_by="blocked")) == 6)
     events.send("data: x\n\n")
     assert read_event(spared) == b"data: x\n\n"
 

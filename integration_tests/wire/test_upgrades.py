@@ -166,6 +166,7 @@ def test_a_tunnel_has_one_line_at_its_end_and_is_counted_at_its_beginning(gatewa
     chat.socket().close()
     line = gateway.wait_event("http.request", client_ip=address)
     assert (line["status"], line["upstream_status"], line["path"], line["route"]) == (101, 101, "/chat", "/")
+    assert line["ended_by"] == "client_closed"
     assert line["bytes_in"] > 1_000 and line["bytes_out"] > 5_000
     assert gateway.metrics()[sent] == 1
     assert len(gateway.events("http.request", client_ip=address)) == 1
@@ -216,6 +217,35 @@ def test_a_tunnel_without_a_byte_is_closed(start_gateway, backend, chat):
     with pytest.raises(ConnectionResetError):
         client.read_to_end()
     assert closed_tunnels(gateway, "idle") == 1
+
+
+def test_a_client_that_does_not_read_is_cut_although_it_sends(start_gateway, backend, chat):
+    gateway = start_gateway(backend, routes=ROUTES, timeouts={"body": "600ms", "drain": "1s"})
+    client = gateway.connect(receive_buffer=8_192)
+    client.send(request("GET", "/chat", CHAT))
+    assert client.read_head().status == 101
+    flood = threading.Thread(target=_flood, args=(chat.socket(),), daemon=True)
+    flood.start()
+
+    def cut() -> bool:
+        try:
+            client.send(b"x")
+        except OSError:
+            return True
+        return False
+
+    wait_until("the cut", cut, every=0.05)
+    assert closed_tunnels(gateway, "idle") == 1
+    flood.join(10)
+    assert not flood.is_alive()
+
+
+def _flood(connection: socket.socket) -> None:
+    try:
+        while True:
+            connection.sendall(b"z" * 65_536)
+    except OSError:
+        return
 
 
 @pytest.mark.parametrize("data", [
