@@ -71,7 +71,7 @@ extension ClientConnection {
     func tunnelEnded(_ side: Tunnel.Side) {
         guard let tunnel else { return }
         tunnel.ended(side)
-        if tunnel.isEnding { deadline = worker.clock.now + ClientConnection.closingTime }
+        if tunnel.isEnding { deadline = endingDeadline }
         tunnelMoves()
     }
 
@@ -92,8 +92,15 @@ extension ClientConnection {
 
     /// The client took some of what waited for it.
     func tunnelDrains() {
-        if tunnel?.isEnding == false { deadline = .never }
+        deadline = tunnel?.isEnding == true ? max(deadline, endingDeadline) : .never
         tunnelMoves()
+    }
+
+    /// A slow reader has the time for the rest of what it was sent that it had for all of it.
+    private var endingDeadline: Instant {
+        let isOut = outbox.isEmpty && server?.takesMore ?? true
+        let body = worker.generation.configuration.timeouts.body
+        return worker.clock.now + (isOut ? ClientConnection.closingTime : body)
     }
 
     // MARK: Ending

@@ -35,7 +35,7 @@ class Events:
 
     def cut_off(self) -> bool:
         """Whether the gateway has ended the newest stream."""
-        connection = self._streams[-1].socket
+        connection = wait_until("the stream", lambda: self._streams)[-1].socket
         connection.settimeout(5)
         try:
             return connection.recv(1) == b""
