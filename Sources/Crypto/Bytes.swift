@@ -4,14 +4,19 @@ internal import Glibc
 /// The digest, the comparison and the randomness that the other layers need.
 package enum Bytes {
     /// SHA-256: 32 bytes.
-    package static func sha256(_ message: Span<UInt8>) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
+    package static func sha256(_ message: Span<UInt8>) -> [UInt8] { digest(message, EVP_sha256(), count: 32) }
+
+    /// SHA-1: 20 bytes. Proves nothing any more; the WebSocket handshake only echoes with it (RFC 6455 §10.8).
+    package static func sha1(_ message: Span<UInt8>) -> [UInt8] { digest(message, EVP_sha1(), count: 20) }
+
+    private static func digest(_ message: Span<UInt8>, _ kind: OpaquePointer?, count: Int) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: count)
         let done = message.withUnsafeBufferPointer { input in
             digest.withUnsafeMutableBufferPointer { output in
-                EVP_Digest(input.baseAddress, input.count, output.baseAddress, nil, EVP_sha256(), nil)
+                EVP_Digest(input.baseAddress, input.count, output.baseAddress, nil, kind, nil)
             }
         }
-        precondition(done == 1, "SHA-256 is part of every OpenSSL")
+        precondition(done == 1, "SHA-1 and SHA-256 are part of every OpenSSL")
         return digest
     }
 

@@ -1,5 +1,6 @@
 internal import Policy
 internal import Settings
+internal import Telemetry
 internal import Transport
 internal import Wire
 
@@ -38,6 +39,7 @@ extension ClientConnection {
         if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
             worker.report(successOf: request)
         }
+        if record.lasts { worker.streams.remove(self) }
         record.settle(peer: peer, port: peerPort, worker: worker)
         pool = nil
     }
@@ -51,9 +53,10 @@ extension ClientConnection {
         let waiting = outbox.count
         guard outbox.flush(to: channel) else { return connectionLost() }
         // Slow is not stuck: whoever takes something gets the time to take the rest.
-        if outbox.count < waiting, deadline != .never {
-            deadline = max(deadline, worker.clock.now + worker.generation.configuration.timeouts.body)
+        if outbox.count < waiting, deadline != .never, phase != .tunnel {
+            deadline = max(deadline, worker.clock.now + silence)
         }
+        if phase == .tunnel, outbox.count < waiting { tunnelDrains() }
         guard outbox.isEmpty else { return }
         if phase == .closing { return finishSending() }
         server?.clientTakesMore()
@@ -63,6 +66,7 @@ extension ClientConnection {
     func connectionLost() {
         canRead = false
         outbox.removeAll()
+        if phase == .tunnel { return endTunnel(.clientLost) }
         let step = handle(.clientLost)
         if exchange != nil, step == .none {
             // A verdict on a login is still waited for; nobody will read the answer.
@@ -131,8 +135,11 @@ extension ClientConnection {
             }
         case .body, .response:
             // A server that does not answer, not a client that does not read.
-            if let server, server.isConnecting || phase == .response && outbox.isEmpty { server.timedOut() }
+            if let server, server.isConnecting || phase == .response && outbox.isEmpty && !record.isEventStream {
+                server.timedOut()
+            }
             act(on: handle(.timedOut))
+        case .tunnel: tunnelTimedOut()
         case .closing: close()
         case .closed: break
         }
@@ -149,6 +156,7 @@ extension ClientConnection {
     /// The process is ending. The next request is answered with `Connection: close`; a connection without one is closed
     /// when it has waited for `quiet`, and not at once: the request may be on its way, and would be lost.
     func drain(quiet: Interval) {
+        if phase == .tunnel { return tellTunnel(.draining) }
         guard phase == .head, stash.isEmpty, record.isSettled || !record.hasBegun else { return }
         guard outbox.isEmpty else { return closeGracefully() }
         deadline = min(deadline, worker.clock.now + quiet)
@@ -156,6 +164,7 @@ extension ClientConnection {
 
     /// The deadline of draining has passed.
     func cutOff() {
+        if phase == .tunnel { return endTunnel(.draining) }
         exchange == nil ? close() : act(on: .abort)
     }
 

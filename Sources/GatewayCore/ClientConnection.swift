@@ -15,8 +15,10 @@ final class ClientConnection: ReadinessHandler {
         case head
         /// The body of a request is passed on. → `response`, `closing`
         case body
-        /// The whole request was read; what else arrives belongs to the next one. → `head`, `closing`
+        /// The whole request was read; what else arrives belongs to the next one. → `head`, `tunnel`, `closing`
         case response
+        /// Both sides speak another protocol (RFC 9110 §7.8). → `closed`
+        case tunnel
         /// The last answer was given; what still arrives is thrown away until the client closes. → `closed`
         case closing
         case closed
@@ -55,6 +57,10 @@ final class ClientConnection: ReadinessHandler {
     var exchange: Exchange?
     var server: ServerConnection?
     var pool: UpstreamPool?
+    /// Of phase `tunnel`.
+    var tunnel: Tunnel?
+    /// When the token ends that a tunnel or event stream was opened with.
+    var tokenEnds = Instant.never
     private var requestBody = BodyRelay(reading: .none, writingChunks: false)
     /// The exchange under way, or the last one.
     let record: ExchangeRecord
@@ -86,6 +92,8 @@ final class ClientConnection: ReadinessHandler {
             peerFinished = true
         }
         if phase == .handshake, !shakeHands() { return }
+        // Who goes away while an event stream is quiet would be noticed with its next event only.
+        if readiness.contains(.closed), record.isEventStream, exchange != nil { return act(on: handle(.clientLost)) }
         if readiness.contains(.writable), !outbox.isEmpty { flush() }
         advance()
     }
@@ -102,7 +110,7 @@ final class ClientConnection: ReadinessHandler {
             guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
-            let limit = phase == .body || phase == .closing ? Scratch.size : Scratch.headRead
+            let limit = phase == .head ? Scratch.headRead : Scratch.size
             let stashed = worker.scratch.load(&stash)
             // A request that was sent ahead is handled before anything more is read.
             if stashed > 0, !awaitsMore {
@@ -122,11 +130,14 @@ final class ClientConnection: ReadinessHandler {
                     process(stashed + count)
                 }
                 // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
-                if phase == .head && awaitsMore || phase == .body { canRead = true }
+                if phase == .head && awaitsMore || phase == .body || phase == .tunnel { canRead = true }
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { restash(worker.scratch.bytes(stashed)) }
                 return
+            case .failed where phase == .tunnel:
+                canRead = false
+                return endTunnel(.clientLost)
             case .ended, .failed:
                 canRead = false
                 peerFinished = true
@@ -138,7 +149,7 @@ final class ClientConnection: ReadinessHandler {
     private var mayRead: Bool {
         switch phase {
         case .head: outbox.isEmpty
-        case .body: server?.takesMore ?? false
+        case .body, .tunnel: server?.takesMore ?? false
         case .closing: true
         case .handshake, .response, .closed: false
         }
@@ -171,6 +182,8 @@ final class ClientConnection: ReadinessHandler {
             case .response:
                 if offset < count { restash(worker.scratch.bytes(count).extracting(offset..<count)) }
                 return
+            case .tunnel:
+                return tunnelReceived(worker.scratch.bytes(count).extracting(offset..<count), from: .client)
             case .handshake, .closing, .closed:
                 return
             }
@@ -181,6 +194,7 @@ final class ClientConnection: ReadinessHandler {
         switch phase {
         case .head, .closing: close()
         case .body: act(on: handle(.clientLost))
+        case .tunnel: tunnelEnded(.client)
         case .handshake, .response, .closed: break
         }
     }
@@ -289,7 +303,7 @@ final class ClientConnection: ReadinessHandler {
     }
 
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.
-    private func lease(_ attempt: UpstreamPool.Attempt = .first) -> Bool {
+    func lease(_ attempt: UpstreamPool.Attempt = .first) -> Bool {
         guard let pool else { return false }
         record.leasedAt = worker.clock.now
         var attempt = attempt
@@ -351,128 +365,12 @@ final class ClientConnection: ReadinessHandler {
     }
 
     /// The request is out as far as this side is concerned: now the answer is waited for.
-    private func requestSent(_ now: Instant) {
+    func requestSent(_ now: Instant) {
         guard exchange?.isRelaying == false else {
             act(on: handle(.requestEnded))
             return
         }
-        deadline = now + worker.generation.configuration.timeouts.response
+        deadline = now + responseTimeout
         if record.facts.framing != .none { act(on: handle(.requestEnded)) }
-    }
-
-    // MARK: From the upstream connection
-
-    /// The connection that was under way is established; what was queued has been sent.
-    func serverConnected() {
-        act(on: handle(.connected))
-        goOn()
-    }
-
-    /// The connection is there and took what was queued: wait for the answer, or go on with the body.
-    private func goOn() {
-        let now = worker.clock.now
-        if phase == .response {
-            requestSent(now)
-        } else {
-            deadline = now + worker.generation.configuration.timeouts.body
-            worker.loop.stillReady(self)
-        }
-    }
-
-    /// The upstream connection took everything: the body may go on.
-    func serverTakesMore() {
-        guard phase == .body else { return }
-        deadline = worker.clock.now + worker.generation.configuration.timeouts.body
-        worker.loop.stillReady(self)
-    }
-
-    /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
-    func handle(_ event: Exchange.Event) -> Exchange.Step {
-        guard exchange != nil else { return .none }
-        let step = exchange!.handle(event)
-        if case .retry = step, pool?.mayRetry() == false { return exchange!.handle(.retryDenied) }
-        return step
-    }
-
-    /// The head of the answer is about to be relayed.
-    func answerBegins(_ response: Response) {
-        record.status = response.status
-        record.upstreamStatus = response.status
-        // Once `Connection: close` was written it is kept, even if the request turns out to end in time.
-        record.closesClient = response.endsWithConnection || !keepsAlive || phase != .response
-    }
-
-    /// Whether the next request may come on this connection, as far as is known when an answer begins.
-    var willKeepAlive: Bool { !record.closesClient }
-
-    /// Sends part of the answer.
-    func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) {
-        record.bytesOut += Int64(head.count + body.count)
-        send(head, body)
-        // An interim answer gives the client time for its body, and takes none from the answer itself.
-        let timeouts = worker.generation.configuration.timeouts
-        let isInterim = exchange?.isRelaying == false && phase == .response
-        deadline = worker.clock.now + (isInterim ? timeouts.response : timeouts.body)
-    }
-
-    /// What was sent of the answer so far is out; more may be read for it.
-    var takesMore: Bool { outbox.isEmpty }
-
-    func act(on step: Exchange.Step) {
-        switch step {
-        case .none, .relay: break
-        case .report: worker.report(failureOf: self)
-        case .retry: retry()
-        case .refuse(let refusal):
-            // The request was read to its end, so the next one can be told from it.
-            let isInStep = phase == .response && !refusal.closes
-            discardServer()
-            exchange = nil
-            respond(with: refusal, keepAlive: isInStep && keepsAlive)
-        case .finish(let keepClient, let keepUpstream):
-            exchange = nil
-            if let server {
-                self.server = nil
-                keepUpstream ? server.release() : server.discard()
-            }
-            answered(keepAlive: keepClient && keepsAlive && !record.closesClient)
-        case .abort: cut { channel.resetOnClose() }
-        case .abandon: cut {}
-        }
-    }
-
-    private func cut(_ prepare: () -> Void) {
-        discardServer()
-        exchange = nil
-        record.wasCut = true
-        settle()
-        prepare()
-        close()
-    }
-
-    /// Another connection for the same request: with what the last one did not send, or with the kept head.
-    private func retry() {
-        let unsent = server?.takeUnsent()
-        let blamed = server?.blamed
-        discardServer()
-        countRetry()
-        deadline = worker.clock.now + worker.generation.configuration.timeouts.connect
-        guard lease(.again(avoiding: blamed)), let server else { return }
-        if let unsent {
-            server.send(unsent.span, Span())
-        } else {
-            record.withReplay { server.send($0, Span()) }
-        }
-        if !server.isConnecting { goOn() }
-    }
-
-    private func countRetry() {
-        record.retries += 1
-        pool?.retried()
-    }
-
-    func discardServer() {
-        server?.discard()
-        server = nil
     }
 }

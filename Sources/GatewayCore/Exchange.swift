@@ -22,6 +22,8 @@ struct Exchange: ~Copyable {
         case requestEnded
         /// A final response head. `failedLogin`: the answer of a login endpoint that counts as a failure.
         case responseHead(failedLogin: Bool)
+        /// The server has changed to the protocol that was asked for.
+        case switched
         /// The Ledger has counted the failure, and every worker knows of a block that came of it.
         case judged
         /// The last byte of the response was read. `reusable`: nothing followed it and neither side said close.
@@ -53,6 +55,8 @@ struct Exchange: ~Copyable {
         /// Pass the response head on, then its body.
         case relay
         case finish(keepClient: Bool, keepUpstream: Bool)
+        /// Both connections become a tunnel, which has its own rules (`Tunnel`).
+        case tunnel
         /// Cut both sides off: the client must see that its answer is not whole.
         case abort
         /// The client is gone; the upstream connection is closed.
@@ -64,7 +68,7 @@ struct Exchange: ~Copyable {
         case leasing
         /// The head is out, the body under way. → `awaiting`, `judging`, `relaying`
         case sending
-        /// The whole request is out. → `judging`, `relaying`
+        /// The whole request is out. → `judging`, `relaying`, `finished`
         case awaiting
         /// A failed login is held until the Ledger has spoken. → `relaying`
         case judging(requestEnded: Bool)
@@ -129,6 +133,7 @@ struct Exchange: ~Copyable {
 
         case (.sending, .responseHead(let failedLogin)): return respond(requestEnded: false, failedLogin)
         case (.awaiting, .responseHead(let failedLogin)): return respond(requestEnded: true, failedLogin)
+        case (.awaiting, .switched): return end(.tunnel)
         case (.judging(let requestEnded), .judged):
             if clientIsGone { return end(.abandon) }
             state = .relaying(requestEnded: requestEnded)
@@ -173,7 +178,7 @@ struct Exchange: ~Copyable {
             (_, .notLeased), (_, .retryDenied), (.awaiting, .requestEnded), (.sending, .judged), (.awaiting, .judged),
             (.relaying, .judged), (.judging, .responseHead),
             (.relaying, .responseHead), (.sending, .responseEnded), (.awaiting, .responseEnded),
-            (.judging, .responseEnded), (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge):
+            (.judging, .responseEnded), (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .switched):
             // The connections cannot produce these; one that did must not bring the other exchanges down.
             return end(.abort)
         }

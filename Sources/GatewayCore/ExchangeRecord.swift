@@ -10,6 +10,8 @@ final class ExchangeRecord {
     /// between exchanges: an idle connection holds no buffer.
     private var buffer: RecordBuffer?
     private var pending = PendingAccess()
+    /// What `buffer` held of the line, for an exchange that lasts; it is counted then.
+    private var line: [UInt8]?
     private var replayLength = 0
 
     var trace = RequestTrace.none
@@ -37,6 +39,9 @@ final class ExchangeRecord {
     var affinity: UInt64 = 0
     /// The answer was cut off in the middle.
     var wasCut = false
+    var isEventStream = false
+    /// Why a tunnel ended, or an event stream was cut.
+    var end: TunnelEnd?
     /// The client learns the end of the answer from the end of the connection.
     var closesClient = false
     /// The first byte of the request has arrived.
@@ -67,6 +72,8 @@ final class ExchangeRecord {
         upstreamStatus = nil
         retries = 0
         wasCut = false
+        isEventStream = false
+        end = nil
         closesClient = false
         hasBegun = false
         isSettled = false
@@ -75,7 +82,7 @@ final class ExchangeRecord {
     var context: ResponseContext {
         ResponseContext(
             isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
-            isSecure: facts.isSecure)
+            isSecure: facts.isSecure, upgrade: plan?.upgrade)
     }
 
     /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.
@@ -115,15 +122,33 @@ final class ExchangeRecord {
 
     var canReplay: Bool { replayLength > 0 }
 
+    /// The exchange becomes a tunnel or an event stream. It is counted now, since how long it stays open says nothing of
+    /// how fast it was answered, and holds no buffer while it is quiet.
+    func willLast(_ worker: Worker) {
+        guard let buffer else { return }
+        count(worker.clock.now, worker)
+        line = buffer.pendingBytes.extracting(first: Int(pending.count)).withUnsafeBufferPointer { Array($0) }
+        replayLength = 0
+        worker.buffers.give(buffer)
+        self.buffer = nil
+    }
+
+    var lasts: Bool { line != nil }
+
+    private func count(_ now: Instant, _ worker: Worker) {
+        (metrics ?? worker.telemetry.metrics).countRequest(
+            route: facts.route, method: method, status: status, duration: now - startedAt)
+    }
+
     /// Counts the exchange, writes its log line and gives the buffer back.
     func settle(peer: IPAddress, port: UInt16, worker: Worker) {
         isSettled = true
         let now = worker.clock.now
-        if !(wasCut && status == 0) {
-            (metrics ?? worker.telemetry.metrics).countRequest(
-                route: facts.route, method: method, status: status, duration: now - startedAt)
-        }
-        if let buffer {
+        if !(wasCut && status == 0), !lasts { count(now, worker) }
+        if let line {
+            writeLine(line.span, peer, port, now, worker)
+            self.line = nil
+        } else if let buffer {
             writeLine(buffer.pendingBytes, peer, port, now, worker)
             worker.buffers.give(buffer)
         } else {
@@ -143,7 +168,7 @@ final class ExchangeRecord {
             finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
             status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
-            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init))
+            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
         let trace = trace

@@ -1,4 +1,5 @@
 internal import Policy
+internal import Telemetry
 internal import Transport
 internal import Wire
 
@@ -10,7 +11,7 @@ final class ServerConnection: ReadinessHandler {
         case connecting
         /// In the pool. Whatever arrives now was not asked for. → `head`, `closed`
         case idle
-        /// The response head, or interim ones before it. → `held`, `body`, `closed`
+        /// The response head, or interim ones before it. → `held`, `body`, `tunnel`, `closed`
         case head
         /// The head of a failed login is kept until the Ledger has counted it. → `judged`, `closed`
         case held
@@ -18,6 +19,8 @@ final class ServerConnection: ReadinessHandler {
         case judged
         /// → `idle`, `closed`
         case body
+        /// Behind a 101: bytes of another protocol. Never goes back to the pool. → `closed`
+        case tunnel
         case closed
     }
 
@@ -121,7 +124,7 @@ final class ServerConnection: ReadinessHandler {
 
     private func advance() {
         var budget = ClientConnection.readsPerTurn
-        while phase == .head || phase == .judged || phase == .body {
+        while phase == .head || phase == .judged || phase == .body || phase == .tunnel {
             guard let client, client.takesMore, canRead || phase == .judged else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
@@ -142,17 +145,17 @@ final class ServerConnection: ReadinessHandler {
                 }
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
                 // whoever waits for more asks once more.
-                if phase == .head || phase == .body { canRead = true }
+                if phase == .head || phase == .body || phase == .tunnel { canRead = true }
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { keep(worker.scratch.bytes(stashed)) }
             case .ended:
                 canRead = false
                 peerFinished = true
-                responseEndedByClose()
+                phase == .tunnel ? client.tunnelEnded(.server) : responseEndedByClose()
             case .failed:
                 canRead = false
-                lost()
+                phase == .tunnel ? client.endTunnel(.serverLost) : lost()
             }
         }
     }
@@ -184,7 +187,7 @@ final class ServerConnection: ReadinessHandler {
         case .head, .body:
             pool.failed()
             blame(.timeout)
-        case .idle, .held, .judged, .closed: break
+        case .idle, .held, .judged, .tunnel, .closed: break
         }
     }
 
@@ -256,7 +259,7 @@ final class ServerConnection: ReadinessHandler {
                 parsed = bytes.count
                 return keep(bytes)
             case .malformed:
-                return malformed(.responseMalformed)
+                return malformed()
             case .malformedFailedLogin:
                 // Nothing more is read of it, but the exchange keeps it until the failure is counted.
                 phase = .held
@@ -267,11 +270,10 @@ final class ServerConnection: ReadinessHandler {
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
                 if offset == count { return client.relay(worker.composed, Span()) }
+            case .switching(let length):
+                return becomeTunnel(bytes, length, context, client)
             case .final(let response):
-                if errand == .probe {
-                    errand = .request
-                    pool.probed(status: response.status)
-                }
+                probeAnswered(response.status)
                 let step =
                     phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
@@ -287,8 +289,33 @@ final class ServerConnection: ReadinessHandler {
                 offset += response.headLength
             }
         }
-        guard phase == .body else { return }
-        relayBody(offset, count)
+        if phase == .tunnel {
+            client?.tunnelReceived(worker.scratch.bytes(count), from: .server)
+        } else if phase == .body {
+            relayBody(offset, count)
+        }
+    }
+
+    private func probeAnswered(_ status: Int) {
+        guard errand == .probe else { return }
+        errand = .request
+        pool.probed(status: status)
+    }
+
+    /// Writes the 101 behind interim heads; what follows its `length` bytes is the other protocol's already.
+    private func becomeTunnel(
+        _ bytes: Span<UInt8>, _ length: Int, _ context: ResponseContext, _ client: ClientConnection
+    ) {
+        guard let upgrade = context.upgrade else { return malformed() }
+        worker.responses.writeSwitch(
+            bytes, to: context, upgrade, requestID: client.record.trace.requestID, into: &worker.out)
+        guard !worker.out.overflowed else { return malformed() }
+        let step = client.handle(.switched)
+        guard step == .tunnel else { return client.act(on: step) }
+        probeAnswered(101)
+        pool.answered(by: server, status: 101)
+        phase = .tunnel
+        client.tunnelBegins(with: worker.composed, bytes.extracting(length..<bytes.count))
     }
 
     /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
@@ -342,6 +369,18 @@ final class ServerConnection: ReadinessHandler {
     }
 
     // MARK: Ending
+
+    /// Nothing more is sent; all that was has been taken.
+    func finishSending() {
+        if phase == .tunnel { channel.finishSending() }
+    }
+
+    /// The server must see that the other side broke off.
+    func reset() {
+        guard phase != .closed else { return }
+        channel.resetOnClose()
+        discard()
+    }
 
     /// The exchange is over and the connection provably clean: back to the pool.
     func release() {

@@ -49,6 +49,7 @@ final class Worker {
     private var connections: [ClientConnection?] = []
     private var freeSlots: [Int] = []
     private var openCount = 0
+    let streams = OpenStreams()
     private var drainDeadline = Instant.never
     /// How long a connection may wait for its next request while draining.
     private var drainQuiet = Interval.zero
@@ -153,6 +154,7 @@ final class Worker {
         switch message {
         case .blocks(let delta, let sequence):
             gatekeeper.blocks.apply(delta, at: clock.now)
+            streams.cut(blockedBy: delta) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
             control.send(.applied(worker: index, sequence: sequence))
         case .generation(let next, let metrics):
             generation = next
@@ -215,6 +217,7 @@ final class Worker {
         for connection in connections {
             if let connection, connection.deadline <= now { connection.deadlinePassed() }
         }
+        streams.cutExpired(at: now)
         for pool in pools { pool.sweep(now) }
         gatekeeper.blocks.sweep(at: now)
         if let address = traffic.verdict(at: now) { control.send(.oneAddress(address)) }

@@ -9,6 +9,8 @@ package struct ConnectionOptions: Sendable {
 
     package private(set) var closes = false
     package private(set) var keepsAlive = false
+    /// The connection is to change to what Upgrade names.
+    package private(set) var upgrades = false
     /// Other names were listed: fields of these names go no further (`names(_:field:)`), if their class lets them.
     package private(set) var namesFields = false
     private var count = 0
@@ -31,8 +33,10 @@ package struct ConnectionOptions: Sendable {
                 closes = true
             } else if option.equalsIgnoringCase("keep-alive") {
                 keepsAlive = true
-            } else if !option.equalsIgnoringCase("upgrade") {
-                // Upgrade itself never goes further, named or not.
+            } else if option.equalsIgnoringCase("upgrade") {
+                // The field itself never goes further as it came, named or not.
+                upgrades = true
+            } else {
                 namesFields = true
             }
         }

@@ -69,11 +69,15 @@ package struct Gatekeeper: ~Copyable {
                 return .answer(.options(allow: rules.routes.allowedMethods(ofRoute: route)), facts)
             }
             let path = canonicalPath(bytes)
-            return .forward(
-                Plan(
-                    facts: facts, upstream: rules.configuration.routes[route].upstream,
-                    isLogin: rules.logins.contains(method: bytes.extracting(facts.method), path: path),
-                    isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method))))
+            var plan = Plan(
+                facts: facts, upstream: rules.configuration.routes[route].upstream,
+                isLogin: rules.logins.contains(method: bytes.extracting(facts.method), path: path),
+                isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method)))
+            plan.responseTimeout = rules.configuration.routes[route].responseTimeout
+            plan.closesAtExpiry = rules.configuration.routes[route].closesAtExpiry
+            // A login is judged by its answer, and a 101 is none.
+            if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
+            return .forward(plan)
         } catch {
             return .refuse(error, facts)
         }
@@ -97,11 +101,13 @@ package struct Gatekeeper: ~Copyable {
 
     /// Checked before anything is looked up for the request, so that it holds for everything the listener serves.
     private func screen(_ facts: RequestFacts, _ now: Instant) throws(Refusal) {
-        guard blocks.match(facts.client, at: now) != nil else { return }
-        // The list of those who are never blocked wins, also over a block that was set by hand: blocking a trusted
-        // proxy would lock out everybody behind it.
-        if rules.neverBlocked.contains(facts.client) { return }
-        throw .addressBlocked
+        if isBlocked(facts.client, at: now) { throw .addressBlocked }
+    }
+
+    /// The list of those who are never blocked wins, also over a block that was set by hand: blocking a trusted proxy
+    /// would lock out everybody behind it.
+    package func isBlocked(_ client: IPAddress, at now: Instant) -> Bool {
+        blocks.match(client, at: now) != nil && !rules.neverBlocked.contains(client)
     }
 
     // MARK: route
@@ -147,7 +153,9 @@ package struct Gatekeeper: ~Copyable {
         }
         switch authenticator.authenticate(credentials.place, in: bytes, route: route, at: wall) {
         case .anonymous: return nil
-        case .identified(let token): return token
+        case .identified(let token):
+            head.tokenIsFromCookie = credentials.isCookie
+            return token
         case .refused(let refusal, let details):
             tokenRefusal = details
             if case .at(let range) = credentials.place { refusedToken = range }

@@ -47,6 +47,12 @@ package struct Plan: Sendable {
     package var isLogin: Bool
     /// RFC 9110 §9.2.2: repeating it does no more than doing it once.
     package var isIdempotent: Bool
+    /// The connection may change to this protocol.
+    package var upgrade: Upgrade?
+    /// In place of `timeouts.response`.
+    package var responseTimeout: Interval?
+    /// A tunnel or event stream ends with the token.
+    package var closesAtExpiry = true
 
     package init(facts: RequestFacts, upstream: Int, isLogin: Bool, isIdempotent: Bool) {
         self.facts = facts

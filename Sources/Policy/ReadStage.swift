@@ -25,6 +25,9 @@ struct HeadNotes {
     /// Of OPTIONS: how many more proxies it may pass behind this one; below 0, it ends here. Nil: not said.
     var hopsLeft: Int?
     var hasForwardedProto = false
+    var upgrade = SingleField.absent
+    /// Set with `identity`: it came in the route's cookie, which browsers send without being asked.
+    var tokenIsFromCookie = false
     var traceparent = SingleField.absent
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
@@ -126,6 +129,7 @@ extension Gatekeeper {
                 }
             case .xForwardedFor: head.forwardedForCount += 1
             case .xForwardedProto: head.hasForwardedProto = true
+            case .upgrade: head.upgrade.note(index)
             case .traceparent: head.traceparent.note(index)
             case .requestID: head.requestID.note(index)
             case .userAgent: facts.userAgent = field.value

@@ -21,6 +21,7 @@ package enum Reason: String, CaseIterable, Sendable {
     case missingClaim = "missing_claim"
     case malformedRequest = "malformed_request"
     case badCredentials = "bad_credentials"
+    case foreignOrigin = "foreign_origin"
 }
 
 /// The codes that clients and runbooks know, in the `code` member of a refusal's body.
@@ -173,6 +174,15 @@ package struct Refusal: Error, Hashable, Sendable {
     package static let missingRole = Refusal(
         .authorize, 403, .missingRole, "The token lacks a role that the route requires",
         reason: .insufficientPermissions, bearerError: "insufficient_scope")
+    /// A WebSocket whose token came in a cookie, opened by a page of another host.
+    package static let foreignOrigin = Refusal(
+        .authorize, 403, .forbidden, "The origin may not open a connection with this cookie", reason: .foreignOrigin)
+    // prepare
+    package static let malformedHandshake = Refusal(
+        .prepare, 400, .malformedRequest, "The WebSocket handshake is malformed", reason: .malformedRequest,
+        closes: true)
+    package static let websocketVersion = Refusal(
+        .prepare, 426, .unsupported, "The WebSocket version is not supported")
     // lease
     package static let upstreamUnreachable = Refusal(
         .lease, 503, .unavailable, "The service cannot be reached", proxyError: .destinationUnavailable)

@@ -37,6 +37,10 @@ extension Gatekeeper {
             out.append(text: allow)
             out.append("\r\n")
         }
+        if refusal == .websocketVersion {
+            // RFC 6455 §4.4; RFC 9110 §15.5.22 asks for Upgrade.
+            out.append("Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        }
         writeCORS(facts, origin, into: &out)
         if !rules.hardening.isEmpty { rules.hardening.write(isSecure: facts.isSecure, into: &out) }
         if requestID.count > 0 {
@@ -112,6 +116,7 @@ package enum StatusPhrase {
         case 414: "URI Too Long"
         case 417: "Expectation Failed"
         case 421: "Misdirected Request"
+        case 426: "Upgrade Required"
         case 429: "Too Many Requests"
         case 431: "Request Header Fields Too Large"
         case 501: "Not Implemented"

@@ -14,6 +14,11 @@ extension Gatekeeper {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(plan.facts, bytes, into: &out) }
         copyFields(bytes, into: &out)
+        if let upgrade = plan.upgrade {
+            out.append("Connection: Upgrade\r\nUpgrade: ")
+            out.append(upgrade.name)
+            out.append("\r\n")
+        }
         if let hops = head.hopsLeft {
             out.append("Max-Forwards: ")
             out.append(decimal: hops)

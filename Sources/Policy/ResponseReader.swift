@@ -13,6 +13,8 @@ package struct Response: Sendable {
     package let endsWithConnection: Bool
     /// The answer of a login endpoint that counts as a failure.
     package let isFailedLogin: Bool
+    /// `text/event-stream`: it may be quiet for long, and stay open for longer.
+    package let isEventStream: Bool
 }
 
 /// What of a request its response depends on.
@@ -22,9 +24,14 @@ package struct ResponseContext: Sendable {
     package let isLogin: Bool
     /// The client's own connection is secure.
     package let isSecure: Bool
+    /// What the server was asked to change to.
+    package let upgrade: Upgrade?
 
-    package init(isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false) {
+    package init(
+        isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false, upgrade: Upgrade? = nil
+    ) {
         self.isSecure = isSecure
+        self.upgrade = upgrade
         self.isHead = isHead
         self.minorVersion = minorVersion
         self.isLogin = isLogin
@@ -40,6 +47,8 @@ package struct ResponseReader: ~Copyable {
         /// A 1xx head of this length; the final one follows.
         case interim(length: Int)
         case final(Response)
+        /// A 101 that agrees to what was asked: behind this length the other protocol begins.
+        case switching(length: Int)
         case malformed
         /// Malformed, but it says that a login failed. What a client can make a backend write into its answer must not
         /// buy it a guess that is not counted.
@@ -68,11 +77,34 @@ package struct ResponseReader: ~Copyable {
         case .incomplete: return .incomplete
         case .malformed: return malformed(bytes, context)
         case .complete(let line, let length):
-            // The gateway never asks for another protocol, so nobody may switch to one.
-            if line.status == 101 { return .malformed }
+            if line.status == 101 { return agrees(line, bytes, context) ? .switching(length: length) : .malformed }
             if line.status < 200 { return readConnection(bytes) ? .interim(length: length) : .malformed }
             return settle(line, length, bytes, context)
         }
+    }
+
+    /// Nobody may change to a protocol that was not asked for, and both sides must mean the same one (RFC 9110 §7.8;
+    /// RFC 6455 §4.1, "the client must" 2 to 4).
+    private mutating func agrees(_ line: StatusLine, _ bytes: Span<UInt8>, _ context: ResponseContext) -> Bool {
+        guard let upgrade = context.upgrade, line.minorVersion >= 1, readConnection(bytes), connection.upgrades else {
+            return false
+        }
+        let asked = upgrade.name
+        let proof = upgrade.accept
+        var upgrades = 0
+        var accepts = 0
+        for index in 0..<fields.count {
+            let name = bytes.extracting(fields[index].name)
+            let value = bytes.extracting(fields[index].value)
+            if name.equalsIgnoringCase("upgrade") {
+                guard asked.span.equalsIgnoringCase(value) else { return false }
+                upgrades += 1
+            } else if upgrade.isWebSocket, name.equalsIgnoringCase("sec-websocket-accept") {
+                guard proof.span.equals(value) else { return false }
+                accepts += 1
+            }
+        }
+        return upgrades == 1 && accepts == (upgrade.isWebSocket ? 1 : 0)
     }
 
     private mutating func settle(
@@ -80,12 +112,14 @@ package struct ResponseReader: ~Copyable {
     ) -> Outcome {
         guard readConnection(bytes) else { return malformed(bytes, context) }
         var framing = FramingFields()
+        var isEventStream = false
         for index in 0..<fields.count {
             let field = fields[index]
             let value = bytes.extracting(field.value)
             switch ResponseField(bytes.extracting(field.name)) {
             case .contentLength: framing.contentLength(value)
             case .transferEncoding: framing.transferEncoding(value)
+            case .contentType: isEventStream = value.isMediaType("text/event-stream")
             case .connection, .hopByHop, .date, .requestID, .other: break
             }
         }
@@ -102,7 +136,8 @@ package struct ResponseReader: ~Copyable {
                 keepAlive: keepAlive && body != .untilClose,
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
-                isFailedLogin: context.isLogin && failureStatuses.contains(line.status)))
+                isFailedLogin: context.isLogin && failureStatuses.contains(line.status),
+                isEventStream: isEventStream && body != .none))
     }
 
     private func malformed(_ bytes: Span<UInt8>, _ context: ResponseContext) -> Outcome {
@@ -129,6 +164,23 @@ package struct ResponseReader: ~Copyable {
         writeStatusLine(bytes, into: &out)
         writeFields(bytes, to: context, status: 100, keepsLength: false, into: &out)
         out.append("\r\n")
+    }
+
+    /// Passes a 101 on, with the protocol by the name that the client gave it.
+    package func writeSwitch(
+        _ bytes: Span<UInt8>, to context: ResponseContext, _ upgrade: Upgrade, requestID: Span<UInt8>,
+        into out: inout ByteWriter
+    ) {
+        writeStatusLine(bytes, into: &out)
+        writeFields(bytes, to: context, status: 101, keepsLength: false, into: &out)
+        out.append("Via: 1.")
+        out.append(bytes[7])
+        out.append(via)
+        out.append("X-Request-Id: ")
+        out.append(requestID)
+        out.append("\r\nConnection: Upgrade\r\nUpgrade: ")
+        out.append(upgrade.name)
+        out.append("\r\n\r\n")
     }
 
     /// - Parameter date: an IMF-fixdate, used when the server sent none (RFC 9110 §6.6.1).
@@ -193,7 +245,7 @@ package struct ResponseReader: ~Copyable {
             case .date:
                 hasDate = true
                 keep = true
-            case .other: keep = !connection.namesFields || !isNamedByConnection(name, bytes)
+            case .contentType, .other: keep = !connection.namesFields || !isNamedByConnection(name, bytes)
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
@@ -233,7 +285,7 @@ package struct ResponseReader: ~Copyable {
 
 /// The fields of a response that the gateway acts on.
 private enum ResponseField {
-    case contentLength, transferEncoding, connection, hopByHop, date
+    case contentLength, contentType, transferEncoding, connection, hopByHop, date
     /// Ours to set: one request has one name.
     case requestID
     case other
@@ -247,11 +299,21 @@ private enum ResponseField {
             case 7 where name.equalsIgnoringCase("upgrade"): .hopByHop
             case 10 where name.equalsIgnoringCase("connection"): .connection
             case 10 where name.equalsIgnoringCase("keep-alive"): .hopByHop
+            case 12 where name.equalsIgnoringCase("content-type"): .contentType
             case 12 where name.equalsIgnoringCase("x-request-id"): .requestID
             case 14 where name.equalsIgnoringCase("content-length"): .contentLength
             case 16 where name.equalsIgnoringCase("proxy-connection"): .hopByHop
             case 17 where name.equalsIgnoringCase("transfer-encoding"): .transferEncoding
             default: .other
             }
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether a Content-Type is of this kind, whatever parameters follow. `kind` must be lower case.
+    fileprivate func isMediaType(_ kind: StaticString) -> Bool {
+        let length = kind.utf8CodeUnitCount
+        guard count >= length, extracting(first: length).equalsIgnoringCase(kind) else { return false }
+        return count == length || self[length] == UInt8(ascii: ";") || Characters.isWhitespace(self[length])
     }
 }

@@ -28,7 +28,7 @@ struct Assembly {
                 handshake: interval("timeouts.handshake"), head: interval("timeouts.head"),
                 body: interval("timeouts.body"), idle: interval("timeouts.idle"),
                 connect: interval("timeouts.connect"), response: interval("timeouts.response"),
-                drain: interval("timeouts.drain")),
+                drain: interval("timeouts.drain"), tunnel: interval("timeouts.tunnel")),
             forwarding: .init(
                 viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded"),
                 proxyStatus: boolean("forwarding.proxy_status")),
@@ -68,7 +68,9 @@ struct Assembly {
             requiredClaims: names.map { .init(name: $0, oneOf: texts("\(path).claims.\($0)")) },
             requiredRoles: texts("\(path).roles"),
             cors: settings.places["\(path).cors"] == nil ? nil : .init(allowedOrigins: origins),
-            paths: pathRules("\(path).paths"))
+            paths: pathRules("\(path).paths"), upgrades: texts("\(path).upgrades"),
+            closesAtExpiry: boolean("\(path).close_at_expiry"),
+            responseTimeout: settings.interval("\(path).response_timeout"))
     }
 
     private func pathRules(_ path: String) -> PathRules {
@@ -135,10 +137,7 @@ extension Assembly {
     func text(_ path: String) -> String { settings.text(path) ?? missing(path) }
     private func path(_ name: String) -> String { resolvePath(text(name), in: directory) }
 
-    func interval(_ path: String) -> Interval {
-        guard case .interval(let interval)? = settings.value(path) else { return missing(path) }
-        return interval
-    }
+    func interval(_ path: String) -> Interval { settings.interval(path) ?? missing(path) }
 
     func boolean(_ path: String) -> Bool {
         guard case .boolean(let flag)? = settings.value(path) else { return missing(path) }

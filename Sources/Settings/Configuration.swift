@@ -74,6 +74,8 @@ package struct Configuration: Sendable {
         package var response: Interval
         /// How long SIGTERM waits for requests under way.
         package var drain: Interval
+        /// An open tunnel or event stream on which nothing moves.
+        package var tunnel = Interval.seconds(3_600)
     }
 
     package struct Forwarding: Sendable {
@@ -124,6 +126,12 @@ package struct Configuration: Sendable {
         package var requiredRoles: [String]
         package var cors: CORS?
         package var paths = PathRules()
+        /// Protocols that a client may change to (RFC 9110 §7.8), as they stand in Upgrade; letter case does not matter.
+        package var upgrades = ["websocket"]
+        /// Whether a tunnel or event stream ends with the token that it was opened with.
+        package var closesAtExpiry = true
+        /// In place of `timeouts.response`.
+        package var responseTimeout: Interval?
     }
 
     package enum Authentication: String, CaseIterable, Sendable {

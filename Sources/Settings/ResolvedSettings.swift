@@ -1,3 +1,5 @@
+internal import Wire
+
 /// Where a value was written.
 enum Place: Hashable, Sendable {
     case file(Mark)
@@ -48,6 +50,9 @@ struct ResolvedSettings {
     func items(_ path: String) -> [Item] { entries[path]?.items ?? [] }
 
     func text(_ path: String) -> String? { if case .text(let text)? = value(path) { text } else { nil } }
+    func interval(_ path: String) -> Interval? {
+        if case .interval(let interval)? = value(path) { interval } else { nil }
+    }
     func integer(_ path: String) -> Int? { if case .integer(let number)? = value(path) { number } else { nil } }
 }
 

@@ -69,6 +69,9 @@ enum WordRule: Sendable {
     case name
     /// Letters, digits and `-._:@/+`: names of keys and routes in logs.
     case label
+    /// A protocol of Upgrade, with its version or without (RFC 9110 §7.8), but no form of HTTP: requests inside of it
+    /// would pass unseen.
+    case upgrade
 
     func accepts(_ text: String) -> Bool {
         guard (1...128).contains(text.utf8.count) else { return false }
@@ -81,7 +84,18 @@ enum WordRule: Sendable {
             return text.utf8.allSatisfy { ($0.isAlphanumeric && !$0.isUpper) || "-_".utf8.contains($0) }
         case .label:
             return text.utf8.allSatisfy { $0.isAlphanumeric || "-._:@/+*".utf8.contains($0) }
+        case .upgrade:
+            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+            let name = parts[0].lowercased()
+            return parts.count <= 2 && parts.allSatisfy { WordRule.token.accepts(String($0)) }
+                && name != "http" && name != "h2" && name != "h2c"
         }
+    }
+
+    /// What is wrong with a word that is not accepted.
+    var fault: String {
+        if case .upgrade = self { return "is no protocol that can be allowed" }
+        return "has characters that are not allowed here"
     }
 
     var alphabet: String {
@@ -90,6 +104,7 @@ enum WordRule: Sendable {
         case .metricPrefix: "letters, digits and _, not beginning with a digit"
         case .name: "lower case letters, digits, - and _"
         case .label: "letters, digits and -._:@/+*"
+        case .upgrade: "letters, digits and !#$%&'*+-.^_`|~, with /version or without, other than HTTP and h2c"
         }
     }
 }

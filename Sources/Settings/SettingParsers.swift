@@ -106,7 +106,7 @@ func parseChoice(_ text: String, _ words: [String]) throws(Complaint) -> String 
 
 func parseWord(_ text: String, _ rule: WordRule) throws(Complaint) -> String {
     guard rule.accepts(text) else {
-        throw Complaint("\"\(text)\" has characters that are not allowed here", hint: "use \(rule.alphabet)")
+        throw Complaint("\"\(text)\" \(rule.fault)", hint: "use \(rule.alphabet)")
     }
     return text
 }

@@ -3,7 +3,8 @@ private import Wire
 /// Every setting there is, in the order of the reference. Limits follow the rows of requests and logins here; upstreams
 /// are in SettingRowsUpstreams.swift, routes and keys in SettingRowsRouting.swift.
 enum SettingRows {
-    static let all: [SettingRow] = listening + tls + upstreams + routing + paths + protection + observing
+    static let all: [SettingRow] =
+        listening + tls + upstreams + routing + lasting + paths + protection + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
@@ -119,6 +120,9 @@ enum SettingRows {
         SettingRow(
             "timeouts.drain", .duration(.zero...(.seconds(3_600))), .value("20s"), example: "1m",
             "For requests under way when the gateway is asked to stop."),
+        SettingRow(
+            "timeouts.tunnel", .duration(.milliseconds(100)...(.seconds(7 * 86_400))), .value("1h"), example: "10m",
+            "Without a byte in either direction on an open WebSocket, other tunnel, or event stream."),
         SettingRow(
             "forwarding.via", .word(.token), .value("gateway"), example: "edge",
             "Name in the Via field; a pseudonym serves (RFC 9110 §7.6.3)."),

@@ -56,6 +56,7 @@ package final class AccessLog {
             names.codes.write(refusal.code, to: &line)
             if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
         }
+        if let end = facts.end { appendField(&line, ",\"ended_by\":", Array(end.rawValue.utf8).span, limit: 32) }
         appendField(&line, ",\"request_id\":", requestID, limit: 128)
         appendField(&line, ",\"trace_id\":", traceID, limit: 64)
         appendField(&line, ",\"user_id\":", user, limit: 256)
@@ -119,11 +120,13 @@ package struct AccessFacts: Sendable {
     /// From the lease to the end of the upstream's response.
     package var upstreamTime: Interval?
     package var refusal: AccessRefusal?
+    /// Of a tunnel, and of an event stream that was cut.
+    package var end: TunnelEnd?
 
     package init(
         finished: WallTime, duration: Interval, client: IPAddress, peer: IPAddress, peerPort: UInt16, status: Int,
         bytesIn: Int, bytesOut: Int, route: Int? = nil, upstream: Int? = nil, upstreamStatus: Int? = nil,
-        upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil
+        upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil, end: TunnelEnd? = nil
     ) {
         self.finished = finished
         self.duration = duration
@@ -138,6 +141,7 @@ package struct AccessFacts: Sendable {
         self.upstreamStatus = upstreamStatus
         self.upstreamTime = upstreamTime
         self.refusal = refusal
+        self.end = end
     }
 }
 
@@ -160,7 +164,8 @@ package struct PendingAccess: Sendable {
     /// Bytes of memory that every request fits into.
     package static let memorySize = 1_024
 
-    private(set) var count: UInt16 = 0
+    /// Bytes of the memory that are used.
+    package private(set) var count: UInt16 = 0
 
     package init() {}
 

@@ -34,7 +34,9 @@ package final class MetricCatalog: Sendable {
                 case .authSuccess: [Dimension(label: "kind", values: AuthSuccessKind.allCases.map(\.rawValue))]
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
-                case .accountLockouts, .loginFailures, .connections, .connectionsAccepted: [Dimension]()
+                case .tunnelsClosed:
+                    [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
+                case .accountLockouts, .loginFailures, .connections, .connectionsAccepted, .tunnels: [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
                     .upstreamRetriesDenied, .upstreamConnections:
                     [upstream]
@@ -81,7 +83,7 @@ struct FamilyLayout: Sendable {
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, authSuccess, accountLockouts, loginFailures, refusals
-    case connections, connectionsAccepted, tlsHandshakes
+    case connections, connectionsAccepted, tlsHandshakes, tunnels, tunnelsClosed
     case upstreamConnects, upstreamConnectFailures, upstreamFailures, upstreamRetries, upstreamRetriesDenied
     case upstreamConnections
 
@@ -98,6 +100,8 @@ enum Family: Int, CaseIterable, Sendable {
         case .connections: "client_connections"
         case .connectionsAccepted: "client_connections_accepted_total"
         case .tlsHandshakes: "tls_handshakes_total"
+        case .tunnels: "tunnels"
+        case .tunnelsClosed: "tunnels_closed_total"
         case .upstreamConnects: "upstream_connects_total"
         case .upstreamConnectFailures: "upstream_connect_failures_total"
         case .upstreamFailures: "upstream_failures_total"
@@ -119,6 +123,8 @@ enum Family: Int, CaseIterable, Sendable {
         case .connections: "Open connections of clients."
         case .connectionsAccepted: "Connections of clients that were accepted."
         case .tlsHandshakes: "TLS handshakes of clients by what became of them."
+        case .tunnels: "Open WebSockets and other tunnels."
+        case .tunnelsClosed: "WebSockets and other tunnels that ended, by the first reason."
         case .upstreamConnects: "Connections to servers of an upstream that were opened."
         case .upstreamConnectFailures: "Connections to servers of an upstream that could not be opened."
         case .upstreamFailures: "Requests for which an upstream gave no valid answer in time."
@@ -128,7 +134,7 @@ enum Family: Int, CaseIterable, Sendable {
         }
     }
 
-    var isGauge: Bool { self == .connections || self == .upstreamConnections }
+    var isGauge: Bool { self == .connections || self == .upstreamConnections || self == .tunnels }
 
     /// Families whose series appear with their first event; all others are there from the start as zeros, so that a rate
     /// sees the first event too.
@@ -190,6 +196,22 @@ private func matches(_ text: Span<UInt8>, _ word: StaticString) -> Bool {
 /// What an `auth_success` was.
 package enum AuthSuccessKind: String, CaseIterable, Sendable {
     case login, token
+}
+
+/// Why a tunnel ended; where several reasons follow one another, the first.
+package enum TunnelEnd: String, CaseIterable, Sendable {
+    /// The side said its end.
+    case clientClosed = "client_closed"
+    case serverClosed = "server_closed"
+    /// The side's connection broke.
+    case clientLost = "client_lost"
+    case serverLost = "server_lost"
+    /// Nothing moved for `timeouts.tunnel`, or what was sent was not read for `timeouts.body`.
+    case idle
+    case blocked
+    case tokenExpired = "token_expired"
+    /// The gateway is ending.
+    case draining
 }
 
 /// The statuses that have a series of their own: those of the IANA registry. Another one counts as its class, or a

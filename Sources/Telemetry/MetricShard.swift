@@ -59,6 +59,12 @@ package final class MetricShard: Sendable {
     }
     package func connectionClosed() { raise(.connections, by: -1) }
 
+    package func tunnelOpened() { raise(.tunnels) }
+    package func tunnelClosed(_ end: TunnelEnd) {
+        raise(.tunnels, by: -1)
+        raise(.tunnelsClosed, TunnelEnd.allCases.firstIndex(of: end)!)
+    }
+
     /// - Parameter result: an index into the catalog's list of handshakes.
     package func countHandshake(_ result: Int) { raise(.tlsHandshakes, result) }
 

@@ -57,6 +57,15 @@ extension Span<UInt8> {
         return true
     }
 
+    /// The same for text that is known at run time only; either may be in any case.
+    package func equalsIgnoringCase(_ other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where Characters.lowercased(self[index]) != Characters.lowercased(other[index]) {
+            return false
+        }
+        return true
+    }
+
     /// Whether the bytes are `text`, letter case included.
     package func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }

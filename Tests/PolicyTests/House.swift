@@ -14,12 +14,12 @@ enum House {
         _ path: String, name: String? = nil, host: String? = nil, methods: [String] = [], upstream: Int = 0,
         _ authentication: Configuration.Authentication = .none, cookie: String? = nil,
         claims: [Configuration.RequiredClaim] = [], roles: [String] = [], cors: Configuration.CORS? = nil,
-        paths: PathRules = PathRules()
+        paths: PathRules = PathRules(), upgrades: [String] = ["websocket"]
     ) -> Configuration.Route {
         .init(
             name: name ?? path, host: host, path: path, methods: methods, upstream: upstream,
             authentication: authentication, cookie: cookie, requiredClaims: claims, requiredRoles: roles, cors: cors,
-            paths: paths)
+            paths: paths, upgrades: upgrades)
     }
 
     static let routes: [Configuration.Route] = [
@@ -34,6 +34,8 @@ enum House {
         route("/objects", paths: rules(.keep)),
         route("/objects/private", .required, paths: rules(.keep)),
         route("/web", paths: rules(.normalise)),
+        route("/still", upgrades: []),
+        route("/mqtt", upgrades: ["mqtt/3.1", "x-chat"]),
     ]
 
     /// Every spelling handled alike.

@@ -44,6 +44,20 @@ import Wire
         #expect(reports(Array((minimal + "login:\n  # limit: 5\nredis:\n").utf8)) == [])
     }
 
+    @Test func `tells no upgrades from none named`() throws {
+        let text = """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - {path: /, upstream: api, auth: none}
+              - {path: /a, upstream: api, auth: none, upgrades: []}
+              - {path: /b, upstream: api, auth: none, upgrades: [x-chat/1.1], close_at_expiry: false, response_timeout: 5m}
+            """
+        let routes = try #require(load(text).configuration).routes
+        #expect(routes.map(\.upgrades) == [["websocket"], [], ["x-chat/1.1"]])
+        #expect(routes.map(\.closesAtExpiry) == [true, true, false])
+        #expect(routes.map(\.responseTimeout) == [nil, nil, .seconds(300)])
+    }
+
     @Test func `lets the row decide what a value is`() throws {
         let text = """
             upstreams: {api: {servers: [127.0.0.1:9000]}}

@@ -356,5 +356,21 @@ import Testing
                                 ^~~
                     use lower case letters, digits, - and _
                 """),
+        Mistake(
+            "an upgrade to a form of HTTP",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes: [{path: /, upstream: api, auth: none, upgrades: [websocket, H2C, HTTP/2.0]}]
+            """,
+            says: """
+                gateway.conf:2:69: error: "H2C" is no protocol that can be allowed
+                    routes: [{path: /, upstream: api, auth: none, upgrades: [websocket, H2C, HTTP/2.0]}]
+                                                                                        ^~~
+                    use letters, digits and !#$%&'*+-.^_`|~, with /version or without, other than HTTP and h2c
+                gateway.conf:2:74: error: "HTTP/2.0" is no protocol that can be allowed
+                    routes: [{path: /, upstream: api, auth: none, upgrades: [websocket, H2C, HTTP/2.0]}]
+                                                                                             ^~~~~~~~
+                    use letters, digits and !#$%&'*+-.^_`|~, with /version or without, other than HTTP and h2c
+                """),
     ]
 }

@@ -1,3 +1,4 @@
+internal import Crypto
 internal import Policy
 internal import Settings
 internal import Telemetry
@@ -55,21 +56,8 @@ extension ClientLink {
         }
         // What is not a plain field value (line breaks, NUL) cannot be passed on; RFC 4514 escapes them, so none is left.
         let subject = certificate.subject.utf8.allSatisfy { (0x20...0x7e).contains($0) } ? certificate.subject : ""
-        self.init(subject: subject, fingerprint: certificate.fingerprint, encoded: base64(certificate.der))
+        self.init(
+            subject: subject, fingerprint: certificate.fingerprint,
+            encoded: String(decoding: Base64.encode(certificate.der), as: UTF8.self))
     }
-}
-
-/// RFC 4648 §4, with padding.
-private func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var result: [UInt8] = []
-    result.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let value = group.enumerated().reduce(0) { $0 | Int($1.element) << (16 - 8 * $1.offset) }
-        for position in 0..<4 {
-            result.append(position <= group.count ? alphabet[value >> (18 - 6 * position) & 63] : UInt8(ascii: "="))
-        }
-    }
-    return String(decoding: result, as: UTF8.self)
 }

@@ -47,6 +47,9 @@ package struct Credentials {
         }
     }
 
+    /// Whether `place` is the cookie's.
+    package var isCookie: Bool { authorizations == 0 && cookies > 0 }
+
     /// RFC 9110 §11.4: scheme, spaces, token68. Other schemes are for the backend; the gateway sees no token in them.
     /// Whether the rest is a token68 is left to the verifier, which reads every byte of what it does not know.
     private static func bearerToken(in head: Span<UInt8>, _ value: Range<Int>) -> Place {

@@ -20,6 +20,13 @@ package final class VerifiedToken: Sendable {
     /// Which keys and policy judged it (`TokenVerifier.generation`).
     let generation: UInt32
 
+    /// How long it is accepted yet, `leeway` included; at most ten years, so that it can be added to any time.
+    package func timeLeft(at now: WallTime, leeway: Interval) -> Interval {
+        let longest = 10 * 366 * 86_400_000
+        let left = expiresAt.milliseconds - now.milliseconds
+        return .milliseconds(Int(min(max(left, 0), Int64(longest)))) + leeway
+    }
+
     init(
         identityFields: [UInt8], subject: [UInt8], dates: ClaimDates, algorithm: SignatureAlgorithm, keyLabel: String,
         satisfied: [UInt64], generation: UInt32

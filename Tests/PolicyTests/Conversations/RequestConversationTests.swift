@@ -67,6 +67,7 @@ extension Conversation {
             case .untilClose: words += " body until close"
             }
             if plan.isLogin { words += " login" }
+            if let upgrade = plan.upgrade { words += " upgrade \(String(decoding: upgrade.name, as: UTF8.self))" }
             if !plan.facts.keepAlive { words += " close" }
             if plan.facts.headLength != sent.count { words += " next \(plan.facts.headLength)" }
             return Reaction(words: words, bytes: out.bytes.withUnsafeBufferPointer { Array($0) })

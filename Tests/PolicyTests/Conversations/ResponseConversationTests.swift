@@ -11,12 +11,17 @@ extension Conversation {
         var isHead = false
         var isLogin = false
         var minorVersion: UInt8 = 1
+        var upgrade: Upgrade?
         for setting in settings {
             switch setting[0] {
             case "asked":
                 isHead = setting[1] == "HEAD"
                 if setting[2] == "1.0" { minorVersion = 0 }
                 isLogin = setting.last == "login"
+                if setting.count > 4, setting[3] == "upgrade" {
+                    let key = Array((setting.count > 5 ? setting[5] : "").utf8)
+                    upgrade = Upgrade(Array(setting[4].utf8).span, key: key.span)
+                }
             case "with":
                 let pair = setting[1].split(separator: "=")
                 switch pair[0] {
@@ -31,7 +36,8 @@ extension Conversation {
         // What was read before must not matter: a head with everything that is remembered of one.
         let earlier = Array("HTTP/1.1 200 OK\r\nConnection: X-Earlier, close\r\nContent-Length: 1\r\n\r\n".utf8)
         _ = reader.parse(earlier.span, to: ResponseContext(isHead: false, minorVersion: 1, isLogin: false))
-        let context = ResponseContext(isHead: isHead, minorVersion: minorVersion, isLogin: isLogin)
+        let context = ResponseContext(
+            isHead: isHead, minorVersion: minorVersion, isLogin: isLogin, upgrade: upgrade)
         var out = ByteWriter(capacity: 65_536)
         switch reader.parse(sent.span, to: context) {
         case .incomplete: return ("incomplete", nil)
@@ -41,6 +47,11 @@ extension Conversation {
             reader.writeInterim(sent.span, to: context, into: &out)
             let next = length == sent.count ? "" : " next \(length)"
             return ("interim" + next, out.bytes.withUnsafeBufferPointer { Array($0) })
+        case .switching(let length):
+            let identifier = Array("request-1".utf8)
+            reader.writeSwitch(sent.span, to: context, upgrade!, requestID: identifier.span, into: &out)
+            let next = length == sent.count ? "" : " next \(length)"
+            return ("switched" + next, out.bytes.withUnsafeBufferPointer { Array($0) })
         case .final(let response):
             let date = Array(House.date.utf8)
             let identifier = Array("request-1".utf8)
@@ -56,6 +67,7 @@ extension Conversation {
             }
             if response.writesChunks { words += " as chunks" }
             if response.isFailedLogin { words += " failed login" }
+            if response.isEventStream { words += " events" }
             if response.keepAlive { words += " pooled" }
             if response.endsWithConnection { words += " close" }
             return (words, out.bytes.withUnsafeBufferPointer { Array($0) })

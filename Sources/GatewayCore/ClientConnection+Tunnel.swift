@@ -1,0 +1,174 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// Exchanges that last: a connection as a tunnel (RFC 9110 §7.8), and event streams.
+extension ClientConnection {
+    // MARK: Beginning
+
+    /// The server has changed to the protocol that was asked for.
+    /// - Parameters:
+    ///   - head: the 101 for the client.
+    ///   - bytes: what came behind it.
+    func tunnelBegins(with head: Span<UInt8>, _ bytes: Span<UInt8>) {
+        exchange = nil
+        phase = .tunnel
+        tunnel = Tunnel(isWebSocket: record.plan?.upgrade?.isWebSocket ?? false)
+        record.status = 101
+        record.upstreamStatus = 101
+        record.bytesOut += Int64(head.count)
+        record.metrics?.tunnelOpened()
+        streamBegins()
+        send(head, Span())
+        bytes.isEmpty ? tunnelMoves() : tunnelReceived(bytes, from: .server)
+        // The client may have sent ahead.
+        worker.loop.stillReady(self)
+        // The block may have come while the server was asked.
+        if worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) { return cutStream(.blocked) }
+        if worker.isDraining { tellTunnel(.draining) }
+    }
+
+    func eventStreamBegins() {
+        record.isEventStream = true
+        streamBegins()
+        guard worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) else { return }
+        // Its head is being composed.
+        worker.loop.atEndOfTurn { [self] in cutStream(.blocked) }
+    }
+
+    private func streamBegins() {
+        record.willLast(worker)
+        worker.streams.insert(self)
+        guard let plan = record.plan, plan.closesAtExpiry, let identity = record.identity else {
+            tokenEnds = .never
+            return
+        }
+        let leeway = worker.generation.configuration.tokens.leeway
+        tokenEnds = worker.clock.now + identity.timeLeft(at: worker.clock.wall, leeway: leeway)
+    }
+
+    // MARK: Moving
+
+    func tunnelReceived(_ bytes: Span<UInt8>, from side: Tunnel.Side) {
+        guard let tunnel else { return }
+        let passage = tunnel.take(bytes, from: side)
+        if passage.count > 0 || !passage.close.isEmpty {
+            let sent = Int64(passage.count + passage.close.count)
+            switch side {
+            case .client:
+                record.bytesIn += Int64(passage.count)
+                server?.send(bytes.extracting(first: passage.count), passage.close.span)
+            case .server:
+                record.bytesOut += sent
+                send(bytes.extracting(first: passage.count), passage.close.span)
+            }
+        }
+        tunnelMoves()
+    }
+
+    func tunnelEnded(_ side: Tunnel.Side) {
+        guard let tunnel else { return }
+        tunnel.ended(side)
+        if tunnel.isEnding { deadline = endingDeadline }
+        tunnelMoves()
+    }
+
+    /// Something happened in the tunnel: whoever has taken everything may have to be told the end, and the time begins anew.
+    func tunnelMoves() {
+        guard let tunnel, let server else { return }
+        if outbox.isEmpty, tunnel.finishes(.client) { channel.finishSending() }
+        if server.takesMore, tunnel.finishes(.server) { server.finishSending() }
+        if tunnel.isOver { return endTunnel(.clientClosed) }
+        guard !tunnel.isEnding else { return }
+        let now = worker.clock.now
+        let timeouts = worker.generation.configuration.timeouts
+        // A side that does not read holds memory of ours: it has less time than one that is only quiet, and what the other
+        // side sends gives it no more.
+        deadline =
+            outbox.isEmpty && server.takesMore ? now + timeouts.tunnel : min(deadline, now + timeouts.body)
+    }
+
+    /// The client took some of what waited for it.
+    func tunnelDrains() {
+        deadline = tunnel?.isEnding == true ? max(deadline, endingDeadline) : .never
+        tunnelMoves()
+    }
+
+    /// A slow reader has the time for the rest of what it was sent that it had for all of it.
+    private var endingDeadline: Instant {
+        let isOut = outbox.isEmpty && server?.takesMore ?? true
+        let body = worker.generation.configuration.timeouts.body
+        return worker.clock.now + (isOut ? ClientConnection.closingTime : body)
+    }
+
+    // MARK: Ending
+
+    /// Cuts a tunnel or event stream whose client may not use it any more.
+    func cutStream(_ why: TunnelEnd) {
+        tokenEnds = .never
+        guard phase == .tunnel else {
+            if record.isEventStream, exchange != nil {
+                record.end = why
+                act(on: handle(.timedOut))
+            }
+            return
+        }
+        guard let tunnel, let server else { return }
+        // Whoever has not read what was sent before will not read a Close either.
+        guard tunnel.isWebSocket, outbox.isEmpty, server.takesMore else { return endTunnel(why) }
+        deadline = worker.clock.now + ClientConnection.closingTime
+        sendCloses(tunnel.cut(why, why.close))
+    }
+
+    /// Lets both sides of a WebSocket know that it will end; others learn it at the end.
+    func tellTunnel(_ why: TunnelEnd) {
+        if let tunnel { sendCloses(tunnel.tell(why, why.close)) }
+    }
+
+    private func sendCloses(_ closes: (toClient: [UInt8], toServer: [UInt8])) {
+        if !closes.toServer.isEmpty { server?.send(closes.toServer.span, Span()) }
+        if !closes.toClient.isEmpty {
+            record.bytesOut += Int64(closes.toClient.count)
+            send(closes.toClient.span, Span())
+        }
+        tunnelMoves()
+    }
+
+    /// The time is over: for the end that has begun, or for anything to move.
+    func tunnelTimedOut() {
+        guard let tunnel else { return }
+        if tunnel.isEnding { endTunnel(.idle) } else { cutStream(.idle) }
+    }
+
+    /// Both connections are closed now.
+    /// - Parameter why: unless the tunnel has a reason of its own already.
+    func endTunnel(_ why: TunnelEnd) {
+        guard let tunnel else { return }
+        self.tunnel = nil
+        if !tunnel.isOver {
+            // What was sent is not whole, and must not look so.
+            channel.resetOnClose()
+            server?.reset()
+        }
+        let end = tunnel.end ?? why
+        record.end = end
+        record.metrics?.tunnelClosed(end)
+        settle()
+        close()
+    }
+}
+
+extension TunnelEnd {
+    /// RFC 6455 §7.4.1.
+    fileprivate var close: WebSocketClose {
+        switch self {
+        case .blocked: WebSocketClose(code: 1008, reason: "blocked")
+        case .tokenExpired: WebSocketClose(code: 1008, reason: "token expired")
+        case .draining: WebSocketClose(code: 1001, reason: "going away")
+        case .idle: WebSocketClose(code: 1001, reason: "idle")
+        case .clientClosed, .serverClosed, .clientLost, .serverLost: WebSocketClose(code: 1001, reason: "closed")
+        }
+    }
+}

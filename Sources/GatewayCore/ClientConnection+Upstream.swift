@@ -1,0 +1,137 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// What an upstream connection tells the client's, and what becomes of the exchange then.
+extension ClientConnection {
+    // MARK: From the upstream connection
+
+    /// The connection that was under way is established; what was queued has been sent.
+    func serverConnected() {
+        act(on: handle(.connected))
+        goOn()
+    }
+
+    /// The connection is there and took what was queued: wait for the answer, or go on with the body.
+    private func goOn() {
+        let now = worker.clock.now
+        if phase == .response {
+            requestSent(now)
+        } else {
+            deadline = now + worker.generation.configuration.timeouts.body
+            worker.loop.stillReady(self)
+        }
+    }
+
+    /// The upstream connection took everything: the body may go on.
+    func serverTakesMore() {
+        switch phase {
+        case .body: deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+        case .tunnel: tunnelMoves()
+        default: return
+        }
+        worker.loop.stillReady(self)
+    }
+
+    /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
+    func handle(_ event: Exchange.Event) -> Exchange.Step {
+        guard exchange != nil else { return .none }
+        let step = exchange!.handle(event)
+        if case .retry = step, pool?.mayRetry() == false { return exchange!.handle(.retryDenied) }
+        return step
+    }
+
+    /// The head of the answer is about to be relayed.
+    func answerBegins(_ response: Response) {
+        record.status = response.status
+        record.upstreamStatus = response.status
+        // Once `Connection: close` was written it is kept, even if the request turns out to end in time.
+        record.closesClient = response.endsWithConnection || !keepsAlive || phase != .response
+        if response.isEventStream { eventStreamBegins() }
+    }
+
+    /// Whether the next request may come on this connection, as far as is known when an answer begins.
+    var willKeepAlive: Bool { !record.closesClient }
+
+    /// Sends part of the answer.
+    func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) {
+        record.bytesOut += Int64(head.count + body.count)
+        send(head, body)
+        // An interim answer gives the client time for its body, and takes none from the answer itself.
+        let isInterim = exchange?.isRelaying == false && phase == .response
+        deadline = worker.clock.now + (isInterim ? responseTimeout : silence)
+    }
+
+    var responseTimeout: Interval {
+        record.plan?.responseTimeout ?? worker.generation.configuration.timeouts.response
+    }
+
+    /// How long nothing may move on an answer. An event stream may be quiet, but who does not read it is stuck.
+    var silence: Interval {
+        let timeouts = worker.generation.configuration.timeouts
+        return record.isEventStream && outbox.isEmpty ? timeouts.tunnel : timeouts.body
+    }
+
+    /// What was sent of the answer so far is out; more may be read for it.
+    var takesMore: Bool { outbox.isEmpty }
+
+    func act(on step: Exchange.Step) {
+        switch step {
+        case .none, .relay, .tunnel: break
+        case .report: worker.report(failureOf: self)
+        case .retry: retry()
+        case .refuse(let refusal):
+            // The request was read to its end, so the next one can be told from it.
+            let isInStep = phase == .response && !refusal.closes
+            discardServer()
+            exchange = nil
+            respond(with: refusal, keepAlive: isInStep && keepsAlive)
+        case .finish(let keepClient, let keepUpstream):
+            exchange = nil
+            if let server {
+                self.server = nil
+                keepUpstream ? server.release() : server.discard()
+            }
+            answered(keepAlive: keepClient && keepsAlive && !record.closesClient)
+        case .abort: cut { channel.resetOnClose() }
+        case .abandon: cut {}
+        }
+    }
+
+    private func cut(_ prepare: () -> Void) {
+        discardServer()
+        exchange = nil
+        record.wasCut = true
+        settle()
+        prepare()
+        close()
+    }
+
+    /// Another connection for the same request: with what the last one did not send, or with the kept head.
+    private func retry() {
+        let unsent = server?.takeUnsent()
+        let blamed = server?.blamed
+        discardServer()
+        countRetry()
+        deadline = worker.clock.now + worker.generation.configuration.timeouts.connect
+        guard lease(.again(avoiding: blamed)), let server else { return }
+        if let unsent {
+            server.send(unsent.span, Span())
+        } else {
+            record.withReplay { server.send($0, Span()) }
+        }
+        if !server.isConnecting { goOn() }
+    }
+
+    func countRetry() {
+        record.retries += 1
+        pool?.retried()
+    }
+
+    func discardServer() {
+        server?.discard()
+        server = nil
+    }
+}

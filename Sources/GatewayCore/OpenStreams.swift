@@ -1,0 +1,35 @@
+internal import Policy
+internal import Telemetry
+internal import Wire
+
+/// A worker's tunnels and event streams: exchanges that were allowed once and last, so that what allowed them may end
+/// before they do. All other exchanges are judged again with the next request.
+final class OpenStreams {
+    private var open: [ObjectIdentifier: ClientConnection] = [:]
+
+    func insert(_ connection: ClientConnection) { open[ObjectIdentifier(connection)] = connection }
+
+    func remove(_ connection: ClientConnection) { open[ObjectIdentifier(connection)] = nil }
+
+    /// Cuts those whose client is blocked by a change of the blocks, which has been applied.
+    /// - Parameter isBlocked: the last word, since some addresses are never blocked.
+    func cut(blockedBy delta: BlockDelta, _ isBlocked: (IPAddress) -> Bool) {
+        guard !open.isEmpty else { return }
+        let affected: [ClientConnection]
+        switch delta {
+        case .lift: return
+        case .set(let entries):
+            // Compared by their bits first: a flood of new blocks must not cost a search for each tunnel.
+            affected = open.values.filter { stream in
+                let client = stream.record.facts.client
+                return entries.contains { $0.network.contains(client) }
+            }
+        case .replaceAll: affected = Array(open.values)
+        }
+        for stream in affected where isBlocked(stream.record.facts.client) { stream.cutStream(.blocked) }
+    }
+
+    func cutExpired(at now: Instant) {
+        for stream in open.values.filter({ $0.tokenEnds <= now }) { stream.cutStream(.tokenExpired) }
+    }
+}
