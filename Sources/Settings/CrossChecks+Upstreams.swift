@@ -27,9 +27,3 @@ extension CrossChecks {
         }
     }
 }
-
-extension ResolvedSettings {
-    fileprivate func interval(_ path: String) -> Interval? {
-        if case .interval(let interval)? = value(path) { interval } else { nil }
-    }
-}

@@ -21,6 +21,8 @@ package final class ResponseTarget: FuzzTarget {
         var isUnderstood = false
         switch reader.parse(bytes.span, to: context) {
         case .incomplete, .malformed: break
+        case .malformedFailedLogin: try require(context.isLogin, "only an answer to a login is a failed login")
+        case .switching: throw Finding("nobody may switch to a protocol that was not asked for")
         case .interim(let length):
             end = length
             isUnderstood = true
@@ -49,7 +51,8 @@ package final class ResponseTarget: FuzzTarget {
         switch reader.parse(Array(bytes[..<end]).span, to: context) {
         case .interim(let length): try require(length == end, "a head ends where it ends")
         case .final(let response): try require(response.headLength == end, "a head ends where it ends")
-        case .incomplete, .malformed: throw Finding("what follows a head does not change how it is read")
+        case .incomplete, .malformed, .malformedFailedLogin, .switching:
+            throw Finding("what follows a head does not change how it is read")
         }
     }
 
@@ -118,13 +121,13 @@ package final class ResponseTarget: FuzzTarget {
             try require(
                 again.framing == framing || response.endsWithConnection && again.framing == .untilClose,
                 "what is sent is framed as it is relayed")
-        case .malformed:
+        case .malformed, .malformedFailedLogin:
             // Our fields came on top of as many as are allowed.
             let limits = House.rules.headLimits
             try require(
                 sent.count > limits.headBytes || sent.split(separator: 10).count > House.rules.fieldLimit,
                 "what is sent is nothing that we refuse")
-        case .interim, .incomplete: throw Finding("what is sent is one final head")
+        case .interim, .switching, .incomplete: throw Finding("what is sent is one final head")
         }
     }
 }
