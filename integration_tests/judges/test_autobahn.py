@@ -1,4 +1,4 @@
-"""Autobahn's fuzzing client talks to Autobahn's own server, directly and through the gateway: the same verdict in every case."""
+"""Autobahn's fuzzing client talks to Autobahn's own server, directly and through the gateway: the same verdicts."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -3,11 +3,10 @@
 import re
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from harness.backend import Backend, answer
+from harness.backend import Backend, Exchange, answer
 from harness.client import request
 from harness.gateway import Gateway
 from harness.load import Load
@@ -34,14 +33,14 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_second_client_is_served_during_the_attack(
-    start_gateway: Callable[..., Gateway], start_backend: Callable[..., Backend], directory: Path, address: str, attack: str,
+    start_gateway: Callable[..., Gateway], start_backend: Callable[..., Backend], address: str, attack: str,
 ) -> None:
     program = found("slowhttptest", "slowhttptest")
     large = answer(200, b"x" * 400_000)
 
-    def serve(exchange: object) -> bytes:
-        exchange.read_body()  # type: ignore[attr-defined]
-        return large if exchange.request.target == "/large" else answer()  # type: ignore[attr-defined]
+    def serve(exchange: Exchange) -> bytes:
+        exchange.read_body()
+        return large if exchange.request.target == "/large" else answer()
 
     gateway = start_gateway(start_backend(serve), timeouts=TIMEOUTS, logs={"access": "off"})
     host, port = gateway.address

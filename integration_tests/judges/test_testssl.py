@@ -1,4 +1,4 @@
-"""testssl.sh looks for weaknesses of the TLS listener: nothing that it rates medium or worse, but for what is listed here."""
+"""testssl.sh looks for weaknesses of the TLS listener, and finds nothing that it rates medium or worse."""
 
 import json
 import subprocess
