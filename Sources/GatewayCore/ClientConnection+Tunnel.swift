@@ -55,13 +55,12 @@ extension ClientConnection {
         guard let tunnel else { return }
         let passage = tunnel.take(bytes, from: side)
         if passage.count > 0 || !passage.close.isEmpty {
-            let sent = Int64(passage.count + passage.close.count)
             switch side {
             case .client:
                 record.bytesIn += Int64(passage.count)
                 server?.send(bytes.extracting(first: passage.count), passage.close.span)
             case .server:
-                record.bytesOut += sent
+                record.bytesOut += Int64(passage.count + passage.close.count)
                 send(bytes.extracting(first: passage.count), passage.close.span)
             }
         }
