@@ -4,7 +4,7 @@ CONFIGURATION ?= debug
 STAGE := scripts/stage
 
 .PHONY: help bootstrap build release run test test-demo-api test-integration test-docker counters sanitize sanitize-long \
-	format lint bench clean
+	fuzz format lint bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ test: ## everything that CI runs
 	@$(STAGE) "integration tests" integration_tests/run_all_tests.sh all
 	@$(STAGE) "counters of system calls and allocations" $(MAKE) --no-print-directory counters
 	@$(STAGE) "Docker" scripts/docker-stage
+	@$(STAGE) "fuzzing, a short while" scripts/fuzz all 30
+	@$(STAGE) "AddressSanitizer, short" scripts/sanitize address
+	@$(STAGE) "ThreadSanitizer, short" scripts/sanitize thread
 	@echo "All stages passed."
 
 test-demo-api: bootstrap
@@ -52,6 +55,9 @@ sanitize: bootstrap ## unit tests and a part of the integration tests under Addr
 sanitize-long: bootstrap ## the same with nearly all integration tests
 	scripts/sanitize address long
 	scripts/sanitize thread long
+
+fuzz: bootstrap ## fuzz every target for SECONDS=60; docs/fuzzing.md says what for
+	scripts/fuzz all $(or $(SECONDS),60)
 
 bench: release ## CPU and system calls per request beside haproxy and nginx
 	@scripts/bootstrap bench
