@@ -25,8 +25,9 @@ class Events:
 
     def __call__(self, exchange: Exchange) -> None:
         exchange.close()
-        exchange.send(f"HTTP/1.1 200 OK\r\nContent-Type: {self._kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        # Before the head is out: whoever has read it may go on to `send`.
         self._streams.append(exchange)
+        exchange.send(f"HTTP/1.1 200 OK\r\nContent-Type: {self._kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         self._over.wait(60)
 
     def send(self, text: str) -> None:
