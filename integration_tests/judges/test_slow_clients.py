@@ -3,10 +3,12 @@
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from harness.backend import Backend, Exchange, answer
+from harness.certificates import Authority
 from harness.client import request
 from harness.gateway import Gateway
 from harness.load import Load
@@ -24,6 +26,7 @@ RATE = 10
 TIMEOUTS = {"head": "3s", "body": "3s", "idle": "5s"}
 
 ATTACKS = {
+    "slow heads over TLS": ["-H", "-i", "1", "-x", "12"],
     "slow heads": ["-H", "-i", "1", "-x", "12"],
     "slow bodies": ["-B", "-i", "1", "-s", "8192", "-x", "10"],
     "slow readers": ["-X", "-w", "16", "-y", "64", "-n", "1", "-z", "16"],
@@ -33,7 +36,8 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_second_client_is_served_during_the_attack(
-    start_gateway: Callable[..., Gateway], start_backend: Callable[..., Backend], address: str, attack: str,
+    start_gateway: Callable[..., Gateway], start_backend: Callable[..., Backend], directory: Path, address: str,
+    attack: str,
 ) -> None:
     program = found("slowhttptest", "slowhttptest")
     large = answer(200, b"x" * 400_000)
@@ -42,13 +46,16 @@ def test_a_second_client_is_served_during_the_attack(
         exchange.read_body()
         return large if exchange.request.target == "/large" else answer()
 
-    gateway = start_gateway(start_backend(serve), timeouts=TIMEOUTS, logs={"access": "off"})
-    host, port = gateway.address
+    chain, key = Authority().issue("gateway.test").write(directory / "tls")
+    gateway = start_gateway(
+        start_backend(serve), timeouts=TIMEOUTS, logs={"access": "off"},
+        tls={"listen": ["127.0.0.1:0"], "certificate_file": chain, "key_file": key})
+    scheme, (host, port) = ("https", gateway.secure_address) if "TLS" in attack else ("http", gateway.address)
     with Load(gateway.address, request("GET", "/small"), 2, address, pause=0.05) as load:
         wait_until("the second client is served", lambda: gateway.metrics()["gateway_client_connections"] == 2)
         judge = subprocess.run(
             [program, *ATTACKS[attack], "-c", str(CONNECTIONS), "-r", "150", "-l", str(SECONDS), "-p", "2",
-             "-u", f"http://{host}:{port}/large"],
+             "-u", f"{scheme}://{host}:{port}/large"],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
         accepted = gateway.metrics()["gateway_client_connections_accepted_total"]
         samples = load.stop()
