@@ -163,6 +163,7 @@ def test_a_tunnel_has_one_line_at_its_end_and_is_counted_at_its_beginning(gatewa
     client.read_exactly(5_000)
     assert not gateway.events("http.request", client_ip=address)
     client.close()
+    assert chat.socket().recv(1) == b""
     chat.socket().close()
     line = gateway.wait_event("http.request", client_ip=address)
     assert (line["status"], line["upstream_status"], line["path"], line["route"]) == (101, 101, "/chat", "/")
