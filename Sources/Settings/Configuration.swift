@@ -74,6 +74,8 @@ package struct Configuration: Sendable {
         package var response: Interval
         /// How long SIGTERM waits for requests under way.
         package var drain: Interval
+        /// From the start of a new program to its word that it serves.
+        package var upgrade = Interval.seconds(20)
     }
 
     package struct Forwarding: Sendable {

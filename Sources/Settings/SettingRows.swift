@@ -111,6 +111,9 @@ enum SettingRows {
             "timeouts.drain", .duration(.zero...(.seconds(3_600))), .value("20s"), example: "1m",
             "For requests under way when the gateway is asked to stop."),
         SettingRow(
+            "timeouts.upgrade", .duration(.seconds(1)...(.seconds(300))), .value("20s"), example: "1m",
+            "For a new program to serve when it takes over from this one."),
+        SettingRow(
             "forwarding.via", .word(.token), .value("gateway"), example: "edge",
             "Name in the Via field; a pseudonym serves (RFC 9110 §7.6.3)."),
         SettingRow(

@@ -84,6 +84,11 @@ enum OperatorReports {
         diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
     }
 
+    static func upgraded(_ document: JSONValue) -> String {
+        "gateway \(string(document, "version")) serves as process \(document["process"]?.integer ?? 0); "
+            + "the former process finishes what is under way\n"
+    }
+
     // MARK: Parts
 
     private static func ledger(_ ledger: JSONValue, _ cache: JSONValue) -> String {
