@@ -37,7 +37,7 @@ package final class Gateway {
     private let reload: () -> LoadResult
     /// What the process was started with: settings that only a restart changes are compared with it.
     private let loaded: LoadResult
-    private let shared = SharedCounters()
+    let shared = SharedCounters()
     private let control = Mailbox<ControlMessage>()
     private var receiver: MailboxReceiver<ControlMessage>?
     let workers: WorkerPool
@@ -57,7 +57,7 @@ package final class Gateway {
     var state = StatePossession.ours
     /// Tries again to open the state directory.
     var stateRetry: LoopTimer?
-    private var watchdog: LoopTimer?
+    var watchdog: LoopTimer?
     var life = Life.starting
     /// While an upgrade was under way.
     var endIsAsked = false
@@ -220,22 +220,6 @@ package final class Gateway {
         supervisor.tell(.ready(takesOver: inheritance.predecessor.map { _ in getpid() }), servingStatus)
     }
 
-    private var servingStatus: String {
-        "Serving on \((boundListeners + boundSecureListeners).joined(separator: ", "))"
-    }
-
-    /// Signs of life for a service manager that waits for them: none while a worker hangs, so that it starts us anew.
-    private func watchSigns() {
-        guard let interval = supervisor.interval else { return }
-        // Workers show themselves a few times a second; a manager in a greater hurry waits for that.
-        let limit = max(interval, .seconds(1))
-        watchdog = LoopTimer(on: loop) { [unowned self] in
-            if workers.isAlive(at: .now(), within: limit) { supervisor.tellAlive() }
-        }
-        watchdog?.fire(every: interval)
-        supervisor.tellAlive()
-    }
-
     private func makeCatalog() -> MetricCatalog {
         MetricCatalog(
             routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
@@ -390,38 +374,6 @@ package final class Gateway {
                 .warning, "tokens.key_problem", "A key is not used as it stands",
                 [("reason", .text(problem.description))])
         }
-    }
-
-    // MARK: Ending
-
-    /// How long a connection without a request is kept for the one that may be on its way.
-    private static let quiet = Interval.seconds(1)
-
-    /// SIGTERM: nothing new is accepted, what is under way is finished until the deadline. A second one cuts it off.
-    func drain(_ reason: DrainReason = .signal) {
-        let now = Instant.now()
-        switch life {
-        case .starting: finish()
-        case .serving where reason == .signal && upgrade.isUnderWay:
-            // Again when it is over: then the state is here, or another process has everything.
-            endIsAsked = true
-            upgrade.cancel()
-        case .serving:
-            life = .draining(since: now, reason)
-            log.draining(openConnections: shared.openConnections, deadline: configuration.timeouts.drain)
-            supervisor.tell(.stopping, "Finishing what is under way")
-            workers.send(.drain(deadline: now + configuration.timeouts.drain, quiet: Gateway.quiet))
-        case .draining(let since, .successor): life = .draining(since: since, .signal)
-        case .draining(_, .signal): cutDrain()
-        case .stopped: break
-        }
-    }
-
-    func cutDrain() { workers.send(.drain(deadline: .now(), quiet: .zero)) }
-
-    private func finish() {
-        admin?.stop()
-        ledger.stop { [unowned self] in loop.stop() }
     }
 }
 

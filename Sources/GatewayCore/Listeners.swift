@@ -106,7 +106,8 @@ struct Listeners {
             // Bound once without SO_REUSEPORT: with it a second gateway on the same port would start without an error
             // and take half of the connections. Where one of our own sockets has the port (`0.0.0.0:80` becomes
             // `127.0.0.1:80`), nobody else has.
-            if want.text.port != 0, !holdsPort(of: address, now, inheritance?.offers.compactMap(\.socket.address) ?? []) {
+            let inherited = inheritance?.offers.compactMap(\.socket.address) ?? []
+            if want.text.port != 0, !holdsPort(of: address, now, inherited) {
                 _ = try ListeningSocket(bind: address, shared: false)
             }
             return try (0..<workers).map { (_) throws(SystemError) in

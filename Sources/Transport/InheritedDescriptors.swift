@@ -41,7 +41,8 @@ package struct InheritedDescriptors: Hashable, Sendable {
             let parts = handover.split(separator: ":", omittingEmptySubsequences: false)
             guard parts.count == 2, parts[0] == handoverForm else {
                 throw Fault(
-                    description: "\(handoverVariable) is \"\(handover)\": the running gateway hands over in another way")
+                    description: "\(handoverVariable) is \"\(handover)\": the running gateway hands over in another way"
+                )
             }
             guard let number = Int32(parts[1]), number == parent else {
                 throw Fault(

@@ -63,7 +63,7 @@ enum CommandTable {
             action: OperatorCommands.reload),
         Command(
             name: "upgrade", options: [.config, .socket, .json],
-            summary: "Have the program of the running gateway started anew and take over; one that fails changes nothing.",
+            summary: "Have the running gateway's program started anew and take over; one that fails changes nothing.",
             details: ["It is the program that the running gateway was started by, as its path leads to it now."],
             action: OperatorCommands.upgrade),
         Command(

@@ -49,7 +49,9 @@ enum OperatorCommands {
     }
 
     @Sendable static func upgrade(_ call: Invocation) throws(CommandFailure) -> ExitCode {
-        try ask(call, "POST", "/api/v1/upgrade", patience: AdminClient.patienceWithUpgrade) { OperatorReports.upgraded($0) }
+        try ask(call, "POST", "/api/v1/upgrade", patience: AdminClient.patienceWithUpgrade) {
+            OperatorReports.upgraded($0)
+        }
     }
 
     @Sendable static func logLevel(_ call: Invocation) throws(CommandFailure) -> ExitCode {

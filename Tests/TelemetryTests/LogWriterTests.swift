@@ -151,7 +151,9 @@ import Wire
     }
 
     @Test func `leaves the spill file to the process that has it, and takes it over at its end`() throws {
-        func append(_ text: String, to spill: AuditSpill) -> Bool { Array(text.utf8).withUnsafeBytes { spill.append($0) } }
+        func append(_ text: String, to spill: AuditSpill) -> Bool {
+            Array(text.utf8).withUnsafeBytes { spill.append($0) }
+        }
         let former = AuditSpill(path: workshop.file("audit.spill"))
         #expect(append("1\n", to: former))
         let next = AuditSpill(path: workshop.file("audit.spill"))

@@ -17,7 +17,7 @@ import Testing
                   blocks     List the blocks in force.
                   status     Show how the running gateway is.
                   reload     Have the running gateway read its configuration again; a bad one changes nothing.
-                  upgrade    Have the program of the running gateway started anew and take over; one that fails changes nothing.
+                  upgrade    Have the running gateway's program started anew and take over; one that fails changes nothing.
                   log-level  Set the log level of the running gateway until its next reload: debug, info, warning or error.
                   version    Print the version of this program, and with --socket that of the running gateway.
                   help       Explain a command: gateway help COMMAND.

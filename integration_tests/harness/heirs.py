@@ -20,16 +20,13 @@ class Heirs:
 
     def after(self, gateway: Gateway, former: int) -> int:
         """The process that takes over from `former`, when it serves and the former has ended."""
-        process = self._next(gateway, former)
+        process = self.of(gateway)
         wait_until("the end of the former", lambda: not self.runs(former), 15)
         return process
 
     def of(self, gateway: Gateway) -> int:
-        """The process that takes over from the one that the test started; that may still be finishing."""
-        return self._next(gateway, gateway.child.pid)
-
-    def _next(self, gateway: Gateway, former: int) -> int:
-        seen = {former, *self._processes}
+        """The next process that takes over; the former may still be finishing."""
+        seen = {gateway.child.pid, *self._processes}
         ready = wait_until("the new process serves", lambda: [
             line["pid"] for line in gateway.events("gateway.ready") if line["pid"] not in seen], 20)
         self._processes.append(ready[0])

@@ -109,26 +109,30 @@ extension BlockDelta {
 /// Bytes that come in pieces, as lines.
 struct LineBuffer {
     private var bytes: [UInt8] = []
+    /// Where the next line begins.
+    private var start = 0
     /// No message is as long.
     static let longest = 4_096
 
     mutating func append(_ piece: Span<UInt8>) {
+        bytes.removeFirst(start)
+        start = 0
         for index in piece.indices { bytes.append(piece[index]) }
     }
 
     /// Takes out the first line that is complete.
     mutating func next() -> String? {
-        guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-        defer { bytes.removeFirst(end + 1) }
-        return String(decoding: bytes[..<end], as: UTF8.self)
+        guard let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+        defer { start = end + 1 }
+        return String(decoding: bytes[start..<end], as: UTF8.self)
     }
 
     /// Takes out everything, complete or not.
     mutating func takeRest() -> [UInt8] {
-        defer { bytes = [] }
-        return bytes
+        defer { self = LineBuffer() }
+        return Array(bytes[start...])
     }
 
-    /// A line that does not end: whoever sends it does not speak this language.
-    var isOverlong: Bool { bytes.count > LineBuffer.longest && !bytes.contains(UInt8(ascii: "\n")) }
+    /// A line that does not end: whoever sends it does not speak this language. To be asked when `next` has no more.
+    var isOverlong: Bool { bytes.count - start > LineBuffer.longest }
 }

@@ -93,7 +93,8 @@ package final class Inheritance {
 
     /// Places of the offers that are for this address. Port 0 means any one port of those with the setting's name.
     static func match(
-        _ text: Configuration.SocketAddressText, of setting: String, among offers: [(address: SocketAddress?, name: String)]
+        _ text: Configuration.SocketAddressText, of setting: String,
+        among offers: [(address: SocketAddress?, name: String)]
     ) -> [Int] {
         guard let ip = IPAddress(text.host) else { return [] }
         var wanted = SocketAddress.ip(ip, port: text.port)

@@ -69,10 +69,8 @@ final class Upgrade {
         guard process == nil else { return done(.underWay) }
         switch Upgrade.start(inheritance, gifts) {
         case .failure(let error):
-            log.log(
-                .error, "upgrade.failed", "The new program did not take over; this process serves on",
-                [("reason", .text(error.description))])
-            done(.failed("the program cannot be started: \(error)"))
+            self.done = done
+            carryOut(.fail("it cannot be started: \(error)"))
         case .success(let (process, socket)):
             self.process = process
             self.gifts = gifts
