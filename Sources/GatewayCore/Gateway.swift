@@ -295,7 +295,8 @@ package final class Gateway {
         guard life == .serving else { return done(.notServing) }
         supervisor.tell(.reloading(at: .now()), "Reading the configuration")
         let done: (ReloadOutcome) -> Void = { [unowned self] outcome in
-            supervisor.tell(.ready(takesOver: nil), servingStatus)
+            // A drain may have begun meanwhile.
+            if life == .serving { supervisor.tell(.ready(takesOver: nil), servingStatus) }
             done(outcome)
         }
         let result = reload()

@@ -1,3 +1,4 @@
+import Glibc
 import Ledger
 import Policy
 import Testing
@@ -169,6 +170,14 @@ import Testing
 
         func hear(_ text: String) { _ = other.send(Array(text.utf8).span) }
 
+        /// Turns without waiting for events, until all that was sent so far has been heard and answered.
+        func turn() {
+            for _ in 0..<3 {
+                loop.atEndOfTurn {}
+                loop.turn()
+            }
+        }
+
         func attach() {
             predecessor.attach(
                 on: loop, proceed: { [unowned self] in proceeded += 1 }, reload: { [unowned self] in reloads += 1 },
@@ -176,8 +185,7 @@ import Testing
                     failures.append(failure)
                     done(FailureOutcome(count: 5, block: nil, isNewlyBlocked: true, decider: .authority))
                 })
-            // The end of a turn is where what was read before the loop ran is looked at.
-            loop.turn()
+            turn()
         }
 
         func said() -> String {
@@ -194,10 +202,9 @@ import Testing
         #expect(bench.said() == "wants-state\n")
         bench.attach()
         #expect(bench.failures.map(\.address.description) == ["203.0.113.7"])
-        bench.loop.turn()
         #expect(bench.said() == "counted 0000000000000001ffffffffffffffff 5 block\n")
         bench.hear("ffffffffe 203.0.113.8\n")
-        bench.loop.turn()
+        bench.turn()
         #expect(bench.failures.map(\.address.description) == ["203.0.113.7", "203.0.113.8"])
     }
 
@@ -210,17 +217,17 @@ import Testing
         bench.attach()
         #expect(!bench.predecessor.letsServe(on: [2, 0]))
         #expect(!bench.predecessor.letsServe(on: [2, 0]))
-        bench.loop.turn()
+        bench.turn()
         #expect(bench.said() == "prepared 0 2\n", "said once")
         bench.hear("serve\n")
-        bench.loop.turn()
+        bench.turn()
         #expect(bench.proceeded == 1)
         #expect(bench.predecessor.letsServe(on: [2, 0]))
         bench.predecessor.serves(version: "2")
-        bench.loop.turn()
+        bench.turn()
         #expect(bench.said() == "serving 2\n")
         bench.hear("reload\n")
-        bench.loop.turn()
+        bench.turn()
         #expect(bench.reloads == 1)
     }
 
@@ -235,10 +242,22 @@ import Testing
         second.predecessor.obtainState()
         second.attach()
         #expect(!second.predecessor.letsServe(on: []))
-        second.loop.turn()
+        second.turn()
         second.other.close()
-        while second.proceeded == 0 { second.loop.turn() }
+        second.turn()
+        #expect(second.proceeded == 1)
         #expect(second.predecessor.letsServe(on: []))
+    }
+
+    @Test func `tells the other of blocks, whose connections must meet them`() {
+        let bench = Bench()
+        bench.hear("state\n")
+        bench.predecessor.obtainState()
+        bench.attach()
+        _ = bench.said()
+        bench.predecessor.tell(.lift([IPNetwork("203.0.113.7")!]), at: .now())
+        bench.turn()
+        #expect(bench.said() == "lift 203.0.113.7\n")
     }
 
     @Test func `says why it cannot`() {
@@ -249,23 +268,32 @@ import Testing
 }
 
 @Suite struct `A program that is started` {
-    @Test func `has the descriptors from 3 on, in their order, and nothing else of ours`() throws {
-        guard case .success(let (ours, theirs)) = StreamSocket.pair() else { return }
-        // The shell's own `ls` has one more, for the directory that it reads.
-        let script = "ls /proc/$$/fd | tr '\\n' ' ' >&4; echo \"$ONE\" >&4; exit 7"
-        let result = ChildProgram.start(
-            ["sh", "-c", script], environment: ["ONE": "1", "PATH": "/usr/bin:/bin"],
-            descriptors: [ours.descriptor, theirs.descriptor])
-        let process = try result.get()
-        var end: ChildProgram.End?
-        while end == nil { end = ChildProgram.end(of: process) }
-        #expect(end == .exited(7))
-        var bytes = [UInt8](repeating: 0, count: 256)
-        guard case .bytes(let count) = bytes.withUnsafeMutableBytes({ ours.receive(into: $0) }) else {
-            Issue.record("nothing was said")
-            return
+    /// Waits for its end, which is a matter of milliseconds.
+    private func end(of process: Int32) -> ChildProgram.End? {
+        for _ in 0..<10_000 {
+            if let end = ChildProgram.end(of: process) { return end }
+            usleep(1_000)
         }
-        #expect(String(decoding: bytes[..<count], as: UTF8.self) == "0 1 2 3 4 1\n")
+        return nil
+    }
+
+    private func text(_ socket: StreamSocket) -> String {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        guard case .bytes(let count) = bytes.withUnsafeMutableBytes({ socket.receive(into: $0) }) else { return "" }
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
+    @Test func `has the descriptors from 3 on, in their order, and no other one of ours`() throws {
+        let (first, third) = try StreamSocket.pair().get()
+        let (second, fourth) = try StreamSocket.pair().get()
+        let script = "echo three $ONE >&3; echo four >&4; test ! -e /proc/$$/fd/\(first.descriptor) && exit 7"
+        let process = try ChildProgram.start(
+            ["sh", "-c", script], environment: ["ONE": "1", "PATH": "/usr/bin:/bin"],
+            descriptors: [third.descriptor, fourth.descriptor]
+        ).get()
+        #expect(end(of: process) == .exited(7))
+        #expect(text(first) == "three 1\n")
+        #expect(text(second) == "four\n")
     }
 
     @Test func `that is not there is told at once`() {
@@ -281,9 +309,8 @@ import Testing
         let process = try ChildProgram.start(
             ["sh", "-c", "kill -9 $$"], environment: ["PATH": "/usr/bin:/bin"], descriptors: []
         ).get()
-        var end: ChildProgram.End?
-        while end == nil { end = ChildProgram.end(of: process) }
-        #expect(end == .killed(signal: 9))
-        #expect(end?.description == "it was ended by signal 9")
+        let found = end(of: process)
+        #expect(found == .killed(signal: 9))
+        #expect(found?.description == "it was ended by signal 9")
     }
 }

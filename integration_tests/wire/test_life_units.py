@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from harness.gateway import ROOT, binary
+from harness.client import fetch, request
+from harness.gateway import ROOT, Gateway, binary, config, run_binary
+from harness.processes import Process
 
 UNITS = ROOT / "deploy" / "systemd"
 
@@ -56,3 +58,44 @@ def test_the_unit_is_for_what_the_program_does(units):
     for line, verb in (("ExecStartPre", "check"), ("ExecStart", "run"), ("ExecReload", "reload")):
         words = settings[line].split()
         assert words == ["/usr/local/bin/gateway", verb, "--config", "/etc/gateway/gateway.conf"]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_start_reload_upgrade_and_end_need_no_other_system_calls(directory, backend):
+    """By what the kernel saw of a gateway that did all of it: the filter would end the process at the first other one."""
+    gateway = Gateway(directory, config(backend.address, directory))
+    gateway.write_config()
+    trace = directory / "trace.txt"
+    gateway.process = Process(
+        "gateway", ["strace", "-f", "-o", trace, binary(), "run", "--config", gateway.config_path], directory)
+    try:
+        ready = gateway.wait_event("gateway.ready", 20)
+        socket = ready["admin_socket"]
+        host, port = ready["listeners"][0].rsplit(":", 1)
+        assert fetch((host, int(port)), request("GET", "/")).status == 200
+        assert run_binary("reload", "--socket", socket).returncode == 0
+        assert run_binary("block", "203.0.113.7", "--socket", socket).returncode == 0
+        assert run_binary("upgrade", "--socket", socket).returncode == 0
+        assert fetch((host, int(port)), request("GET", "/")).status == 200
+    finally:
+        gateway.stop()
+    used = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", trace.read_text(), re.MULTILINE))
+    assert {"accept4", "epoll_wait", "flock", "execve"} <= used
+    assert used - allowed_calls() == set()
+
+
+def allowed_calls():
+    """What the two SystemCallFilter lines of the unit leave."""
+    groups, current = {}, []
+    for line in analyze("syscall-filter").stdout.splitlines():
+        if line.startswith("@"):
+            current = groups.setdefault(line.strip(), [])
+        elif line.strip() and not line.strip().startswith("#"):
+            current.append(line.strip())
+
+    def members(name):
+        return set().union(*({entry} if not entry.startswith("@") else members(entry) for entry in groups[name]))
+
+    first, second = re.findall(r"^SystemCallFilter=(.*)$", (UNITS / "gateway.service").read_text(), re.MULTILINE)
+    assert second.startswith("~")
+    return set().union(*map(members, first.split())) - set().union(*map(members, second[1:].split()))

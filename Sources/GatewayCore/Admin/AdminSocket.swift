@@ -16,7 +16,8 @@ final class AdminSocket {
     /// - Parameter given: A socket at the path that the process was started with.
     init(path: String, given: ListeningSocket? = nil) throws(Failure) {
         self.path = path
-        if let given {
+        // One whose file somebody has removed is reached by nobody.
+        if let given, access(path, F_OK) == 0 {
             listener = given
             identity = try AdminSocket.identity(of: path)
             return

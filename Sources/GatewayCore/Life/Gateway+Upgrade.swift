@@ -25,6 +25,8 @@ extension Gateway {
     func upgradeProgram(then done: @escaping (UpgradeOutcome) -> Void = { _ in }) {
         guard life == .serving, let reloads else { return done(.notServing) }
         guard !upgrade.isUnderWay else { return done(.underWay) }
+        // The end of the first process of a container is the end of the container.
+        guard getpid() != 1 else { return done(.failed("this is process 1, and all others end with it")) }
         // A reload in its middle would open listeners that the new process does not get.
         reloads.alone { [unowned self] over in
             guard life == .serving else {

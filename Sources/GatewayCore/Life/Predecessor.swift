@@ -35,7 +35,7 @@ final class Predecessor {
     /// Says why this process cannot serve, before it ends.
     func refuse(_ reason: String) {
         guard case .beginning(let socket, _) = phase else { return }
-        for line in reason.split(separator: "\n") { say(.refused(String(line)), to: socket) }
+        for line in reason.split(separator: "\n") { say(.refused(String(line.prefix(1_000))), to: socket) }
     }
 
     /// At once: the loop does not run, and the little that is said then fits into the socket.
