@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def start_gateway(directory: Path) -> Iterator[Callable[..., Gateway]]:
 
     def start(
         upstream: Backend | str, redis: Redis | Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None,
-        **sections: Any,
+        descriptors: Sequence[int] = (), program: Path | None = None, **sections: Any,
     ) -> Gateway:
         own = directory / f"gateway-{len(started)}"
         own.mkdir()
@@ -111,6 +111,8 @@ def start_gateway(directory: Path) -> Iterator[Callable[..., Gateway]]:
         if redis is not None:
             base["redis"] = {"address": f"127.0.0.1:{redis.port}"} if isinstance(redis, Redis) else dict(redis)
         gateway = Gateway(own, merged(base, sections), environment)
+        gateway.descriptors = list(descriptors)
+        gateway.program = program or gateway.program
         started.append(gateway)
         return gateway.start()
 

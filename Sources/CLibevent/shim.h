@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -41,6 +42,13 @@ static inline int shim_getsockname(int fd, struct sockaddr_storage *address, soc
 static inline int shim_getpeername(int fd, struct sockaddr_storage *address, socklen_t *length) {
     return getpeername(fd, (struct sockaddr *)address, length);
 }
+static inline ssize_t shim_send_to(int fd, const void *bytes, size_t count, const struct sockaddr_un *to, socklen_t length) {
+    return sendto(fd, bytes, count, MSG_NOSIGNAL, (const struct sockaddr *)to, length);
+}
+static inline int shim_datagram_socket(int family) {
+    return socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+static inline int shim_fcntl(int fd, int command, int value) { return fcntl(fd, command, value); }
 static inline int shim_socket(int family) {
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }

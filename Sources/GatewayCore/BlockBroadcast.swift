@@ -16,6 +16,8 @@ final class BlockBroadcast {
     private var sequence = 0
     private var waiters: [Waiter] = []
     private var timer: LoopTimer?
+    /// Hears of every change, too: the process that we take over from, whose connections must meet it.
+    var follower: ((BlockDelta) -> Void)?
 
     init(_ workers: [Mailbox<WorkerMessage>], on loop: EventLoop) {
         self.workers = workers
@@ -25,6 +27,7 @@ final class BlockBroadcast {
 
     func send(_ delta: BlockDelta) {
         sequence += 1
+        follower?(delta)
         for worker in workers { worker.send(.blocks(delta, sequence: sequence)) }
     }
 

@@ -20,7 +20,7 @@ package final class Gateway {
     let metrics: ControlMetrics
     let registry: MetricsRegistry
     private(set) var configuration: Configuration
-    private(set) var ledger: any Ledger
+    var ledger: any Ledger
     private(set) var generation: Generation
     /// When `configuration` came into force.
     private(set) var loadedAt = WallTime.now()
@@ -38,36 +38,54 @@ package final class Gateway {
     private let reload: () -> LoadResult
     /// What the process was started with: settings that only a restart changes are compared with it.
     private let loaded: LoadResult
-    private let shared = SharedCounters()
+    let shared = SharedCounters()
     private let control = Mailbox<ControlMessage>()
     private var receiver: MailboxReceiver<ControlMessage>?
-    private let workers: WorkerPool
-    private let trail: LedgerTrail
-    private let desk: LoginDesk
-    private let resolver = Resolver()
+    let workers: WorkerPool
+    let trail: LedgerTrail
+    let desk: LoginDesk
+    let resolver = Resolver()
     private(set) var admin: AdminServer?
     private var signals: [SignalWatcher] = []
     private var housekeeping: LoopTimer?
-    private var listeners: Listeners
-    private var reloads: ReloadQueue?
+    private(set) var listeners: Listeners
+    private(set) var reloads: ReloadQueue?
     private var certificates: CertificateStore?
-    private var life = Life.starting
+    let inheritance: Inheritance
+    let supervisor: Supervisor
+    /// Of the program, to another process.
+    private(set) lazy var upgrade = makeUpgrade()
+    var state = StatePossession.ours
+    /// Tries again to open the state directory.
+    var stateRetry: LoopTimer?
+    var watchdog: LoopTimer?
+    var life = Life.starting
+    /// While an upgrade was under way.
+    var endIsAsked = false
     private var cut = 0
 
-    private enum Life: Equatable {
+    enum Life: Equatable {
         /// Until the ledger is ready and the upstreams' names were looked up once. → `serving`
         case starting
         /// → `draining`
         case serving
         /// → `stopped`
-        case draining(since: Instant)
+        case draining(since: Instant, DrainReason)
         case stopped
+    }
+
+    enum DrainReason {
+        /// Another process serves. → `signal`
+        case successor
+        /// A second one cuts the drain off.
+        case signal
     }
 
     /// Opens everything that can fail: log files, listeners, the state directory, the admin socket.
     /// - Parameter reload: reads the configuration anew, for SIGHUP.
     package init(
-        _ configuration: Configuration, from loaded: LoadResult, path: String, reload: @escaping () -> LoadResult
+        _ configuration: Configuration, from loaded: LoadResult, path: String, with inheritance: Inheritance,
+        reload: @escaping () -> LoadResult
     ) throws(StartFailure) {
         let configuration = configuration.sparingThisHost()
         ignoreBrokenPipes()
@@ -76,6 +94,7 @@ package final class Gateway {
         configurationPath = path
         self.loaded = loaded
         self.reload = reload
+        self.inheritance = inheritance
         do {
             logs = try LogWriter(
                 LogTargets(configuration.logs), spillPath: "\(configuration.stateDirectory)/audit.spill")
@@ -84,12 +103,14 @@ package final class Gateway {
         }
         log = OperationalLog(logs, level: LogLevel(configuration.logs.level))
         audit = AuditLog(logs)
+        supervisor = Supervisor(inheritance.environment, process: getpid(), log: log)
         metrics = ControlMetrics(ledger: configuration.redis == nil ? .embedded : .starting)
         registry = MetricsRegistry(
             prefix: configuration.metrics.prefix, version: GatewayVersion.text, startedAt: .now())
         do {
             listeners = try Listeners().next(
-                for: Listeners.wanted(by: configuration), workers: configuration.workers, now: .now())
+                for: Listeners.wanted(by: configuration), workers: configuration.workers, now: .now(),
+                from: inheritance)
         } catch {
             throw StartFailure(description: "\(error.setting): \(error.description)")
         }
@@ -100,6 +121,8 @@ package final class Gateway {
         trail = LedgerTrail(
             broadcast: broadcast, audit: audit, log: log, metrics: metrics,
             stateChanged: { relay.changed() })
+        // The last thing that a running gateway gives away to the process that takes over from it.
+        inheritance.predecessor?.obtainState()
         do {
             ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
         } catch {
@@ -128,9 +151,15 @@ package final class Gateway {
             }
         }
         do {
-            admin = try AdminServer(self)
+            admin = try AdminServer(self, inheritance)
         } catch {
             throw StartFailure(description: error.description)
+        }
+        for reject in inheritance.closeRest() {
+            log.log(
+                .warning, "listener.inherited_unused",
+                "A descriptor that the gateway was started with is of no use and was closed",
+                [("name", .text(reject.name)), ("reason", .text(reject.reason))])
         }
     }
 
@@ -139,14 +168,18 @@ package final class Gateway {
         signals = [
             SignalWatcher(SIGTERM, on: loop) { [unowned self] in drain() },
             SignalWatcher(SIGINT, on: loop) { [unowned self] in drain() },
-            SignalWatcher(SIGHUP, on: loop) { [unowned self] in reloadConfiguration() },
+            SignalWatcher(SIGHUP, on: loop) { [unowned self] in reloadBySignal() },
             SignalWatcher(SIGUSR1, on: loop) { [unowned self] in logs.reopen() },
+            SignalWatcher(SIGUSR2, on: loop) { [unowned self] in upgradeProgram() },
+            SignalWatcher(SIGCHLD, on: loop) { [unowned self] in upgrade.childEnded() },
         ]
         reloads = ReloadQueue(on: loop) { [unowned self] in applyConfiguration(then: $0) }
         housekeeping = LoopTimer(on: loop) { [unowned self] in keepHouse() }
         housekeeping?.fire(every: .seconds(1))
+        watchSigns()
         // Before anything else: whoever asks why the gateway is not ready gets an answer.
         admin?.start()
+        followPredecessor()
         ledger.start()
         upstreams?.adopt(configuration.upstreams)
         directory?.adopt(configuration.upstreams) { [unowned self] in
@@ -156,7 +189,7 @@ package final class Gateway {
         loop.run()
         workers.join()
         let took: Interval
-        if case .draining(let since) = life { took = Instant.now() - since } else { took = .zero }
+        if case .draining(let since, _) = life { took = Instant.now() - since } else { took = .zero }
         life = .stopped
         log.stopped(cutConnections: cut, took: took)
         logs.stop()
@@ -168,8 +201,9 @@ package final class Gateway {
 
     // MARK: Starting
 
-    private func serveIfReady() {
+    func serveIfReady() {
         guard life == .starting, namesAreKnown, ledger.isReady else { return }
+        guard inheritance.predecessor?.letsServe(on: inheritance.kept) != false else { return }
         life = .serving
         let catalog = makeCatalog()
         let channels = (0..<configuration.workers).map { _ in logs.accessChannel() }
@@ -178,7 +212,7 @@ package final class Gateway {
                 WorkerSeed(
                     index: index, generation: generation, mailbox: workers.mailboxes[index], control: control,
                     tls: certificates?.context, shared: shared, access: channels[index], audit: audit,
-                    metrics: registry.makeShard(catalog))
+                    metrics: registry.makeShard(catalog), heartbeat: workers.heartbeats[index])
             })
         // By message, as after a reload: nothing but the worker then holds on to a socket that goes.
         for (index, mailbox) in workers.mailboxes.enumerated() { mailbox.send(.listeners(listeners.of(worker: index))) }
@@ -187,6 +221,8 @@ package final class Gateway {
             listeners: boundListeners, secureListeners: boundSecureListeners, admin: admin?.address,
             adminSocket: configuration.admin.socketPath,
             pid: getpid(), version: GatewayVersion.text, took: Instant.now() - startedAt)
+        inheritance.predecessor?.serves(version: GatewayVersion.text)
+        supervisor.tell(.ready(takesOver: inheritance.predecessor.map { _ in getpid() }), servingStatus)
     }
 
     private func makeCatalog() -> MetricCatalog {
@@ -240,6 +276,7 @@ package final class Gateway {
         if health != publishedHealth { publishHealth() }
         metrics.replayQueue = ledger.waitingFailures
         audit.tellSuppressed(at: Instant.now())
+        supervisor.retry()
     }
 
     /// Everything counted so far, as Prometheus reads it.
@@ -262,6 +299,12 @@ package final class Gateway {
 
     private func applyConfiguration(then done: @escaping (ReloadOutcome) -> Void) {
         guard life == .serving else { return done(.notServing) }
+        supervisor.tell(.reloading(at: .now()), "Reading the configuration")
+        let done: (ReloadOutcome) -> Void = { [unowned self] outcome in
+            // A drain may have begun meanwhile.
+            if life == .serving { supervisor.tell(.ready(takesOver: nil), servingStatus) }
+            done(outcome)
+        }
         let result = reload()
         func refuse(_ diagnostics: [Diagnostic]) {
             metrics.reloaded(successfully: false)
@@ -339,30 +382,6 @@ package final class Gateway {
                 .warning, "tokens.key_problem", "A key is not used as it stands",
                 [("reason", .text(problem.description))])
         }
-    }
-
-    // MARK: Ending
-
-    /// How long a connection without a request is kept for the one that may be on its way.
-    private static let quiet = Interval.seconds(1)
-
-    /// SIGTERM: nothing new is accepted, what is under way is finished until the deadline. A second one cuts it off.
-    private func drain() {
-        let now = Instant.now()
-        switch life {
-        case .starting: finish()
-        case .serving:
-            life = .draining(since: now)
-            log.draining(openConnections: shared.openConnections, deadline: configuration.timeouts.drain)
-            workers.send(.drain(deadline: now + configuration.timeouts.drain, quiet: Gateway.quiet))
-        case .draining: workers.send(.drain(deadline: now, quiet: .zero))
-        case .stopped: break
-        }
-    }
-
-    private func finish() {
-        admin?.stop()
-        ledger.stop { [unowned self] in loop.stop() }
     }
 }
 

@@ -57,7 +57,10 @@ struct Listeners {
 
     /// Keeps the very sockets of addresses that are wanted again, opens the new ones and leaves out the others. Throws
     /// before anything has changed; what was opened until then is closed.
-    func next(for wanted: [Wanted], workers: Int, now: Instant) throws(Failure) -> Listeners {
+    /// - Parameter inheritance: Sockets that the process was started with; those for a wanted address are taken.
+    func next(
+        for wanted: [Wanted], workers: Int, now: Instant, from inheritance: Inheritance? = nil
+    ) throws(Failure) -> Listeners {
         var result = Listeners()
         let kept = Listeners.match(wanted.map(\.text), entries.map(\.wanted.text))
         result.ending = ending.filter { $0.until > now }
@@ -68,7 +71,11 @@ struct Listeners {
             if let place = kept[index] {
                 result.entries.append(Entry(wanted: want, sockets: entries[place].sockets))
             } else {
-                let sockets = try open(want, workers: workers, now)
+                let given = inheritance?.claim(want.text, of: want.setting) ?? []
+                let sockets =
+                    given.isEmpty
+                    ? try open(want, workers: workers, now, beside: inheritance)
+                    : share(given.count, among: workers).map { $0.map { given[$0] } }
                 result.entries.append(Entry(wanted: want, sockets: sockets))
             }
         }
@@ -88,7 +95,9 @@ struct Listeners {
         }
     }
 
-    private func open(_ want: Wanted, workers: Int, _ now: Instant) throws(Failure) -> [[ListeningSocket]] {
+    private func open(
+        _ want: Wanted, workers: Int, _ now: Instant, beside inheritance: Inheritance?
+    ) throws(Failure) -> [[ListeningSocket]] {
         guard let ip = IPAddress(want.text.host) else {
             throw Failure(setting: want.setting, description: "\(want.text.host) is not an address of this host")
         }
@@ -97,7 +106,8 @@ struct Listeners {
             // Bound once without SO_REUSEPORT: with it a second gateway on the same port would start without an error
             // and take half of the connections. Where one of our own sockets has the port (`0.0.0.0:80` becomes
             // `127.0.0.1:80`), nobody else has.
-            if want.text.port != 0, !holdsPort(of: address, now) {
+            let inherited = inheritance?.offers.compactMap(\.socket.address) ?? []
+            if want.text.port != 0, !holdsPort(of: address, now, inherited) {
                 _ = try ListeningSocket(bind: address, shared: false)
             }
             return try (0..<workers).map { (_) throws(SystemError) in
@@ -112,8 +122,8 @@ struct Listeners {
         }
     }
 
-    private func holdsPort(of address: SocketAddress, _ now: Instant) -> Bool {
-        (entries.compactMap(\.address) + ending.filter { $0.until > now }.map(\.address)).contains {
+    private func holdsPort(of address: SocketAddress, _ now: Instant, _ inherited: [SocketAddress]) -> Bool {
+        (entries.compactMap(\.address) + ending.filter { $0.until > now }.map(\.address) + inherited).contains {
             $0.port == address.port && $0.ip?.isV4 == address.ip?.isV4
         }
     }

@@ -29,6 +29,8 @@ final class ReloadQueue {
     private let perform: (@escaping (ReloadOutcome) -> Void) -> Void
     private var phase = Phase.idle
     private var waiting: [(ReloadOutcome) -> Void] = []
+    /// What must have no reload in its middle; goes before the reloads.
+    private var exclusive: [(@escaping () -> Void) -> Void] = []
     private var timer: LoopTimer?
 
     /// - Parameter perform: reloads, and calls its argument once, now or later.
@@ -36,7 +38,7 @@ final class ReloadQueue {
         self.perform = perform
         timer = LoopTimer(on: loop) { [unowned self] in
             phase = .idle
-            if !waiting.isEmpty { begin() }
+            if !waiting.isEmpty || !exclusive.isEmpty { begin() }
         }
     }
 
@@ -46,8 +48,30 @@ final class ReloadQueue {
         if phase == .idle { begin() }
     }
 
+    /// Does `work` when no reload is under way; it calls its argument when it is over. Reloads that are asked for
+    /// meanwhile wait.
+    func alone(_ work: @escaping (@escaping () -> Void) -> Void) {
+        exclusive.append(work)
+        if phase == .idle { begin() }
+    }
+
+    /// Everybody who waits for a reload is told that there will be none here. True: there was somebody.
+    func giveUp() -> Bool {
+        let given = waiting
+        waiting = []
+        for done in given { done(.notServing) }
+        return !given.isEmpty
+    }
+
     private func begin() {
         phase = .underWay
+        if !exclusive.isEmpty {
+            let work = exclusive.removeFirst()
+            return work { [unowned self] in
+                phase = .resting
+                timer?.fire(after: ReloadQueue.rest)
+            }
+        }
         let served = waiting
         waiting = []
         perform { [unowned self] outcome in

@@ -16,6 +16,7 @@ struct WorkerSeed: Sendable {
     let access: AccessChannel
     let audit: AuditLog
     let metrics: MetricShard
+    let heartbeat: Heartbeat
 }
 
 /// One thread that serves requests: its event loop, listeners, connections, upstream pools, and its own copy of the
@@ -41,6 +42,7 @@ final class Worker {
 
     private let control: Mailbox<ControlMessage>
     private let shared: SharedCounters
+    private let heartbeat: Heartbeat
     private var receiver: MailboxReceiver<WorkerMessage>?
     private var listeners: [Listener] = []
     /// Those that take who is on the way and nobody else.
@@ -74,6 +76,7 @@ final class Worker {
         tls = seed.tls
         control = seed.control
         shared = seed.shared
+        heartbeat = seed.heartbeat
         gatekeeper = Gatekeeper(seed.generation.rules)
         responses = ResponseReader(seed.generation.rules)
         telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
@@ -214,6 +217,7 @@ final class Worker {
     private func sweep() {
         clock.tick()
         let now = clock.now
+        heartbeat.beat(now)
         for connection in connections {
             if let connection, connection.deadline <= now { connection.deadlinePassed() }
         }
@@ -228,7 +232,7 @@ final class Worker {
 
     private func listen(on wanted: [PublicListener]) {
         guard !isDraining else { return }
-        for listener in listeners where !wanted.contains(where: { $0.socket === listener.socket }) { close(listener) }
+        close(listeners.filter { listener in !wanted.contains { $0.socket === listener.socket } })
         listeners = wanted.map { want in
             guard let present = listeners.first(where: { $0.socket === want.socket }) else {
                 return Listener(want, worker: self)
@@ -238,12 +242,15 @@ final class Worker {
         }
     }
 
-    private func close(_ listener: Listener) {
-        closing.append(listener)
-        listener.close { [unowned self, unowned listener] in
-            closing.removeAll { $0 === listener }
-            keepUntilEndOfTurn(listener)
-            finishDrainingIfEmpty()
+    /// All of them are known to be closing before the first is closed, or the drain would end with that one.
+    private func close(_ ending: [Listener]) {
+        closing += ending
+        for listener in ending {
+            listener.close { [unowned self, unowned listener] in
+                closing.removeAll { $0 === listener }
+                keepUntilEndOfTurn(listener)
+                finishDrainingIfEmpty()
+            }
         }
     }
 
@@ -254,7 +261,7 @@ final class Worker {
         guard !isDraining else { return }
         isDraining = true
         drainQuiet = quiet
-        for listener in listeners { close(listener) }
+        close(listeners)
         listeners = []
         for connection in connections { connection?.drain(quiet: quiet) }
         finishDrainingIfEmpty()
@@ -268,6 +275,7 @@ final class Worker {
     private func finishDraining() {
         guard !hasDrained else { return }
         hasDrained = true
+        heartbeat.end()
         for listener in closing { listener.finish() }
         control.send(.drained(cut: openCount))
         for connection in connections { connection?.cutOff() }

@@ -28,7 +28,8 @@ struct Assembly {
                 handshake: interval("timeouts.handshake"), head: interval("timeouts.head"),
                 body: interval("timeouts.body"), idle: interval("timeouts.idle"),
                 connect: interval("timeouts.connect"), response: interval("timeouts.response"),
-                drain: interval("timeouts.drain"), tunnel: interval("timeouts.tunnel")),
+                drain: interval("timeouts.drain"), tunnel: interval("timeouts.tunnel"),
+                upgrade: interval("timeouts.upgrade")),
             forwarding: .init(
                 viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded"),
                 proxyStatus: boolean("forwarding.proxy_status")),

@@ -76,6 +76,8 @@ package struct Configuration: Sendable {
         package var drain: Interval
         /// An open tunnel or event stream on which nothing moves.
         package var tunnel = Interval.seconds(3_600)
+        /// From the start of a new program to its word that it serves.
+        package var upgrade = Interval.seconds(20)
     }
 
     package struct Forwarding: Sendable {

@@ -124,6 +124,9 @@ enum SettingRows {
             "timeouts.tunnel", .duration(.milliseconds(100)...(.seconds(7 * 86_400))), .value("1h"), example: "10m",
             "Without a byte in either direction on an open WebSocket, other tunnel, or event stream."),
         SettingRow(
+            "timeouts.upgrade", .duration(.seconds(1)...(.seconds(300))), .value("20s"), example: "1m",
+            "For a new program to serve when it takes over from this one."),
+        SettingRow(
             "forwarding.via", .word(.token), .value("gateway"), example: "edge",
             "Name in the Via field; a pseudonym serves (RFC 9110 §7.6.3)."),
         SettingRow(

@@ -3,6 +3,9 @@ internal import Glibc
 /// Where audit lines wait on disk while their own target takes none: a file beside the gateway's state. Lives on the
 /// disk thread. It is played back in order when the target is back, also after a restart; a crash during the playback
 /// repeats lines rather than losing them.
+///
+/// One process at a time has it, by a lock: at an upgrade the former one keeps it to its end, and until then the next one
+/// does without.
 final class AuditSpill {
     /// Beyond this many bytes lines are lost, and counted: the disk of the state directory is not the log's to fill.
     static let limit = 256 << 20
@@ -12,14 +15,28 @@ final class AuditSpill {
     private var descriptor: Int32 = -1
     private var size = 0
     private var played = 0
+    /// The file is there, and another process has it: to be looked at again.
+    private(set) var isHeldElsewhere = false
 
     init(path: String) {
         self.path = path
-        if access(path, F_OK) == 0 { open() }
+        look()
     }
 
-    deinit {
-        if descriptor >= 0 { close(descriptor) }
+    /// Opens what another process has left, once that has let go.
+    func look() {
+        if descriptor < 0, access(path, F_OK) == 0 { open() }
+    }
+
+    deinit { letGo() }
+
+    /// Leaves the file, and what is in it, to the next process.
+    func letGo() {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        descriptor = -1
+        size = 0
+        played = 0
     }
 
     var isEmpty: Bool { size == played }
@@ -27,6 +44,12 @@ final class AuditSpill {
     private func open() {
         descriptor = Glibc.open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return }
+        isHeldElsewhere = flock(descriptor, LOCK_EX | LOCK_NB) != 0
+        guard !isHeldElsewhere else {
+            close(descriptor)
+            descriptor = -1
+            return
+        }
         var facts = stat()
         if fstat(descriptor, &facts) == 0 { size = Int(facts.st_size) }
     }

@@ -78,7 +78,7 @@ final class DiskThread {
 
     /// Waits for the next round; without an end where the last one found nothing to do.
     private func rest() {
-        if !isEmpty || stop != nil {
+        if !isEmpty || stop != nil || spill?.isHeldElsewhere == true {
             _ = shared.wake.wait(milliseconds: stop == nil ? DiskThread.roundMilliseconds : 10)
             return
         }
@@ -153,6 +153,7 @@ final class DiskThread {
 
     /// One round. Each kind is followed by the check whether its target works.
     private func flush() {
+        if spill?.isHeldElsewhere == true { spill?.look() }
         if let destination = destinations[targets.audit] {
             writeQueue(.audit, to: destination)
             if queues[LogKind.audit.rawValue].isEmpty { spill?.playBack { destination.write($0) } }
@@ -236,6 +237,7 @@ final class DiskThread {
     private func end() {
         for kind in LogKind.allCases where !queues[kind.rawValue].isEmpty { giveUpQueue(kind) }
         for channel in channels { dropLines(of: channel) }
+        spill?.letGo()
     }
 }
 

@@ -77,6 +77,18 @@ package final class ByteStream: ReadinessHandler {
         timer?.fire(after: connectTimeout)
     }
 
+    /// Over a socket that is connected already, and owned from now on; `streamConnected` is not called.
+    package init(
+        connected socket: StreamSocket, on loop: EventLoop, outputLimit: Int = 64 << 20, handler: any ByteStreamHandler
+    ) {
+        self.loop = loop
+        self.handler = handler
+        self.outputLimit = outputLimit
+        self.socket = socket
+        state = .open
+        watcher = Watcher(socket.descriptor, on: loop, handler: self)
+    }
+
     deinit {
         watcher = nil
         socket?.close()

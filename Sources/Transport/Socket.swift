@@ -119,11 +119,18 @@ package struct StreamSocket: Sendable {
 /// A listening socket. Owns its descriptor.
 package final class ListeningSocket: Sendable {
     package let descriptor: Int32
-    /// What it is bound to, with the port the system chose when 0 was asked for. Nil for a Unix socket.
+    /// What it is bound to, with the port the system chose when 0 was asked for. Nil for a Unix socket of our own.
     package let address: SocketAddress?
     /// Connections that wait to be accepted.
     package static let backlog = 4_096
     private let heldElsewhere: Atomic<Bool>
+
+    /// Owns the descriptor from now on.
+    init(descriptor: Int32, address: SocketAddress?, isHeldElsewhere: Bool) {
+        self.descriptor = descriptor
+        self.address = address
+        heldElsewhere = Atomic(isHeldElsewhere)
+    }
 
     /// A Unix socket is its owner's alone (mode 600).
     /// - Parameter shared: with SO_REUSEPORT, so that every worker can have a socket of its own on one port.

@@ -5,12 +5,15 @@ internal import Wire
 /// Asks the running gateway over its admin socket: one request, one answer, waiting at most `patience`.
 struct AdminClient {
     static let patience = Interval.seconds(5)
+    /// For an upgrade, whose limit (`timeouts.upgrade`) may be 300 s: the gateway itself says when it is over.
+    static let patienceWithUpgrade = Interval.seconds(320)
     /// Ten thousand blocks with long reasons are far below.
     private static let largestAnswer = 64 << 20
 
     let path: String
     /// Who the person at the terminal is by name; the socket proves only the user's number.
     var actor: String?
+    var patience = AdminClient.patience
 
     struct Answer {
         var status: Int
@@ -29,7 +32,7 @@ struct AdminClient {
     // MARK: The socket
 
     private func exchange(_ request: [UInt8]) throws(CommandFailure) -> [UInt8] {
-        let deadline = Instant.now() + AdminClient.patience
+        let deadline = Instant.now() + patience
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw CommandFailure(.system, "no socket: \(text(errno))") }
         defer { close(descriptor) }
@@ -59,7 +62,7 @@ struct AdminClient {
     }
 
     private func limitWaiting(_ descriptor: Int32) {
-        var time = timeval(tv_sec: Int(AdminClient.patience.seconds), tv_usec: 0)
+        var time = timeval(tv_sec: Int(patience.seconds), tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
         }

@@ -41,6 +41,8 @@ struct Invocation: Sendable {
     /// By name; of options without a value the empty string.
     var options: [String: String] = [:]
     var environment: [String: String] = [:]
+    /// The program as it was called, and every word behind it.
+    var commandLine: [String] = []
 
     func has(_ option: String) -> Bool { options[option] != nil }
 

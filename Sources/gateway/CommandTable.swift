@@ -3,7 +3,7 @@ enum CommandTable {
     static let all: [Command] = [
         Command(
             name: "run", options: [.config],
-            summary: "Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs.",
+            summary: "Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs, SIGUSR2 upgrades.",
             details: [
                 "Mistakes in the configuration are printed to standard error, and nothing is started.",
                 "The line with \"event\":\"gateway.ready\" on standard output names the bound addresses.",
@@ -61,6 +61,11 @@ enum CommandTable {
             name: "reload", options: [.config, .socket, .json],
             summary: "Have the running gateway read its configuration again; a bad one changes nothing.",
             action: OperatorCommands.reload),
+        Command(
+            name: "upgrade", options: [.config, .socket, .json],
+            summary: "Have the running gateway's program started anew and take over; one that fails changes nothing.",
+            details: ["It is the program that the running gateway was started by, as its path leads to it now."],
+            action: OperatorCommands.upgrade),
         Command(
             name: "log-level", operands: "LEVEL", operandCount: 1...1, options: [.config, .socket, .json],
             summary: "Set the log level of the running gateway until its next reload: debug, info, warning or error.",

@@ -48,6 +48,12 @@ enum OperatorCommands {
         try ask(call, "POST", "/api/v1/reload") { OperatorReports.reloaded($0) }
     }
 
+    @Sendable static func upgrade(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        try ask(call, "POST", "/api/v1/upgrade", patience: AdminClient.patienceWithUpgrade) {
+            OperatorReports.upgraded($0)
+        }
+    }
+
     @Sendable static func logLevel(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         let levels = Configuration.Logs.Level.allCases.map(\.rawValue)
         guard levels.contains(call.operands[0]) else {
@@ -79,9 +85,12 @@ enum OperatorCommands {
 
     /// Sends the request and prints the answer: as it came with `--json`, else in the words of `report`.
     private static func ask(
-        _ call: Invocation, _ method: String, _ target: String, body: JSONValue? = nil, report: (JSONValue) -> String
+        _ call: Invocation, _ method: String, _ target: String, body: JSONValue? = nil,
+        patience: Interval = AdminClient.patience, report: (JSONValue) -> String
     ) throws(CommandFailure) -> ExitCode {
-        let answer = try client(call).send(method, target, body: body)
+        var client = try client(call)
+        client.patience = patience
+        let answer = try client.send(method, target, body: body)
         if call.has("json") {
             Terminal.print(String(decoding: answer.body, as: UTF8.self))
             return answer.isSuccess ? .ok : .failed

@@ -81,6 +81,11 @@ enum OperatorReports {
         diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
     }
 
+    static func upgraded(_ document: JSONValue) -> String {
+        "gateway \(string(document, "version")) serves as process \(document["process"]?.integer ?? 0); "
+            + "the former process finishes what is under way\n"
+    }
+
     // MARK: Parts
 
     private static func upstream(_ upstream: JSONValue) -> String {

@@ -3,17 +3,21 @@ internal import Settings
 
 /// From the words of the command line to an exit code.
 enum Program {
-    /// - Parameter words: without the program's own name.
-    static func run(_ words: [String], environment: [String: String]) -> ExitCode {
+    /// - Parameters:
+    ///   - words: without the program's own name.
+    ///   - program: as it was called.
+    static func run(_ words: [String], as program: String = "gateway", environment: [String: String]) -> ExitCode {
         do throws(CommandFailure) {
-            return try perform(words, environment)
+            return try perform(program, words, environment)
         } catch {
             Terminal.error(error.message)
             return error.code
         }
     }
 
-    private static func perform(_ words: [String], _ environment: [String: String]) throws(CommandFailure) -> ExitCode {
+    private static func perform(
+        _ program: String, _ words: [String], _ environment: [String: String]
+    ) throws(CommandFailure) -> ExitCode {
         guard let name = words.first else {
             throw CommandFailure(.usage, HelpText.overview())
         }
@@ -22,7 +26,7 @@ enum Program {
         case "help", "--help", "-h":
             Terminal.print(try help(rest))
             return .ok
-        case "--version": return try perform(["version"] + rest, environment)
+        case "--version": return try perform(program, ["version"] + rest, environment)
         default: break
         }
         let command = try find(name)
@@ -32,6 +36,7 @@ enum Program {
         }
         var call = try command.parse(rest)
         call.environment = environment
+        call.commandLine = [program] + words
         return try command.action(call)
     }
 

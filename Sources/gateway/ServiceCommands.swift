@@ -5,18 +5,28 @@ internal import Settings
 enum ServiceCommands {
     @Sendable static func run(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         let path = call.configurationPath
-        let environment = call.environment
+        let inheritance: Inheritance
+        do throws(Gateway.StartFailure) {
+            inheritance = try Inheritance(commandLine: call.commandLine, environment: call.environment)
+        } catch {
+            throw CommandFailure(.system, "gateway: \(error)")
+        }
+        let environment = inheritance.environment
         let load: () -> LoadResult = { Configuration.load(path: path, environment: environment) }
         let result = load()
         for diagnostic in result.diagnostics { Terminal.error("\(diagnostic)") }
-        guard let configuration = result.configuration else { return .configuration }
         let obstacles = result.directoryDiagnostics() + CertificateLoader.diagnostics(result)
         for diagnostic in obstacles { Terminal.error("\(diagnostic)") }
-        guard !obstacles.containsErrors else { return .configuration }
+        guard let configuration = result.configuration, !obstacles.containsErrors else {
+            let findings = (result.diagnostics + obstacles).map(\.description).joined(separator: "\n")
+            inheritance.refuse("the configuration has mistakes\n\(findings)")
+            return .configuration
+        }
         do throws(Gateway.StartFailure) {
-            let gateway = try Gateway(configuration, from: result, path: path, reload: load)
+            let gateway = try Gateway(configuration, from: result, path: path, with: inheritance, reload: load)
             gateway.run()
         } catch {
+            inheritance.refuse(error.description)
             throw CommandFailure(.system, "gateway: \(error)")
         }
         return .ok

@@ -8,4 +8,5 @@ while let line = entry.pointee {
     environment[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""
     entry += 1
 }
-exit(Program.run(Array(CommandLine.arguments.dropFirst()), environment: environment).rawValue)
+let program = CommandLine.arguments.first ?? "gateway"
+exit(Program.run(Array(CommandLine.arguments.dropFirst()), as: program, environment: environment).rawValue)

@@ -58,4 +58,29 @@ import Testing
         bench.ask()
         #expect(bench.begun == 2)
     }
+
+    @Test func `waits for what must have no reload in its middle`() {
+        let bench = Bench()
+        var over: (() -> Void)?
+        bench.ask()
+        bench.queue.alone { over = $0 }
+        #expect(over == nil, "the reload goes to its end first")
+        bench.end()
+        bench.loop.turn()
+        #expect(over != nil)
+        bench.ask()
+        #expect(bench.begun == 1)
+        over?()
+        bench.loop.turn()
+        #expect(bench.begun == 2)
+    }
+
+    @Test func `is told when there will be no reload here`() {
+        let bench = Bench()
+        bench.queue.alone { _ in }
+        #expect(!bench.queue.giveUp())
+        bench.ask()
+        #expect(bench.queue.giveUp())
+        #expect(bench.told == 1 && bench.begun == 0)
+    }
 }

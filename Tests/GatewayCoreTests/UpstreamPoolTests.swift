@@ -41,7 +41,8 @@ private final class Bench {
             WorkerSeed(
                 index: 0, generation: Generation(number: 1, configuration: configuration, rules: rules),
                 mailbox: Mailbox(), control: Mailbox(), tls: nil, shared: SharedCounters(),
-                access: logs.accessChannel(), audit: AuditLog(logs), metrics: registry.makeShard(catalog)),
+                access: logs.accessChannel(), audit: AuditLog(logs), metrics: registry.makeShard(catalog),
+                heartbeat: Heartbeat(at: .now())),
             on: loop)
         precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
         client = ClientConnection(

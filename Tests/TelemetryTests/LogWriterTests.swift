@@ -150,6 +150,29 @@ import Wire
         #expect(workshop.text("audit.spill") == "")
     }
 
+    @Test func `leaves the spill file to the process that has it, and takes it over at its end`() throws {
+        func append(_ text: String, to spill: AuditSpill) -> Bool {
+            Array(text.utf8).withUnsafeBytes { spill.append($0) }
+        }
+        let former = AuditSpill(path: workshop.file("audit.spill"))
+        #expect(append("1\n", to: former))
+        let next = AuditSpill(path: workshop.file("audit.spill"))
+        #expect(next.isHeldElsewhere && next.isEmpty)
+        #expect(!append("2\n", to: next))
+        next.look()
+        #expect(next.isHeldElsewhere)
+        former.letGo()
+        next.look()
+        #expect(!next.isHeldElsewhere && !next.isEmpty)
+        #expect(append("2\n", to: next))
+        var played = ""
+        next.playBack {
+            played += String(decoding: $0, as: UTF8.self)
+            return $0.count
+        }
+        #expect(played == "1\n2\n")
+    }
+
     @Test func `spills in order what memory has no room for`() throws {
         let reader = try pipe("audit.pipe")
         defer { close(reader) }

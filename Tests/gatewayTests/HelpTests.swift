@@ -9,7 +9,7 @@ import Testing
             try Program.help([]) == """
                 usage: gateway COMMAND [OPTION…]
 
-                  run        Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs.
+                  run        Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs, SIGUSR2 upgrades.
                   check      Say what is wrong with the configuration, and whether its files can be written.
                   reference  Print every setting: what it means, its range, its default, its variables.
                   block      Refuse every request of an address or network with 403.
@@ -17,6 +17,7 @@ import Testing
                   blocks     List the blocks in force.
                   status     Show how the running gateway is.
                   reload     Have the running gateway read its configuration again; a bad one changes nothing.
+                  upgrade    Have the running gateway's program started anew and take over; one that fails changes nothing.
                   log-level  Set the log level of the running gateway until its next reload: debug, info, warning or error.
                   version    Print the version of this program, and with --socket that of the running gateway.
                   help       Explain a command: gateway help COMMAND.
@@ -37,7 +38,7 @@ import Testing
             try Program.help(["run"]) == """
                 usage: gateway run [--config FILE]
 
-                Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs.
+                Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs, SIGUSR2 upgrades.
                 Mistakes in the configuration are printed to standard error, and nothing is started.
                 The line with "event":"gateway.ready" on standard output names the bound addresses.
 

@@ -70,6 +70,8 @@ class Gateway:
         self.settings = settings
         self.environment = dict(environment or {})
         self.config_path = directory / "gateway.conf"
+        self.descriptors: list[int] = []
+        self.program = binary()
         self.process: Process | None = None
         self._ready: dict[str, Any] = {}
 
@@ -85,7 +87,8 @@ class Gateway:
     def start(self, timeout: float = 15.0) -> "Gateway":
         self.write_config()
         self.process = Process(
-            "gateway", [binary(), "run", "--config", self.config_path], self.directory, self.environment)
+            "gateway", [self.program, "run", "--config", self.config_path], self.directory, self.environment,
+            descriptors=self.descriptors)
         # After a restart the log still has the earlier ready line: the pid tells them apart.
         pid = self.process.pid
 
@@ -103,8 +106,17 @@ class Gateway:
         return self.process
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.stop()
+        """Ends it, and processes that took over from it: those are no children of ours and not known by anybody else."""
+        if self.process is None:
+            return
+        self.process.stop()
+        for pid in {line["pid"] for line in self.events() if line.get("event") in ("gateway.ready", "upgrade.started")}:
+            if pid != self.process.pid and str(self.config_path).encode() in _command_line(pid):
+                os.kill(pid, signal.SIGTERM)
+                try:
+                    wait_until("its end", lambda one=pid: not _command_line(one), 10)
+                except NotReady:
+                    os.kill(pid, signal.SIGKILL)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -169,6 +181,14 @@ class Gateway:
 
     def signal(self, number: signal.Signals) -> None:
         self.child.signal(number)
+
+
+def _command_line(pid: int) -> bytes:
+    """Empty for a process that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _pair(text: str) -> tuple[str, int]:

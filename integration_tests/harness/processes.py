@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,18 +45,36 @@ def surroundings() -> dict[str, str]:
     return {key: os.environ[key] for key in kept if key in os.environ}
 
 
+# Puts the descriptors it was given at 3 and the numbers behind it, as a service manager does, and becomes the program.
+# First out of the way of each other: a target may be the number of another one.
+_ACTIVATE = """
+import fcntl, os, sys
+given = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in sys.argv[1].split(",")]
+os.closerange(3, 100)
+for place, number in enumerate(given, 3):
+    os.dup2(number, place)
+os.closerange(100, 200)
+os.environ["LISTEN_PID"] = os.environ.get("LISTEN_PID") or str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 class Process:
-    """One child with its standard output and error in `<directory>/<name>.log`."""
+    """One child with its standard output and error in `<directory>/<name>.log`. `descriptors` are given to it as by
+    socket activation (sd_listen_fds(3)); LISTEN_FDS and names are the caller's to set."""
 
     def __init__(
         self, name: str, command: Sequence[str | Path], directory: Path, environment: Mapping[str, str] | None = None,
-        working_directory: Path | None = None,
+        working_directory: Path | None = None, descriptors: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log_path = directory / f"{name}.log"
+        words = [str(word) for word in command]
+        if descriptors:
+            words = [sys.executable, "-c", _ACTIVATE, ",".join(map(str, descriptors)), *words]
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=descriptors,
                 cwd=working_directory, env={**surroundings(), **(environment or {})}, start_new_session=True)
 
     @property

@@ -2,62 +2,17 @@
 
 import os
 import signal
-import threading
 import time
 
 import pytest
 
-from harness.client import Client, ConnectionEnded, request
+from harness.client import Client, request
 from harness.gateway import merged
-from harness.load import Load
+from harness.load import Load, NewConnections
 from harness.processes import answers, free_port, wait_until
 
 # The full length by GATEWAY_TEST_LONG=1.
 SECONDS = 60.0 if os.environ.get("GATEWAY_TEST_LONG") else 6.0
-
-
-class NewConnections:
-    """A load of clients that make a connection for each request."""
-
-    def __init__(self, address, threads, data=None):
-        self._address, self._data = address, data or request("GET", "/", {"Connection": "close"})
-        self._stopping = threading.Event()
-        self.good, self.refused, self.bad = [0] * threads, [0] * threads, []
-        self._threads = [threading.Thread(target=self._run, args=(index,), daemon=True) for index in range(threads)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, index):
-        while not self._stopping.is_set():
-            try:
-                client = Client(self._address)
-            except ConnectionRefusedError:
-                self.refused[index] += 1
-                return
-            except OSError as problem:
-                self.bad.append(repr(problem))
-                continue
-            with client:
-                try:
-                    status = client.ask(self._data).status
-                except (OSError, ConnectionEnded) as problem:
-                    self.bad.append(repr(problem))
-                    continue
-            if status == 200:
-                self.good[index] += 1
-            else:
-                self.bad.append(str(status))
-
-    def stop(self):
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(15)
-        return self
-
-    def wait_for_refusal(self):
-        """Until every thread was told that nobody listens there any more."""
-        wait_until("the listener is gone", lambda: all(self.refused), 10)
-        return self.stop()
 
 
 def reload(gateway, settings=None):

@@ -17,7 +17,7 @@ final class AdminConnection: ReadinessHandler {
     }
 
     /// For a whole request, idle time before it included, and for its answer each: operators' requests are small.
-    private static let patience = Interval.seconds(30)
+    static let patience = Interval.seconds(30)
     private static let farewell = Interval.seconds(2)
     private static let chunk = 16 << 10
 
@@ -45,6 +45,9 @@ final class AdminConnection: ReadinessHandler {
         deadline = now + AdminConnection.patience
         watcher = Watcher(socket.descriptor, on: loop, handler: self)
     }
+
+    /// Nothing of a request has come.
+    var isIdle: Bool { state == .reading && input.isEmpty }
 
     func ready(_ readiness: Readiness) {
         if !readiness.isDisjoint(with: [.readable, .closed]) { mayRead = true }
@@ -100,10 +103,10 @@ final class AdminConnection: ReadinessHandler {
         case .complete(let request, let consumed):
             input.removeFirst(consumed)
             state = .working
-            deadline = Instant.now() + AdminConnection.patience
-            server.handle(request, from: peer) { [weak self] response in
+            let patience = server.handle(request, from: peer) { [weak self] response in
                 self?.answer(response, keepAlive: request.keepAlive, toHead: request.isHead)
             }
+            if state == .working { deadline = Instant.now() + patience }
         case .refused(let problem):
             answer(problem.response, keepAlive: false, toHead: false)
         }

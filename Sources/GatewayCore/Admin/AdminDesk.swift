@@ -37,10 +37,14 @@ final class AdminDesk {
         case .blocks(let limit):
             completion(
                 .json(AdminReports.blocks(gateway.ledger.blocks(), limit: limit, now: .now(), wall: wall)))
+        // What this process would set now, nobody would know of in a moment.
+        case .block where !gateway.ownsState, .unblock where !gateway.ownsState:
+            completion(AdminProblem.stateIsLeaving.response)
         case .block(let network, let duration, let reason):
             block(network, duration, reason, order.actor, completion)
         case .unblock(let target): unblock(target, order.actor, completion)
         case .reload: reload(order.actor, completion)
+        case .upgrade: upgrade(order.actor, completion)
         case .logLevel(let level):
             gateway.log.level = LogLevel(level)
             record("log_level_changed", "The log level is \(level.rawValue) until the next reload", order.actor)
@@ -121,6 +125,22 @@ final class AdminDesk {
                         "reloaded": true, "generation": .integer(gateway.generation.number),
                         "diagnostics": JSONValue(found),
                     ]))
+            }
+        }
+    }
+
+    private func upgrade(_ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {
+        gateway.upgradeProgram { [unowned self] outcome in
+            switch outcome {
+            case .notServing: completion(AdminProblem.notServing.response)
+            case .underWay: completion(AdminProblem.upgradeIsUnderWay.response)
+            case .failed(let reason):
+                record("upgrade_failed", "The new program did not take over", actor)
+                completion(AdminProblem.upgradeFailed(reason).response)
+            case .handedOver(let process, let version):
+                record("upgraded", "Process \(process) serves in place of this one", actor)
+                completion(
+                    .json(["upgraded": true, "process": .integer(Int(process)), "version": .string(version)]))
             }
         }
     }

@@ -116,6 +116,23 @@ struct AdminProblem: Error, Hashable, Sendable {
     static let notServing = AdminProblem(
         503, .unavailable, "The gateway is not serving", "it is starting or shutting down; try again")
 
+    static let stateIsLeaving = AdminProblem(
+        503, .unavailable, "Another process takes over", "ask again: it answers on the same socket")
+
+    static let upgradeIsUnderWay = AdminProblem(
+        503, .unavailable, "An upgrade is under way", "there is one at a time; try again")
+
+    /// - Parameter reason: Its first line is the detail, the others are findings.
+    static func upgradeFailed(_ reason: String) -> AdminProblem {
+        let lines = reason.split(separator: "\n", maxSplits: 1).map(String.init)
+        var problem = AdminProblem(
+            503, .unavailable, "The new program did not take over, and the running one goes on", lines.first ?? "")
+        if lines.count > 1 {
+            problem.extra = [.init("diagnostics", .array([.object([.init("text", .string(lines[1]))])]))]
+        }
+        return problem
+    }
+
     static func configurationHasMistakes(_ diagnostics: JSONValue) -> AdminProblem {
         var problem = AdminProblem(
             422, .malformedRequest, "The new configuration has mistakes", "the old one stays in force")

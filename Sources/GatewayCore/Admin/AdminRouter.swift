@@ -18,6 +18,7 @@ enum AdminCommand: Hashable, Sendable {
     case block(IPNetwork, duration: BlockDuration, reason: String)
     case unblock(UnblockTarget)
     case reload
+    case upgrade
     case logLevel(Configuration.Logs.Level)
 }
 
@@ -65,13 +66,14 @@ struct AdminRouter {
         case status = "/api/v1/status"
         case blocks = "/api/v1/blocks"
         case reload = "/api/v1/reload"
+        case upgrade = "/api/v1/upgrade"
         case logLevel = "/api/v1/log-level"
 
         var methods: [String] {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .status: ["GET", "HEAD"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
-            case .reload: ["POST"]
+            case .reload, .upgrade: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
@@ -79,7 +81,7 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics: true
-            case .status, .blocks, .reload, .logLevel: false
+            case .status, .blocks, .reload, .upgrade, .logLevel: false
             }
         }
     }
@@ -154,6 +156,7 @@ struct AdminRouter {
             }
             return .blocks(limit: number)
         case (.reload, _): return .reload
+        case (.upgrade, _): return .upgrade
         case (.logLevel, _):
             let body = try members(of: request, allowed: ["level"])
             let names = Configuration.Logs.Level.allCases.map(\.rawValue)

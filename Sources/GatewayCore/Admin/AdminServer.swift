@@ -22,13 +22,14 @@ final class AdminServer {
     private var fields = FieldTable(capacity: AdminRequestReader.fieldLimit)
     private var refusals = (untold: 0, toldAt: Instant?.none)
 
-    /// Binds both; nobody is answered before `start()`.
-    init(_ gateway: Gateway) throws(Gateway.StartFailure) {
+    /// Binds both, where the process was not started with their sockets; nobody is answered before `start()`.
+    init(_ gateway: Gateway, _ inheritance: Inheritance) throws(Gateway.StartFailure) {
         self.gateway = gateway
         desk = AdminDesk(gateway)
         let settings = gateway.configuration.admin
         do throws(AdminSocket.Failure) {
-            socket = try AdminSocket(path: settings.socketPath)
+            socket = try AdminSocket(
+                path: settings.socketPath, given: inheritance.claim(path: settings.socketPath))
         } catch {
             throw Gateway.StartFailure(description: error.description)
         }
@@ -36,6 +37,10 @@ final class AdminServer {
         guard let ip = IPAddress(listen.host) else {
             socket.close()
             throw Gateway.StartFailure(description: "admin.listen: \(listen.host) is not an address of this host")
+        }
+        if let given = inheritance.claim(listen, of: AdminServer.listenName).first {
+            network = given
+            return
         }
         let address = SocketAddress.ip(ip, port: listen.port)
         do throws(SystemError) {
@@ -63,7 +68,29 @@ final class AdminServer {
         sweep?.fire(every: .seconds(1))
     }
 
-    /// Ends every connection and removes the socket's file.
+    /// Accepts nobody for now and ends the connections on which nothing is asked: their owners connect anew and reach
+    /// whoever accepts then.
+    func pause() {
+        for listener in listeners { listener.close() }
+        for connection in connections.values where connection.isIdle { connection.close() }
+    }
+
+    /// Accepts again.
+    func resume() {
+        for listener in listeners { listener.watch() }
+    }
+
+    /// The listening sockets, by the names of their settings.
+    var sockets: [Upgrade.Gift] {
+        [(AdminServer.socketName, socket.listener), (AdminServer.listenName, network)].compactMap { name, socket in
+            socket.map { Upgrade.Gift(name: name, socket: $0) }
+        }
+    }
+
+    static let socketName = "admin.socket"
+    static let listenName = "admin.listen"
+
+    /// Ends every connection and removes the socket's file, unless another process serves there.
     func stop() {
         sweep = nil
         for listener in listeners { listener.close() }
@@ -102,15 +129,21 @@ final class AdminServer {
         AdminRequestReader.read(bytes, into: &fields)
     }
 
-    func handle(_ request: AdminRequest, from peer: AdminPeer, completion: @escaping (AdminResponse) -> Void) {
+    /// - Returns: How long the answer may take.
+    func handle(
+        _ request: AdminRequest, from peer: AdminPeer, completion: @escaping (AdminResponse) -> Void
+    ) -> Interval {
         // Asked for each time: a reload may have brought a new token.
         let router = AdminRouter(token: gateway.configuration.admin.token)
         do throws(AdminProblem) {
-            desk.carryOut(try router.decide(request, from: peer), completion: completion)
+            let order = try router.decide(request, from: peer)
+            desk.carryOut(order, completion: completion)
+            if order.command == .upgrade { return gateway.configuration.timeouts.upgrade + AdminConnection.patience }
         } catch {
             if error.status == 401 { refused(at: .now()) }
             completion(error.response)
         }
+        return AdminConnection.patience
     }
 
     private func refused(at now: Instant) {
@@ -145,7 +178,7 @@ private final class AdminListener: ReadinessHandler {
         retry = LoopTimer(on: loop) { [unowned self] in watch() }
     }
 
-    private func watch() {
+    func watch() {
         watcher = Watcher(socket.descriptor, on: loop, trigger: .level, handler: self)
     }
 

@@ -13,8 +13,15 @@ final class AdminSocket {
     private let identity: (device: dev_t, inode: ino_t)
 
     /// A file left behind by a process that is gone is replaced; one that somebody answers on is not.
-    init(path: String) throws(Failure) {
+    /// - Parameter given: A socket at the path that the process was started with.
+    init(path: String, given: ListeningSocket? = nil) throws(Failure) {
         self.path = path
+        // One whose file somebody has removed is reached by nobody.
+        if let given, access(path, F_OK) == 0 {
+            listener = given
+            identity = try AdminSocket.identity(of: path)
+            return
+        }
         guard let address = SocketAddress(unixPath: path) else {
             throw Failure(description: "admin.socket: the path may have 1 to 107 bytes: \(path)")
         }
@@ -25,16 +32,21 @@ final class AdminSocket {
         } catch {
             throw Failure(description: "cannot listen on the admin socket \(path): \(error)")
         }
+        identity = try AdminSocket.identity(of: path)
+    }
+
+    private static func identity(of path: String) throws(Failure) -> (device: dev_t, inode: ino_t) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
-            throw Failure(description: "cannot find the admin socket \(path): \(AdminSocket.text(errno))")
+            throw Failure(description: "cannot find the admin socket \(path): \(text(errno))")
         }
-        identity = (status.st_dev, status.st_ino)
+        return (status.st_dev, status.st_ino)
     }
 
     func close() {
-        guard listener != nil else { return }
+        guard let open = listener else { return }
         listener = nil
+        guard !open.isHeldElsewhere else { return }
         var status = stat()
         if lstat(path, &status) == 0, status.st_dev == identity.device, status.st_ino == identity.inode {
             unlink(path)

@@ -1,0 +1,148 @@
+internal import Glibc
+internal import Ledger
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// Whose the ledger, its directory and the admin sockets are.
+enum StatePossession {
+    case ours
+    /// The process that takes over has it, or is about to.
+    case theirs
+}
+
+/// Both sides of an upgrade: giving this process's place away, and taking another one's
+/// (docs/decisions/handover.md).
+extension Gateway {
+    var ownsState: Bool { state == .ours }
+
+    // MARK: Giving away
+
+    /// SIGUSR2, or an operator's command: starts the program anew and lets it take over. One that does not serve changes
+    /// nothing.
+    func upgradeProgram(then done: @escaping (UpgradeOutcome) -> Void = { _ in }) {
+        guard life == .serving, let reloads else { return done(.notServing) }
+        guard !upgrade.isUnderWay else { return done(.underWay) }
+        // The end of the first process of a container is the end of the container.
+        guard getpid() != 1 else { return done(.failed("this is process 1, and all others end with it")) }
+        // A reload in its middle would open listeners that the new process does not get.
+        reloads.alone { [unowned self] over in
+            guard life == .serving else {
+                done(.notServing)
+                return over()
+            }
+            upgrade.begin(inheritance, gifts: gifts, limit: configuration.timeouts.upgrade) { [unowned self] outcome in
+                done(outcome)
+                over()
+                guard case .failed = outcome else { return }
+                if endIsAsked { drain() }
+            }
+        }
+    }
+
+    func makeUpgrade() -> Upgrade {
+        Upgrade(
+            on: loop, log: log,
+            actions: Upgrade.Actions(
+                releaseState: { [unowned self] in releaseState(then: $0) },
+                takeStateBack: { [unowned self] in takeStateBack() },
+                handOver: { [unowned self] in handOver($0) },
+                successorLost: { [unowned self] _ in successorLost() },
+                heard: { [unowned self] in heard(fromSuccessor: $0) }))
+    }
+
+    /// Every listening socket, each once.
+    private var gifts: [Upgrade.Gift] {
+        var seen: Set<ObjectIdentifier> = []
+        let own = listeners.entries.flatMap { entry in
+            entry.sockets.joined().filter { seen.insert(ObjectIdentifier($0)).inserted }
+                .map { Upgrade.Gift(name: entry.wanted.setting, socket: $0) }
+        }
+        return own + (admin?.sockets ?? [])
+    }
+
+    private func releaseState(then done: @escaping () -> Void) {
+        state = .theirs
+        // Before the ledger lets go, so that no failure falls between the two.
+        desk.leaveCounting { [unowned self] in upgrade.tell(.failed($0)) }
+        admin?.pause()
+        ledger.stop(completion: done)
+    }
+
+    private func takeStateBack() {
+        do throws(LedgerError) {
+            ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+        } catch {
+            log.log(
+                .error, "ledger.unavailable", "The state directory cannot be opened again; failed logins wait for it",
+                [("reason", .text(error.description))])
+            stateRetry = LoopTimer(on: loop) { [unowned self] in takeStateBack() }
+            stateRetry?.fire(after: .seconds(1))
+            return
+        }
+        stateRetry = nil
+        state = .ours
+        ledger.start()
+        desk.count(with: ledger)
+        admin?.resume()
+    }
+
+    private func handOver(_ kept: [ListeningSocket]) {
+        // What waits in their queues is the successor's, and so is the file of the admin socket.
+        for socket in kept { socket.isHeldElsewhere = true }
+        supervisor.fallSilent()
+        if reloads?.giveUp() == true { upgrade.tell(.reload) }
+        drain(.successor)
+    }
+
+    private func heard(fromSuccessor message: HandoverMessage) {
+        switch message {
+        case .block(let network, let length):
+            let deadline = length.map { Instant.now() + Interval(nanoseconds: $0 * 1_000_000) } ?? .never
+            broadcast.send(.set([BlockEntry(network: network, deadline: deadline)]))
+        case .lift(let network): broadcast.send(.lift([network]))
+        case .counted(let id, let count, let isNewlyBlocked):
+            desk.successorCounted(id, count, isNewlyBlocked: isNewlyBlocked)
+        default: break
+        }
+    }
+
+    /// We are finishing, and whoever counts our failed logins is no more. Without a count no login may be answered.
+    private func successorLost() {
+        do throws(LedgerError) {
+            ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+        } catch {
+            // Somebody started another one, which has the state now.
+            return cutDrain()
+        }
+        state = .ours
+        ledger.start()
+        desk.count(with: ledger)
+    }
+
+    // MARK: Taking over
+
+    func followPredecessor() {
+        guard let predecessor = inheritance.predecessor else { return }
+        broadcast.follower = { [unowned predecessor] in predecessor.tell($0, at: .now()) }
+        predecessor.attach(
+            on: loop, proceed: { [unowned self] in serveIfReady() },
+            reload: { [unowned self] in reloadConfiguration() },
+            count: { [unowned self] failure, done in
+                ledger.recordFailure(failure, now: .now()) { [unowned self] outcome in
+                    // Before they serve, the workers have nothing that a block could be late for.
+                    guard life == .serving else { return done(outcome) }
+                    broadcast.whenApplied(within: .milliseconds(250), now: .now()) { done(outcome) }
+                }
+            })
+    }
+
+    /// One that comes while another process takes over is that one's.
+    func reloadBySignal() {
+        reloadConfiguration { [unowned self] outcome in
+            if case .notServing = outcome { upgrade.tell(.reload) }
+        }
+    }
+}

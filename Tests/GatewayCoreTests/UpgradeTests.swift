@@ -1,0 +1,316 @@
+import Glibc
+import Ledger
+import Policy
+import Testing
+
+@testable import GatewayCore
+@testable import Transport
+@testable import Wire
+
+@Suite struct `An upgrade` {
+    /// The steps that follow on the events, one after another.
+    private func steps(_ events: UpgradeMachine.Event...) -> [UpgradeMachine.Step] {
+        var machine = UpgradeMachine()
+        return events.flatMap { machine.happened($0) }
+    }
+
+    @Test func `gives the state away last, and drains when the new program serves`() {
+        #expect(
+            steps(
+                .said(.wantsState), .stateReleased, .said(.prepared(kept: [0, 2])), .said(.serving(version: "2")))
+                == [.releaseState, .send(.state), .send(.serve), .handOver(kept: [0, 2], version: "2")])
+    }
+
+    @Test func `that fails before it wanted the state changes nothing`() {
+        #expect(steps(.programEnded("it ended with exit code 71")) == [.fail("it ended with exit code 71")])
+    }
+
+    @Test func `fails for the reason that the program itself gave`() {
+        #expect(
+            steps(.said(.refused("line 1")), .said(.refused("line 2")), .lineEnded, .programEnded("exit code 78"))
+                == [.kill, .fail("line 1\nline 2")])
+    }
+
+    @Test func `fails by how the program ended when it only closed its line`() {
+        let how = "it was ended by signal 11"
+        #expect(steps(.lineEnded, .programEnded(how)) == [.kill, .fail(how)])
+    }
+
+    @Test func `takes the state back when the program ends before it serves`() {
+        #expect(
+            steps(.said(.wantsState), .stateReleased, .programEnded("it crashed"))
+                == [.releaseState, .send(.state), .takeStateBack, .fail("it crashed")])
+        #expect(
+            steps(.said(.wantsState), .stateReleased, .said(.prepared(kept: [])), .programEnded("it crashed"))
+                == [.releaseState, .send(.state), .send(.serve), .takeStateBack, .fail("it crashed")])
+    }
+
+    @Test func `waits for the ledger to let go before it takes the state back`() {
+        var machine = UpgradeMachine()
+        #expect(machine.happened(.said(.wantsState)) == [.releaseState])
+        #expect(machine.happened(.programEnded("it crashed")) == [])
+        #expect(machine.happened(.stateReleased) == [.takeStateBack, .fail("it crashed")])
+        #expect(!machine.isUnderWay)
+    }
+
+    @Test func `that takes too long is ended, and has failed when it is`() {
+        var machine = UpgradeMachine()
+        #expect(machine.happened(.timePassed("it took too long")) == [.kill])
+        #expect(machine.isUnderWay)
+        #expect(machine.happened(.said(.wantsState)) == [], "too late")
+        #expect(machine.happened(.programEnded("it was ended by signal 9")) == [.fail("it took too long")])
+    }
+
+    @Test func `is given up when this process is asked to end, unless the new one serves in a moment`() {
+        #expect(
+            steps(.cancelled, .programEnded("it was ended by signal 9"))
+                == [.kill, .fail("this process was asked to end")])
+        var machine = UpgradeMachine()
+        for event: UpgradeMachine.Event in [.said(.wantsState), .stateReleased, .said(.prepared(kept: [1]))] {
+            _ = machine.happened(event)
+        }
+        #expect(machine.happened(.cancelled) == [.terminate])
+        #expect(machine.happened(.said(.serving(version: "2"))) == [.handOver(kept: [1], version: "2")])
+    }
+
+    @Test(arguments: [
+        HandoverMessage.prepared(kept: []), .serving(version: "2"), .state, .serve, .reload,
+    ])
+    func `ends a program that speaks out of turn`(_ message: HandoverMessage) {
+        #expect(steps(.said(message)) == [.kill])
+        #expect(steps(.said(.wantsState), .said(.wantsState)) == [.releaseState, .kill])
+    }
+
+    @Test func `knows of the end of the process that took over`() {
+        #expect(
+            steps(
+                .said(.wantsState), .stateReleased, .said(.prepared(kept: [])), .said(.serving(version: "2")),
+                .lineEnded, .programEnded("it crashed")
+            ).last == .successorLost("it crashed"))
+    }
+}
+
+@Suite struct `Messages between two gateways` {
+    private static let id = FailureID(high: 1, low: .max)
+
+    @Test(arguments: [
+        (HandoverMessage.refused("cannot listen: taken"), "refused cannot listen: taken"),
+        (.wantsState, "wants-state"),
+        (.prepared(kept: []), "prepared"),
+        (.prepared(kept: [0, 3]), "prepared 0 3"),
+        (.serving(version: "0.2.0"), "serving 0.2.0"),
+        (.block(IPNetwork("203.0.113.0/24")!, milliseconds: 1_500), "block 203.0.113.0/24 1500"),
+        (.block(IPNetwork("2001:db8::1")!, milliseconds: nil), "block 2001:db8::1 ever"),
+        (.lift(IPNetwork("203.0.113.7")!), "lift 203.0.113.7"),
+        (.counted(id, count: 5, isNewlyBlocked: true), "counted 0000000000000001ffffffffffffffff 5 block"),
+        (.counted(id, count: 4, isNewlyBlocked: false), "counted 0000000000000001ffffffffffffffff 4 none"),
+        (.state, "state"),
+        (.serve, "serve"),
+        (
+            .failed(LoginFailure(id: id, address: IPAddress("203.0.113.7")!)),
+            "failed 0000000000000001ffffffffffffffff 203.0.113.7"
+        ),
+        (.reload, "reload"),
+    ])
+    func `are lines, read as they were written`(_ message: HandoverMessage, _ text: String) {
+        #expect(message.text == text)
+        #expect(HandoverMessage(text) == message)
+    }
+
+    @Test(arguments: [
+        "", "state now", "prepared x", "prepared 1 ", "block 203.0.113.7", "block 203.0.113.7 -1", "block here ever",
+        "counted 1 2 none", "counted 0000000000000001ffffffffffffffff 5 maybe", "failed 0 203.0.113.7", "sing",
+    ])
+    func `are nothing else`(_ text: String) {
+        #expect(HandoverMessage(text) == nil)
+    }
+
+    @Test func `tell of blocks by what is left of them`() {
+        let now = Instant(nanoseconds: 5_000_000_000)
+        let network = IPNetwork("203.0.113.7")!
+        let set = BlockDelta.set([
+            BlockEntry(network: network, deadline: now + .seconds(300)), BlockEntry(network: network, deadline: .never),
+        ])
+        #expect(
+            set.messages(at: now) == [
+                .block(network, milliseconds: 300_000), .block(network, milliseconds: nil),
+            ])
+        #expect(BlockDelta.lift([network]).messages(at: now) == [.lift(network)])
+        #expect(BlockDelta.replaceAll([]).messages(at: now) == [])
+    }
+
+    @Test func `come out whole, however they were cut`() {
+        var lines = LineBuffer()
+        lines.append(Array("sta".utf8).span)
+        #expect(lines.next() == nil)
+        lines.append(Array("te\nserve\nrel".utf8).span)
+        #expect(lines.next() == "state")
+        #expect(lines.next() == "serve")
+        #expect(lines.next() == nil)
+        #expect(lines.takeRest() == Array("rel".utf8))
+        lines.append(Array(repeating: 65, count: LineBuffer.longest + 1).span)
+        #expect(lines.isOverlong)
+    }
+}
+
+@Suite struct `Taking over` {
+    private final class Bench {
+        let loop = EventLoop()
+        let other: StreamSocket
+        let predecessor: Predecessor
+        var proceeded = 0
+        var reloads = 0
+        var failures: [LoginFailure] = []
+
+        init() {
+            guard case .success(let (ours, theirs)) = StreamSocket.pair() else { fatalError("no pair of sockets") }
+            other = theirs
+            predecessor = Predecessor(ours)
+        }
+
+        func hear(_ text: String) { _ = other.send(Array(text.utf8).span) }
+
+        /// Turns without waiting for events, until all that was sent so far has been heard and answered.
+        func turn() {
+            for _ in 0..<3 {
+                loop.atEndOfTurn {}
+                loop.turn()
+            }
+        }
+
+        func attach() {
+            predecessor.attach(
+                on: loop, proceed: { [unowned self] in proceeded += 1 }, reload: { [unowned self] in reloads += 1 },
+                count: { [unowned self] failure, done in
+                    failures.append(failure)
+                    done(FailureOutcome(count: 5, block: nil, isNewlyBlocked: true, decider: .authority))
+                })
+            turn()
+        }
+
+        func said() -> String {
+            var bytes = [UInt8](repeating: 0, count: 4_096)
+            guard case .bytes(let count) = bytes.withUnsafeMutableBytes({ other.receive(into: $0) }) else { return "" }
+            return String(decoding: bytes[..<count], as: UTF8.self)
+        }
+    }
+
+    @Test func `keeps the failed logins that were told of while the state was awaited`() {
+        let bench = Bench()
+        bench.hear("failed 0000000000000001ffffffffffffffff 203.0.113.7\nstate\nfailed 0000000000000001fffffff")
+        bench.predecessor.obtainState()
+        #expect(bench.said() == "wants-state\n")
+        bench.attach()
+        #expect(bench.failures.map(\.address.description) == ["203.0.113.7"])
+        #expect(bench.said() == "counted 0000000000000001ffffffffffffffff 5 block\n")
+        bench.hear("ffffffffe 203.0.113.8\n")
+        bench.turn()
+        #expect(bench.failures.map(\.address.description) == ["203.0.113.7", "203.0.113.8"])
+    }
+
+    @Test func `serves only when the other lets it`() {
+        let bench = Bench()
+        bench.hear("state\n")
+        bench.predecessor.obtainState()
+        _ = bench.said()
+        #expect(!bench.predecessor.letsServe(on: [2, 0]))
+        bench.attach()
+        #expect(!bench.predecessor.letsServe(on: [2, 0]))
+        #expect(!bench.predecessor.letsServe(on: [2, 0]))
+        bench.turn()
+        #expect(bench.said() == "prepared 0 2\n", "said once")
+        bench.hear("serve\n")
+        bench.turn()
+        #expect(bench.proceeded == 1)
+        #expect(bench.predecessor.letsServe(on: [2, 0]))
+        bench.predecessor.serves(version: "2")
+        bench.turn()
+        #expect(bench.said() == "serving 2\n")
+        bench.hear("reload\n")
+        bench.turn()
+        #expect(bench.reloads == 1)
+    }
+
+    @Test func `serves alone when the other is no more`() {
+        let first = Bench()
+        first.other.close()
+        first.predecessor.obtainState()
+        #expect(first.predecessor.letsServe(on: []))
+
+        let second = Bench()
+        second.hear("state\n")
+        second.predecessor.obtainState()
+        second.attach()
+        #expect(!second.predecessor.letsServe(on: []))
+        second.turn()
+        second.other.close()
+        second.turn()
+        #expect(second.proceeded == 1)
+        #expect(second.predecessor.letsServe(on: []))
+    }
+
+    @Test func `tells the other of blocks, whose connections must meet them`() {
+        let bench = Bench()
+        bench.hear("state\n")
+        bench.predecessor.obtainState()
+        bench.attach()
+        _ = bench.said()
+        bench.predecessor.tell(.lift([IPNetwork("203.0.113.7")!]), at: .now())
+        bench.turn()
+        #expect(bench.said() == "lift 203.0.113.7\n")
+    }
+
+    @Test func `says why it cannot`() {
+        let bench = Bench()
+        bench.predecessor.refuse("two\nlines")
+        #expect(bench.said() == "refused two\nrefused lines\n")
+    }
+}
+
+@Suite struct `A program that is started` {
+    /// Waits for its end, which is a matter of milliseconds.
+    private func end(of process: Int32) -> ChildProgram.End? {
+        for _ in 0..<10_000 {
+            if let end = ChildProgram.end(of: process) { return end }
+            usleep(1_000)
+        }
+        return nil
+    }
+
+    private func text(_ socket: StreamSocket) -> String {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        guard case .bytes(let count) = bytes.withUnsafeMutableBytes({ socket.receive(into: $0) }) else { return "" }
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
+    @Test func `has the descriptors from 3 on, in their order, and no other one of ours`() throws {
+        let (first, third) = try StreamSocket.pair().get()
+        let (second, fourth) = try StreamSocket.pair().get()
+        let script = "echo three $ONE >&3; echo four >&4; test ! -e /proc/$$/fd/\(first.descriptor) && exit 7"
+        let process = try ChildProgram.start(
+            ["sh", "-c", script], environment: ["ONE": "1", "PATH": "/usr/bin:/bin"],
+            descriptors: [third.descriptor, fourth.descriptor]
+        ).get()
+        #expect(end(of: process) == .exited(7))
+        #expect(text(first) == "three 1\n")
+        #expect(text(second) == "four\n")
+    }
+
+    @Test func `that is not there is told at once`() {
+        let result = ChildProgram.start(["/there/is/no/program"], environment: [:], descriptors: [])
+        guard case .failure(let error) = result else {
+            Issue.record("it was started")
+            return
+        }
+        #expect(error.description == "/there/is/no/program: No such file or directory")
+    }
+
+    @Test func `is known to have been ended by a signal`() throws {
+        let process = try ChildProgram.start(
+            ["sh", "-c", "kill -9 $$"], environment: ["PATH": "/usr/bin:/bin"], descriptors: []
+        ).get()
+        let found = end(of: process)
+        #expect(found == .killed(signal: 9))
+        #expect(found?.description == "it was ended by signal 9")
+    }
+}
