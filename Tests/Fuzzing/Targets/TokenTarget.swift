@@ -63,9 +63,17 @@ package final class TokenTarget: FuzzTarget {
         }
         try require(!refusal.isSigned, "a token that was changed is not said to be signed")
         let dot = token.lastIndex(of: UInt8(ascii: "."))!
-        for unsigned in [Array(token[...dot]), Array(token[..<dot]), Array(token.dropLast())] {
-            guard case .refused = verify(unsigned) else { throw Finding("a token without its signature is refused") }
+        let tokens = [Array(token[...dot]), Array(token[..<dot]), Array(token.dropLast())] + spellings(of: token)
+        for other in tokens {
+            guard case .refused = verify(other) else { throw Finding("a token has one signature in one spelling") }
         }
+    }
+
+    /// What a lenient decoder would take for the same signature: bits behind the last byte, padding, line ends.
+    private func spellings(of token: [UInt8]) -> [[UInt8]] {
+        let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8
+        let ends = digits.filter { $0 != token.last }.map { Array(token.dropLast()) + [$0] }
+        return ends + ["=", ".", "\n", "A"].map { token + Array($0.utf8) }
     }
 
     private func checkVerified(_ verified: VerifiedToken, _ token: [UInt8]) throws(Finding) {
