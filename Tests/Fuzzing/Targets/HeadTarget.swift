@@ -85,7 +85,7 @@ package final class HeadTarget: FuzzTarget {
             date: date.span, keepAlive: facts.keepAlive && !refusal.closes, into: &out)
         try require(!out.overflowed, "an answer has room")
         let sent = out.unownedBytes.array
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(
             head.startLine.starts(with: Array("HTTP/1.1 \(refusal.status) ".utf8)), "an answer begins with its status")
         guard case .length(let length) = try head.framing() else { throw Finding("an answer says its length") }

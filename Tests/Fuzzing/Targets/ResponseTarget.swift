@@ -79,7 +79,7 @@ package final class ResponseTarget: FuzzTarget {
             try require(sent.isEmpty, "HTTP/1.0 knows no interim answers")
             return
         }
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(head.length == sent.count, "an interim answer is one head")
         try require(head.startLine.starts(with: Array("HTTP/1.1 1".utf8)), "an interim answer is below 200")
         try require(try head.framing() == .nothing, "an interim answer has no body")
@@ -93,7 +93,7 @@ package final class ResponseTarget: FuzzTarget {
         out.reset()
         reader.writeSwitch(bytes.span, to: context, upgrade, requestID: requestID.span, into: &out)
         let sent = out.unownedBytes.array
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(head.length == sent.count, "a change of protocols is one head")
         try require(head.startLine.starts(with: Array("HTTP/1.1 101 ".utf8)), "a change of protocols is a 101")
         try require(try head.framing() == .nothing, "a change of protocols has no body")
@@ -117,7 +117,7 @@ package final class ResponseTarget: FuzzTarget {
             into: &out)
         try require(!out.overflowed, "a head has room")
         let sent = out.unownedBytes.array
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(head.length == sent.count, "an answer is one head")
         try require(
             head.startLine.starts(with: Array("HTTP/1.1 \(response.status) ".utf8)), "an answer keeps its status")
