@@ -41,10 +41,15 @@ import Testing
         #expect(Set(try Self.names(in: Self.corpus)) == names)
     }
 
-    private static let corpus: String = {
-        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
-        return "\(root)/Fuzzing/corpus"
-    }()
+    @Test(arguments: FuzzTargets.all.map { $0.name })
+    func `are explained`(name: String) throws {
+        let page = try FileAccess.system.read("\(Self.root)/docs/fuzzing.md").get().bytes
+        #expect(String(decoding: page, as: UTF8.self).contains("\n| `\(name)` |"), "docs/fuzzing.md has a row of it")
+    }
+
+    private static let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+        .joined(separator: "/")
+    private static let corpus = "\(root)/Tests/Fuzzing/corpus"
 
     private static func inputs(of target: String) throws -> [(file: String, bytes: [UInt8])] {
         try names(in: "\(corpus)/\(target)").map { name in

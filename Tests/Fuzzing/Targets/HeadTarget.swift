@@ -85,7 +85,7 @@ package final class HeadTarget: FuzzTarget {
             date: date.span, keepAlive: facts.keepAlive && !refusal.closes, into: &out)
         try require(!out.overflowed, "an answer has room")
         let sent = out.unownedBytes.array
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(
             head.startLine.starts(with: Array("HTTP/1.1 \(refusal.status) ".utf8)), "an answer begins with its status")
         guard case .length(let length) = try head.framing() else { throw Finding("an answer says its length") }
@@ -145,9 +145,17 @@ package final class HeadTarget: FuzzTarget {
         case .chunked: framing = .chunked
         }
         try require(framing == plan.facts.framing, "the upstream is told of the body that is relayed")
-        for name in ["connection", "keep-alive", "te", "trailer", "upgrade", "proxy-connection", "proxy-authorization"]
-        {
+        for name in ["keep-alive", "te", "trailer", "proxy-connection", "proxy-authorization"] {
             try require(head.count(name) == 0, "what is for one hop goes no further")
+        }
+        let upgrades = plan.upgrade == nil ? 0 : 1
+        try require(
+            head.count("connection") == upgrades && head.count("upgrade") == upgrades,
+            "a connection changes to another protocol when that was decided")
+        if let upgrade = plan.upgrade {
+            try require(
+                head.text("connection") == "Upgrade" && head.value("upgrade") == upgrade.name && framing == .none,
+                "the other protocol is the one that was decided about")
         }
         for name in ["x-real-ip", "true-client-ip", "x-original-url", "x-rewrite-url", "x-forwarded", "proxy"] {
             try require(head.count(name) == 0, "what only a proxy may say is not taken from clients")
@@ -192,7 +200,8 @@ package final class HeadTarget: FuzzTarget {
                 again.facts.headLength == sent.count && again.facts.framing == plan.facts.framing
                     && again.facts.route == plan.facts.route && again.upstream == plan.upstream
                     && again.isLogin == plan.isLogin && again.isIdempotent == plan.isIdempotent
-                    && again.facts.client == plan.facts.client && again.facts.isHead == plan.facts.isHead,
+                    && again.facts.client == plan.facts.client && again.facts.isHead == plan.facts.isHead
+                    && again.upgrade?.name == plan.upgrade?.name,
                 "what is sent is the request that was decided about")
         }
     }

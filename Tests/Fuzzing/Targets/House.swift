@@ -18,7 +18,7 @@ enum House {
         routes:
           - {path: /, upstream: api, auth: none}
           - {path: /private, upstream: api, auth: required, cookie: access, cors: {origins: ["https://a.example"]}}
-          - {path: /optional, upstream: api, auth: optional}
+          - {path: /optional, upstream: api, auth: optional, upgrades: [websocket, mqtt]}
           - {path: /admin, upstream: staff, auth: required, roles: [admin]}
           - {path: /gold, upstream: api, auth: required, claims: {tier: gold}}
           - {path: /read, upstream: api, auth: none, methods: [GET, POST]}

@@ -3,7 +3,7 @@
 /// sees, so it throws where such a reader could see something else.
 struct PlainHead {
     struct Field {
-        /// In lower case, and `-` for `_`, as backends that make variables of names read it.
+        /// In lower case; of a request also `-` for `_`, as backends that make variables of names read it.
         let name: String
         let value: [UInt8]
     }
@@ -13,8 +13,10 @@ struct PlainHead {
     /// Bytes up to the end of the empty line.
     let length: Int
 
+    enum Kind { case request, response }
+
     /// - Parameter bytes: begin with the start line of a complete head.
-    init(_ bytes: [UInt8]) throws(Finding) {
+    init(_ bytes: [UInt8], _ kind: Kind = .request) throws(Finding) {
         var lines: [[UInt8]] = []
         var line: [UInt8] = []
         var position = 0
@@ -39,7 +41,9 @@ struct PlainHead {
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > 0 else {
                 throw Finding("a field has a name and a colon")
             }
-            let name = line[..<colon].map { $0 == UInt8(ascii: "_") ? UInt8(ascii: "-") : lowercased($0) }
+            let name = line[..<colon].map { byte in
+                byte == UInt8(ascii: "_") && kind == .request ? UInt8(ascii: "-") : lowercased(byte)
+            }
             try require(
                 name.allSatisfy { $0 > 32 && $0 < 127 }, "a name is visible ASCII with the colon right behind it")
             let value = line[(colon + 1)...].drop(while: isSpace)

@@ -9,6 +9,20 @@ package final class ResponseTarget: FuzzTarget {
     private var reader = ResponseReader(House.rules)
     private var out = ByteWriter(capacity: 1 << 17)
 
+    /// The protocol that a WebSocket's handshake asks for.
+    private let upgrade: Upgrade? = {
+        var gatekeeper = House.gatekeeper()
+        let handshake = Array(
+            """
+            GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n
+            """.utf8)
+        let peer = IPAddress(v4: 0xcb00_7109)
+        let verdict = gatekeeper.decide(handshake.span, peer: peer, now: House.now, wall: House.wall)
+        guard case .forward(let plan) = verdict else { return nil }
+        return plan.upgrade
+    }()
+
     package init() {}
 
     package func check(_ input: [UInt8]) throws(Finding) {
@@ -16,13 +30,16 @@ package final class ResponseTarget: FuzzTarget {
         let bytes = Array(input.dropFirst())
         let context = ResponseContext(
             isHead: choice & 1 != 0, minorVersion: choice & 2 != 0 ? 0 : 1, isLogin: choice & 4 != 0,
-            isSecure: choice & 8 != 0)
+            isSecure: choice & 8 != 0, upgrade: choice & 16 != 0 ? nil : upgrade)
         var end = bytes.count
         var isUnderstood = false
         switch reader.parse(bytes.span, to: context) {
         case .incomplete, .malformed: break
         case .malformedFailedLogin: try require(context.isLogin, "only an answer to a login is a failed login")
-        case .switching: throw Finding("nobody may switch to a protocol that was not asked for")
+        case .switching(let length):
+            end = length
+            isUnderstood = true
+            try checkSwitch(bytes, context)
         case .interim(let length):
             end = length
             isUnderstood = true
@@ -51,7 +68,8 @@ package final class ResponseTarget: FuzzTarget {
         switch reader.parse(Array(bytes[..<end]).span, to: context) {
         case .interim(let length): try require(length == end, "a head ends where it ends")
         case .final(let response): try require(response.headLength == end, "a head ends where it ends")
-        case .incomplete, .malformed, .malformedFailedLogin, .switching:
+        case .switching(let length): try require(length == end, "a head ends where it ends")
+        case .incomplete, .malformed, .malformedFailedLogin:
             throw Finding("what follows a head does not change how it is read")
         }
     }
@@ -61,10 +79,32 @@ package final class ResponseTarget: FuzzTarget {
             try require(sent.isEmpty, "HTTP/1.0 knows no interim answers")
             return
         }
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(head.length == sent.count, "an interim answer is one head")
         try require(head.startLine.starts(with: Array("HTTP/1.1 1".utf8)), "an interim answer is below 200")
         try require(try head.framing() == .nothing, "an interim answer has no body")
+    }
+
+    private func checkSwitch(_ bytes: [UInt8], _ context: ResponseContext) throws(Finding) {
+        guard let upgrade = context.upgrade else {
+            throw Finding("nobody may change to a protocol that was not asked for")
+        }
+        let requestID = Array("0123456789abcdef0123456789abcdef".utf8)
+        out.reset()
+        reader.writeSwitch(bytes.span, to: context, upgrade, requestID: requestID.span, into: &out)
+        let sent = out.unownedBytes.array
+        let head = try PlainHead(sent, .response)
+        try require(head.length == sent.count, "a change of protocols is one head")
+        try require(head.startLine.starts(with: Array("HTTP/1.1 101 ".utf8)), "a change of protocols is a 101")
+        try require(try head.framing() == .nothing, "a change of protocols has no body")
+        try require(
+            head.count("connection") == 1 && head.count("upgrade") == 1 && head.value("upgrade") == upgrade.name,
+            "both sides change to one protocol")
+        // RFC 6455 §1.3 has the proof for this key.
+        try require(head.text("sec-websocket-accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "the server has read the key")
+        guard case .switching = reader.parse(sent.span, to: context) else {
+            throw Finding("what is sent is the change of protocols that was read")
+        }
     }
 
     private func checkFinal(_ response: Response, _ bytes: [UInt8], _ context: ResponseContext) throws(Finding) {
@@ -77,7 +117,7 @@ package final class ResponseTarget: FuzzTarget {
             into: &out)
         try require(!out.overflowed, "a head has room")
         let sent = out.unownedBytes.array
-        let head = try PlainHead(sent)
+        let head = try PlainHead(sent, .response)
         try require(head.length == sent.count, "an answer is one head")
         try require(
             head.startLine.starts(with: Array("HTTP/1.1 \(response.status) ".utf8)), "an answer keeps its status")
