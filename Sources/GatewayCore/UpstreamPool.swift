@@ -124,9 +124,13 @@ final class UpstreamPool {
         case .again(let last): server = choice.next(key: key, avoiding: last)
         }
         switch StreamSocket.connect(to: server.address) {
-        case .failure:
+        case .failure(let error):
             connectFailed()
-            blame(server, for: .refused, errand)
+            if error.isOwnShortage {
+                if errand == .probe { gate.returnPermit() }
+            } else {
+                blame(server, for: .refused, errand)
+            }
             return .failed(server)
         case .success(let socket):
             let connection = ServerConnection(.plain(socket), to: server, pool: self, worker: worker)

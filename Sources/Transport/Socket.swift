@@ -218,4 +218,12 @@ package struct SystemError: Error, CustomStringConvertible, Sendable {
 
     package var description: String { "\(call): \(String(cString: strerror(number)))" }
     package var isAddressInUse: Bool { number == EADDRINUSE }
+
+    /// This machine lacks descriptors, memory or ports; nobody at the other end is to blame.
+    package var isOwnShortage: Bool {
+        switch number {
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL: true
+        default: call == "socket"
+        }
+    }
 }

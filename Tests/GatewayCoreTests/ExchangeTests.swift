@@ -167,11 +167,33 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
         #expect(steps(.upstreamLost, .connected) == [.retry, .none])
     }
 
+    @Test func `is tried as often as it may be`() {
+        #expect(
+            steps(attempts: 3, .connectFailed, .connectFailed, .connectFailed)
+                == [.retry, .retry, .refuse(.upstreamUnreachable)])
+    }
+
     @Test func `gives up when there is no further attempt`() {
         #expect(steps(.connectFailed, .connectFailed) == [.retry, .refuse(.upstreamUnreachable)])
         #expect(steps(.timedOut, .timedOut) == [.retry, .refuse(.connectTimeout)])
         #expect(steps(attempts: 1, .connectFailed) == [.refuse(.upstreamUnreachable)])
         #expect(steps(attempts: 1, .upstreamLost) == [.refuse(.upstreamUnreachable)])
+    }
+
+    @Test func `says what went wrong first when it may not be sent again`() {
+        #expect(steps(.connectFailed, .retryDenied) == [.retry, .refuse(.upstreamUnreachable)])
+        #expect(steps(.timedOut, .retryDenied) == [.retry, .refuse(.connectTimeout)])
+        #expect(
+            steps(replayable: true, .connected, .upstreamLost, .retryDenied)
+                == [.none, .retry, .refuse(.upstreamFailed)])
+    }
+
+    @Test func `says why there is nobody to ask`() {
+        #expect(steps(.notLeased(.circuitOpen)) == [.refuse(.circuitOpen)])
+        #expect(steps(.connectFailed, .notLeased(.upstreamUnreachable)) == [.retry, .refuse(.upstreamUnreachable)])
+        #expect(
+            steps(replayable: true, .connected, .upstreamLost, .notLeased(.circuitOpen))
+                == [.none, .retry, .refuse(.circuitOpen)])
     }
 
     /// RFC 9110 §9.2.2: a proxy must not repeat what is not idempotent.

@@ -144,6 +144,22 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         #expect(published.last?.circuit == .closed)
     }
 
+    /// A reload may ask for more requests than the half-open circuit has let through.
+    @Test func `lets requests through a circuit that needs more of them since a reload`() throws {
+        defer { logs.stop() }
+        adopt(upstream { $0.circuitBreaker.probes = 1 }, [a])
+        let gate = try #require(published.last?.gate)
+        for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.lost), at: 2) }
+        health.timePassed(at: at(62))
+        #expect((0..<2).map { _ in gate.takePermit() } == [true, false])
+        adopt(upstream { $0.circuitBreaker.probes = 3 }, [a])
+        tell(.probed(nil), at: 63)
+        #expect(health.upstreams.first?.breaker.state == .halfOpen(successes: 1))
+        #expect((0..<2).map { _ in gate.takePermit() } == [true, true])
+        for _ in 0..<2 { tell(.probed(nil), at: 64) }
+        #expect(published.last?.circuit == .closed)
+    }
+
     @Test func `asks a server that nobody could connect to whether it accepts again`() throws {
         defer { logs.stop() }
         adopt(upstream(), [a, b])

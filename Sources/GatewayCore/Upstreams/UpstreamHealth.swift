@@ -43,6 +43,10 @@ final class UpstreamHealth {
         guard let upstream = upstream(name) else { return }
         upstream.setServers(addresses)
         let configuration = upstream.configuration
+        // More requests may be needed to close it than were let through.
+        if case .halfOpen(let successes) = upstream.breaker.state {
+            upstream.gate.grant(max(1, configuration.circuitBreaker.probes - successes))
+        }
         if configuration.circuitBreaker.failures == 0, let change = upstream.breaker.reset() { tell(change, upstream) }
         for server in upstream.servers {
             if configuration.healthCheck.path == nil, let change = server.health.uncheck(at: now) {
