@@ -103,14 +103,14 @@ def start_gateway(directory: Path) -> Iterator[Callable[..., Gateway]]:
 
     def start(
         upstream: Backend | str, redis: Redis | Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None,
-        descriptors: Sequence[int] = (), program: Path | None = None, **sections: Any,
+        descriptors: Sequence[int] = (), program: Path | None = None, prefix: Sequence[str] = (), **sections: Any,
     ) -> Gateway:
         own = directory / f"gateway-{len(started)}"
         own.mkdir()
         base = config(upstream if isinstance(upstream, str) else upstream.address, own)
         if redis is not None:
             base["redis"] = {"address": f"127.0.0.1:{redis.port}"} if isinstance(redis, Redis) else dict(redis)
-        gateway = Gateway(own, merged(base, sections), environment)
+        gateway = Gateway(own, merged(base, sections), environment, prefix)
         gateway.descriptors = list(descriptors)
         gateway.program = program or gateway.program
         started.append(gateway)

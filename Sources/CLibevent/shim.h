@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -59,6 +61,7 @@ static inline int shim_get_int_option(int fd, int level, int name, int *value) {
     socklen_t length = sizeof *value;
     return getsockopt(fd, level, name, value, &length);
 }
+static inline int shim_unacknowledged(int fd, int *count) { return ioctl(fd, SIOCOUTQ, count); }
 // A filter of a listening socket sees each segment from its TCP header on; byte 13 has the flags. SYN without ACK is
 // dropped, everything else is let through: handshakes that have begun come to their end, and no new one begins.
 static inline int shim_refuse_handshakes(int fd) {

@@ -83,6 +83,27 @@ extension ClientConnection {
         watcher?.cancel()
     }
 
+    // MARK: Records
+
+    /// Writes the audit record of a refusal while the request's bytes are still there.
+    func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
+        let claimed = worker.gatekeeper.tokenRefusal
+        let token = worker.gatekeeper.refusedToken.map {
+            AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
+        }
+        worker.telemetry.record(
+            refusal, of: record.facts.client, auditRequest(bytes), token: token, claimed: claimed, now: now)
+    }
+
+    func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {
+        let facts = record.facts
+        return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
+            AuditRequest(
+                facts, bytes, path: path, peer: peer, peerPort: peerPort,
+                route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
+        }
+    }
+
     // MARK: Ending
 
     /// Sends FIN behind the answer and waits for the client's own: closing with unread bytes would send RST, and the
@@ -90,7 +111,7 @@ extension ClientConnection {
     func closeGracefully() {
         guard phase != .closed else { return }
         phase = .closing
-        stash = []
+        stash.removeAll()
         guard outbox.isEmpty else {
             // A slow reader has the time for the rest of its answer that it had for the answer.
             deadline = worker.clock.now + worker.generation.configuration.timeouts.body
@@ -113,7 +134,7 @@ extension ClientConnection {
         discardServer()
         exchange = nil
         outbox.removeAll()
-        stash = []
+        stash.removeAll()
         watcher?.cancel()
         channel.close()
         worker.remove(self)
@@ -123,6 +144,10 @@ extension ClientConnection {
 
     /// Called by the worker's sweep when `deadline` has passed.
     func deadlinePassed() {
+        if stillReads {
+            deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+            return
+        }
         deadline = .never
         switch phase {
         case .handshake: handshakeFailed(.timeout)
@@ -146,7 +171,8 @@ extension ClientConnection {
     }
 
     /// The time for another request is over, unless it has come in this very moment.
-    private func closeIfIdle() {
+    func closeIfIdle() {
+        deadline = .never
         canRead = true
         resume()
         // Whatever came has set a deadline of its own.

@@ -46,11 +46,14 @@ final class ClientConnection: ReadinessHandler {
     /// The client has closed its sending side: it may still want its answer.
     var peerFinished = false
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
-    var stash: [UInt8] = []
+    var stash: Stash
     /// How much of the stash was found to be the beginning of a head: only more bytes can help. 0: it was not parsed yet.
     private var parsed = 0
     private var awaitsMore: Bool { parsed > 0 }
-    var outbox = Outbox()
+    var outbox: Outbox
+    /// Where the address is counted; negative: nowhere.
+    let addressSlot: Int32
+    var meter = ProgressMeter()
 
     /// Of a connection with TLS, once its handshake is done.
     var link: ClientLink?
@@ -65,18 +68,21 @@ final class ClientConnection: ReadinessHandler {
     /// The exchange under way, or the last one.
     let record: ExchangeRecord
 
-    init(_ channel: Channel, peer: IPAddress, port: UInt16, worker: Worker, now: Instant) {
+    init(_ channel: Channel, peer: IPAddress, port: UInt16, addressSlot: Int32 = -1, worker: Worker, now: Instant) {
         self.channel = channel
         self.peer = peer
         peerPort = port
         self.worker = worker
+        self.addressSlot = addressSlot
+        stash = Stash(worker.account)
+        outbox = Outbox(worker.account)
         record = ExchangeRecord(client: peer, startedAt: now)
         let timeouts = worker.generation.configuration.timeouts
         if case .tls = channel {
             phase = .handshake
             deadline = now + timeouts.handshake
         } else {
-            deadline = now + timeouts.idle
+            deadline = now + timeouts.first
         }
         watcher = Watcher(channel.socket.descriptor, on: worker.loop, handler: self)
     }
@@ -155,9 +161,10 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    private func restash(_ bytes: Span<UInt8>) {
-        bytes.withUnsafeBufferPointer { stash = Array($0) }
-    }
+    private func restash(_ bytes: Span<UInt8>) { stash.keep(bytes) }
+
+    /// Of the request's body, so far.
+    var bodyBytes: Int64 { requestBody.transferred }
 
     /// Handles the first `count` bytes of the scratch.
     private func process(_ count: Int) {
@@ -237,26 +244,12 @@ final class ClientConnection: ReadinessHandler {
         case .forward(let plan):
             worker.traffic.note(plan.facts.client)
             record.begin(plan.facts, bytes, peer: peer, worker: worker)
+            if plan.facts.framing != .none, worker.isShortOfMemory {
+                let next = endOfBody(offset, count)
+                respond(with: .shortOfMemory, keepAlive: keepsAlive && next != nil)
+                return phase == .head ? next : nil
+            }
             return forward(plan, bytes, offset, count, now)
-        }
-    }
-
-    /// Writes the audit record of a refusal while the request's bytes are still there.
-    private func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
-        let claimed = worker.gatekeeper.tokenRefusal
-        let token = worker.gatekeeper.refusedToken.map {
-            AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
-        }
-        worker.telemetry.record(
-            refusal, of: record.facts.client, auditRequest(bytes), token: token, claimed: claimed, now: now)
-    }
-
-    private func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {
-        let facts = record.facts
-        return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
-            AuditRequest(
-                facts, bytes, path: path, peer: peer, peerPort: peerPort,
-                route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
         }
     }
 
@@ -272,7 +265,7 @@ final class ClientConnection: ReadinessHandler {
     }
 
     /// A client that has closed its sending side may have sent more requests before: the end of its bytes ends it.
-    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining }
+    var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !record.closesClient }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let facts = plan.facts

@@ -236,10 +236,18 @@ final class RecordBufferPool {
     private var free: [RecordBuffer] = []
     /// More than this many stay allocated only while they are used.
     private static let kept = 256
+    private let account: BufferAccount
 
-    func take() -> RecordBuffer { free.popLast() ?? RecordBuffer() }
+    init(_ account: BufferAccount) { self.account = account }
+
+    func take() -> RecordBuffer {
+        if let buffer = free.popLast() { return buffer }
+        account.take(RecordBuffer.size)
+        return RecordBuffer()
+    }
 
     func give(_ buffer: RecordBuffer) {
-        if free.count < RecordBufferPool.kept { free.append(buffer) }
+        if free.count < RecordBufferPool.kept { return free.append(buffer) }
+        account.giveBack(RecordBuffer.size)
     }
 }

@@ -39,6 +39,7 @@ package final class Gateway {
     /// What the process was started with: settings that only a restart changes are compared with it.
     private let loaded: LoadResult
     let shared = SharedCounters()
+    var pressure = PressureWatch()
     private let control = Mailbox<ControlMessage>()
     private var receiver: MailboxReceiver<ControlMessage>?
     let workers: WorkerPool
@@ -89,6 +90,7 @@ package final class Gateway {
     ) throws(StartFailure) {
         let configuration = configuration.sparingThisHost()
         ignoreBrokenPipes()
+        HostLimits.raiseDescriptors()
         loop = EventLoop()
         self.configuration = configuration
         configurationPath = path
@@ -133,8 +135,10 @@ package final class Gateway {
             metrics: metrics)
         let (keys, problems) = KeySet.build(from: configuration.tokens)
         generation = Generation(
-            number: 1, configuration: configuration, rules: GatekeeperRules(configuration, keys: keys))
+            number: 1, configuration: configuration, rules: GatekeeperRules(configuration, keys: keys),
+            room: configuration.room)
         report(problems)
+        reportRoom()
         relay.gateway = self
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
@@ -229,7 +233,8 @@ package final class Gateway {
         MetricCatalog(
             routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
             reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
-            codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels)
+            codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels,
+            letGo: LetGo.allCases.map(\.rawValue))
     }
 
     // MARK: Messages
@@ -275,6 +280,7 @@ package final class Gateway {
     private func keepHouse() {
         if health != publishedHealth { publishHealth() }
         metrics.replayQueue = ledger.waitingFailures
+        watchPressure()
         audit.tellSuppressed(at: Instant.now())
         supervisor.retry()
     }
@@ -282,6 +288,9 @@ package final class Gateway {
     /// Everything counted so far, as Prometheus reads it.
     func exposition() -> [UInt8] {
         metrics.blocksInForce = ledger.blockCount
+        metrics.connectionLimit = generation.room.connections
+        metrics.buffered = shared.bufferedBytes
+        metrics.bufferLimit = generation.room.memory
         return registry.exposition(metrics, logs: logs.statistics, at: .now())
     }
 
@@ -338,7 +347,9 @@ package final class Gateway {
         configuration = next
         loadedAt = .now()
         generation = Generation(
-            number: generation.number + 1, configuration: next, rules: GatekeeperRules(next, keys: keys))
+            number: generation.number + 1, configuration: next, rules: GatekeeperRules(next, keys: keys),
+            room: next.room, after: generation)
+        reportRoom()
         log.level = LogLevel(next.logs.level)
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)

@@ -10,11 +10,20 @@ final class Generation: Sendable {
     let configuration: Configuration
     let rules: GatekeeperRules
     let names: AccessNames
+    let room: Room
+    let progress: ProgressRule
+    /// Where connections are counted by address, once a limit was set; the same for all generations that follow.
+    let addresses: AddressTable?
 
-    init(number: Int, configuration: Configuration, rules: GatekeeperRules) {
+    init(
+        number: Int, configuration: Configuration, rules: GatekeeperRules, room: Room, after last: Generation? = nil
+    ) {
         self.number = number
         self.configuration = configuration
         self.rules = rules
+        self.room = room
+        progress = ProgressRule(rate: configuration.limits.minimumRate, window: configuration.timeouts.progress)
+        addresses = last?.addresses ?? (configuration.limits.connectionsPerAddress > 0 ? AddressTable() : nil)
         names = AccessNames(
             routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
             stages: Stage.allCases.map(\.rawValue), codes: ErrorCode.allCases.map(\.rawValue),

@@ -4,8 +4,10 @@ internal import Wire
 /// A worker's listening socket: accepts until there is nobody left, a batch at a time.
 final class Listener: ReadinessHandler {
     private enum Phase {
-        /// → `closing`, `closed`
+        /// → `paused`, `closing`, `closed`
         case accepting
+        /// No descriptor is free for whoever waits. → `accepting`, `closing`, `closed`
+        case paused
         /// The system begins no new handshake; those who have begun one are still taken. → `closed`
         case closing
         case closed
@@ -29,7 +31,15 @@ final class Listener: ReadinessHandler {
         isSecure = listener.isSecure
         self.worker = worker
         watch()
-        timer = LoopTimer(on: worker.loop) { [unowned self] in phase == .closing ? finish() : watch() }
+        timer = LoopTimer(on: worker.loop) { [unowned self] in
+            switch phase {
+            case .paused:
+                phase = .accepting
+                watch()
+            case .closing: finish()
+            case .accepting, .closed: break
+            }
+        }
     }
 
     private func watch() {
@@ -53,7 +63,10 @@ final class Listener: ReadinessHandler {
             case .none: return
             case .exhausted:
                 guard phase == .accepting else { return }
-                // A level-triggered listener would spin while no descriptor is free: look away for a moment.
+                if worker.makeRoom(for: self) { continue }
+                // A level-triggered listener would spin while no descriptor is free. A connection that closes brings it
+                // back; the timer does where others hold what is missing (the machine's table is full).
+                phase = .paused
                 watcher?.cancel()
                 timer?.fire(after: .milliseconds(100))
                 return
@@ -61,20 +74,25 @@ final class Listener: ReadinessHandler {
         }
     }
 
+    /// A descriptor is free again. After the turn: the caller is in the middle of closing a connection.
+    func resumeAccepting() {
+        if phase == .paused { timer?.fire(after: .zero) }
+    }
+
     /// Turns away who comes from now on, takes who is on the way, then closes. A socket that another process holds,
     /// too, is only left: what waits in its queue is that one's.
     func close(then done: @escaping () -> Void) {
-        guard phase == .accepting else { return }
+        guard phase == .accepting || phase == .paused else { return }
         guard !socket.isHeldElsewhere else {
             phase = .closed
             watcher?.cancel()
             timer?.cancel()
             return done()
         }
+        if phase == .paused { watch() }
         phase = .closing
         whenClosed = done
         socket.refuseHandshakes()
-        if watcher == nil { watch() }
         timer?.fire(after: Listener.closingTime)
     }
 

@@ -5,12 +5,19 @@ internal import Transport
 struct Outbox {
     private var bytes: [UInt8] = []
     private var start = 0
+    private let account: BufferAccount
+
+    init(_ account: BufferAccount) { self.account = account }
 
     var isEmpty: Bool { start == bytes.count }
     var count: Int { bytes.count - start }
+    /// Bytes of memory.
+    var held: Int { bytes.capacity }
 
     mutating func append(_ more: Span<UInt8>) {
+        let before = bytes.capacity
         more.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        if bytes.capacity > before { account.take(bytes.capacity - before) }
     }
 
     /// Sends both pieces, or keeps what could not be sent. False: the connection is broken.
@@ -61,6 +68,7 @@ struct Outbox {
 
     /// Gives the memory back: an idle connection holds no buffer.
     mutating func removeAll() {
+        if bytes.capacity > 0 { account.giveBack(bytes.capacity) }
         bytes = []
         start = 0
     }

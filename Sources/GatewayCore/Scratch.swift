@@ -17,12 +17,12 @@ final class Scratch {
     deinit { memory.deallocate() }
 
     /// Puts stashed bytes to the front and returns how many there are. The stash is empty afterwards.
-    func load(_ stash: inout [UInt8]) -> Int {
+    func load(_ stash: inout Stash) -> Int {
         let count = stash.count
         if count > 0 {
             precondition(count <= Scratch.size, "a stash never holds more than one read")
-            stash.withUnsafeBytes { memory.copyMemory(from: $0) }
-            stash = []
+            stash.bytes.withUnsafeBytes { memory.copyMemory(from: $0) }
+            stash.removeAll()
         }
         return count
     }

@@ -42,10 +42,10 @@ final class ServerConnection: ReadinessHandler {
 
     private var canRead = false
     private var peerFinished = false
-    private var stash: [UInt8] = []
+    private var stash: Stash
     /// How much of the stash was found to be the beginning of a head.
     private var parsed = 0
-    private var outbox = Outbox()
+    private var outbox: Outbox
     private var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
@@ -61,6 +61,8 @@ final class ServerConnection: ReadinessHandler {
         self.server = server
         self.pool = pool
         self.worker = worker
+        stash = Stash(worker.account)
+        outbox = Outbox(worker.account)
         watcher = Watcher(channel.socket.descriptor, on: worker.loop, handler: self)
     }
 
@@ -160,9 +162,10 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
-    private func keep(_ bytes: Span<UInt8>) {
-        bytes.withUnsafeBufferPointer { stash = Array($0) }
-    }
+    private func keep(_ bytes: Span<UInt8>) { stash.keep(bytes) }
+
+    /// Bytes of buffers.
+    var held: Int { stash.count + outbox.held }
 
     /// The connection is of no use.
     private func lost() {
@@ -403,7 +406,7 @@ final class ServerConnection: ReadinessHandler {
         if phase != .connecting { pool.disconnected() }
         phase = .closed
         leaveClient()
-        stash = []
+        stash.removeAll()
         outbox.removeAll()
         watcher?.cancel()
         channel.close()

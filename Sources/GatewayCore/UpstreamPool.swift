@@ -127,6 +127,7 @@ final class UpstreamPool {
         case .failure(let error):
             connectFailed()
             if error.isOwnShortage {
+                worker.descriptorsRanOut()
                 if errand == .probe { gate.returnPermit() }
             } else {
                 blame(server, for: .refused, errand)
@@ -189,6 +190,11 @@ final class UpstreamPool {
     /// Keeps no idle connection from now on. Exchanges that began with this pool may still lease for another attempt.
     func retire() {
         isRetired = true
+        closeIdle()
+    }
+
+    /// Closes what waits for a request.
+    func closeIdle() {
         for server in servers { closeIdle(of: server) }
     }
 

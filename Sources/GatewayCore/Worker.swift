@@ -31,7 +31,9 @@ final class Worker {
     var gatekeeper: Gatekeeper
     var responses: ResponseReader
     let clock = WorkerClock()
-    let buffers = RecordBufferPool()
+    /// What this worker's connections hold in buffers.
+    let account: BufferAccount
+    let buffers: RecordBufferPool
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
@@ -48,7 +50,11 @@ final class Worker {
     /// Those that take who is on the way and nobody else.
     private var closing: [Listener] = []
     private var sweepTimer: LoopTimer?
-    private var connections: [ClientConnection?] = []
+    /// By their slots.
+    private(set) var connections: [ClientConnection?] = []
+    private var relief: Relief?
+    /// Listeners that wait until a descriptor is free.
+    private var paused: [Listener] = []
     private var freeSlots: [Int] = []
     private var openCount = 0
     let streams = OpenStreams()
@@ -67,6 +73,8 @@ final class Worker {
 
     private static let badCredentials = Reason.allCases.firstIndex(of: .badCredentials)!
     private static let sweepInterval = Interval.milliseconds(250)
+    /// What OpenSSL holds for a session, in round numbers: measured with 1,000 idle ones (docs/decisions/abuse.md).
+    static let sessionMemory = 16 << 10
 
     /// Builds the worker on the loop of its own thread.
     init(_ seed: WorkerSeed, on loop: EventLoop) {
@@ -77,10 +85,15 @@ final class Worker {
         control = seed.control
         shared = seed.shared
         heartbeat = seed.heartbeat
+        account = BufferAccount(seed.shared)
+        buffers = RecordBufferPool(account)
         gatekeeper = Gatekeeper(seed.generation.rules)
         responses = ResponseReader(seed.generation.rules)
         telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
         receiver = MailboxReceiver(seed.mailbox, on: loop) { [unowned self] in receive($0) }
+        relief = Relief(self)
+        account.limit = seed.generation.room.memory
+        account.whenFull = { [unowned self] in relief?.memoryIsFull() }
         makePools()
         sweepTimer = LoopTimer(on: loop) { [unowned self] in sweep() }
         sweepTimer?.fire(every: Worker.sweepInterval)
@@ -95,21 +108,35 @@ final class Worker {
     // MARK: Connections
 
     func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool) {
-        guard shared.connectionOpened(limit: generation.configuration.limits.connections) else {
-            // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
-            refuseAdmission(socket, isSecure: isSecure)
-            return
+        var addressSlot: Int32 = -1
+        let each = generation.configuration.limits.connectionsPerAddress
+        if each > 0, let addresses = generation.addresses, !gatekeeper.isSpared(peer) {
+            switch addresses.enter(peer, limit: each) {
+            case .counted(let slot): addressSlot = slot
+            case .uncounted: break
+            case .full:
+                telemetry.record(refusedConnectionOf: peer, port: port, now: clock.now)
+                return refuseAdmission(.tooManyConnections, socket, isSecure: isSecure)
+            }
+        }
+        // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
+        guard takePlace() else {
+            leave(addressSlot)
+            return refuseAdmission(.overloaded, socket, isSecure: isSecure)
         }
         socket.sendWithoutDelay()
         var channel = Channel.plain(socket)
         if isSecure {
             guard let session = tls?.accept(socket) else {
                 shared.connectionClosed()
+                leave(addressSlot)
                 return socket.close()
             }
             channel = .tls(session)
+            account.take(Worker.sessionMemory)
         }
-        let connection = ClientConnection(channel, peer: peer, port: port, worker: self, now: clock.now)
+        let connection = ClientConnection(
+            channel, peer: peer, port: port, addressSlot: addressSlot, worker: self, now: clock.now)
         if let slot = freeSlots.popLast() {
             connection.slot = slot
             connections[slot] = connection
@@ -122,16 +149,32 @@ final class Worker {
         if isDraining { connection.drain(quiet: drainQuiet) }
     }
 
-    private func refuseAdmission(_ socket: StreamSocket, isSecure: Bool) {
-        telemetry.count(.overloaded)
+    /// A place among the connections of the process, which somebody else may have to leave for it.
+    private func takePlace() -> Bool {
+        let limit = generation.room.connections
+        if shared.connectionOpened(limit: limit) { return true }
+        // Another worker may be quicker to take what was freed here.
+        for _ in 0..<4 {
+            guard relief?.makeRoom() == true else { return false }
+            if shared.connectionOpened(limit: limit) { return true }
+        }
+        return false
+    }
+
+    private func refuseAdmission(_ refusal: Refusal, _ socket: StreamSocket, isSecure: Bool) {
+        telemetry.count(refusal)
         // A handshake for a refusal would cost more than the request.
         guard !isSecure else { return socket.close() }
         out.reset()
         gatekeeper.write(
-            .overloaded, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
+            refusal, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
             date: clock.date(), keepAlive: false, into: &out)
         _ = socket.send(composed)
         socket.close()
+    }
+
+    private func leave(_ addressSlot: Int32) {
+        if addressSlot >= 0 { generation.addresses?.leave(addressSlot) }
     }
 
     /// Forgets a closed connection; the object lives until the end of the turn, since its caller may still use it.
@@ -140,9 +183,46 @@ final class Worker {
         freeSlots.append(connection.slot)
         openCount -= 1
         shared.connectionClosed()
+        leave(connection.addressSlot)
+        if connection.channel.session != nil { account.giveBack(Worker.sessionMemory) }
         telemetry.metrics.connectionClosed()
         keepUntilEndOfTurn(connection)
+        if !paused.isEmpty { resumeListeners() }
         finishDrainingIfEmpty()
+    }
+
+    // MARK: Pressure
+
+    /// Bodies are refused from 7/8 of the limit on, and at the limit buffers are let go down to that.
+    var isShortOfMemory: Bool {
+        let limit = generation.room.memory
+        return shared.bufferedBytes > limit - limit / 8
+    }
+
+    func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
+        gatekeeper.blocks.count > 0 && gatekeeper.isBlocked(address, at: now)
+    }
+
+    /// No descriptor is left for whoever waits at `listener`. True: a connection was let go for it. Else the listener is
+    /// called again when one of this worker's connections has closed.
+    func makeRoom(for listener: Listener) -> Bool {
+        if relief?.makeRoom() == true { return true }
+        telemetry.metrics.countAcceptPause()
+        if !paused.contains(where: { $0 === listener }) { paused.append(listener) }
+        return false
+    }
+
+    /// The descriptor is closed by now; who waits for it is let in by the next turn.
+    private func resumeListeners() {
+        let waiting = paused
+        paused = []
+        for listener in waiting { listener.resumeAccepting() }
+    }
+
+    /// A connection to a backend found no descriptor: what only might be used gives way to what is.
+    func descriptorsRanOut() {
+        for pool in pools { pool.closeIdle() }
+        loop.atEndOfTurn { [unowned self] in _ = relief?.makeRoom() }
     }
 
     func keepUntilEndOfTurn(_ object: AnyObject) {
@@ -161,6 +241,7 @@ final class Worker {
             control.send(.applied(worker: index, sequence: sequence))
         case .generation(let next, let metrics):
             generation = next
+            account.limit = next.room.memory
             telemetry.adopt(metrics)
             gatekeeper.adopt(next.rules)
             responses = ResponseReader(next.rules)
@@ -219,9 +300,13 @@ final class Worker {
         let now = clock.now
         heartbeat.beat(now)
         for connection in connections {
-            if let connection, connection.deadline <= now { connection.deadlinePassed() }
+            guard let connection else { continue }
+            if connection.deadline <= now { connection.deadlinePassed() }
+            if generation.progress.rate > 0 { connection.checkProgress(generation.progress, at: now) }
         }
         streams.cutExpired(at: now)
+        account.tell()
+        if shared.bufferedBytes > generation.room.memory { relief?.memoryIsFull() }
         for pool in pools { pool.sweep(now) }
         gatekeeper.blocks.sweep(at: now)
         if let address = traffic.verdict(at: now) { control.send(.oneAddress(address)) }

@@ -41,6 +41,17 @@ final class WorkerTelemetry {
                 user: .verified(String(decoding: identity.subject, as: UTF8.self))))
     }
 
+    /// Writes the audit record of a connection that was one too many of its address.
+    func record(refusedConnectionOf peer: IPAddress, port: UInt16, now: Instant) {
+        guard let suppressed = audit.admitRefusedConnection(from: peer, at: now) else { return }
+        var event = AuditEvent(.connectionRefused(suppressed: suppressed), client: peer)
+        event.peer = peer
+        event.peerPort = port
+        event.stage = Stage.admit.rawValue
+        event.code = ErrorCode.rateLimited.rawValue
+        audit.record(event)
+    }
+
     /// Writes the audit record that a refusal deserves. Most refusals are no security matter and get none.
     /// - Parameters:
     ///   - client: whose request it was.

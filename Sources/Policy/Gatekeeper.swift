@@ -106,9 +106,12 @@ package struct Gatekeeper: ~Copyable {
 
     /// The list of those who are never blocked wins, also over a block that was set by hand: blocking a trusted proxy
     /// would lock out everybody behind it.
-    package func isBlocked(_ client: IPAddress, at now: Instant) -> Bool {
-        blocks.match(client, at: now) != nil && !rules.neverBlocked.contains(client)
+    package func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
+        blocks.match(address, at: now) != nil && !isSpared(address)
     }
+
+    /// Trusted proxies, and whoever is never blocked: they speak for many, so no limit of one address is theirs.
+    package func isSpared(_ address: IPAddress) -> Bool { rules.neverBlocked.contains(address) }
 
     // MARK: route
 

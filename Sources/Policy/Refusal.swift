@@ -111,6 +111,9 @@ package struct Refusal: Error, Hashable, Sendable {
     // admit
     package static let overloaded = Refusal(
         .admit, 503, .unavailable, "The gateway has as many connections as it may have", closes: true)
+    package static let tooManyConnections = Refusal(
+        .admit, 429, .rateLimited, "The address has as many connections as it may have", reason: .rateLimited,
+        closes: true, proxyError: .requestDenied)
     // read
     package static let malformed = Refusal(
         .read, 400, .malformedRequest, "The request is malformed", reason: .malformedRequest, closes: true)
@@ -184,6 +187,9 @@ package struct Refusal: Error, Hashable, Sendable {
     package static let websocketVersion = Refusal(
         .prepare, 426, .unsupported, "The WebSocket version is not supported")
     // lease
+    package static let shortOfMemory = Refusal(
+        .lease, 503, .unavailable, "The gateway has no memory for the body of the request",
+        proxyError: .internalResponse)
     package static let upstreamUnreachable = Refusal(
         .lease, 503, .unavailable, "The service cannot be reached", proxyError: .destinationUnavailable)
     package static let circuitOpen = Refusal(

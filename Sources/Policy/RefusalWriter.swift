@@ -27,7 +27,7 @@ extension Gatekeeper {
             out.append(text: challenge)
             out.append("\r\n")
         }
-        if refusal.status == 503 {
+        if refusal.status == 503 || refusal.status == 429 {
             out.append("Retry-After: ")
             out.append(decimal: retryAfter)
             out.append("\r\n")

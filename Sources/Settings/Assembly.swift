@@ -23,13 +23,15 @@ struct Assembly {
             limits: .init(
                 headBytes: integer("limits.head"), fields: integer("limits.fields"),
                 targetBytes: integer("limits.target"), bodyBytes: integer("limits.body"),
-                connections: integer("limits.connections")),
+                connections: integer("limits.connections"),
+                connectionsPerAddress: integer("limits.connections_per_address"),
+                minimumRate: integer("limits.min_rate"), memory: integer("limits.memory")),
             timeouts: .init(
                 handshake: interval("timeouts.handshake"), head: interval("timeouts.head"),
                 body: interval("timeouts.body"), idle: interval("timeouts.idle"),
                 connect: interval("timeouts.connect"), response: interval("timeouts.response"),
-                drain: interval("timeouts.drain"), tunnel: interval("timeouts.tunnel"),
-                upgrade: interval("timeouts.upgrade")),
+                drain: interval("timeouts.drain"), progress: interval("timeouts.progress"),
+                tunnel: interval("timeouts.tunnel"), upgrade: interval("timeouts.upgrade")),
             forwarding: .init(
                 viaName: text("forwarding.via"), forwarded: boolean("forwarding.forwarded"),
                 proxyStatus: boolean("forwarding.proxy_status")),

@@ -58,6 +58,12 @@ package struct Configuration: Sendable {
         package var bodyBytes: Int
         /// Client connections of the whole process.
         package var connections: Int
+        /// Client connections of one address, or of one IPv6 /64; 0 = no limit.
+        package var connectionsPerAddress = 0
+        /// Bytes per second that a client must move while it is waited for; 0 = no limit.
+        package var minimumRate = 240
+        /// Bytes that connections may hold in buffers; 0 = half of what the host allows.
+        package var memory = 0
     }
 
     package struct Timeouts: Sendable {
@@ -74,10 +80,14 @@ package struct Configuration: Sendable {
         package var response: Interval
         /// How long SIGTERM waits for requests under way.
         package var drain: Interval
+        /// What `limits.min_rate` is averaged over.
+        package var progress = Interval.seconds(30)
         /// An open tunnel or event stream on which nothing moves.
         package var tunnel = Interval.seconds(3_600)
         /// From the start of a new program to its word that it serves.
         package var upgrade = Interval.seconds(20)
+        /// For the first byte on a new connection: whoever connects has something to ask.
+        package var first: Interval { min(head, idle) }
     }
 
     package struct Forwarding: Sendable {

@@ -17,6 +17,7 @@ struct CrossChecks {
         checkTLS()
         checkAdmin()
         checkNetworks()
+        checkLimits()
         checkUpstreams()
         checkRoutes()
         checkKeys()
@@ -121,6 +122,21 @@ struct CrossChecks {
             guard case .network(let network) = item.value, isEveryone(network) else { continue }
             findings.warning(item.place, "nobody is ever blocked", hint: "name the addresses that are meant")
         }
+    }
+
+    private mutating func checkLimits() {
+        if let memory = settings.integer("limits.memory"), memory > 0, memory < 16 << 20 {
+            findings.error(
+                settings.place(of: "limits.memory"), "the buffers of a few requests fill \(memory) bytes",
+                hint: "set at least 16MiB, or 0 for half of what there is")
+        }
+        guard let all = settings.integer("limits.connections"),
+            let each = settings.integer("limits.connections_per_address"), each >= all
+        else { return }
+        findings.warning(
+            settings.place(of: "limits.connections_per_address"),
+            "one address may have all \(all) connections, so nothing is limited",
+            hint: "set less than \"limits.connections\", or 0")
     }
 
     private func isEveryone(_ network: IPNetwork) -> Bool {

@@ -4,7 +4,7 @@ private import Wire
 /// are in SettingRowsUpstreams.swift, routes and keys in SettingRowsRouting.swift.
 enum SettingRows {
     static let all: [SettingRow] =
-        listening + tls + upstreams + routing + lasting + paths + protection + observing
+        listening + abuse + tls + upstreams + routing + lasting + paths + protection + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
@@ -110,7 +110,7 @@ enum SettingRows {
             "Without progress while a body is sent, in either direction."),
         SettingRow(
             "timeouts.idle", .duration(.milliseconds(100)...(.seconds(3_600))), .value("60s"), example: "2m",
-            "For the next request on a connection that is kept open."),
+            "For the next request on a connection that is kept open; the first one is due within `timeouts.head`."),
         SettingRow(
             "timeouts.connect", .duration(.milliseconds(10)...(.seconds(60))), .value("2s"), example: "500ms",
             "For a backend to accept a connection."),

@@ -55,6 +55,10 @@ package struct AuditEvent: Sendable {
         case blockedRequest(suppressed: Int)
         /// Requests of a blocked address that were not told one by one, after their last.
         case blockedRequestsSuppressed(count: Int)
+        /// A connection of an address that has as many as it may have, and how many before it were not told one by one.
+        case connectionRefused(suppressed: Int)
+        /// Connections of such an address that were not told one by one, after the last.
+        case connectionsRefusedSuppressed(count: Int)
         /// What an operator did that is no block: a reload, a level. `action` in the form `configuration_reloaded`.
         case operation(action: String, detail: String, actor: String)
     }

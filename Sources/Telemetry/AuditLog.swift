@@ -6,6 +6,7 @@ package import Wire
 package final class AuditLog: Sendable {
     private let writer: LogWriter
     private let notices = BlockedNotices()
+    private let refusedConnections = BlockedNotices()
     /// Tells the records of this process from those of the one before it.
     private let process: Int64
     private let numbers = Atomic<Int>(0)
@@ -31,12 +32,23 @@ package final class AuditLog: Sendable {
         return notices.admit(address, at: now)
     }
 
-    /// Tells of addresses that have gone quiet how many of their requests were not told. For the control thread, about
+    /// The same for a connection of an address that has as many as it may have.
+    package func admitRefusedConnection(from address: IPAddress, at now: Instant) -> Int? {
+        guard isOn else { return nil }
+        return refusedConnections.admit(address, at: now)
+    }
+
+    /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control thread, about
     /// once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
         for (address, count) in notices.takeQuiet(at: now) {
             var event = AuditEvent(.blockedRequestsSuppressed(count: count), client: address)
             event.code = "AUTH_004"
+            record(event, at: time)
+        }
+        for (address, count) in refusedConnections.takeQuiet(at: now) {
+            var event = AuditEvent(.connectionsRefusedSuppressed(count: count), client: address)
+            event.code = "RATE_001"
             record(event, at: time)
         }
     }

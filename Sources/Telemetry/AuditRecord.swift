@@ -99,7 +99,8 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         field(",\"actor\":", actor, to: &line)
     case .blockExpired:
         line.raw(",\"action\":\"block_expired\"")
-    case .blockedRequest(let suppressed), .blockedRequestsSuppressed(let suppressed):
+    case .blockedRequest(let suppressed), .blockedRequestsSuppressed(let suppressed),
+        .connectionRefused(let suppressed), .connectionsRefusedSuppressed(let suppressed):
         number(",\"suppressed\":", suppressed, to: &line)
     case .operation(let action, _, let actor):
         field(",\"action\":", action, to: &line)

@@ -60,6 +60,20 @@ extension AuditEvent {
             ]
         case .blocked, .unblocked, .blockExpired, .blockedRequest, .blockedRequestsSuppressed:
             return [blockWords]
+        case .connectionRefused:
+            return [
+                AuditWords(
+                    level: .warning, event: "security.connection_refused", action: "connection_refused",
+                    message: "The address has too many connections", owasp: "excess_rate_limit_exceeded",
+                    failureReason: "rate_limited")
+            ]
+        case .connectionsRefusedSuppressed:
+            return [
+                AuditWords(
+                    level: .warning, event: "security.connections_refused_suppressed",
+                    action: "connections_refused_suppressed",
+                    message: "More connections of the address that has too many", failureReason: "rate_limited")
+            ]
         case .operation(let action, let detail, _):
             return [AuditWords(level: .info, event: "operation", action: action, message: detail)]
         }

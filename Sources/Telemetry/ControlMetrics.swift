@@ -31,6 +31,11 @@ package enum LedgerCondition: String, CaseIterable, Sendable {
 /// What only the control thread counts. It stays on that thread.
 package final class ControlMetrics {
     package var blocksInForce = 0
+    /// Client connections that there is room for.
+    package var connectionLimit = 0
+    /// What connections hold in buffers, and what they may, in bytes.
+    package var buffered = 0
+    package var bufferLimit = 0
     /// Failures that wait to be told to the authority.
     package var replayQueue = 0
     package var ledger: LedgerCondition
@@ -99,6 +104,12 @@ package final class ControlMetrics {
         text.sample("ledger_errors_total", "", ledgerErrors)
         text.family("ledger_replay_queue", .gauge, "Failures that wait to be told to the ledger's authority.")
         text.sample("ledger_replay_queue", "", replayQueue)
+        text.family("client_connections_limit", .gauge, "Connections of clients that there is room for.")
+        text.sample("client_connections_limit", "", connectionLimit)
+        text.family("buffered_bytes", .gauge, "What connections hold in buffers.")
+        text.sample("buffered_bytes", "", buffered)
+        text.family("buffered_bytes_limit", .gauge, "What connections may hold in buffers.")
+        text.sample("buffered_bytes_limit", "", bufferLimit)
         text.family("config_reloads_total", .counter, "Reloads of the configuration, by result.")
         text.sample("config_reloads_total", "result=\"ok\"", reloads.ok)
         text.sample("config_reloads_total", "result=\"failed\"", reloads.failed)

@@ -9,11 +9,12 @@ package final class MetricCatalog: Sendable {
     let count: Int
 
     /// - `handshakes`: what may become of a TLS handshake.
+    /// - `letGo`: why connections are let go before their time.
     /// - `reasons`: the closed list of `failure_reason`; `stages`, `codes`: those of refusals. The same for the whole life
     ///   of the process; routes and upstreams may differ from one configuration to the next.
     package init(
         routes: [String], upstreams: [String], reasons: [String], stages: [String], codes: [String],
-        handshakes: [String] = []
+        handshakes: [String] = [], letGo: [String] = []
     ) {
         self.routes = routes
         self.upstreams = upstreams
@@ -34,9 +35,11 @@ package final class MetricCatalog: Sendable {
                 case .authSuccess: [Dimension(label: "kind", values: AuthSuccessKind.allCases.map(\.rawValue))]
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
+                case .letGo: [Dimension(label: "reason", values: letGo)]
                 case .tunnelsClosed:
                     [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
-                case .accountLockouts, .loginFailures, .connections, .connectionsAccepted, .tunnels: [Dimension]()
+                case .acceptPauses, .accountLockouts, .loginFailures, .connections, .connectionsAccepted, .tunnels:
+                    [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
                     .upstreamRetriesDenied, .upstreamConnections:
                     [upstream]
@@ -83,7 +86,7 @@ struct FamilyLayout: Sendable {
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, authSuccess, accountLockouts, loginFailures, refusals
-    case connections, connectionsAccepted, tlsHandshakes, tunnels, tunnelsClosed
+    case connections, connectionsAccepted, letGo, acceptPauses, tlsHandshakes, tunnels, tunnelsClosed
     case upstreamConnects, upstreamConnectFailures, upstreamFailures, upstreamRetries, upstreamRetriesDenied
     case upstreamConnections
 
@@ -99,6 +102,8 @@ enum Family: Int, CaseIterable, Sendable {
         case .refusals: "requests_refused_total"
         case .connections: "client_connections"
         case .connectionsAccepted: "client_connections_accepted_total"
+        case .letGo: "client_connections_let_go_total"
+        case .acceptPauses: "accept_pauses_total"
         case .tlsHandshakes: "tls_handshakes_total"
         case .tunnels: "tunnels"
         case .tunnelsClosed: "tunnels_closed_total"
@@ -122,6 +127,8 @@ enum Family: Int, CaseIterable, Sendable {
         case .refusals: "Requests that the gateway refused itself, by stage and code."
         case .connections: "Open connections of clients."
         case .connectionsAccepted: "Connections of clients that were accepted."
+        case .letGo: "Connections of clients that were let go before their time, by reason."
+        case .acceptPauses: "Times that a listener found no descriptor for a connection."
         case .tlsHandshakes: "TLS handshakes of clients by what became of them."
         case .tunnels: "Open WebSockets and other tunnels."
         case .tunnelsClosed: "WebSockets and other tunnels that ended, by the first reason."

@@ -68,6 +68,12 @@ package final class MetricShard: Sendable {
     /// - Parameter result: an index into the catalog's list of handshakes.
     package func countHandshake(_ result: Int) { raise(.tlsHandshakes, result) }
 
+    /// A connection was let go before its time.
+    /// - Parameter reason: an index into the catalog's list.
+    package func countLetGo(_ reason: Int) { raise(.letGo, reason) }
+    /// A listener found no descriptor for whoever was waiting.
+    package func countAcceptPause() { raise(.acceptPauses) }
+
     package func upstreamConnected(_ upstream: Int) {
         raise(.upstreamConnects, upstream)
         raise(.upstreamConnections, upstream)

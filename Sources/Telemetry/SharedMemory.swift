@@ -7,12 +7,12 @@ internal import Synchronization
 /// A fixed row of numbers shared by threads: counters that one thread writes and others read, and small tables.
 ///
 /// `@unchecked`: the memory never moves or changes its size, and every access to it is atomic.
-final class AtomicTable: @unchecked Sendable {
-    let count: Int
+package final class AtomicTable: @unchecked Sendable {
+    package let count: Int
     /// Owned; freed in `deinit`.
     private let cells: UnsafeMutablePointer<Atomic<Int>>
 
-    init(count: Int) {
+    package init(count: Int) {
         self.count = count
         // Lines of its own, so that the counters of two workers never share one.
         let line = 128
@@ -27,7 +27,7 @@ final class AtomicTable: @unchecked Sendable {
         UnsafeMutableRawPointer(cells).deallocate()
     }
 
-    func load(_ index: Int) -> Int {
+    package func load(_ index: Int) -> Int {
         precondition(index >= 0 && index < count, "a counter outside its table")
         return cells[index].load(ordering: .relaxed)
     }
@@ -39,13 +39,13 @@ final class AtomicTable: @unchecked Sendable {
     }
 
     /// For the one writing thread, or the holder of a flag of `take`.
-    func store(_ value: Int, at index: Int) {
+    package func store(_ value: Int, at index: Int) {
         precondition(index >= 0 && index < count, "a counter outside its table")
         cells[index].store(value, ordering: .relaxed)
     }
 
     /// For counters that several threads raise.
-    func addShared(_ amount: Int, to index: Int) {
+    package func addShared(_ amount: Int, to index: Int) {
         precondition(index >= 0 && index < count, "a counter outside its table")
         cells[index].wrappingAdd(amount, ordering: .relaxed)
     }
@@ -53,6 +53,25 @@ final class AtomicTable: @unchecked Sendable {
     func exchangeShared(_ value: Int, at index: Int) -> Int {
         precondition(index >= 0 && index < count, "a counter outside its table")
         return cells[index].exchange(value, ordering: .relaxed)
+    }
+
+    /// What was written before the value was stored with `storeReleasing` or `replace` is seen after this.
+    package func loadAcquiring(_ index: Int) -> Int {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        return cells[index].load(ordering: .acquiring)
+    }
+
+    package func storeReleasing(_ value: Int, at index: Int) {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        cells[index].store(value, ordering: .releasing)
+    }
+
+    /// Stores `value` where `expected` still stands; false: something else does.
+    package func replace(_ expected: Int, by value: Int, at index: Int) -> Bool {
+        precondition(index >= 0 && index < count, "a counter outside its table")
+        return cells[index].compareExchange(
+            expected: expected, desired: value, ordering: .acquiringAndReleasing
+        ).exchanged
     }
 
     /// Takes a flag if it is free; never waits.

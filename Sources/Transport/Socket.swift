@@ -95,6 +95,12 @@ package struct StreamSocket: Sendable {
         return recv(descriptor, &byte, 1, Int32(MSG_PEEK)) < 0 && errno == EAGAIN
     }
 
+    /// Bytes that were sent and that the peer has not acknowledged (SIOCOUTQ).
+    package var unacknowledged: Int {
+        var count: Int32 = 0
+        return shim_unacknowledged(descriptor, &count) == 0 ? Int(count) : 0
+    }
+
     /// Bytes are sent as they come: a proxy composes whole messages and must not wait for more.
     package func sendWithoutDelay() {
         _ = shim_set_int_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)

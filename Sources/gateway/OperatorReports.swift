@@ -60,6 +60,12 @@ enum OperatorReports {
         let connections = document["connections"] ?? .null
         table.append(
             "connections", "\(connections["open"]?.integer ?? 0) of at most \(connections["limit"]?.integer ?? 0)")
+        let buffers = document["buffers"] ?? .null
+        table.append(
+            "buffers",
+            "\(mebibytes(buffers["held"]?.integer ?? 0)) of at most \(mebibytes(buffers["limit"]?.integer ?? 0))")
+        let pressure = strings(document["pressure"])
+        if !pressure.isEmpty { table.append("pressure", pressure) }
         table.append("workers", "\(document["workers"]?.integer ?? 0)")
         table.append("listening on", strings(document["listeners"]))
         table.append(
@@ -130,6 +136,8 @@ enum OperatorReports {
         (document["diagnostics"]?.array ?? []).compactMap { $0["text"]?.string }
             .map { text in text.split(separator: "\n").map { printable(String($0)) + "\n" }.joined() }.joined()
     }
+
+    private static func mebibytes(_ bytes: Int) -> String { "\(bytes >> 20) MiB" }
 
     private static func counted(_ count: Int, _ noun: String) -> String {
         "\(count == 0 ? "no" : String(count)) \(noun)\(count == 1 ? "" : "s")"

@@ -37,12 +37,12 @@ enum ServiceCommands {
         switch ConfigurationSource.reading(path, environment: call.environment) {
         case .success(let source) where !call.has("json"):
             let output = CheckCommand.run(
-                source, dump: call.has("effective"), looking: CertificateLoader.diagnostics)
+                source, dump: call.has("effective"), looking: look)
             Terminal.error(output.standardError)
             Terminal.print(output.standardOutput)
             return output.exitCode == 0 ? .ok : .configuration
         case .success(let source):
-            let (result, findings) = CheckCommand.examine(source, looking: CertificateLoader.diagnostics)
+            let (result, findings) = CheckCommand.examine(source, looking: look)
             let isSound = !findings.containsErrors
             Terminal.print(
                 document(path, isSound, findings, call.has("effective") ? result.effective : nil).text + "\n")
@@ -51,6 +51,11 @@ enum ServiceCommands {
             if call.has("json") { Terminal.print(document(path, false, [problem], nil).text + "\n") }
             throw CommandFailure(.configuration, "\(problem)")
         }
+    }
+
+    /// What is asked of this host, beside what the settings say.
+    private static func look(_ result: LoadResult) -> [Diagnostic] {
+        CertificateLoader.diagnostics(result) + HostCheck.diagnostics(result)
     }
 
     private static func document(

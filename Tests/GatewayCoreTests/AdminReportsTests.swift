@@ -26,7 +26,9 @@ import Wire
             ledger: ledger, totals: LedgerTotals(), blockCount: 3,
             configuration: try configuration(redis ? "redis: {address: \"10.0.0.9:6379\"}" : ""),
             configurationPath: "gateway.conf", generation: 2, loadedAt: wall, uptime: .seconds(90),
-            openConnections: 7, listeners: ["0.0.0.0:8080"], adminAddress: "127.0.0.1:9901",
+            openConnections: 7,
+            room: Room(try configuration(), descriptors: 1_000_000, memory: 1 << 31), buffered: 5, pressure: [.memory],
+            listeners: ["0.0.0.0:8080"], adminAddress: "127.0.0.1:9901",
             upstreams: [
                 UpstreamState(
                     name: "api", circuit: "open", retryAfter: 12,
@@ -48,6 +50,8 @@ import Wire
         #expect(report["cache"] == ["status": "not_configured"])
         #expect(report["features"]?["ip_block"] == true)
         #expect(report["connections"] == ["open": 7, "limit": 10000])
+        #expect(report["buffers"] == ["held": 5, "limit": 1_073_741_824])
+        #expect(report["pressure"] == ["memory"])
         #expect(
             report["upstreams"] == [
                 [

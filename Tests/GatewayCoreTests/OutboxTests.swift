@@ -44,6 +44,7 @@ private final class Pair {
 
 @Suite struct `An outbox` {
     private let pair = Pair()
+    private let account = BufferAccount(SharedCounters())
     /// More than the socket takes at once, and recognisable at every place.
     private let long = (0..<400_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
 
@@ -56,7 +57,7 @@ private final class Pair {
     private func read() -> String { String(decoding: pair.read(), as: UTF8.self) }
 
     @Test func `sends both pieces at once and holds nothing`() {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         let isWhole = send(&outbox, "head ", "body")
         #expect(isWhole && outbox.isEmpty)
         #expect(read() == "head body")
@@ -69,7 +70,7 @@ private final class Pair {
     /// A partial write may end in the first piece or in the second.
     @Test(arguments: [0, 1, 4_000, 200_000, 399_999, 400_000])
     func `keeps what the socket did not take, in order`(split: Int) {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         let begun = send(&outbox, Array(long[..<split]), Array(long[split...]))
         #expect(begun && !outbox.isEmpty)
         let more = send(&outbox, "more", " yet")
@@ -86,7 +87,7 @@ private final class Pair {
     }
 
     @Test func `sends nothing past what is waiting`() {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         outbox.append(Array("first ".utf8).span)
         let isWhole = send(&outbox, "second")
         #expect(isWhole)
@@ -99,7 +100,7 @@ private final class Pair {
 
     /// For a connection that could not be made: the request goes out on another.
     @Test func `gives back what it holds`() {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         outbox.append(Array("request".utf8).span)
         outbox.append(Array(" body".utf8).span)
         let waiting = outbox.takeAll()
@@ -109,7 +110,7 @@ private final class Pair {
     }
 
     @Test func `gives back only what the socket did not take`() {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         let begun = send(&outbox, long)
         let taken = pair.read()
         let flushed = outbox.flush(to: .plain(pair.socket))
@@ -119,7 +120,7 @@ private final class Pair {
     }
 
     @Test func `says that the connection is broken`() {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         pair.hangUp()
         let sent = send(&outbox, "a")
         #expect(!sent)
@@ -129,7 +130,7 @@ private final class Pair {
     }
 
     @Test func `waits at a full socket without an error`() {
-        var outbox = Outbox()
+        var outbox = Outbox(account)
         let begun = send(&outbox, long)
         let waiting = outbox.count
         let flushed = outbox.flush(to: .plain(pair.socket))

@@ -39,7 +39,10 @@ private final class Bench {
         let rules = GatekeeperRules(configuration, keys: .empty)
         worker = Worker(
             WorkerSeed(
-                index: 0, generation: Generation(number: 1, configuration: configuration, rules: rules),
+                index: 0,
+                generation: Generation(
+                    number: 1, configuration: configuration, rules: rules,
+                    room: Room(configuration, descriptors: 1_000, memory: 1 << 30)),
                 mailbox: Mailbox(), control: Mailbox(), tls: nil, shared: SharedCounters(),
                 access: logs.accessChannel(), audit: AuditLog(logs), metrics: registry.makeShard(catalog),
                 heartbeat: Heartbeat(at: .now())),

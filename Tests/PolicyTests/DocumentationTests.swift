@@ -127,6 +127,7 @@ private enum DocumentedRefusals {
     /// In the order of Refusal.swift.
     static let all: [(String, Refusal)] = [
         ("overloaded", .overloaded),
+        ("tooManyConnections", .tooManyConnections),
         ("malformed", .malformed),
         ("ambiguousPath", .ambiguousPath),
         ("headTimeout", .headTimeout),
@@ -152,6 +153,7 @@ private enum DocumentedRefusals {
         ("foreignOrigin", .foreignOrigin),
         ("malformedHandshake", .malformedHandshake),
         ("websocketVersion", .websocketVersion),
+        ("shortOfMemory", .shortOfMemory),
         ("upstreamUnreachable", .upstreamUnreachable),
         ("circuitOpen", .circuitOpen),
         ("connectTimeout", .connectTimeout),

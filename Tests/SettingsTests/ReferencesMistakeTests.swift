@@ -9,6 +9,23 @@ import Testing
 
     private static let mistakes: [Mistake] = [
         Mistake(
+            "limits that limit nothing, or too much",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes: [{path: /, upstream: api, auth: none}]
+            limits: {connections: 100, connections_per_address: 100, memory: 1MiB}
+            """,
+            says: """
+                gateway.conf:3:53: warning: one address may have all 100 connections, so nothing is limited
+                    limits: {connections: 100, connections_per_address: 100, memory: 1MiB}
+                                                                        ^~~
+                    set less than "limits.connections", or 0
+                gateway.conf:3:66: error: the buffers of a few requests fill 1048576 bytes
+                    limits: {connections: 100, connections_per_address: 100, memory: 1MiB}
+                                                                                     ^~~~
+                    set at least 16MiB, or 0 for half of what there is
+                """),
+        Mistake(
             "an empty file",
             "",
             says: """

@@ -96,6 +96,7 @@ import Wire
              "ledger":{"state":"degraded","ready":true,"reason":"refused","since":"2026-11-21T07:52:02.111Z"},
              "cache":{"status":"degraded","kind":"redis","address":"10.0.0.9:6379","database":0},
              "blocks":{"in_force":3},"workers":2,"connections":{"open":12,"limit":10000},
+             "buffers":{"held":3145728,"limit":1073741824},"pressure":["memory"],
              "listeners":["0.0.0.0:8080"],"admin_listener":null,"admin_socket":"/run/gateway/admin.sock",
              "configuration":{"path":"gateway.conf","generation":2,"loaded_at":"2026-11-21T07:00:00.000Z"},
              "log_level":"info","upstreams":[
@@ -114,6 +115,8 @@ import Wire
                 ledger          degraded, redis 10.0.0.9:6379: refused since 2026-11-21 07:52:02Z
                 blocks          3 in force
                 connections     12 of at most 10000
+                buffers         3 MiB of at most 1024 MiB
+                pressure        memory
                 workers         2
                 listening on    0.0.0.0:8080
                 admin           /run/gateway/admin.sock

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,11 @@ def config(upstream: str, directory: Path) -> Config:
 class Gateway:
     """Started by `start`; the same object may be started again on the same state and log."""
 
-    def __init__(self, directory: Path, settings: Config, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, settings: Config, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = (),
+    ) -> None:
+        """`prefix`: words before the program's own, such as `prlimit` and its options."""
+        self.prefix = prefix
         self.directory = directory
         self.settings = settings
         self.environment = dict(environment or {})
@@ -87,8 +91,8 @@ class Gateway:
     def start(self, timeout: float = 15.0) -> "Gateway":
         self.write_config()
         self.process = Process(
-            "gateway", [self.program, "run", "--config", self.config_path], self.directory, self.environment,
-            descriptors=self.descriptors)
+            "gateway", [*self.prefix, self.program, "run", "--config", self.config_path], self.directory,
+            self.environment, descriptors=self.descriptors)
         # After a restart the log still has the earlier ready line: the pid tells them apart.
         pid = self.process.pid
 

@@ -17,6 +17,11 @@ struct GatewaySnapshot {
     var loadedAt: WallTime
     var uptime: Interval
     var openConnections: Int
+    var room: Room
+    /// Bytes that connections hold in buffers.
+    var buffered: Int
+    /// What is nearly used up.
+    var pressure: [Pressure]
     var listeners: [String]
     var adminAddress: String?
     /// In the order of the configuration.
@@ -85,8 +90,10 @@ enum AdminReports {
                 "connections",
                 [
                     "open": .integer(snapshot.openConnections),
-                    "limit": .integer(configuration.limits.connections),
+                    "limit": .integer(snapshot.room.connections),
                 ]),
+            .init("buffers", ["held": .integer(snapshot.buffered), "limit": .integer(snapshot.room.memory)]),
+            .init("pressure", .array(snapshot.pressure.map { .string($0.rawValue) })),
             .init("listeners", .array(snapshot.listeners.map { .string($0) })),
             .init("upstreams", .array(configuration.upstreams.map { upstream($0, snapshot) })),
             .init(

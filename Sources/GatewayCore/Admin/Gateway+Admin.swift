@@ -13,7 +13,8 @@ extension Gateway {
             health: health, isServing: isServing, isDraining: isDraining, ledger: ledger.state, totals: ledger.totals,
             blockCount: ledger.blockCount, configuration: configuration, configurationPath: configurationPath,
             generation: generation.number, loadedAt: loadedAt, uptime: Instant.now() - startedAt,
-            openConnections: openConnections, listeners: boundListeners + boundSecureListeners.map { "\($0) (TLS)" },
+            openConnections: openConnections, room: generation.room, buffered: shared.bufferedBytes,
+            pressure: pressure.all, listeners: boundListeners + boundSecureListeners.map { "\($0) (TLS)" },
             adminAddress: admin?.address,
             upstreams: (upstreams?.upstreams ?? []).map { UpstreamState($0, at: .now()) },
             logLevel: log.level.word, process: Int(getpid()))

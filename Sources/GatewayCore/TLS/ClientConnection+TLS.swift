@@ -35,7 +35,7 @@ extension ClientConnection {
             worker.telemetry.metrics.countHandshake((session.isResumed ? HandshakeResult.resumed : .full).index)
             link = ClientLink(session)
             phase = .head
-            deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
+            deadline = worker.clock.now + worker.generation.configuration.timeouts.first
             // The request may have come with the end of the handshake.
             canRead = true
             return true

@@ -1,0 +1,105 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// A client's connection under pressure: what it is doing, what it holds, and how it is let go.
+extension ClientConnection {
+    /// What the head, a handshake or a slow client keeps waiting is told from what the gateway or a backend does.
+    func standing(at now: Instant) -> Standing {
+        if record.plan?.isLogin == true, exchange != nil { return .bound }
+        if worker.isBlocked(peer, at: now) { return .blocked }
+        if let matter = waitedFor {
+            return meter.rate(matter, at: now, bytes: moved).map { .waiting(rate: $0.rate, since: $0.since) } ?? .busy
+        }
+        switch phase {
+        // Nothing is gained by half of a head: it makes progress when it is whole.
+        case .handshake: return .waiting(rate: 0, since: record.startedAt)
+        case .head: return isInHead ? .waiting(rate: 0, since: record.startedAt) : .idle(since: idleSince)
+        case .closing: return .idle(since: idleSince)
+        case .body, .response, .tunnel, .closed: return .busy
+        }
+    }
+
+    /// Told from the deadline, which is set at that moment.
+    private var idleSince: Instant {
+        let timeouts = worker.generation.configuration.timeouts
+        let time =
+            phase == .closing ? ClientConnection.closingTime : record.isSettled ? timeouts.idle : timeouts.first
+        return deadline + (.zero - time)
+    }
+
+    /// The first bytes of a head are there, and the last are not.
+    private var isInHead: Bool { record.hasBegun && !record.isSettled }
+
+    /// Bytes of buffers.
+    var held: Int {
+        stash.count + outbox.held + (server?.held ?? 0) + (channel.session == nil ? 0 : Worker.sessionMemory)
+    }
+
+    // MARK: Progress
+
+    /// What the client, and nobody else, keeps waiting. Tunnels have times of their own.
+    private var waitedFor: ProgressMeter.Matter? {
+        if !outbox.isEmpty { return phase == .tunnel ? nil : .reading }
+        return phase == .body && !canRead && server?.takesMore == true ? .sending : nil
+    }
+
+    /// Bytes that the client has moved in that. Of an answer those that it has acknowledged: the system's own buffer may
+    /// hold minutes of a slow reader's time, in which it takes nothing more from us.
+    private var moved: Int64 {
+        guard !outbox.isEmpty else { return bodyBytes }
+        return record.bytesOut - Int64(outbox.count) - Int64(channel.socket.unacknowledged)
+    }
+
+    /// Called by the worker's sweep.
+    func checkProgress(_ rule: ProgressRule, at now: Instant) {
+        let matter = waitedFor
+        guard !meter.look(matter, at: now, rule, bytes: moved) else { return }
+        worker.telemetry.metrics.countLetGo(LetGo.stalled.index)
+        if matter == .sending { act(on: handle(.timedOut)) } else { cutShort() }
+    }
+
+    /// The reader took something since its time began, if only from the system's buffer: slow is not stuck.
+    var stillReads: Bool { !outbox.isEmpty && meter.hasMoved(to: moved) }
+
+    // MARK: Letting go
+
+    /// For somebody else's place. False: it was idle, and its next request has come in this very moment.
+    func letGo(at now: Instant) -> Bool {
+        let reason: LetGo
+        switch standing(at: now) {
+        case .blocked:
+            reason = .blocked
+            cutShort()
+        case .idle:
+            reason = .idle
+            if phase == .head { closeIfIdle() } else { close() }
+        case .waiting:
+            reason = .slow
+            cutShort()
+        case .busy, .bound: return false
+        }
+        guard phase == .closed else { return false }
+        worker.telemetry.metrics.countLetGo(reason.index)
+        return true
+    }
+
+    /// For memory: there is no time to be polite, unless a verdict on a login is waited for. Of that one what was sent
+    /// ahead is thrown away, and the connection ends behind the answer.
+    func giveUpBuffers(at now: Instant) {
+        worker.telemetry.metrics.countLetGo(LetGo.memory.index)
+        guard standing(at: now) == .bound else { return cutShort() }
+        stash.removeAll()
+        record.closesClient = true
+    }
+
+    /// RST: what the system still holds for a client that does not read would be held for minutes more.
+    private func cutShort() {
+        if phase == .tunnel { return endTunnel(.clientLost) }
+        guard exchange == nil else { return act(on: .abort) }
+        channel.resetOnClose()
+        close()
+    }
+}
