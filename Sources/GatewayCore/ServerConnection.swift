@@ -285,6 +285,7 @@ final class ServerConnection: ReadinessHandler {
                     return client.act(on: step)
                 }
                 guard compose(response, bytes, for: client) else { return malformed() }
+                if response.isEventStream { pool.answered(by: server, status: response.status) }
                 phase = .body
                 offset += response.headLength
             }
@@ -313,6 +314,7 @@ final class ServerConnection: ReadinessHandler {
         let step = client.handle(.switched)
         guard step == .tunnel else { return client.act(on: step) }
         probeAnswered(101)
+        // The end of what has none for hours would come too late to end a row of failures.
         pool.answered(by: server, status: 101)
         phase = .tunnel
         client.tunnelBegins(with: worker.composed, bytes.extracting(length..<bytes.count))
