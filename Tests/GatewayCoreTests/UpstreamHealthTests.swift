@@ -176,6 +176,18 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         #expect(watched.plan(for: watched.servers[0]) == nil)
     }
 
+    @Test func `names a server's address, or localhost for a Unix socket, when it asks`() throws {
+        defer { logs.stop() }
+        let checked = upstream { $0.healthCheck.path = "/" }
+        adopt(checked, [a, .unix(path: "/run/api.sock")])
+        let watched = try #require(health.upstreams.first)
+        for (server, host) in zip(watched.servers, ["192.0.2.1:80", "localhost"]) {
+            #expect(
+                watched.plan(for: server)?.question
+                    == .request(checked.healthCheck.request(to: host), checked.healthCheck))
+        }
+    }
+
     @Test func `takes a check for the end of failures that checks tell of`() throws {
         defer { logs.stop() }
         adopt(upstream { $0.healthCheck.path = "/" }, [a])

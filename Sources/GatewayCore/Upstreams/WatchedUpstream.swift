@@ -86,9 +86,10 @@ final class WatchedUpstream {
     func plan(for server: WatchedServer) -> CheckPlan? {
         let check = configuration.healthCheck
         if check.path != nil {
+            // A Unix socket has no name that could stand in Host (RFC 9110 §7.2).
+            let host = server.address.ip == nil ? "localhost" : server.address.description
             return CheckPlan(
-                question: .request(check.request(to: server.address.description), check), interval: check.interval,
-                timeout: check.timeout)
+                question: .request(check.request(to: host), check), interval: check.interval, timeout: check.timeout)
         }
         // Without checks of the operator's, a server that nobody could connect to is asked by connecting: that it accepts
         // again is known within a second, and no client's request is needed to find out.
