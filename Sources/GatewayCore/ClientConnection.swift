@@ -33,8 +33,10 @@ final class ClientConnection: ReadinessHandler {
 
     let worker: Worker
     let channel: Channel
+    /// The other end of the connection, or whom a PROXY header has announced as that.
     let peer: IPAddress
     let peerPort: UInt16
+    let announcement: Announcement?
     /// Place in the worker's table.
     var slot = 0
     var deadline = Instant.never
@@ -65,12 +67,16 @@ final class ClientConnection: ReadinessHandler {
     /// The exchange under way, or the last one.
     let record: ExchangeRecord
 
-    init(_ channel: Channel, peer: IPAddress, port: UInt16, worker: Worker, now: Instant) {
+    init(
+        _ channel: Channel, peer: IPAddress, port: UInt16, announcement: Announcement? = nil, worker: Worker,
+        now: Instant
+    ) {
         self.channel = channel
         self.peer = peer
         peerPort = port
+        self.announcement = announcement
         self.worker = worker
-        record = ExchangeRecord(client: peer, startedAt: now)
+        record = ExchangeRecord(client: peer, announcement, startedAt: now)
         let timeouts = worker.generation.configuration.timeouts
         if case .tls = channel {
             phase = .handshake
@@ -255,7 +261,7 @@ final class ClientConnection: ReadinessHandler {
         let facts = record.facts
         return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
             AuditRequest(
-                facts, bytes, path: path, peer: peer, peerPort: peerPort,
+                facts, bytes, path: path, peer: peer, peerPort: peerPort, proxy: announcement?.sender,
                 route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
         }
     }

@@ -62,6 +62,7 @@ final class Worker {
     /// By upstream.
     private var standings: [String: UpstreamStanding] = [:]
     var traffic = TrafficShare()
+    private(set) lazy var reception = ProxyReception(self)
     /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
 
@@ -94,7 +95,9 @@ final class Worker {
 
     // MARK: Connections
 
-    func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool) {
+    func accepted(
+        _ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool, announcement: Announcement? = nil
+    ) {
         guard shared.connectionOpened(limit: generation.configuration.limits.connections) else {
             // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
             refuseAdmission(socket, isSecure: isSecure)
@@ -109,7 +112,8 @@ final class Worker {
             }
             channel = .tls(session)
         }
-        let connection = ClientConnection(channel, peer: peer, port: port, worker: self, now: clock.now)
+        let connection = ClientConnection(
+            channel, peer: peer, port: port, announcement: announcement, worker: self, now: clock.now)
         if let slot = freeSlots.popLast() {
             connection.slot = slot
             connections[slot] = connection
@@ -150,6 +154,11 @@ final class Worker {
         farewell.append(object)
     }
 
+    /// For a connection that cannot be served yet.
+    func reservePlace() -> Bool { shared.connectionOpened(limit: generation.configuration.limits.connections) }
+
+    func returnPlace() { shared.connectionClosed() }
+
     // MARK: Messages
 
     private func receive(_ message: WorkerMessage) {
@@ -181,7 +190,7 @@ final class Worker {
 
     private func makePools() {
         pools = generation.configuration.upstreams.enumerated().map { index, upstream in
-            UpstreamPool(upstream, index: index, worker: self)
+            UpstreamPool(upstream, index: index, tls: generation.upstreamTLS[index], worker: self)
         }
         for pool in pools {
             if let standing = standings[pool.name] { pool.update(standing, at: clock.now) }
@@ -210,6 +219,16 @@ final class Worker {
     func report(successOf request: AuditRequest) {
         telemetry.metrics.countAuthSuccess(.login)
         control.send(.loginSucceeded(request))
+    }
+
+    /// What a handshake with a server came to is news.
+    func report(handshakeWith server: String, of upstream: String, problem: String?) {
+        control.send(.handshake(upstream: upstream, server: server, problem: problem))
+    }
+
+    /// A peer that announces clients did not do so as it must.
+    func report(headerOf sender: IPAddress, reason: String, untold: Int) {
+        control.send(.headerRefused(sender, reason: reason, untold: untold))
     }
 
     // MARK: Time
@@ -267,8 +286,8 @@ final class Worker {
         finishDrainingIfEmpty()
     }
 
-    private func finishDrainingIfEmpty() {
-        if isDraining, openCount == 0, closing.isEmpty { finishDraining() }
+    func finishDrainingIfEmpty() {
+        if isDraining, openCount == 0, closing.isEmpty, reception.isEmpty { finishDraining() }
     }
 
     /// Said once: the control thread counts the workers that have ended.
@@ -279,6 +298,7 @@ final class Worker {
         for listener in closing { listener.finish() }
         control.send(.drained(cut: openCount))
         for connection in connections { connection?.cutOff() }
+        reception.closeAll()
         for pool in pools { pool.retire() }
         loop.stop()
     }
