@@ -3,9 +3,12 @@ extension CrossChecks {
     /// The checks' own requests go out in plain text and announce nobody, so every one of them would fail.
     private mutating func checkHealthCheck(ofUpstream name: String, _ isSecured: Bool) {
         let isAnnounced = settings.text("upstreams.\(name).proxy_protocol") ?? "none" != "none"
-        guard isSecured || isAnnounced, let path = settings.written("upstreams.\(name).health_check.path") else { return }
+        guard isSecured || isAnnounced, let path = settings.written("upstreams.\(name).health_check.path") else {
+            return
+        }
         findings.error(
-            path.place, "health checks cannot ask over \(isSecured ? "TLS" : "the PROXY protocol") yet: each would fail",
+            path.place,
+            "health checks cannot ask over \(isSecured ? "TLS" : "the PROXY protocol") yet: each would fail",
             hint: "leave the path out; servers are still checked by connecting to them")
     }
 
