@@ -81,8 +81,8 @@ def redis(start_redis: Callable[..., Redis]) -> Redis:
 def start_backend() -> Iterator[Callable[..., Backend]]:
     started: list[Backend] = []
 
-    def start(handler: Handler | None = None, port: int = 0) -> Backend:
-        started.append(Backend(handler, port) if handler else Backend(port=port))
+    def start(handler: Handler | None = None, port: int = 0, **ways: Any) -> Backend:
+        started.append(Backend(handler, port, **ways) if handler else Backend(port=port, **ways))
         return started[-1]
 
     yield start

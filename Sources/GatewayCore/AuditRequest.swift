@@ -7,6 +7,8 @@ struct AuditRequest: Sendable {
     var client: IPAddress
     var peer: IPAddress
     var peerPort: UInt16
+    /// Who announced the peer in a PROXY header; nil: nobody.
+    var proxy: IPAddress?
     var method: String
     var endpoint: String
     var route: String?
@@ -16,11 +18,12 @@ struct AuditRequest: Sendable {
 
     init(
         _ facts: RequestFacts, _ bytes: Span<UInt8>, path: Span<UInt8>, peer: IPAddress, peerPort: UInt16,
-        route: String?, trace: borrowing RequestTrace
+        proxy: IPAddress?, route: String?, trace: borrowing RequestTrace
     ) {
         client = facts.client
         self.peer = peer
         self.peerPort = peerPort
+        self.proxy = proxy
         method = bytes.extracting(facts.method).text
         endpoint = path.text
         self.route = route
@@ -33,6 +36,7 @@ struct AuditRequest: Sendable {
         var event = AuditEvent(kind, client: client)
         event.peer = peer
         event.peerPort = peerPort
+        event.proxy = proxy
         event.user = user
         event.stage = stage.rawValue
         event.code = code?.rawValue

@@ -99,7 +99,7 @@ extension ClientConnection {
         let facts = record.facts
         return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
             AuditRequest(
-                facts, bytes, path: path, peer: peer, peerPort: peerPort,
+                facts, bytes, path: path, peer: peer, peerPort: peerPort, proxy: announcement?.sender,
                 route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
         }
     }

@@ -33,8 +33,10 @@ final class ClientConnection: ReadinessHandler {
 
     let worker: Worker
     let channel: Channel
+    /// The other end of the connection, or whom a PROXY header has announced as that.
     let peer: IPAddress
     let peerPort: UInt16
+    let announcement: Announcement?
     /// Place in the worker's table.
     var slot = 0
     var deadline = Instant.never
@@ -68,15 +70,19 @@ final class ClientConnection: ReadinessHandler {
     /// The exchange under way, or the last one.
     let record: ExchangeRecord
 
-    init(_ channel: Channel, peer: IPAddress, port: UInt16, addressSlot: Int32 = -1, worker: Worker, now: Instant) {
+    init(
+        _ channel: Channel, peer: IPAddress, port: UInt16, announcement: Announcement? = nil,
+        addressSlot: Int32 = -1, worker: Worker, now: Instant
+    ) {
         self.channel = channel
         self.peer = peer
         peerPort = port
+        self.announcement = announcement
         self.worker = worker
         self.addressSlot = addressSlot
         stash = Stash(worker.account)
         outbox = Outbox(worker.account)
-        record = ExchangeRecord(client: peer, startedAt: now)
+        record = ExchangeRecord(client: peer, announcement, startedAt: now)
         let timeouts = worker.generation.configuration.timeouts
         if case .tls = channel {
             phase = .handshake

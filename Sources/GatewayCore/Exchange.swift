@@ -14,6 +14,8 @@ struct Exchange: ~Copyable {
         case connected
         /// No connection to the chosen server.
         case connectFailed
+        /// No secured connection to it; what the client is told when no other server is left to try.
+        case handshakeFailed(Refusal)
         /// There is no server to connect to, or none may be.
         case notLeased(Refusal)
         /// After `retry`: too much is sent again already.
@@ -116,6 +118,7 @@ struct Exchange: ~Copyable {
             return .none
         case (.leasing, .connectFailed), (.leasing, .upstreamLost):
             return retry(orRefuse: .upstreamUnreachable)
+        case (.leasing, .handshakeFailed(let refusal)): return retry(orRefuse: refusal)
         case (.leasing, .timedOut):
             return retry(orRefuse: .connectTimeout)
         case (.leasing, .notLeased(let refusal)): return end(.refuse(refusal))
@@ -146,6 +149,9 @@ struct Exchange: ~Copyable {
         case (.sending, .upstreamLost), (.awaiting, .upstreamLost):
             if clientIsGone { return end(.abandon) }
             return replayable ? retry(orRefuse: .upstreamFailed) : end(.refuse(.upstreamFailed))
+        // Told behind the handshake: the server has looked at our certificate and taken nothing of the request.
+        case (.sending, .handshakeFailed(let refusal)), (.awaiting, .handshakeFailed(let refusal)):
+            return end(clientIsGone ? .abandon : .refuse(refusal))
         case (.sending, .responseMalformed), (.awaiting, .responseMalformed), (.judging, .responseMalformed):
             return end(clientIsGone ? .abandon : .refuse(.badResponse))
         case (.sending, .failedLoginMalformed), (.awaiting, .failedLoginMalformed):
@@ -175,10 +181,10 @@ struct Exchange: ~Copyable {
 
         case (.leasing, .requestEnded), (.leasing, .responseHead), (.leasing, .judged), (.leasing, .responseEnded),
             (.leasing, .responseMalformed), (_, .failedLoginMalformed), (_, .connected), (_, .connectFailed),
-            (_, .notLeased), (_, .retryDenied), (.awaiting, .requestEnded), (.sending, .judged), (.awaiting, .judged),
-            (.relaying, .judged), (.judging, .responseHead),
-            (.relaying, .responseHead), (.sending, .responseEnded), (.awaiting, .responseEnded),
-            (.judging, .responseEnded), (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .switched):
+            (_, .handshakeFailed), (_, .notLeased), (_, .retryDenied), (.awaiting, .requestEnded), (.sending, .judged),
+            (.awaiting, .judged), (.relaying, .judged), (.judging, .responseHead), (.relaying, .responseHead),
+            (.sending, .responseEnded), (.awaiting, .responseEnded), (.judging, .responseEnded),
+            (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .switched):
             // The connections cannot produce these; one that did must not bring the other exchanges down.
             return end(.abort)
         }

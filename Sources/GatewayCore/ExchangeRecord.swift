@@ -48,7 +48,11 @@ final class ExchangeRecord {
     var hasBegun = false
     var isSettled = false
 
-    init(client: IPAddress, startedAt: Instant) {
+    /// Of the connection, for all of its exchanges.
+    private let announcement: Announcement?
+
+    init(client: IPAddress, _ announcement: Announcement?, startedAt: Instant) {
+        self.announcement = announcement
         facts = RequestFacts(client: client)
         self.startedAt = startedAt
     }
@@ -166,7 +170,8 @@ final class ExchangeRecord {
         guard worker.telemetry.access.isOn else { return }
         let line = AccessFacts(
             finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
-            status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut), route: facts.route,
+            proxy: announcement?.sender, status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut),
+            route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
             upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
         let serverText = server?.bytes ?? []

@@ -52,6 +52,7 @@ package final class Gateway {
     private(set) var listeners: Listeners
     private(set) var reloads: ReloadQueue?
     private var certificates: CertificateStore?
+    private let upstreamTLS: UpstreamTLSTrail
     let inheritance: Inheritance
     let supervisor: Supervisor
     /// Of the program, to another process.
@@ -105,6 +106,7 @@ package final class Gateway {
         }
         log = OperationalLog(logs, level: LogLevel(configuration.logs.level))
         audit = AuditLog(logs)
+        upstreamTLS = UpstreamTLSTrail(log)
         supervisor = Supervisor(inheritance.environment, process: getpid(), log: log)
         metrics = ControlMetrics(ledger: configuration.redis == nil ? .embedded : .starting)
         registry = MetricsRegistry(
@@ -134,11 +136,18 @@ package final class Gateway {
             configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit,
             metrics: metrics)
         let (keys, problems) = KeySet.build(from: configuration.tokens)
+        let toUpstreams: UpstreamTLSLoader.Loaded
+        do throws(CertificateLoader.Finding) {
+            toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
+        } catch {
+            throw StartFailure(description: "\(error.setting): \(error.path): \(error.message)")
+        }
         generation = Generation(
             number: 1, configuration: configuration, rules: GatekeeperRules(configuration, keys: keys),
-            room: configuration.room)
+            room: configuration.room, upstreamTLS: toUpstreams.contexts)
         report(problems)
         reportRoom()
+        report(toUpstreams.warnings)
         relay.gateway = self
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
@@ -244,6 +253,14 @@ package final class Gateway {
         case .loginFailed(let report): desk.failed(report)
         case .loginSucceeded(let request): desk.succeeded(request)
         case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
+        case .handshake(let upstream, let server, let problem):
+            upstreamTLS.note(upstream: upstream, server: server, problem: problem)
+        case .headerRefused(let sender, let reason, let untold):
+            log.log(
+                .warning, "proxy_protocol.refused", "A connection without a sound PROXY header was closed",
+                [
+                    ("address", .text(sender.description)), ("reason", .text(reason)), ("untold", .number(untold)),
+                ])
         case .upstream(let report): upstreams?.received(report)
         case .oneAddress(let address): trafficComesFrom(address)
         case .drained(let connections):
@@ -330,7 +347,9 @@ package final class Gateway {
             let problem = result.diagnostic(at: error.setting, error.description)
             return refuse(result.diagnostics + [problem].compactMap(\.self))
         }
+        let toUpstreams: UpstreamTLSLoader.Loaded
         do throws(CertificateLoader.Finding) {
+            toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
             try adopt(certificatesOf: next)
         } catch {
             let problem = result.diagnostic(
@@ -344,11 +363,13 @@ package final class Gateway {
         }
         let (keys, problems) = KeySet.build(from: next.tokens)
         report(problems)
+        report(toUpstreams.warnings)
+        upstreamTLS.reset()
         configuration = next
         loadedAt = .now()
         generation = Generation(
             number: generation.number + 1, configuration: next, rules: GatekeeperRules(next, keys: keys),
-            room: next.room, after: generation)
+            room: next.room, upstreamTLS: toUpstreams.contexts, after: generation)
         reportRoom()
         log.level = LogLevel(next.logs.level)
         logs.retarget(LogTargets(next.logs))
@@ -385,6 +406,10 @@ package final class Gateway {
         try CertificateStore(tls, on: loop, log: log, metrics: metrics) { [unowned self] in
             workers.send(.certificates($0))
         }
+    }
+
+    private func report(_ warnings: [CertificateLoader.Finding]) {
+        for warning in warnings { log.certificateProblem(warning) }
     }
 
     private func report(_ problems: [KeyProblem]) {

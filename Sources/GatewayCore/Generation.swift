@@ -1,6 +1,7 @@
 internal import Policy
 internal import Settings
 internal import Telemetry
+internal import Transport
 
 /// One loaded configuration and what was compiled from it, shared by all threads until the next reload replaces it.
 /// Exchanges under way finish with the generation they began with.
@@ -9,6 +10,8 @@ final class Generation: Sendable {
     let number: Int
     let configuration: Configuration
     let rules: GatekeeperRules
+    /// How each upstream is spoken to over TLS; nil: in plain text.
+    let upstreamTLS: [TLSClientContext?]
     let names: AccessNames
     let room: Room
     let progress: ProgressRule
@@ -16,11 +19,13 @@ final class Generation: Sendable {
     let addresses: AddressTable?
 
     init(
-        number: Int, configuration: Configuration, rules: GatekeeperRules, room: Room, after last: Generation? = nil
+        number: Int, configuration: Configuration, rules: GatekeeperRules, room: Room,
+        upstreamTLS: [TLSClientContext?] = [], after last: Generation? = nil
     ) {
         self.number = number
         self.configuration = configuration
         self.rules = rules
+        self.upstreamTLS = upstreamTLS
         self.room = room
         progress = ProgressRule(rate: configuration.limits.minimumRate, window: configuration.timeouts.progress)
         addresses = last?.addresses ?? (configuration.limits.connectionsPerAddress > 0 ? AddressTable() : nil)

@@ -59,7 +59,7 @@ final class Listener: ReadinessHandler {
                     connection.close()
                     continue
                 }
-                worker.accepted(connection, peer: ip, port: port, isSecure: isSecure)
+                worker.arrived(connection, peer: ip, port: port, isSecure: isSecure)
             case .none: return
             case .exhausted:
                 guard phase == .accepting else { return }

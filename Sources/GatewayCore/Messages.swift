@@ -28,6 +28,10 @@ enum ControlMessage: Sendable {
     case loginFailed(LoginReport)
     case applied(worker: Int, sequence: Int)
     case loginSucceeded(AuditRequest)
+    /// TLS with a server failed, for another reason than the last time, or succeeds again (nil).
+    case handshake(upstream: String, server: String, problem: String?)
+    /// A connection of a peer that announces clients did not begin with a sound PROXY header.
+    case headerRefused(IPAddress, reason: String, untold: Int)
     /// Nearly all requests of a worker come from one private address that is not a trusted proxy.
     case oneAddress(IPAddress)
     case upstream(UpstreamReport)

@@ -7,8 +7,10 @@ internal import Wire
 /// reads responses and hands them on; what they mean for the exchange is asked of the client's `Exchange`.
 final class ServerConnection: ReadinessHandler {
     enum Phase {
-        /// → `head`, `closed`
+        /// → `handshake`, `head`, `closed`
         case connecting
+        /// TLS: until both sides know the keys. → `head`, `closed`
+        case handshake
         /// In the pool. Whatever arrives now was not asked for. → `head`, `closed`
         case idle
         /// The response head, or interim ones before it. → `held`, `body`, `tunnel`, `closed`
@@ -31,21 +33,23 @@ final class ServerConnection: ReadinessHandler {
         case probe
     }
 
-    private let pool: UpstreamPool
+    let pool: UpstreamPool
     private let worker: Worker
     let server: UpstreamPool.Server
-    private let channel: Channel
+    let channel: Channel
     private var watcher: Watcher?
-    private var phase = Phase.connecting
-    private var client: ClientConnection?
+    var phase = Phase.connecting
+    private(set) var client: ClientConnection?
     private var errand = Errand.request
 
-    private var canRead = false
-    private var peerFinished = false
+    var canRead = false
+    private(set) var peerFinished = false
     private var stash: Stash
+    /// What the server must get before everything else, TLS included: a PROXY header, or nothing.
+    var preface: [UInt8] = []
     /// How much of the stash was found to be the beginning of a head.
     private var parsed = 0
-    private var outbox: Outbox
+    var outbox: Outbox
     private var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
@@ -66,13 +70,17 @@ final class ServerConnection: ReadinessHandler {
         watcher = Watcher(channel.socket.descriptor, on: worker.loop, handler: self)
     }
 
-    var isConnecting: Bool { phase == .connecting }
+    var isConnecting: Bool { phase == .connecting || phase == .handshake }
     /// Of an idle connection: the server has neither closed it nor said anything. One call to the system.
-    var isQuiet: Bool { channel.socket.isQuiet }
+    var isQuiet: Bool {
+        guard channel.mayHoldMore else { return channel.socket.isQuiet }
+        canRead = true
+        return isSilent()
+    }
     /// It has carried an exchange before: that its server closes it now is no failure (RFC 9112 §9.3.1).
     private var isReused: Bool { idleSince != .never }
     /// The request's body may go on: what was given so far is out.
-    var takesMore: Bool { phase != .connecting && outbox.isEmpty }
+    var takesMore: Bool { !isConnecting && outbox.isEmpty }
 
     /// Begins to serve `client`: a new connection stays `connecting`, a pooled one expects a head at once.
     func assign(to client: ClientConnection, _ errand: Errand) {
@@ -87,18 +95,9 @@ final class ServerConnection: ReadinessHandler {
 
     func ready(_ readiness: Readiness) {
         worker.clock.tick()
-        if phase == .connecting {
-            guard readiness.contains(.writable) else { return }
-            guard channel.socket.pendingError == 0 else {
-                pool.connectFailed()
-                blame(.refused)
-                return act(on: .connectFailed)
-            }
-            phase = .head
-            pool.connected()
-            // Connected, and lost at once: part of the request may be out, so it is not a failed connect.
-            if !outbox.flush(to: channel) { lookForAnswer() }
-            client?.serverConnected()
+        let readiness = channel.crossReadiness(readiness)
+        if isConnecting {
+            guard connect(readiness) else { return }
         } else if readiness.contains(.writable), !outbox.isEmpty {
             guard outbox.flush(to: channel) else {
                 lookForAnswer()
@@ -113,7 +112,7 @@ final class ServerConnection: ReadinessHandler {
         }
         if phase == .idle {
             // Closed by the server, or bytes nobody asked for: either way it cannot be used again.
-            if canRead { discard() }
+            if !isSilent() { discard() }
             return
         }
         advance()
@@ -170,6 +169,10 @@ final class ServerConnection: ReadinessHandler {
     /// The connection is of no use.
     private func lost() {
         pool.failed()
+        if let refusal = lateRefusal {
+            blame(.handshake)
+            return act(on: .handshakeFailed(refusal))
+        }
         if phase != .head || !isReused { blame(.lost) }
         act(on: .upstreamLost)
     }
@@ -184,7 +187,7 @@ final class ServerConnection: ReadinessHandler {
     /// The client has waited for long enough: for the connection, for the answer, or for more of it.
     func timedOut() {
         switch phase {
-        case .connecting:
+        case .connecting, .handshake:
             pool.connectFailed()
             blame(.connectTimeout)
         case .head, .body:
@@ -194,7 +197,7 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
-    private func blame(_ failure: UpstreamFailure) {
+    func blame(_ failure: UpstreamFailure) {
         pool.blame(server, for: failure, errand)
         errand = .request
         blamed = server
@@ -203,7 +206,7 @@ final class ServerConnection: ReadinessHandler {
     /// The server, if it was at fault: another attempt is better made elsewhere.
     private(set) var blamed: UpstreamPool.Server?
 
-    private func act(on event: Exchange.Event) {
+    func act(on event: Exchange.Event) {
         guard let client else { return discard() }
         client.act(on: client.handle(event))
     }
@@ -213,7 +216,7 @@ final class ServerConnection: ReadinessHandler {
     /// Sends part of a request, or queues it until the connection is there.
     func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
         guard phase != .closed else { return }
-        if phase == .connecting {
+        if isConnecting {
             outbox.append(first)
             outbox.append(second)
         } else if !outbox.send(first, second, to: channel) {
@@ -224,7 +227,7 @@ final class ServerConnection: ReadinessHandler {
 
     /// The rest of the request cannot be sent. A server may answer and close before it has read everything, so what it
     /// said is read before it is given up.
-    private func lookForAnswer() {
+    func lookForAnswer() {
         outbox.removeAll()
         canRead = true
         peerFinished = true
@@ -232,7 +235,7 @@ final class ServerConnection: ReadinessHandler {
 
     /// What was queued while the connection was under way; nil once it was there.
     func takeUnsent() -> [UInt8]? {
-        phase == .connecting ? outbox.takeAll() : nil
+        isConnecting ? outbox.takeAll() : nil
     }
 
     /// The client read what was queued for it: go on.
@@ -392,7 +395,7 @@ final class ServerConnection: ReadinessHandler {
         leaveClient()
         phase = .idle
         idleSince = worker.clock.now
-        if canRead || !pool.putBack(self) { discard() }
+        if !isSilent() || !pool.putBack(self) { discard() }
     }
 
     private func leaveClient() {
@@ -405,12 +408,14 @@ final class ServerConnection: ReadinessHandler {
     func discard() {
         guard phase != .closed else { return }
         let wasIdle = phase == .idle
-        if phase != .connecting { pool.disconnected() }
+        if !isConnecting { pool.disconnected() }
         phase = .closed
         leaveClient()
         stash.removeAll()
         outbox.removeAll()
         watcher?.cancel()
+        // The length of a request is never told by the end of its connection, so the goodbye cannot complete a half one.
+        channel.sayGoodbye()
         channel.close()
         if wasIdle { pool.remove(self) }
         worker.keepUntilEndOfTurn(self)

@@ -11,12 +11,12 @@ final class UpstreamDirectory {
 
     private let resolver: ResolverPort
     private let log: OperationalLog
-    private let publish: (String, [SocketAddress]) -> Void
+    private let publish: (String, [ServerAddress]) -> Void
     private var upstreams: [Configuration.Upstream] = []
     /// By host name; kept when a later look-up fails, since an old address is better than none.
     private var known: [String: [IPAddress]] = [:]
     /// The addresses that the workers were told last, by upstream.
-    private(set) var published: [String: [SocketAddress]] = [:]
+    private(set) var published: [String: [ServerAddress]] = [:]
     private var failing: Set<String> = []
     /// Rounds of look-ups begun so far; only the newest may publish, since an older one asked for other names.
     private var round = 0
@@ -25,7 +25,7 @@ final class UpstreamDirectory {
 
     init(
         _ resolver: Resolver, on loop: EventLoop, log: OperationalLog,
-        publish: @escaping (String, [SocketAddress]) -> Void
+        publish: @escaping (String, [ServerAddress]) -> Void
     ) {
         self.resolver = ResolverPort(resolver, on: loop)
         self.log = log
@@ -47,14 +47,21 @@ final class UpstreamDirectory {
         refresh(completion)
     }
 
-    private var hosts: Set<String> { Set(upstreams.flatMap { $0.servers.map(\.host) }) }
+    private var hosts: Set<String> {
+        Set(
+            upstreams.flatMap(\.servers).compactMap { if case .tcp(let address) = $0 { address.host } else { nil } })
+    }
 
     private func refresh(_ completion: @escaping () -> Void) {
         round += 1
         let hosts = hosts
         let thisRound = round
         var remaining = hosts.count
-        guard remaining > 0 else { return completion() }
+        guard remaining > 0 else {
+            // Unix sockets only.
+            announce()
+            return completion()
+        }
         roundsUnderWay += 1
         for host in hosts {
             resolver.resolve(host) { [unowned self] result in
@@ -85,12 +92,20 @@ final class UpstreamDirectory {
 
     private func announce() {
         for upstream in upstreams {
-            let addresses = upstream.servers.flatMap { server in
-                (known[server.host] ?? []).map { SocketAddress.ip($0, port: server.port) }
-            }
+            let addresses = upstream.servers.flatMap(addresses)
             guard published[upstream.name] != addresses else { continue }
             published[upstream.name] = addresses
             publish(upstream.name, addresses)
+        }
+    }
+
+    private func addresses(of server: Configuration.ServerLocation) -> [ServerAddress] {
+        switch server {
+        case .unix(let path): [ServerAddress(socket: .unix(path: path), host: "")]
+        case .tcp(let address):
+            (known[address.host] ?? []).map {
+                ServerAddress(socket: .ip($0, port: address.port), host: address.host)
+            }
         }
     }
 }

@@ -19,16 +19,27 @@ final class UpstreamPool {
             case gone
         }
 
-        let address: SocketAddress
+        let address: ServerAddress
         let label: ServerLabel
         fileprivate(set) var tally: ServerTally
         fileprivate(set) var place = Place.away
         fileprivate var idle: [ServerConnection] = []
+        /// Nil: plain text.
+        fileprivate let tls: TLSClient?
+        /// Why the last handshake failed; nil: it did not.
+        fileprivate var problem: String?
 
-        init(_ address: SocketAddress, _ tally: ServerTally) {
+        init(_ address: ServerAddress, _ tally: ServerTally, tls: TLSClient?) {
             self.address = address
             self.tally = tally
+            self.tls = tls
             label = ServerLabel(address.description)
+        }
+
+        /// The way to the server on a socket that is being connected. Nil: no memory for a session.
+        fileprivate func channel(on socket: StreamSocket) -> Channel? {
+            guard let tls else { return .plain(socket) }
+            return tls.connect(on: socket).map(Channel.tls)
         }
     }
 
@@ -56,6 +67,7 @@ final class UpstreamPool {
     /// Place of the upstream in its configuration, and that configuration's counters: they go together.
     private let index: Int
     private let metrics: MetricShard
+    private let tls: TLSClientContext?
     unowned let worker: Worker
     private(set) var servers: [Server] = []
     private(set) var gate = CircuitGate()
@@ -68,11 +80,12 @@ final class UpstreamPool {
     /// busy one is spared the call; the loop has told of its end, or will within the same turn.
     private static let unquestioned = Interval.seconds(1)
 
-    init(_ upstream: Configuration.Upstream, index: Int, worker: Worker) {
+    init(_ upstream: Configuration.Upstream, index: Int, tls: TLSClientContext? = nil, worker: Worker) {
         name = upstream.name
         settings = upstream
         self.index = index
         metrics = worker.telemetry.metrics
+        self.tls = tls
         affinity = upstream.balance == .consistentHash ? AffinityRule(upstream.hash) : nil
         countsLoad = upstream.balance == .leastConnections
         budget = RetryBudget(at: worker.clock.now)
@@ -88,7 +101,7 @@ final class UpstreamPool {
         let known = Dictionary(uniqueKeysWithValues: servers.map { ($0.address, $0) })
         for server in servers { server.place = .gone }
         servers = standing.servers.map { told in
-            let server = known[told.address] ?? Server(told.address, told.tally)
+            let server = known[told.address] ?? makeServer(told)
             server.tally = told.tally
             if case .up(let since) = told.state { server.place = .serving(since: since) } else { server.place = .away }
             return server
@@ -99,6 +112,11 @@ final class UpstreamPool {
         circuit = standing.circuit
         choice = ServerChoice(
             among: servers.filter(\.isServing), settings, standing.ring, at: now)
+    }
+
+    private func makeServer(_ told: UpstreamStanding.Server) -> Server {
+        let client = tls.map { TLSClient($0, name: settings.tls?.serverName ?? told.address.host) }
+        return Server(told.address, told.tally, tls: client)
     }
 
     /// - Parameter key: of the request, for `consistent_hash`.
@@ -123,7 +141,7 @@ final class UpstreamPool {
             }
         case .again(let last): server = choice.next(key: key, avoiding: last)
         }
-        switch StreamSocket.connect(to: server.address) {
+        switch StreamSocket.connect(to: server.address.socket) {
         case .failure(let error):
             connectFailed()
             if error.isOwnShortage {
@@ -134,8 +152,14 @@ final class UpstreamPool {
             }
             return .failed(server)
         case .success(let socket):
-            let connection = ServerConnection(.plain(socket), to: server, pool: self, worker: worker)
+            guard let channel = server.channel(on: socket) else {
+                socket.close()
+                if errand == .probe { gate.returnPermit() }
+                return .failed(server)
+            }
+            let connection = ServerConnection(channel, to: server, pool: self, worker: worker)
             connection.assign(to: client, errand)
+            connection.preface = client.proxyHeader(in: settings.proxyProtocol)
             return .connecting(connection)
         }
     }
@@ -150,9 +174,10 @@ final class UpstreamPool {
         return nil
     }
 
-    /// False when there are enough, or its server has no business any more.
+    /// False when there are enough, its server has no business any more, or it was announced for one client.
     func putBack(_ connection: ServerConnection) -> Bool {
-        guard !isRetired, connection.server.idle.count < settings.keepAlive, connection.server.isServing
+        guard !isRetired, settings.proxyProtocol == .none, connection.server.idle.count < settings.keepAlive,
+            connection.server.isServing
         else { return false }
         connection.server.idle.append(connection)
         return true
@@ -168,6 +193,15 @@ final class UpstreamPool {
     /// A connection broke, or an answer on it could not be understood.
     func failed() { metrics.upstreamFailed(index) }
     func retried() { metrics.upstreamRetried(index) }
+
+    /// What became of a handshake. The log learns of it when it is news for this worker.
+    /// - Parameter problem: nil: it succeeded.
+    func handshaken(_ result: UpstreamHandshake, with server: Server, problem: String?) {
+        metrics.upstreamHandshaken(index, result)
+        guard server.problem != problem else { return }
+        server.problem = problem
+        worker.report(handshakeWith: server.address.description, of: name, problem: problem)
+    }
 
     /// Whether a request may be sent again now; takes its place in the budget.
     func mayRetry() -> Bool {

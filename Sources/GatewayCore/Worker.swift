@@ -68,6 +68,7 @@ final class Worker {
     /// By upstream.
     private var standings: [String: UpstreamStanding] = [:]
     var traffic = TrafficShare()
+    private(set) lazy var reception = ProxyReception(self)
     /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
 
@@ -107,7 +108,9 @@ final class Worker {
 
     // MARK: Connections
 
-    func accepted(_ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool) {
+    func accepted(
+        _ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool, announcement: Announcement? = nil
+    ) {
         var addressSlot: Int32 = -1
         let each = generation.configuration.limits.connectionsPerAddress
         if each > 0, let addresses = generation.addresses, !gatekeeper.isSpared(peer) {
@@ -136,7 +139,8 @@ final class Worker {
             account.take(Worker.sessionMemory)
         }
         let connection = ClientConnection(
-            channel, peer: peer, port: port, addressSlot: addressSlot, worker: self, now: clock.now)
+            channel, peer: peer, port: port, announcement: announcement, addressSlot: addressSlot, worker: self,
+            now: clock.now)
         if let slot = freeSlots.popLast() {
             connection.slot = slot
             connections[slot] = connection
@@ -150,7 +154,7 @@ final class Worker {
     }
 
     /// A place among the connections of the process, which somebody else may have to leave for it.
-    private func takePlace() -> Bool {
+    func takePlace() -> Bool {
         let limit = generation.room.connections
         if shared.connectionOpened(limit: limit) { return true }
         // Another worker may be quicker to take what was freed here.
@@ -230,6 +234,9 @@ final class Worker {
         farewell.append(object)
     }
 
+    /// For a connection that cannot be served yet.
+    func returnPlace() { shared.connectionClosed() }
+
     // MARK: Messages
 
     private func receive(_ message: WorkerMessage) {
@@ -262,7 +269,7 @@ final class Worker {
 
     private func makePools() {
         pools = generation.configuration.upstreams.enumerated().map { index, upstream in
-            UpstreamPool(upstream, index: index, worker: self)
+            UpstreamPool(upstream, index: index, tls: generation.upstreamTLS[index], worker: self)
         }
         for pool in pools {
             if let standing = standings[pool.name] { pool.update(standing, at: clock.now) }
@@ -291,6 +298,16 @@ final class Worker {
     func report(successOf request: AuditRequest) {
         telemetry.metrics.countAuthSuccess(.login)
         control.send(.loginSucceeded(request))
+    }
+
+    /// What a handshake with a server came to is news.
+    func report(handshakeWith server: String, of upstream: String, problem: String?) {
+        control.send(.handshake(upstream: upstream, server: server, problem: problem))
+    }
+
+    /// A peer that announces clients did not do so as it must.
+    func report(headerOf sender: IPAddress, reason: String, untold: Int) {
+        control.send(.headerRefused(sender, reason: reason, untold: untold))
     }
 
     // MARK: Time
@@ -352,8 +369,8 @@ final class Worker {
         finishDrainingIfEmpty()
     }
 
-    private func finishDrainingIfEmpty() {
-        if isDraining, openCount == 0, closing.isEmpty { finishDraining() }
+    func finishDrainingIfEmpty() {
+        if isDraining, openCount == 0, closing.isEmpty, reception.isEmpty { finishDraining() }
     }
 
     /// Said once: the control thread counts the workers that have ended.
@@ -364,6 +381,7 @@ final class Worker {
         for listener in closing { listener.finish() }
         control.send(.drained(cut: openCount))
         for connection in connections { connection?.cutOff() }
+        reception.closeAll()
         for pool in pools { pool.retire() }
         loop.stop()
     }

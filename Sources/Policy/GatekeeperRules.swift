@@ -12,6 +12,8 @@ package struct GatekeeperRules: Sendable {
     let proxyStatus: [UInt8]
     package let failureStatuses: [Int]
     let trusted: TrustedNetworks
+    /// Peers whose connections begin with a PROXY header.
+    package let announcers: TrustedNetworks
     let neverBlocked: TrustedNetworks
     let routes: RouteTable
     let logins: LoginEndpoints
@@ -34,6 +36,7 @@ package struct GatekeeperRules: Sendable {
         proxyStatus = Self.proxyStatus(configuration.forwarding)
         failureStatuses = configuration.login.failureStatuses
         trusted = TrustedNetworks(configuration.trustedProxies)
+        announcers = TrustedNetworks(configuration.announcers)
         neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
         logins = LoginEndpoints(configuration.login.endpoints)

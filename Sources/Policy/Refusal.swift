@@ -47,6 +47,9 @@ package enum ProxyError: String, CaseIterable, Sendable {
     case destinationUnavailable = "destination_unavailable"
     case connectionTimeout = "connection_timeout"
     case connectionTerminated = "connection_terminated"
+    case tlsProtocolError = "tls_protocol_error"
+    case tlsCertificateError = "tls_certificate_error"
+    case tlsAlertReceived = "tls_alert_received"
     case protocolError = "http_protocol_error"
     case responseTimeout = "http_response_timeout"
     /// Refused by a rule of the operator's: address, token, role.
@@ -196,6 +199,13 @@ package struct Refusal: Error, Hashable, Sendable {
         .lease, 503, .circuitOpen, "The service is in trouble and is spared", proxyError: .destinationUnavailable)
     package static let connectTimeout = Refusal(
         .lease, 504, .timeout, "The service did not accept in time", proxyError: .connectionTimeout)
+    package static let upstreamUntrusted = Refusal(
+        .lease, 502, .unavailable, "The certificate of the service cannot be trusted",
+        proxyError: .tlsCertificateError)
+    package static let upstreamDistrusts = Refusal(
+        .lease, 502, .unavailable, "The service refused the secured connection", proxyError: .tlsAlertReceived)
+    package static let upstreamHandshakeFailed = Refusal(
+        .lease, 502, .unavailable, "No secured connection to the service came about", proxyError: .tlsProtocolError)
     // forward
     package static let bodyTimeout = Refusal(
         .forward, 408, .timeout, "The body of the request took too long to arrive", closes: true)

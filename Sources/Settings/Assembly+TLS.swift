@@ -28,6 +28,23 @@ extension Assembly {
             strictTransportSeconds: Int(interval("tls.hsts_max_age").nanoseconds / 1_000_000_000))
     }
 
+    /// Nil: in plain text.
+    func upstreamTLS(_ section: String) -> Configuration.Upstream.TLS? {
+        guard boolean("\(section).enabled") else { return nil }
+        func file(_ name: String) -> String? {
+            settings.text("\(section).\(name)").map { resolvePath($0, in: directory) }
+        }
+        let trust: Configuration.Upstream.TLS.Trust =
+            if !boolean("\(section).verify") { .anybody } else if let path = file("ca_file") {
+                .authorities(path: path)
+            } else { .system }
+        return .init(
+            section: section, trust: trust, serverName: settings.text("\(section).server_name"),
+            chainPath: file("certificate_file"), keyPath: file("key_file"),
+            minimumVersion: .init(rawValue: text("\(section).min_version")) ?? .tls12,
+            acceptsReadableKeys: boolean("allow_world_readable_secrets"))
+    }
+
     func securityHeaders() -> Configuration.SecurityHeaders {
         var headers = Configuration.SecurityHeaders()
         headers.isOn = boolean("security_headers.enabled")

@@ -2,8 +2,10 @@ extension Assembly {
     func upstream(_ name: String) -> Configuration.Upstream {
         let path = "upstreams.\(name)"
         var upstream = Configuration.Upstream(
-            name: name, servers: addresses("\(path).servers"), keepAlive: integer("\(path).keep_alive"),
+            name: name, servers: servers("\(path).servers"), keepAlive: integer("\(path).keep_alive"),
             idleTimeout: interval("\(path).idle_timeout"))
+        upstream.tls = upstreamTLS("\(path).tls")
+        upstream.proxyProtocol = .init(rawValue: text("\(path).proxy_protocol")) ?? .none
         upstream.balance = .init(rawValue: text("\(path).balance")) ?? .roundRobin
         upstream.hash.source = .init(rawValue: text("\(path).hash_on")) ?? .client
         upstream.hash.name = settings.text("\(path).hash_name")

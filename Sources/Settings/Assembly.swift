@@ -18,7 +18,7 @@ struct Assembly {
                 socketPath: settings.adminSocketPath(in: directory) ?? missing("admin.socket"),
                 token: secrets.secrets["admin.token"]),
             stateDirectory: stateDirectory,
-            trustedProxies: networks("trusted_proxies"),
+            trustedProxies: networks("trusted_proxies"), announcers: networks("proxy_protocol.from"),
             neverBlock: networks("never_block"),
             limits: .init(
                 headBytes: integer("limits.head"), fields: integer("limits.fields"),
@@ -87,7 +87,7 @@ struct Assembly {
     }
 
     private func redis() -> Configuration.Redis {
-        guard case .redis(let location)? = settings.value("redis.address") else { return missing("redis.address") }
+        guard case .server(let location)? = settings.value("redis.address") else { return missing("redis.address") }
         return .init(
             location: location, username: settings.text("redis.username"), password: secrets.secrets["redis.password"],
             database: integer("redis.database"), deadline: interval("redis.deadline"),
@@ -157,6 +157,10 @@ extension Assembly {
 
     func addresses(_ path: String) -> [Configuration.SocketAddressText] {
         settings.items(path).compactMap { if case .address(let address) = $0.value { address } else { nil } }
+    }
+
+    func servers(_ path: String) -> [Configuration.ServerLocation] {
+        settings.items(path).compactMap { if case .server(let location) = $0.value { location } else { nil } }
     }
 
     private func address(_ path: String) -> Configuration.SocketAddressText? { addresses(path).first }

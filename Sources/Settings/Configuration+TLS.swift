@@ -40,3 +40,28 @@ extension Configuration {
         package init() {}
     }
 }
+
+extension Configuration.Upstream {
+    /// How the servers of an upstream are spoken to over TLS.
+    package struct TLS: Sendable {
+        package enum Trust: Hashable, Sendable {
+            /// The authorities that this machine trusts.
+            case system
+            /// Those of a file in PEM.
+            case authorities(path: String)
+            /// Encrypted to whoever answers.
+            case anybody
+        }
+
+        /// Where its settings stand: `upstreams.api.tls`.
+        package var section: String
+        package var trust: Trust
+        /// The name to ask for and to find in the certificate; nil: the server's own, as it was written.
+        package var serverName: String?
+        /// A certificate of ours, for servers that ask for one; both or none.
+        package var chainPath: String?
+        package var keyPath: String?
+        package var minimumVersion: Configuration.TLS.Version
+        package var acceptsReadableKeys: Bool
+    }
+}

@@ -12,6 +12,8 @@ package struct Configuration: Sendable {
     package var stateDirectory: String
     /// Peers whose X-Forwarded-For is believed.
     package var trustedProxies: [IPNetwork]
+    /// Peers whose connections begin with a PROXY header, which says who the peer is.
+    package var announcers: [IPNetwork] = []
     /// Addresses that no rule ever blocks. Trusted proxies belong to them without being named.
     package var neverBlock: [IPNetwork]
     package var limits: Limits
@@ -38,6 +40,13 @@ package struct Configuration: Sendable {
             self.host = host
             self.port = port
         }
+    }
+
+    /// Where a server listens, as it was written.
+    package enum ServerLocation: Hashable, Sendable {
+        case tcp(SocketAddressText)
+        /// Absolute, at most 107 bytes.
+        case unix(path: String)
     }
 
     package struct Admin: Sendable {
@@ -101,7 +110,7 @@ package struct Configuration: Sendable {
 
     package struct Upstream: Sendable {
         package var name: String
-        package var servers: [SocketAddressText]
+        package var servers: [ServerLocation]
         /// Idle connections kept per worker.
         package var keepAlive: Int
         /// The longest a pooled connection may stay unused.
@@ -117,6 +126,12 @@ package struct Configuration: Sendable {
         package var ejection = Ejection()
         package var circuitBreaker = CircuitBreaker()
         package var healthCheck = HealthCheck()
+        /// Nil: plain text.
+        package var tls: TLS?
+        package var proxyProtocol = ProxyProtocol.none
+
+        /// Whether a connection begins with a PROXY header for its client, and of which version.
+        package enum ProxyProtocol: String, CaseIterable, Sendable { case none, v1, v2 }
     }
 
     package struct Route: Sendable {
@@ -191,7 +206,7 @@ package struct Configuration: Sendable {
     }
 
     package struct Redis: Sendable {
-        package var location: Location
+        package var location: ServerLocation
         package var username: String?
         package var password: Secret?
         package var database: Int
@@ -199,11 +214,6 @@ package struct Configuration: Sendable {
         package var deadline: Interval
         /// How long readiness waits for the first complete mirror at start.
         package var startupWait: Interval
-
-        package enum Location: Hashable, Sendable {
-            case tcp(SocketAddressText)
-            case unix(path: String)
-        }
     }
 
     package struct Tokens: Sendable {

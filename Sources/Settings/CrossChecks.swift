@@ -118,6 +118,12 @@ struct CrossChecks {
                 item.place, "everyone is trusted as a proxy, so every client chooses its own address",
                 hint: "name the networks of your proxies")
         }
+        for item in settings.items("proxy_protocol.from") {
+            guard case .network(let network) = item.value, isEveryone(network) else { continue }
+            findings.warning(
+                item.place, "everyone may announce clients, so every client chooses its own address",
+                hint: "name the addresses of your load balancers")
+        }
         for item in settings.items("never_block") {
             guard case .network(let network) = item.value, isEveryone(network) else { continue }
             findings.warning(item.place, "nobody is ever blocked", hint: "name the addresses that are meant")
@@ -150,7 +156,10 @@ struct CrossChecks {
                 settings.place(of: "upstreams"), "no upstream is configured",
                 hint: "for example upstreams: {api: {servers: [\"127.0.0.1:9000\"]}}")
         }
-        for name in names { checkBalance(ofUpstream: name) }
+        for name in names {
+            checkBalance(ofUpstream: name)
+            checkTLS(ofUpstream: name)
+        }
         for name in names {
             guard let entry = settings.entries["upstreams.\(name).servers"], !entry.isBroken, entry.items.isEmpty
             else { continue }

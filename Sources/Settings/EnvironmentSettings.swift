@@ -121,7 +121,7 @@ struct EnvironmentSettings {
         var address: Configuration.SocketAddressText
         switch entry.items[0].value {
         case .address(let written): address = written
-        case .redis(.tcp(let written)): address = written
+        case .server(.tcp(let written)): address = written
         default: address = .init(host: "127.0.0.1", port: 6_379)
         }
         if case .host = part {
@@ -133,7 +133,7 @@ struct EnvironmentSettings {
             }
             address.port = UInt16(port)
         }
-        let value: SettingValue = path == "listen" ? .address(address) : .redis(.tcp(address))
+        let value: SettingValue = path == "listen" ? .address(address) : .server(.tcp(address))
         entry.items[0] = .init(value: value, written: addressText(address), place: place)
         entry.place = place
         settings.set(path, entry)

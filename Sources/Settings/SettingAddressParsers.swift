@@ -78,19 +78,29 @@ private func isHostName(_ host: Substring) -> Bool {
     }
 }
 
-func parseRedisAddress(_ text: String) throws(Complaint) -> Configuration.Redis.Location {
+func parseRedisAddress(_ text: String) throws(Complaint) -> Configuration.ServerLocation {
     if text.hasPrefix("redis://") || text.hasPrefix("rediss://") {
         throw Complaint(
             "\"redis.address\" is not a URL",
             hint: "write host:port here; user, password and database are settings of their own")
     }
+    return try parseServer(text)
+}
+
+func parseServer(_ text: String) throws(Complaint) -> Configuration.ServerLocation {
     guard text.hasPrefix("unix:") else { return .tcp(try parseSocketAddress(text, lowestPort: 1)) }
     let path = String(text.dropFirst(5))
-    guard path.hasPrefix("/"), path.utf8.count <= 107 else {
+    guard path.hasPrefix("/"), !path.hasSuffix("/") else {
         throw Complaint(
-            "\"\(path)\" is not the path of a socket", hint: "write unix:/path, absolute, at most 107 bytes")
+            "\"\(path)\" is not the absolute path of a socket", hint: "write unix:/path, such as unix:/run/api.sock")
     }
-    return .unix(path: path)
+    // unix(7): `sun_path` has 108 bytes, the last of them 0.
+    guard path.utf8.count <= 107 else {
+        throw Complaint(
+            "the path of the socket is \(path.utf8.count) bytes long",
+            hint: "the system allows no more than 107: choose a shorter one")
+    }
+    return .unix(path: try parseText(path))
 }
 
 func parseNetwork(_ text: String) throws(Complaint) -> IPNetwork {

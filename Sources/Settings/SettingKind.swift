@@ -16,9 +16,9 @@ indirect enum SettingKind: Sendable {
     case listener
     /// As `listener`, or the word `off`.
     case listenerOrOff
-    /// `host:port` to connect to.
+    /// `host:port` or `unix:/path` to connect to.
     case server
-    /// `host:port` or `unix:/path`.
+    /// The same of Redis.
     case redisAddress
     /// An address or a CIDR block.
     case network
@@ -67,6 +67,8 @@ enum WordRule: Sendable {
     case metricPrefix
     /// Lower case letters, digits, `-` and `_`: names that appear in variables and labels.
     case name
+    /// Letters, digits and `-._:`: a host name or an address.
+    case serverName
     /// Letters, digits and `-._:@/+`: names of keys and routes in logs.
     case label
     /// A protocol of Upgrade, with its version or without (RFC 9110 §7.8), but no form of HTTP: requests inside of it
@@ -82,6 +84,8 @@ enum WordRule: Sendable {
             return text.utf8.allSatisfy { $0.isAlphanumeric || $0 == UInt8(ascii: "_") } && !text.utf8.first!.isDigit
         case .name:
             return text.utf8.allSatisfy { ($0.isAlphanumeric && !$0.isUpper) || "-_".utf8.contains($0) }
+        case .serverName:
+            return text.utf8.allSatisfy { $0.isAlphanumeric || "-._:".utf8.contains($0) }
         case .label:
             return text.utf8.allSatisfy { $0.isAlphanumeric || "-._:@/+*".utf8.contains($0) }
         case .upgrade:
@@ -103,6 +107,7 @@ enum WordRule: Sendable {
         case .token: "letters, digits and !#$%&'*+-.^_`|~"
         case .metricPrefix: "letters, digits and _, not beginning with a digit"
         case .name: "lower case letters, digits, - and _"
+        case .serverName: "letters, digits and -._:"
         case .label: "letters, digits and -._:@/+*"
         case .upgrade: "letters, digits and !#$%&'*+-.^_`|~, with /version or without, other than HTTP and h2c"
         }
@@ -126,7 +131,7 @@ enum SettingValue: Sendable {
     case address(Configuration.SocketAddressText)
     case network(IPNetwork)
     case endpoint(Configuration.Login.Endpoint)
-    case redis(Configuration.Redis.Location)
+    case server(Configuration.ServerLocation)
     case log(Configuration.Logs.Target)
     case claim(Configuration.IdentityHeader.Value)
     case secret(Secret)
@@ -155,8 +160,8 @@ extension SettingKind {
         case .choice(let words): .text(try parseChoice(text, words))
         case .listener: .address(try parseSocketAddress(text, lowestPort: 0))
         case .listenerOrOff: text == "off" ? .none : .address(try parseSocketAddress(text, lowestPort: 0))
-        case .server: .address(try parseSocketAddress(text, lowestPort: 1))
-        case .redisAddress: .redis(try parseRedisAddress(text))
+        case .server: .server(try parseServer(text))
+        case .redisAddress: .server(try parseRedisAddress(text))
         case .network: .network(try parseNetwork(text))
         case .routePath: .text(try parseRoutePath(text))
         case .target: .text(try parseTarget(text))
@@ -185,8 +190,7 @@ extension SettingKind {
         case .choice(let words): words.map { "`\($0)`" }.joined(separator: ", ")
         case .listener: "`host:port`"
         case .listenerOrOff: "`host:port` or `off`"
-        case .server: "`host:port`"
-        case .redisAddress: "`host:port` or `unix:/path`"
+        case .server, .redisAddress: "`host:port` or `unix:/path`"
         case .network: "address or CIDR block"
         case .routePath: "path"
         case .target: "path, with a query or without"

@@ -4,10 +4,15 @@ private import Wire
 /// are in SettingRowsUpstreams.swift, routes and keys in SettingRowsRouting.swift.
 enum SettingRows {
     static let all: [SettingRow] =
-        listening + abuse + tls + upstreams + routing + lasting + paths + protection + observing
+        listening + abuse + announcing + tls + upstreams + connecting + routing + lasting + paths + protection
+        + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
+        SectionRow(
+            "proxy_protocol", .section,
+            "Whose word about a connection's client is believed before a byte of it is read (HAProxy's PROXY protocol)."
+        ),
         SectionRow("limits", .section, "What a client may ask for; what is larger is refused."),
         SectionRow("timeouts", .section, "How long the gateway waits."),
         SectionRow("tls", .section, "HTTPS for clients; without a certificate there is none."),
@@ -18,6 +23,9 @@ enum SettingRows {
         SectionRow("forwarding", .section, "What the gateway says about itself to backends and clients."),
         SectionRow("upstreams", .map(.name), "The backends, by names that routes refer to."),
         SectionRow("upstreams.*", .section, "One backend: its servers, and how one is chosen; docs/upstreams.md."),
+        SectionRow(
+            "upstreams.*.tls", .section,
+            "TLS to the servers. Its files are read again with each reload; sessions are resumed."),
         SectionRow(
             "upstreams.*.ejection", .section,
             "A server whose requests fail one after another is left alone for a while."

@@ -3,8 +3,9 @@ private import Wire
 extension SettingRows {
     static let upstreams: [SettingRow] = [
         SettingRow(
-            "upstreams.*.servers", .list(.server), .required, example: "[\"10.0.0.5:9000\", \"api.internal:9000\"]",
-            "Servers of this backend."),
+            "upstreams.*.servers", .list(.server), .required,
+            example: "[\"api.internal:9000\", \"unix:/run/api.sock\"]",
+            "Servers of this backend; the path of a socket has at most 107 bytes."),
         SettingRow(
             "upstreams.*.keep_alive", .integer(0...10_000), .value("64"), example: "8",
             "Idle connections that each worker keeps; 0 closes every connection after its request."),

@@ -79,12 +79,12 @@ extension Reference {
             return [("type", .string("boolean"))]
         case .choice(let words):
             return [("enum", .array(words.map(JSON.string)))]
-        case .listener, .server:
+        case .listener:
             return string(":[0-9]{1,5}$")
         case .listenerOrOff:
             // `off` is a boolean to editors that read YAML 1.1.
             return [("anyOf", .array([.object(string("^off$|:[0-9]{1,5}$")), .object([("const", .bool(false))])]))]
-        case .redisAddress:
+        case .server, .redisAddress:
             return string("^unix:/|:[0-9]{1,5}$")
         case .network:
             return string("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$")

@@ -40,6 +40,11 @@ package final class AccessLog {
         line.address(facts.peer)
         line.raw("\",\"peer_port\":")
         line.number(Int(facts.peerPort))
+        if let proxy = facts.proxy {
+            line.raw(",\"proxy_ip\":\"")
+            line.address(proxy)
+            line.raw("\"")
+        }
         line.raw(memory.extracting(first: Int(pending.count)))
         line.raw(",\"status\":")
         line.number(facts.status)
@@ -109,6 +114,8 @@ package struct AccessFacts: Sendable {
     package var peer: IPAddress
     /// RFC 6302 §2: behind a large NAT an address without its port names nobody. 0: unknown.
     package var peerPort: UInt16
+    /// Who announced the peer in a PROXY header; nil: nobody.
+    package var proxy: IPAddress?
     package var status: Int
     /// Of head and body, as received from and sent to the client.
     package var bytesIn: Int
@@ -124,15 +131,16 @@ package struct AccessFacts: Sendable {
     package var end: TunnelEnd?
 
     package init(
-        finished: WallTime, duration: Interval, client: IPAddress, peer: IPAddress, peerPort: UInt16, status: Int,
-        bytesIn: Int, bytesOut: Int, route: Int? = nil, upstream: Int? = nil, upstreamStatus: Int? = nil,
-        upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil, end: TunnelEnd? = nil
+        finished: WallTime, duration: Interval, client: IPAddress, peer: IPAddress, peerPort: UInt16,
+        proxy: IPAddress? = nil, status: Int, bytesIn: Int, bytesOut: Int, route: Int? = nil, upstream: Int? = nil,
+        upstreamStatus: Int? = nil, upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil, end: TunnelEnd? = nil
     ) {
         self.finished = finished
         self.duration = duration
         self.client = client
         self.peer = peer
         self.peerPort = peerPort
+        self.proxy = proxy
         self.status = status
         self.bytesIn = bytesIn
         self.bytesOut = bytesOut

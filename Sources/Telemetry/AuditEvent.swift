@@ -12,6 +12,8 @@ package struct AuditEvent: Sendable {
     /// The connection's other end, and its port (RFC 6302); 0: unknown.
     package var peer: IPAddress?
     package var peerPort: UInt16 = 0
+    /// Who announced the peer in a PROXY header; nil: nobody.
+    package var proxy: IPAddress?
     package var user: AuditUser?
     /// The gateway's own refusal, where there was one.
     package var stage: String?

@@ -45,6 +45,7 @@ private func writeHead(
         address(",\"peer_ip\":", IPNetwork(peer), to: &line)
         if event.peerPort > 0 { number(",\"peer_port\":", Int(event.peerPort), to: &line) }
     }
+    if let proxy = event.proxy { address(",\"proxy_ip\":", IPNetwork(proxy), to: &line) }
     field(",\"trace_id\":", event.traceID, to: &line)
 }
 

@@ -36,6 +36,10 @@ package final class MetricCatalog: Sendable {
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
                 case .letGo: [Dimension(label: "reason", values: letGo)]
+                case .upstreamHandshakes:
+                    [upstream, Dimension(label: "result", values: UpstreamHandshake.allCases.map(\.rawValue))]
+                case .proxyHeaders:
+                    [Dimension(label: "result", values: ProxyHeaderResult.allCases.map(\.rawValue))]
                 case .tunnelsClosed:
                     [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
                 case .acceptPauses, .accountLockouts, .loginFailures, .connections, .connectionsAccepted, .tunnels:
@@ -86,8 +90,9 @@ struct FamilyLayout: Sendable {
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, authSuccess, accountLockouts, loginFailures, refusals
-    case connections, connectionsAccepted, letGo, acceptPauses, tlsHandshakes, tunnels, tunnelsClosed
-    case upstreamConnects, upstreamConnectFailures, upstreamFailures, upstreamRetries, upstreamRetriesDenied
+    case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, tlsHandshakes, tunnels, tunnelsClosed
+    case upstreamConnects, upstreamConnectFailures, upstreamHandshakes, upstreamFailures, upstreamRetries
+    case upstreamRetriesDenied
     case upstreamConnections
 
     /// Without the prefix.
@@ -104,11 +109,13 @@ enum Family: Int, CaseIterable, Sendable {
         case .connectionsAccepted: "client_connections_accepted_total"
         case .letGo: "client_connections_let_go_total"
         case .acceptPauses: "accept_pauses_total"
+        case .proxyHeaders: "proxy_headers_total"
         case .tlsHandshakes: "tls_handshakes_total"
         case .tunnels: "tunnels"
         case .tunnelsClosed: "tunnels_closed_total"
         case .upstreamConnects: "upstream_connects_total"
         case .upstreamConnectFailures: "upstream_connect_failures_total"
+        case .upstreamHandshakes: "upstream_tls_handshakes_total"
         case .upstreamFailures: "upstream_failures_total"
         case .upstreamRetries: "upstream_retries_total"
         case .upstreamRetriesDenied: "upstream_retries_denied_total"
@@ -129,11 +136,13 @@ enum Family: Int, CaseIterable, Sendable {
         case .connectionsAccepted: "Connections of clients that were accepted."
         case .letGo: "Connections of clients that were let go before their time, by reason."
         case .acceptPauses: "Times that a listener found no descriptor for a connection."
+        case .proxyHeaders: "Connections of peers that announce clients, by what became of their PROXY headers."
         case .tlsHandshakes: "TLS handshakes of clients by what became of them."
         case .tunnels: "Open WebSockets and other tunnels."
         case .tunnelsClosed: "WebSockets and other tunnels that ended, by the first reason."
         case .upstreamConnects: "Connections to servers of an upstream that were opened."
         case .upstreamConnectFailures: "Connections to servers of an upstream that could not be opened."
+        case .upstreamHandshakes: "TLS handshakes with servers of an upstream by what became of them."
         case .upstreamFailures: "Requests for which an upstream gave no valid answer in time."
         case .upstreamRetries: "Requests that were sent again on another connection."
         case .upstreamRetriesDenied: "Requests that were not sent again because there were too many of them."
@@ -203,6 +212,28 @@ private func matches(_ text: Span<UInt8>, _ word: StaticString) -> Bool {
 /// What an `auth_success` was.
 package enum AuthSuccessKind: String, CaseIterable, Sendable {
     case login, token
+}
+
+/// What became of the PROXY header that a connection must begin with.
+package enum ProxyHeaderResult: String, CaseIterable, Sendable {
+    case announced
+    /// It is the sender's own connection (LOCAL), or nothing is known of another one.
+    case sender
+    case malformed
+    /// The sender went away before it was complete.
+    case closed
+    /// It took too long.
+    case late
+}
+
+/// What became of a TLS handshake with a server of an upstream.
+package enum UpstreamHandshake: String, CaseIterable, Sendable {
+    case full, resumed
+    /// The server could not prove who it is.
+    case certificateRefused = "certificate_refused"
+    /// The server ended it, most often because it does not accept our certificate.
+    case alert
+    case failed
 }
 
 /// Why a tunnel ended; where several reasons follow one another, the first.

@@ -59,6 +59,10 @@ package final class MetricShard: Sendable {
     }
     package func connectionClosed() { raise(.connections, by: -1) }
 
+    package func countProxyHeader(_ result: ProxyHeaderResult) {
+        raise(.proxyHeaders, ProxyHeaderResult.allCases.firstIndex(of: result)!)
+    }
+
     package func tunnelOpened() { raise(.tunnels) }
     package func tunnelClosed(_ end: TunnelEnd) {
         raise(.tunnels, by: -1)
@@ -80,6 +84,10 @@ package final class MetricShard: Sendable {
     }
     package func upstreamDisconnected(_ upstream: Int) { raise(.upstreamConnections, upstream, by: -1) }
     package func upstreamConnectFailed(_ upstream: Int) { raise(.upstreamConnectFailures, upstream) }
+    package func upstreamHandshaken(_ upstream: Int, _ result: UpstreamHandshake) {
+        let results = UpstreamHandshake.allCases
+        raise(.upstreamHandshakes, upstream * results.count + results.firstIndex(of: result)!)
+    }
     /// No valid answer in time.
     package func upstreamFailed(_ upstream: Int) { raise(.upstreamFailures, upstream) }
     package func upstreamRetried(_ upstream: Int) { raise(.upstreamRetries, upstream) }

@@ -58,9 +58,14 @@ package enum Channel {
         }
     }
 
-    /// Says that nothing more is sent (TLS: close_notify) and goes on receiving.
-    package func finishSending() {
+    /// TLS: close_notify, so that the peer can tell the end that is about to come from a cut (RFC 8446 §6.1).
+    package func sayGoodbye() {
         if case .tls(let session) = self { session.sayGoodbye() }
+    }
+
+    /// Says that nothing more is sent and goes on receiving.
+    package func finishSending() {
+        sayGoodbye()
         socket.finishSending()
     }
 

@@ -30,6 +30,24 @@ package struct StreamSocket: Sendable {
         }
     }
 
+    /// Looks at what `receive` would read, and leaves it there.
+    package func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        while true {
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_PEEK))
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .ended }
+            if errno == EINTR { continue }
+            return errno == EAGAIN ? .wouldBlock : .failed(errno)
+        }
+    }
+
+    /// The address and port of this end; nil for a Unix socket.
+    package var localAddress: SocketAddress? {
+        var address = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return shim_getsockname(descriptor, &address, &length) == 0 ? SocketAddress(address) : nil
+    }
+
     /// Writes once, without SIGPIPE; the count may be less than there is.
     package func send(_ bytes: Span<UInt8>) -> Transfer {
         bytes.withUnsafeBufferPointer { buffer in

@@ -33,6 +33,18 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
                 == [.none, .relay, .finish(keepClient: true, keepUpstream: true)])
     }
 
+    @Test func `goes to another server when one cannot be spoken to in secret, and then says why`() {
+        #expect(
+            steps(.handshakeFailed(.upstreamUntrusted), .handshakeFailed(.upstreamUntrusted))
+                == [.retry, .refuse(.upstreamUntrusted)])
+    }
+
+    /// RFC 8446 §4.4.2.4: a server may look at our certificate when the request is on its way already.
+    @Test(arguments: ["sending", "awaiting"])
+    func `says why the server ended a connection behind its handshake`(state: String) {
+        #expect(step(in: state, .handshakeFailed(.upstreamDistrusts)) == .refuse(.upstreamDistrusts))
+    }
+
     @Test func `relays the answer of a request with a body`() {
         #expect(
             steps(

@@ -14,8 +14,8 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     private let logs: LogWriter
     private let health: UpstreamHealth
     private let published = Published()
-    private let a = SocketAddress.ip(IPAddress("192.0.2.1")!, port: 80)
-    private let b = SocketAddress.ip(IPAddress("192.0.2.2")!, port: 80)
+    private let a = ServerAddress(socket: .ip(IPAddress("192.0.2.1")!, port: 80), host: "192.0.2.1")
+    private let b = ServerAddress(socket: .ip(IPAddress("192.0.2.2")!, port: 80), host: "192.0.2.2")
 
     private final class Published {
         var last: UpstreamStanding?
@@ -37,7 +37,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         return upstream
     }
 
-    private func adopt(_ upstream: Configuration.Upstream, _ addresses: [SocketAddress]) {
+    private func adopt(_ upstream: Configuration.Upstream, _ addresses: [ServerAddress]) {
         health.adopt([upstream])
         health.resolved("api", addresses, at: at(0))
     }
@@ -47,7 +47,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     /// As a worker counts it; the fifth is told.
-    private func fail(_ address: SocketAddress, times: Int, at time: Double) {
+    private func fail(_ address: ServerAddress, times: Int, at time: Double) {
         guard let standing = published.last, let server = standing.servers.first(where: { $0.address == address })
         else { return }
         for _ in 0..<times where server.tally.failures.failed(reporting: 5) {
@@ -179,7 +179,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     @Test func `names a server's address, or localhost for a Unix socket, when it asks`() throws {
         defer { logs.stop() }
         let checked = upstream { $0.healthCheck.path = "/" }
-        adopt(checked, [a, .unix(path: "/run/api.sock")])
+        adopt(checked, [a, ServerAddress(socket: .unix(path: "/run/api.sock"), host: "")])
         let watched = try #require(health.upstreams.first)
         for (server, host) in zip(watched.servers, ["192.0.2.1:80", "localhost"]) {
             #expect(

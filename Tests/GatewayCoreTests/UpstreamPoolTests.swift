@@ -10,14 +10,14 @@ import Wire
 
 /// A listening Unix socket that nobody answers at: connections to it are established by the kernel.
 private final class Backend {
-    let address: SocketAddress
+    let address: ServerAddress
     private let path: String
     private let listening: ListeningSocket
 
     init() throws {
         path = "/tmp/gateway-pool-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
-        address = .unix(path: path)
-        listening = try ListeningSocket(bind: address, shared: false)
+        address = ServerAddress(socket: .unix(path: path), host: "")
+        listening = try ListeningSocket(bind: address.socket, shared: false)
     }
 
     deinit { unlink(path) }
@@ -76,7 +76,7 @@ private final class Bench {
 
     /// The addresses as the control thread tells of them.
     func standing(
-        _ servers: [(SocketAddress, ServerHealth.State)], circuit: CircuitBreaker.State = .closed,
+        _ servers: [(ServerAddress, ServerHealth.State)], circuit: CircuitBreaker.State = .closed,
         gate: CircuitGate = CircuitGate()
     ) -> UpstreamStanding {
         UpstreamStanding(
@@ -86,7 +86,7 @@ private final class Bench {
             ring: HashRing(servers.filter { $0.1 == .up(since: nil) }.map(\.0.description)))
     }
 
-    func update(_ pool: UpstreamPool, _ addresses: [SocketAddress]) {
+    func update(_ pool: UpstreamPool, _ addresses: [ServerAddress]) {
         pool.update(standing(addresses.map { ($0, .up(since: nil)) }), at: worker.clock.now)
     }
 
@@ -141,7 +141,7 @@ private final class Bench {
 
     @Test func `has nothing to give when nobody listens`() {
         let pool = bench.pool()
-        bench.update(pool, [.unix(path: "/tmp/gateway-no-such-backend")])
+        bench.update(pool, [ServerAddress(socket: .unix(path: "/tmp/gateway-no-such-backend"), host: "")])
         guard case .failed = pool.lease(for: bench.client, key: 0, .first) else {
             Issue.record("a connection to nobody")
             return

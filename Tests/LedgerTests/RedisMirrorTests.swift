@@ -20,7 +20,7 @@ final class RedisFixture {
     deinit { resolver.stop() }
 
     func open(
-        _ rule: LoginRule = fiveFailures, location: Configuration.Redis.Location? = nil, username: String? = nil,
+        _ rule: LoginRule = fiveFailures, location: Configuration.ServerLocation? = nil, username: String? = nil,
         password: String? = nil, database: Int = 0, startupWait: Interval = .seconds(5),
         stateDirectory: String? = nil
     ) throws -> RedisLedger {

@@ -9,7 +9,8 @@ private let refusals: [Refusal] = [
     .misdirected, .headTooLarge, .methodNotSupported, .codingNotSupported, .versionNotSupported, .addressBlocked,
     .noRoute, .methodNotAllowed, .missingToken, .tokenExpired, .tokenRevoked, .tokenTooLarge, .malformedCredentials,
     .invalidToken(.invalidSignature), .missingClaim, .missingRole, .upstreamUnreachable, .connectTimeout,
-    .upstreamFailed, .badResponse, .responseTimeout, .bodyTimeout, .malformedBody,
+    .upstreamUntrusted, .upstreamDistrusts, .upstreamHandshakeFailed, .upstreamFailed, .badResponse, .responseTimeout,
+    .bodyTimeout, .malformedBody,
 ]
 
 @Suite struct `The gateway's own answer` {
@@ -99,7 +100,8 @@ private let refusals: [Refusal] = [
         case .requestDenied: #expect([401, 403].contains(refusal.status))
         case .requestError: #expect((400..<500).contains(refusal.status))
         case .destinationUnavailable: #expect(refusal.status == 503)
-        case .connectionTerminated, .protocolError: #expect(refusal.status == 502)
+        case .connectionTerminated, .protocolError, .tlsProtocolError, .tlsCertificateError, .tlsAlertReceived:
+            #expect(refusal.status == 502)
         case .connectionTimeout, .responseTimeout: #expect(refusal.status == 504)
         case .internalResponse: #expect(refusal.status >= 500)
         }

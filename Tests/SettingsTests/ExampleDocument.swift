@@ -37,6 +37,20 @@ struct ExampleDocument {
             "/etc/gateway/tls/b/ocsp.der",
         ].map { ($0, file("", mode: 0o600)) })
 
+    /// What the settings of TLS to an upstream need beside them.
+    private static let secured = [
+        ("upstreams.example.tls.enabled", "true"), ("upstreams.example.tls.certificate_file", "/tls/chain.pem"),
+        ("upstreams.example.tls.key_file", "/tls/key.pem"),
+    ]
+
+    /// The same as variables.
+    static let securing = Dictionary(
+        uniqueKeysWithValues: secured.map { ("GATEWAY_" + $0.0.uppercased().replacing(".", with: "__"), $0.1) })
+
+    static func needsSecuring(_ row: SettingRow) -> Bool {
+        row.path.hasPrefix("upstreams.*.tls.") && !row.path.hasSuffix(".enabled")
+    }
+
     /// The concrete path of a row in this document.
     static func concrete(_ path: String) -> String {
         switch path {
@@ -55,6 +69,7 @@ struct ExampleDocument {
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
         case "tls.redirect_port": settings.append(("tls.redirect", "true"))
+        case _ where Self.needsSecuring(row): settings += Self.secured
         default: break
         }
         let path = Self.concrete(row.path)

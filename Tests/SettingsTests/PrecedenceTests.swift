@@ -21,14 +21,14 @@ import Wire
         let configuration = try #require(load(text, variables).configuration)
         #expect(
             configuration.upstreams.first?.servers == [
-                .init(host: "demo-api", port: 8000), .init(host: "2001:db8::1", port: 8001),
+                .tcp(.init(host: "demo-api", port: 8000)), .tcp(.init(host: "2001:db8::1", port: 8001)),
             ])
     }
 
     @Test func `gives an upstream its servers when the file names none`() throws {
         let text = "upstreams: {api: {}}\nroutes: [{path: /, upstream: api, auth: none}]\n"
         let configuration = try #require(load(text, ["GATEWAY_UPSTREAMS__API__SERVERS": "api:80"]).configuration)
-        #expect(configuration.upstreams.map(\.servers) == [[.init(host: "api", port: 80)]])
+        #expect(configuration.upstreams.map(\.servers) == [[.tcp(.init(host: "api", port: 80))]])
     }
 
     @Test func `changes host and port of the first listener one by one`() throws {

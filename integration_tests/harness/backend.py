@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -140,23 +141,42 @@ class _Connection:
         request.complete.set()
 
 
-class Backend:
-    """Listens on a free port of 127.0.0.1. `handler` may be replaced at any time and serves the requests that follow."""
+Welcome = Callable[[socket.socket], socket.socket]
 
-    def __init__(self, handler: Handler = _ok, port: int = 0) -> None:
+
+class Backend:
+    """Listens on a free port of 127.0.0.1, or on a Unix socket. `handler` may be replaced at any time and serves the
+    requests that follow. With `tls` it speaks TLS; `welcome` does what comes before the first request otherwise."""
+
+    def __init__(
+        self, handler: Handler = _ok, port: int = 0, path: str | None = None, tls: ssl.SSLContext | None = None,
+        welcome: Welcome | None = None,
+    ) -> None:
         self.handler = handler
+        self.tls = tls
+        self.welcome = welcome
+        self.path = path
         self.requests: list[Request] = []
         self.connections = 0
         self.open_connections = 0
+        self.resumed = 0
+        self.server_names: list[str | None] = []
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
-        self.port = self._listener.getsockname()[1]
+        if tls is not None:
+            tls.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
+        if path is None:
+            self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+            self.port = self._listener.getsockname()[1]
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(path)
+            self._listener.listen(1024)
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self.port}" if self.path is None else f"unix:{self.path}"
 
     def answers(self, data: bytes) -> None:
         """Every request is read to its end and gets these bytes."""
@@ -194,7 +214,8 @@ class Backend:
                 accepted, _ = self._listener.accept()
             except OSError:
                 return
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.path is None:
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self.connections += 1
                 self.open_connections += 1
@@ -202,8 +223,15 @@ class Backend:
             threading.Thread(target=self._serve, args=(accepted, self.connections), daemon=True).start()
 
     def _serve(self, accepted: socket.socket, number: int) -> None:
-        connection = _Connection(accepted, number)
         try:
+            if self.welcome is not None:
+                accepted = self.welcome(accepted)
+            if self.tls is not None:
+                accepted = self.tls.wrap_socket(accepted, server_side=True)
+                self.resumed += accepted.session_reused
+                with self._lock:
+                    self._sockets.add(accepted)
+            connection = _Connection(accepted, number)
             while self._serve_one(connection):
                 continue
         except (EOFError, OSError):

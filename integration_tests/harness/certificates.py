@@ -70,17 +70,19 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self.key, hashes.SHA256()))
 
-    def issue(self, *names: str, days: int = 90, starts: int = -1) -> Identity:
-        """A certificate for the names (addresses among them), valid from `starts` to `days` days from now."""
+    def issue(self, *names: str, days: int = 90, starts: int = -1, alternative: bool = True) -> Identity:
+        """A certificate for the names (addresses among them), valid from `starts` to `days` days from now. Without
+        `alternative` the first one is its common name and nothing else."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
+        builder = (
             x509.CertificateBuilder().subject_name(_name(names[0])).issuer_name(self.certificate.subject)
             .public_key(key.public_key()).serial_number(x509.random_serial_number())
             .not_valid_before(_now() + datetime.timedelta(days=starts))
-            .not_valid_after(_now() + datetime.timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
-            .sign(self.key, hashes.SHA256()))
-        return Identity(certificate, key, self.certificate)
+            .not_valid_after(_now() + datetime.timedelta(days=days)))
+        if alternative:
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        return Identity(builder.sign(self.key, hashes.SHA256()), key, self.certificate)
 
     def vouch(self, identity: Identity, hours: int = 24) -> bytes:
         """An OCSP response in DER: the certificate is good."""

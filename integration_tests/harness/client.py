@@ -65,8 +65,9 @@ class Client:
     def __init__(
         self, address: tuple[str, int], source: str | None = None, timeout: float = 10.0,
         receive_buffer: int | None = None, tls: ssl.SSLContext | None = None, server_name: str | None = None,
-        session: ssl.SSLSession | None = None,
+        session: ssl.SSLSession | None = None, preface: bytes = b"",
     ) -> None:
+        """`preface` is sent before everything else, TLS included."""
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer is not None:
@@ -75,6 +76,7 @@ class Client:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
         self.socket.connect(address)
+        self.socket.sendall(preface)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname=server_name, session=session)
         self._buffer = bytearray()

@@ -119,14 +119,9 @@ enum AdminReports {
     /// Redis, where the runbooks ask for `.cache`.
     private static func cache(_ snapshot: GatewaySnapshot) -> JSONValue {
         guard let redis = snapshot.configuration.redis else { return ["status": "not_configured"] }
-        let address =
-            switch redis.location {
-            case .tcp(let place): text(place)
-            case .unix(let path): "unix:\(path)"
-            }
         return [
             "status": snapshot.ledger.word == "degraded" ? "degraded" : "healthy", "kind": "redis",
-            "address": .string(address), "database": .integer(redis.database),
+            "address": .string(text(redis.location)), "database": .integer(redis.database),
         ]
     }
 
@@ -158,8 +153,12 @@ enum AdminReports {
     }
 
     /// As it is written in gateway.conf.
-    private static func text(_ address: Configuration.SocketAddressText) -> String {
-        address.host.contains(":") ? "[\(address.host)]:\(address.port)" : "\(address.host):\(address.port)"
+    private static func text(_ location: Configuration.ServerLocation) -> String {
+        switch location {
+        case .tcp(let address) where address.host.contains(":"): "[\(address.host)]:\(address.port)"
+        case .tcp(let address): "\(address.host):\(address.port)"
+        case .unix(let path): "unix:\(path)"
+        }
     }
 
     // MARK: Blocks

@@ -93,7 +93,7 @@ package enum CertificateLoader {
         }
     }
 
-    private static func read(
+    static func read(
         _ path: String, _ setting: String, _ files: FileAccess, isSecret: Bool = false
     ) throws(Finding) -> [UInt8] {
         switch files.read(path) {
@@ -109,9 +109,12 @@ package enum CertificateLoader {
 
     /// What `gateway check` and the start of the process say about the files.
     package static func diagnostics(_ result: LoadResult) -> [Diagnostic] {
-        guard let tls = result.configuration?.tls else { return [] }
+        guard let configuration = result.configuration else { return [] }
         do throws(Finding) {
-            return try load(tls, tickets: .random()).warnings.compactMap { finding in
+            var warnings: [Finding] = []
+            if let tls = configuration.tls { warnings += try load(tls, tickets: .random()).warnings }
+            warnings += try UpstreamTLSLoader.load(configuration.upstreams).warnings
+            return warnings.compactMap { finding in
                 var diagnostic = result.diagnostic(at: finding.setting, text(finding))
                 diagnostic?.severity = .warning
                 return diagnostic

@@ -91,12 +91,7 @@ final class CertificateStore {
         metrics.certificatesLoaded(successfully: true)
         metrics.certificates = facts.map { ($0.name, $0.notAfter) }
         for warning in loaded.warnings {
-            log.log(
-                .warning, "tls.certificate_problem", "A file of the certificates is not as it should be",
-                [
-                    ("setting", .text(warning.setting)), ("file", .text(warning.path)),
-                    ("reason", .text(warning.message)),
-                ])
+            log.certificateProblem(warning)
         }
         warnOfExpiry()
     }
@@ -138,5 +133,13 @@ final class CertificateStore {
                 device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
                 seconds: Int(status.st_mtim.tv_sec), nanoseconds: Int(status.st_mtim.tv_nsec))
         }
+    }
+}
+
+extension OperationalLog {
+    func certificateProblem(_ warning: CertificateLoader.Finding) {
+        log(
+            .warning, "tls.certificate_problem", "A file of the certificates is not as it should be",
+            [("setting", .text(warning.setting)), ("file", .text(warning.path)), ("reason", .text(warning.message))])
     }
 }

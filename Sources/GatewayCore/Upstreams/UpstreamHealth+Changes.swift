@@ -61,7 +61,7 @@ extension UpstreamHealth {
                 probe.plan = plan
                 continue
             }
-            server.probe = HealthProbe(of: server.address, on: loop, plan) {
+            server.probe = HealthProbe(of: server.address.socket, on: loop, plan) {
                 [unowned self, unowned server, unowned upstream] in checked(server, of: upstream, $0)
             }
         }

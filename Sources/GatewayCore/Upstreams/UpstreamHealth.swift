@@ -39,7 +39,7 @@ final class UpstreamHealth {
     }
 
     /// The addresses of an upstream's servers, as resolved last.
-    func resolved(_ name: String, _ addresses: [SocketAddress], at now: Instant = .now()) {
+    func resolved(_ name: String, _ addresses: [ServerAddress], at now: Instant = .now()) {
         guard let upstream = upstream(name) else { return }
         upstream.setServers(addresses)
         let configuration = upstream.configuration

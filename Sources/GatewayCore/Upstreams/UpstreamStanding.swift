@@ -7,7 +7,7 @@ internal import Wire
 /// any may go at all. A new one with every change; the tallies in it stay the same.
 struct UpstreamStanding: Sendable {
     struct Server: Sendable {
-        let address: SocketAddress
+        let address: ServerAddress
         let state: ServerHealth.State
         let tally: ServerTally
     }
@@ -24,7 +24,7 @@ struct UpstreamStanding: Sendable {
 struct UpstreamReport: Sendable {
     enum News: Sendable {
         /// As many requests to the server failed in a row as make an ejection; this was the last of them.
-        case serverFailing(SocketAddress, UpstreamFailure)
+        case serverFailing(ServerAddress, UpstreamFailure)
         /// As many requests to all servers failed in a row as open the circuit.
         case upstreamFailing(UpstreamFailure)
         /// What became of a request that a half-open circuit let through. Nil: it succeeded.

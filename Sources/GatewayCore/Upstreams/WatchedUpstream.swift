@@ -6,7 +6,7 @@ internal import Wire
 
 /// One server as the control thread knows it; kept over reloads, by its address.
 final class WatchedServer {
-    let address: SocketAddress
+    let address: ServerAddress
     let tally = ServerTally()
     var health = ServerHealth()
     /// Of its requests, the last time that it was ejected.
@@ -30,7 +30,7 @@ final class WatchedServer {
         }
     }
 
-    init(_ address: SocketAddress) { self.address = address }
+    init(_ address: ServerAddress) { self.address = address }
 }
 
 /// One upstream as the control thread knows it; kept over reloads, by its name.
@@ -44,11 +44,11 @@ final class WatchedUpstream {
 
     init(_ configuration: Configuration.Upstream) { self.configuration = configuration }
 
-    func setServers(_ addresses: [SocketAddress]) {
+    func setServers(_ addresses: [ServerAddress]) {
         let known = Dictionary(uniqueKeysWithValues: servers.map { ($0.address, $0) })
         let kept = Set(addresses)
         for server in servers where !kept.contains(server.address) { server.probe?.stop() }
-        var seen = Set<SocketAddress>()
+        var seen = Set<ServerAddress>()
         servers = addresses.filter { seen.insert($0).inserted }.map { known[$0] ?? WatchedServer($0) }
     }
 
@@ -87,7 +87,7 @@ final class WatchedUpstream {
         let check = configuration.healthCheck
         if check.path != nil {
             // A Unix socket has no name that could stand in Host (RFC 9110 §7.2).
-            let host = server.address.ip == nil ? "localhost" : server.address.description
+            let host = server.address.socket.ip == nil ? "localhost" : server.address.description
             return CheckPlan(
                 question: .request(check.request(to: host), check), interval: check.interval, timeout: check.timeout)
         }

@@ -5,6 +5,8 @@ package enum UpstreamFailure: String, CaseIterable, Sendable {
     case refused = "connection_refused"
     /// No connection within `timeouts.connect`.
     case connectTimeout = "connect_timeout"
+    /// No TLS connection came about.
+    case handshake = "tls_failed"
     /// The connection ended where it may not.
     case lost = "connection_lost"
     case malformed = "malformed_answer"
@@ -18,5 +20,5 @@ package enum UpstreamFailure: String, CaseIterable, Sendable {
 
     /// Whether a good answer to a health check shows that it is over. Of a server that answers wrongly the endpoint of the
     /// checks may well be right all the time.
-    package var isAboutAnswering: Bool { self != .malformed && self != .status }
+    package var isAboutAnswering: Bool { self != .malformed && self != .status && self != .handshake }
 }

@@ -3,8 +3,6 @@ internal import COpenSSL
 /// How the gateway presents itself to clients: its certificates by name, what it demands of them, what it speaks. Immutable;
 /// shared by all workers. New certificates make a new one, and connections under way keep theirs.
 package final class TLSServerContext: Sendable {
-    package enum MinimumVersion: Sendable { case tls12, tls13 }
-
     package enum ClientAuthentication: Sendable {
         case none
         /// Asked for; a client without one gets in, one with a bad one does not.
@@ -13,7 +11,7 @@ package final class TLSServerContext: Sendable {
     }
 
     package struct Options: Sendable {
-        package var minimumVersion = MinimumVersion.tls12
+        package var minimumVersion = TLSMinimumVersion.tls12
         package var clientAuthentication = ClientAuthentication.none
         /// PEM: the authorities of clients' certificates.
         package var clientAuthorities: [UInt8] = []
@@ -87,21 +85,14 @@ package final class TLSServerContext: Sendable {
     private static func makeContext(
         _ certificate: TLSCertificate, _ options: Options, _ tickets: TicketKeys
     ) throws(Problem) -> OpaquePointer {
-        guard let context = SSL_CTX_new(TLS_server_method()) else { throw Problem(description: "no memory for TLS") }
+        guard let context = TLSContext.make(TLS_server_method(), options.minimumVersion) else {
+            throw Problem(description: "no memory for TLS")
+        }
         var failure: Problem?
         func demand(_ result: Bool, _ words: String) {
             if !result, failure == nil { failure = Problem(description: words) }
         }
-        _ = gateway_ssl_min_version(
-            context, options.minimumVersion == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION)
-        // Renegotiation lets a client make the server work for nothing; compression leaks secrets (CRIME).
-        SSL_CTX_set_options(
-            context,
-            gateway_ssl_op_no_renegotiation() | gateway_ssl_op_no_compression() | gateway_ssl_op_server_preference())
-        // RFC 9325 §4.2: forward secrecy and authenticated encryption only.
-        demand(
-            SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1, "the cipher suites cannot be set")
-        gateway_ssl_write_modes(context)
+        SSL_CTX_set_options(context, gateway_ssl_op_server_preference())
         gateway_ssl_no_session_cache(context)
         var keys = tickets.bytes
         demand(gateway_ssl_set_ticket_keys(context, &keys, keys.count) == 1, "the ticket keys cannot be set")
@@ -112,13 +103,7 @@ package final class TLSServerContext: Sendable {
             { _, out, count, offered, length, _ in
                 selectProtocol(out!, count!, UnsafeBufferPointer(start: offered, count: Int(length)))
             }, nil)
-        demand(
-            SSL_CTX_use_certificate(context, certificate.leaf.pointer) == 1,
-            "OpenSSL does not accept the certificate (is its key too short?)")
-        demand(SSL_CTX_use_PrivateKey(context, certificate.key.pointer) == 1, "OpenSSL does not accept the key")
-        for link in certificate.chain {
-            demand(gateway_ssl_add_chain(context, link.pointer) == 1, "OpenSSL does not accept the chain")
-        }
+        if let words = TLSContext.show(certificate, in: context) { demand(false, words) }
         if options.clientAuthentication != .none {
             demand(demandCertificates(of: options, in: context), "it holds no certificate in PEM form")
             failure?.isAboutClients = true
@@ -136,13 +121,10 @@ package final class TLSServerContext: Sendable {
     }
 
     private static func demandCertificates(of options: Options, in context: OpaquePointer) -> Bool {
-        let authorities = X509Handle.all(inPEM: options.clientAuthorities)
-        guard !authorities.isEmpty, let store = SSL_CTX_get_cert_store(context) else { return false }
-        for authority in authorities {
-            guard X509_STORE_add_cert(store, authority.pointer) == 1,
-                SSL_CTX_add_client_CA(context, authority.pointer) == 1
-            else { return false }
-        }
+        guard
+            TLSContext.trust(
+                options.clientAuthorities, in: context, { SSL_CTX_add_client_CA(context, $0.pointer) == 1 })
+        else { return false }
         var mode = SSL_VERIFY_PEER
         if options.clientAuthentication == .required { mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT }
         SSL_CTX_set_verify(context, mode, nil)

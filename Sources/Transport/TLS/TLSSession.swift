@@ -21,9 +21,20 @@ package final class TLSSession {
     private let context: AnyObject
     private var readNeedsWrite = false
     private var writeNeedsRead = false
-    /// After a fatal error OpenSSL must not be asked to say goodbye (SSL_shutdown(3)).
-    private var isBroken = false
-    private var isEstablished = false
+    private var state = State.handshaking
+    /// OpenSSL's code of the error that broke the session.
+    private var errorCode: UInt = 0
+
+    private enum State {
+        /// → `established`, `broken`
+        case handshaking
+        /// → `unwritable`, `broken`
+        case established
+        /// The peer takes nothing more; what it said before can be read. → `broken`
+        case unwritable
+        /// After a fatal error OpenSSL must not be asked to say goodbye (SSL_shutdown(3)).
+        case broken
+    }
 
     /// - Parameter ssl: taken over.
     init(_ ssl: OpaquePointer, on socket: StreamSocket, context: AnyObject) {
@@ -42,18 +53,53 @@ package final class TLSSession {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         if result == 1 {
-            isEstablished = true
+            // The server's word on what is spoken must be one that we have offered (RFC 7301 §3.1).
+            guard SSL_is_server(ssl) == 1 || speaksHTTP else { return fail(.noSharedProtocol) }
+            state = .established
             return .done
         }
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
-        case SSL_ERROR_SYSCALL:
-            isBroken = true
-            return .failed(.closed)
+        case SSL_ERROR_SYSCALL: return fail(.closed)
         default:
-            isBroken = true
-            return .failed(TLSFailure(code: ERR_peek_error(), verification: SSL_get_verify_result(ssl)))
+            errorCode = ERR_peek_error()
+            return fail(TLSFailure(code: errorCode, verification: SSL_get_verify_result(ssl)))
         }
+    }
+
+    private func fail(_ failure: TLSFailure) -> Handshake {
+        state = .broken
+        self.failure = failure
+        return .failed(failure)
+    }
+
+    /// Nothing was chosen, or HTTP/1.1.
+    private var speaksHTTP: Bool {
+        var name: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &count)
+        let chosen = UnsafeBufferPointer(start: name, count: Int(count))
+        return chosen.isEmpty || String(decoding: chosen, as: UTF8.self) == "http/1.1"
+    }
+
+    /// What broke the session; nil while it is whole.
+    package private(set) var failure: TLSFailure?
+
+    /// The same in words for the log. Nothing of keys or contents is in them.
+    package var problem: String {
+        switch failure {
+        case nil: ""
+        case .certificateRefused?: certificateProblem(SSL_get_verify_result(ssl))
+        case .closed?: "the connection was closed in the handshake"
+        case .noSharedProtocol?: "the server speaks another protocol than HTTP/1.1 (ALPN)"
+        case .notTLS?: "the answer is not TLS"
+        case .alert?: "the server refused: \(errorText)"
+        default: errorText
+        }
+    }
+
+    private var errorText: String {
+        ERR_reason_error_string(errorCode).map { String(cString: $0) } ?? "unknown error"
     }
 
     /// `TLSv1.3`, for the log.
@@ -74,13 +120,11 @@ package final class TLSSession {
         return TLSPeerCertificate(certificate)
     }
 
-    /// For a client: the session to come back with, when the server allows it. The caller's to free.
-    func takeSession() -> OpaquePointer? { SSL_get1_session(ssl) }
-
     // MARK: Bytes
 
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
-        guard !isBroken else { return .ended }
+        // Not an end: whether a message was whole must not be told from a session that broke.
+        guard state != .broken else { return .failed(EPIPE) }
         ERR_clear_error()
         readNeedsWrite = false
         var count = 0
@@ -93,12 +137,12 @@ package final class TLSSession {
             return .wouldBlock
         // close_notify: the end that the peer meant. Anything else may be a cut by somebody in between (RFC 8446 §6.1).
         case SSL_ERROR_ZERO_RETURN: return .ended
-        default: return broken()
+        default: return broken(.broken)
         }
     }
 
     func send(_ bytes: Span<UInt8>) -> Transfer {
-        guard !isBroken else { return .failed(EPIPE) }
+        guard state == .established else { return .failed(EPIPE) }
         var sent = 0
         // One record at a time: only `wouldBlock` says that the socket is full.
         while sent < bytes.count {
@@ -117,7 +161,8 @@ package final class TLSSession {
             case SSL_ERROR_WANT_READ:
                 writeNeedsRead = true
                 return sent > 0 ? .bytes(sent) : .wouldBlock
-            default: return broken()
+            case SSL_ERROR_SYSCALL: return broken(.unwritable)
+            default: return broken(.broken)
             }
         }
         return .bytes(sent)
@@ -133,9 +178,11 @@ package final class TLSSession {
         }
     }
 
-    private func broken() -> Transfer {
-        isBroken = true
+    private func broken(_ next: State) -> Transfer {
         let number = errno
+        state = next
+        errorCode = ERR_peek_error()
+        failure = errorCode == 0 ? .closed : TLSFailure(code: errorCode, verification: Int(X509_V_OK))
         return .failed(number == 0 ? EPROTO : number)
     }
 
@@ -150,12 +197,26 @@ package final class TLSSession {
 
     /// close_notify, if the session got that far. What the socket does not take is left out: nobody waits for it.
     func sayGoodbye() {
-        guard isEstablished, !isBroken, SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN == 0 else { return }
+        guard state == .established, SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN == 0 else { return }
         ERR_clear_error()
         _ = SSL_shutdown(ssl)
         ERR_clear_error()
     }
 
     /// The descriptor is about to be closed.
-    func end() { isBroken = true }
+    func end() { state = .broken }
+}
+
+/// What is wrong with a server's certificate. The usual cases in our own words, the others in OpenSSL's.
+private func certificateProblem(_ result: Int) -> String {
+    switch Int32(result) {
+    case X509_V_ERR_CERT_HAS_EXPIRED: "the certificate has expired"
+    case X509_V_ERR_CERT_NOT_YET_VALID: "the certificate is not valid yet"
+    case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: "the certificate is for another name"
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+        X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+        X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        "the authority of the certificate is not known"
+    default: String(cString: X509_verify_cert_error_string(result))
+    }
 }

@@ -1,0 +1,166 @@
+internal import Policy
+internal import Settings
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+extension Worker {
+    /// A connection was accepted. One of a peer that announces clients is served when its header is there, all others at
+    /// once.
+    func arrived(_ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool) {
+        guard generation.rules.announcers.contains(peer) else {
+            return accepted(socket, peer: peer, port: port, isSecure: isSecure)
+        }
+        reception.take(socket, from: Endpoint(peer, port), isSecure: isSecure)
+    }
+}
+
+/// A worker's connections whose PROXY header is not complete. Most never get here: the header comes with the connection,
+/// and is then read at once.
+final class ProxyReception {
+    private unowned let worker: Worker
+    private var waiting: [ObjectIdentifier: AwaitedHeader] = [:]
+    /// Faults are told to the log at most this often; the others are counted.
+    private static let tellInterval = Interval.seconds(10)
+    private var silentUntil = Instant(nanoseconds: .min)
+    private var untold = 0
+
+    init(_ worker: Worker) { self.worker = worker }
+
+    var isEmpty: Bool { waiting.isEmpty }
+
+    /// Takes over the socket. While it waits it has a place among `limits.connections`, which it then gives to the
+    /// connection that comes of it.
+    func take(_ socket: StreamSocket, from sender: Endpoint, isSecure: Bool) {
+        guard worker.takePlace() else { return socket.close() }
+        let header = AwaitedHeader(socket, from: sender, isSecure: isSecure, in: self)
+        guard let outcome = header.look(worker.scratch) else {
+            waiting[ObjectIdentifier(header)] = header
+            return header.wait(on: worker.loop, until: worker.generation.configuration.timeouts.head)
+        }
+        settle(header, outcome)
+    }
+
+    /// More of a waiting one may be there.
+    /// - Parameter end: what it has come to if it is not complete; nil: it waits on.
+    fileprivate func changed(_ header: AwaitedHeader, orElse end: AwaitedHeader.Outcome?) {
+        worker.clock.tick()
+        guard let outcome = header.look(worker.scratch) ?? end else { return }
+        waiting[ObjectIdentifier(header)] = nil
+        header.stopWaiting()
+        worker.keepUntilEndOfTurn(header)
+        settle(header, outcome)
+    }
+
+    private func settle(_ header: AwaitedHeader, _ outcome: AwaitedHeader.Outcome) {
+        let sender = header.sender
+        worker.returnPlace()
+        worker.telemetry.metrics.countProxyHeader(outcome.label)
+        switch outcome {
+        case .read(.sender):
+            worker.accepted(header.socket, peer: sender.address, port: sender.port, isSecure: header.isSecure)
+        case .read(.announced(let source, let destination)):
+            worker.accepted(
+                header.socket, peer: source.address, port: source.port, isSecure: header.isSecure,
+                announcement: Announcement(by: sender.address, to: destination))
+        case .malformed(let fault):
+            header.socket.close()
+            tell(sender.address, fault.rawValue)
+        case .late:
+            header.socket.close()
+            tell(sender.address, "the header did not come in time")
+        // A probe that only connects, most often.
+        case .closed: header.socket.close()
+        }
+        worker.finishDrainingIfEmpty()
+    }
+
+    private func tell(_ sender: IPAddress, _ reason: String) {
+        guard worker.clock.now >= silentUntil else {
+            untold += 1
+            return
+        }
+        worker.report(headerOf: sender, reason: reason, untold: untold)
+        silentUntil = worker.clock.now + ProxyReception.tellInterval
+        untold = 0
+    }
+
+    /// The worker ends.
+    func closeAll() {
+        for header in waiting.values {
+            header.stopWaiting()
+            header.socket.close()
+            worker.returnPlace()
+        }
+        waiting = [:]
+    }
+}
+
+/// One connection of a peer that announces clients, until its header is complete. The bytes are looked at where they are,
+/// in the socket, and only the header is taken out: what follows is for TLS or for the parser of requests.
+private final class AwaitedHeader: ReadinessHandler {
+    enum Outcome {
+        case read(ProxyHeader.Origin)
+        case malformed(ProxyHeader.Fault)
+        /// The sender has gone before it was complete.
+        case closed
+        case late
+
+        var label: ProxyHeaderResult {
+            switch self {
+            case .read(.sender): .sender
+            case .read(.announced): .announced
+            case .malformed: .malformed
+            case .closed: .closed
+            case .late: .late
+            }
+        }
+    }
+
+    let socket: StreamSocket
+    let sender: Endpoint
+    let isSecure: Bool
+    private unowned let reception: ProxyReception
+    private var watcher: Watcher?
+    private var timer: LoopTimer?
+
+    init(_ socket: StreamSocket, from sender: Endpoint, isSecure: Bool, in reception: ProxyReception) {
+        self.socket = socket
+        self.sender = sender
+        self.isSecure = isSecure
+        self.reception = reception
+    }
+
+    /// Nil: not complete.
+    func look(_ scratch: Scratch) -> Outcome? {
+        let room = scratch.room(after: 0, limit: ProxyHeader.maximumLength)
+        switch socket.peek(into: room) {
+        case .wouldBlock: return nil
+        case .ended, .failed: return .closed
+        case .bytes(let count):
+            switch ProxyHeader.read(scratch.bytes(count)) {
+            case .incomplete: return nil
+            case .malformed(let fault): return .malformed(fault)
+            case .complete(let length, let origin):
+                // It was seen in the socket, so it is there as a whole.
+                let header = UnsafeMutableRawBufferPointer(rebasing: room[..<length])
+                return socket.receive(into: header) == .bytes(length) ? .read(origin) : .closed
+            }
+        }
+    }
+
+    func wait(on loop: EventLoop, until patience: Interval) {
+        watcher = Watcher(socket.descriptor, on: loop, handler: self)
+        timer = LoopTimer(on: loop) { [unowned self] in reception.changed(self, orElse: .late) }
+        timer?.fire(after: patience)
+    }
+
+    func stopWaiting() {
+        watcher?.cancel()
+        timer?.cancel()
+    }
+
+    func ready(_ readiness: Readiness) {
+        reception.changed(self, orElse: readiness.contains(.closed) ? .closed : nil)
+    }
+}
