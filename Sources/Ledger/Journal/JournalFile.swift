@@ -30,7 +30,12 @@ package struct StateDirectory: Sendable {
         }
     }
 
-    package func release() { close(lock) }
+    /// Unlocks, too, and does not leave it to `close`: a process that was forked and is not yet another program holds the
+    /// descriptor a moment longer.
+    package func release() {
+        _ = flock(lock, LOCK_UN)
+        close(lock)
+    }
 }
 
 enum SystemError {
