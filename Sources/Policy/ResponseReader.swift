@@ -56,6 +56,8 @@ package struct ResponseReader: ~Copyable {
     }
 
     private var fields: FieldTable
+    /// What each of the fields is; found out once per head.
+    private var kinds: [ResponseField]
     private var connection = ConnectionOptions()
     private let limits: HeadParser.Limits
     private let failureStatuses: [Int]
@@ -65,6 +67,7 @@ package struct ResponseReader: ~Copyable {
 
     package init(_ rules: GatekeeperRules) {
         fields = FieldTable(capacity: rules.fieldLimit)
+        kinds = Array(repeating: .other, count: rules.fieldLimit)
         limits = rules.headLimits
         failureStatuses = rules.failureStatuses
         hardening = ResponseHardening(rules.configuration)
@@ -78,7 +81,7 @@ package struct ResponseReader: ~Copyable {
         case .malformed: return malformed(bytes, context)
         case .complete(let line, let length):
             if line.status == 101 { return agrees(line, bytes, context) ? .switching(length: length) : .malformed }
-            if line.status < 200 { return readConnection(bytes) ? .interim(length: length) : .malformed }
+            if line.status < 200 { return classify(bytes) ? .interim(length: length) : .malformed }
             return settle(line, length, bytes, context)
         }
     }
@@ -86,7 +89,7 @@ package struct ResponseReader: ~Copyable {
     /// Nobody may change to a protocol that was not asked for, and both sides must mean the same one (RFC 9110 §7.8;
     /// RFC 6455 §4.1, "the client must" 2 to 4).
     private mutating func agrees(_ line: StatusLine, _ bytes: Span<UInt8>, _ context: ResponseContext) -> Bool {
-        guard let upgrade = context.upgrade, line.minorVersion >= 1, readConnection(bytes), connection.upgrades else {
+        guard let upgrade = context.upgrade, line.minorVersion >= 1, classify(bytes), connection.upgrades else {
             return false
         }
         let asked = upgrade.name
@@ -110,13 +113,13 @@ package struct ResponseReader: ~Copyable {
     private mutating func settle(
         _ line: StatusLine, _ length: Int, _ bytes: Span<UInt8>, _ context: ResponseContext
     ) -> Outcome {
-        guard readConnection(bytes) else { return malformed(bytes, context) }
+        guard classify(bytes) else { return malformed(bytes, context) }
         var framing = FramingFields()
         var isEventStream = false
         for index in 0..<fields.count {
             let field = fields[index]
             let value = bytes.extracting(field.value)
-            switch ResponseField(bytes.extracting(field.name)) {
+            switch kinds[index] {
             case .contentLength: framing.contentLength(value)
             case .transferEncoding: framing.transferEncoding(value)
             case .contentType: isEventStream = value.isMediaType("text/event-stream")
@@ -147,12 +150,14 @@ package struct ResponseReader: ~Copyable {
         return .malformedFailedLogin
     }
 
-    /// Reads the Connection fields of this head, interim ones too: what they name goes no further. False: not a list.
-    private mutating func readConnection(_ bytes: Span<UInt8>) -> Bool {
+    /// Finds out what each field of this head is, and reads the Connection fields, of interim heads too: what they name
+    /// goes no further. False: they are no list.
+    private mutating func classify(_ bytes: Span<UInt8>) -> Bool {
         connection = ConnectionOptions()
         for index in 0..<fields.count {
             let field = fields[index]
-            guard case .connection = ResponseField(bytes.extracting(field.name)) else { continue }
+            kinds[index] = ResponseField(bytes.extracting(field.name))
+            guard case .connection = kinds[index] else { continue }
             guard connection.take(bytes.extracting(field.value)) else { return false }
         }
         return true
@@ -234,7 +239,7 @@ package struct ResponseReader: ~Copyable {
             let name = bytes.extracting(field.name)
             let keep: Bool
             var rewritten: Range<Int>?
-            switch ResponseField(name) {
+            switch kinds[index] {
             case .contentLength:
                 // 1xx and 204 must not carry one (RFC 9110 §8.6); for the rest it is what frames the body.
                 let isTold = keepsLength && status >= 200 && status != 204
@@ -276,7 +281,7 @@ package struct ResponseReader: ~Copyable {
     private func isNamedByConnection(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {
         for index in 0..<fields.count {
             let field = fields[index]
-            guard case .connection = ResponseField(bytes.extracting(field.name)) else { continue }
+            guard case .connection = kinds[index] else { continue }
             if ConnectionOptions.names(bytes.extracting(field.value), field: name) { return true }
         }
         return false
