@@ -31,6 +31,14 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         }
     }
 
+    /// Ends what the test began: checks that are under way hold their loop.
+    private func finish() {
+        health.adopt([])
+        loop.atEndOfTurn {}
+        loop.turn()
+        logs.stop()
+    }
+
     private func upstream(_ change: (inout Configuration.Upstream) -> Void = { _ in }) -> Configuration.Upstream {
         var upstream = Configuration.Upstream(name: "api", servers: [], keepAlive: 1, idleTimeout: .seconds(1))
         change(&upstream)
@@ -58,7 +66,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     private func states() -> [ServerHealth.State] { published.last?.servers.map(\.state) ?? [] }
 
     @Test func `ejects a server after five failures in a row, and takes it back`() {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a, b])
         fail(a, times: 4, at: 1)
         #expect(states() == [.up(since: nil), .up(since: nil)])
@@ -69,7 +77,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `does not eject for failures with a success between`() {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a, b])
         fail(a, times: 4, at: 1)
         published.last?.servers[0].tally.failures.ended()
@@ -79,14 +87,14 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
 
     /// The report is on its way while another worker's request succeeds.
     @Test func `does not eject when the row has ended before the report arrives`() {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a, b])
         tell(.serverFailing(a, .lost), at: 1)
         #expect(states() == [.up(since: nil), .up(since: nil)])
     }
 
     @Test func `keeps the last server, and opens the circuit instead`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a])
         fail(a, times: 5, at: 1)
         #expect(states() == [.up(since: nil)])
@@ -101,7 +109,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `keeps states, tallies and circuits over a reload`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a, b])
         fail(a, times: 5, at: 1)
         let before = try #require(published.last)
@@ -114,7 +122,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `forgets a server that is gone, and knows its namesake as a new one`() {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a, b])
         fail(a, times: 5, at: 1)
         health.resolved("api", [b], at: at(2))
@@ -124,7 +132,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `hashes onto servers that are up`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream { $0.balance = .consistentHash }, [a, b])
         let keys = (0..<100).map { StableHash.of(IPAddress(v4: $0)) }
         let both = try #require(published.last?.ring)
@@ -135,7 +143,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `closes a circuit whose rule is gone`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a])
         let gate = try #require(published.last?.gate)
         for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.lost), at: 2) }
@@ -146,7 +154,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
 
     /// A reload may ask for more requests than the half-open circuit has let through.
     @Test func `lets requests through a circuit that needs more of them since a reload`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream { $0.circuitBreaker.probes = 1 }, [a])
         let gate = try #require(published.last?.gate)
         for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.lost), at: 2) }
@@ -161,7 +169,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `asks a server that nobody could connect to whether it accepts again`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream(), [a, b])
         let watched = try #require(health.upstreams.first)
         #expect(watched.plan(for: watched.servers[0]) == nil)
@@ -177,7 +185,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `names a server's address, or localhost for a Unix socket, when it asks`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         let checked = upstream { $0.healthCheck.path = "/" }
         adopt(checked, [a, ServerAddress(socket: .unix(path: "/run/api.sock"), host: "")])
         let watched = try #require(health.upstreams.first)
@@ -189,7 +197,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     @Test func `takes a check for the end of failures that checks tell of`() throws {
-        defer { logs.stop() }
+        defer { finish() }
         adopt(upstream { $0.healthCheck.path = "/" }, [a])
         let watched = try #require(health.upstreams.first)
         let gate = watched.gate

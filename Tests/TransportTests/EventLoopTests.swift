@@ -4,7 +4,8 @@ import Testing
 
 /// Counts how often it was resumed, and asks for as much again as it was told to.
 private final class Busy: ReadinessHandler {
-    let loop: EventLoop
+    /// The loop holds who is still ready.
+    unowned let loop: EventLoop
     var resumed = 0
     /// How often it says that it is still ready, each time it is resumed.
     var repeats = 0

@@ -140,10 +140,15 @@ class Honest:
         return self.statuses
 
 
-def all_served(honest: Honest, seconds: float, at_least: int) -> None:
-    """Every request of the honest client was answered 200, and there were enough of them to mean something."""
+def all_served(honest: Honest, seconds: float, at_least: int, lost: float = 0) -> None:
+    """Every request of the honest client was answered 200, and there were enough of them to mean something.
+
+    `lost`: the share of connections that may end unanswered, where the attack takes every place at once: on a machine that
+    is slow to read a new connection its place may be gone before its request is seen.
+    """
     statuses = honest.ask(seconds)
-    assert set(statuses) == {200}, {status: statuses.count(status) for status in set(statuses)}
+    counts = {status: statuses.count(status) for status in set(statuses)}
+    assert counts.keys() <= {200, 0} and counts.get(0, 0) <= lost * len(statuses), counts
     assert len(statuses) >= at_least, len(statuses)
 
 

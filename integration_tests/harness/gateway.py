@@ -186,6 +186,17 @@ class Gateway:
     def signal(self, number: signal.Signals) -> None:
         self.child.signal(number)
 
+    def freeze(self) -> None:
+        """Stops every thread, and returns when they have stopped: SIGSTOP alone is on its way for a moment."""
+        self.signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.child.pid}/task")
+        wait_until("every thread stands", lambda: all(_state(task) == "T" for task in tasks.iterdir()))
+
+
+def _state(task: Path) -> str:
+    """The letter of proc(5); the name before it may hold anything but ends with the last parenthesis."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+
 
 def _command_line(pid: int) -> bytes:
     """Empty for a process that has ended."""

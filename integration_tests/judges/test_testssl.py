@@ -16,9 +16,9 @@ from .programs import found
 # What is medium or worse and says nothing of the gateway, by testssl's own ids.
 ACCEPTED = {
     "cert_revocation": "the test's certificate names neither a CRL nor an OCSP responder, as short-lived ones do",
-    "engine_problem": "testssl's own OpenSSL has no GOST",
 }
-CALM = {"OK", "INFO", "LOW"}
+# `WARN` says that something could not be tested, which is no finding; what must be is named below.
+CALM = {"OK", "INFO", "LOW", "WARN"}
 # Protocols, ciphers, forward secrecy, preferences, defaults, headers, vulnerabilities; not the simulated browsers.
 CHECKS = ["-p", "-s", "-f", "-P", "-S", "-h", "-U"]
 

@@ -248,7 +248,7 @@ def test_a_connection_that_was_reset_behind_its_answer_is_not_used_again(gateway
     def refuses(exchange: Exchange) -> None:
         exchange.close()
         exchange.read_body()
-        gateway.signal(signal.SIGSTOP)
+        gateway.freeze()
         exchange.send(answer(413))
         reset(exchange.socket)
         gateway.signal(signal.SIGCONT)
