@@ -27,7 +27,7 @@ final class RedisServer {
             ["--port", "0", "--unixsocket", socket, "--dir", directory.path, "--save", "", "--loglevel", "warning"]
             + options
         process = try RedisServer.spawn("redis-server", arguments, output: nil)
-        let end = Instant.now() + .seconds(10)
+        let end = Instant.now() + .seconds(30)
         // With a password it answers NOAUTH, which is an answer.
         while try command("PING").isEmpty {
             try #require(Instant.now() < end, "redis-server does not answer")
