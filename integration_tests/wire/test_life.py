@@ -85,10 +85,9 @@ def test_sigterm_cuts_what_does_not_finish_by_the_deadline(start_gateway, backen
 
 
 def test_sigterm_without_connections_ends_within_a_second(gateway):
-    began = time.monotonic()
     gateway.signal(signal.SIGTERM)
     assert gateway.child.wait(5) == 0
-    assert time.monotonic() - began < 1
+    assert gateway.events("gateway.stopped")[-1]["took_ms"] < 1_000
 
 
 def test_sighup_under_load_drops_nothing_and_takes_the_new_routes(gateway, backend):
