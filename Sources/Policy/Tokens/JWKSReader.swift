@@ -143,11 +143,8 @@ enum JWKSReader {
 extension ClaimScanner {
     /// A copy of a value's text.
     func copy(_ value: Value) -> [UInt8] {
-        let span = text(value)
-        return [UInt8](unsafeUninitializedCapacity: span.count) { buffer, count in
-            for index in span.indices { buffer[index] = span[index] }
-            count = span.count
-        }
+        // Not with `unsafeUninitializedCapacity`: of nothing, it writes to the one empty array that all threads share.
+        text(value).withUnsafeBufferPointer { Array($0) }
     }
 
     /// A copy of the string in `slot`; nil when it is absent or no string.
