@@ -12,9 +12,13 @@ final class RedisFixture {
     let harness = Harness()
     let server: RedisServer
     let resolver = Resolver()
+    private let deadline: Interval
 
-    init(isStarted: Bool = true, options: [String] = []) throws {
+    /// - Parameter deadline: How long Redis may take over a command. By default longer than any machine is busy, so that
+    ///   what a test says of the answers does not depend on how soon they come; short where Redis is taken away.
+    init(isStarted: Bool = true, options: [String] = [], deadline: Interval = .seconds(20)) throws {
         server = try RedisServer(isStarted: isStarted, options: options)
+        self.deadline = deadline
     }
 
     deinit { resolver.stop() }
@@ -26,7 +30,7 @@ final class RedisFixture {
     ) throws -> RedisLedger {
         let redis = Configuration.Redis(
             location: location ?? .unix(path: server.socket), username: username,
-            password: password.map { Secret($0) }, database: database, deadline: .milliseconds(250),
+            password: password.map { Secret($0) }, database: database, deadline: deadline,
             startupWait: startupWait)
         let ledger = try RedisLedger(
             rule: rule, redis: redis, stateDirectory: stateDirectory ?? directory.path, on: harness.loop,
@@ -72,25 +76,21 @@ struct `The mirror of a real Redis` {
         fixture.harness.stop(ledger)
     }
 
-    @Test func `follows SET, EXPIRE, PERSIST, DEL and expiry within moments`() throws {
+    @Test func `follows SET, EXPIRE, PERSIST, DEL and expiry`() throws {
         let fixture = try RedisFixture()
         let harness = fixture.harness
         let ledger = try fixture.openConnected()
         _ = try fixture.redis("SET", "ip_block:192.0.2.1", "1", "EX", "300")
-        let set = Instant.now()
         #expect(harness.wait { harness.isBlocked("192.0.2.1") })
-        #expect(Instant.now() - set < .milliseconds(100))
         _ = try fixture.redis("PERSIST", "ip_block:192.0.2.1")
         #expect(harness.wait { ledger.blocks().first?.isPermanent == true })
         _ = try fixture.redis("EXPIRE", "ip_block:192.0.2.1", "60")
         #expect(harness.wait { ledger.blocks().first?.isPermanent == false })
         _ = try fixture.redis("DEL", "ip_block:192.0.2.1")
-        let deleted = Instant.now()
         #expect(harness.wait { !harness.isBlocked("192.0.2.1") })
-        #expect(Instant.now() - deleted < .milliseconds(100))
         #expect(fixture.sees { if case .lifted(_, .deleted) = $0 { true } else { false } })
 
-        _ = try fixture.redis("SET", "ip_block:192.0.2.2", "1", "PX", "150")
+        _ = try fixture.redis("SET", "ip_block:192.0.2.2", "1", "PX", "1000")
         #expect(harness.wait { harness.isBlocked("192.0.2.2") })
         #expect(harness.wait { !harness.isBlocked("192.0.2.2") })
         #expect(try fixture.redis("EXISTS", "ip_block:192.0.2.2") == "0")

@@ -72,7 +72,7 @@ private final class Peer {
     private func turn(until condition: () -> Bool) -> Bool {
         let ticker = LoopTimer(on: loop) {}
         ticker.fire(every: .milliseconds(1))
-        let end = Instant.now() + .seconds(10)
+        let end = Instant.now() + .seconds(30)
         while !condition() {
             if Instant.now() > end { return false }
             loop.turn()

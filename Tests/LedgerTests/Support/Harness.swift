@@ -33,7 +33,7 @@ final class Harness: LedgerSink {
 
     /// Turns the loop until `condition` holds; false when it does not within the limit.
     @discardableResult
-    func wait(_ limit: Interval = .seconds(10), until condition: () -> Bool) -> Bool {
+    func wait(_ limit: Interval = .seconds(30), until condition: () -> Bool) -> Bool {
         let end = Instant.now() + limit
         while !condition() {
             if Instant.now() > end { return false }
