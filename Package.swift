@@ -47,17 +47,18 @@ let package = Package(
             name: "gateway", dependencies: ["GatewayCore", "Settings", "Wire"], swiftSettings: strict),
 
         tests(of: "Wire"),
-        tests(of: "Crypto"),
+        tests(of: "Crypto", uses: ["TestKeys"]),
         tests(of: "Settings", uses: ["Wire"]),
-        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto"]),
+        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto", "TestKeys"]),
         tests(of: "Telemetry", uses: ["Wire"]),
         tests(of: "Transport", uses: ["Wire"]),
         tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport"]),
         tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
         tests(of: "gateway", uses: ["GatewayCore", "Settings", "Wire"]),
 
+        .target(name: "TestKeys", path: "Tests/Keys", swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire"],
+            name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire", "TestKeys"],
             path: "Tests/Fuzzing/Targets", swiftSettings: strict),
         .testTarget(name: "FuzzingTests", dependencies: ["FuzzTargets", "Settings"], swiftSettings: strict),
     ],

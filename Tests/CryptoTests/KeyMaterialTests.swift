@@ -1,3 +1,4 @@
+import TestKeys
 import Testing
 
 @testable import Crypto
@@ -17,7 +18,7 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         #expect(try read(Vectors.privateP256) == p256)
         #expect(try read(Vectors.privateP256PKCS8) == p256)
         #expect(try read("text before\n" + Vectors.p256 + "\ntext behind") == p256)
-        let rsa = try read(Vectors.rsa)
+        let rsa = try read(TestKeys.rsa)
         #expect(rsa.kind == .rsa(bits: 2048))
         #expect(try read(Vectors.rsaPKCS1) == rsa)
     }
@@ -27,8 +28,8 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         #expect(try KeyMaterial(curve: .p256, x: x, y: y).kind == .elliptic(.p256))
         #expect(try KeyMaterial(curve: .p256, x: x, y: y).encoded == read(Vectors.p256).encoded)
         let modulus = decoded(Vectors.rsaModulus)
-        #expect(try KeyMaterial(rsaModulus: modulus, exponent: [1, 0, 1]) == read(Vectors.rsa))
-        #expect(try KeyMaterial(rsaModulus: [0] + modulus, exponent: [1, 0, 1]) == read(Vectors.rsa))
+        #expect(try KeyMaterial(rsaModulus: modulus, exponent: [1, 0, 1]) == read(TestKeys.rsa))
+        #expect(try KeyMaterial(rsaModulus: [0] + modulus, exponent: [1, 0, 1]) == read(TestKeys.rsa))
         #expect(try KeyMaterial(edwards: .ed25519, x: decoded(Vectors.ed25519X)) == read(Vectors.ed25519Key))
         #expect(try KeyMaterial(edwards: .ed448, x: decoded(Vectors.ed448X)) == read(Vectors.ed448Key))
     }
@@ -39,12 +40,12 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         #expect(try read(Vectors.p521).algorithms.members == [.es512])
         #expect(try read(Vectors.ed25519Key).algorithms.members == [.edDSA])
         #expect(
-            try read(Vectors.rsa).algorithms.members == [.rs256, .rs384, .rs512, .ps256, .ps384, .ps512])
+            try read(TestKeys.rsa).algorithms.members == [.rs256, .rs384, .rs512, .ps256, .ps384, .ps512])
         #expect(throws: KeyError.algorithmDoesNotFit(.es384)) {
             try SignatureChecker(read(Vectors.p256), .es384)
         }
         #expect(throws: KeyError.algorithmDoesNotFit(.hs256)) {
-            try SignatureChecker(read(Vectors.rsa), .hs256)
+            try SignatureChecker(read(TestKeys.rsa), .hs256)
         }
     }
 

@@ -1,3 +1,4 @@
+import TestKeys
 import Testing
 
 @testable import Crypto
@@ -34,12 +35,12 @@ struct AlgorithmCase: Sendable, CustomTestStringConvertible {
         AlgorithmCase(name: "HS256", algorithm: .hs256, signature: Vectors.hs256),
         AlgorithmCase(name: "HS384", algorithm: .hs384, signature: Vectors.hs384),
         AlgorithmCase(name: "HS512", algorithm: .hs512, signature: Vectors.hs512),
-        AlgorithmCase(name: "RS256", algorithm: .rs256, pem: Vectors.rsa, signature: Vectors.rs256),
-        AlgorithmCase(name: "RS384", algorithm: .rs384, pem: Vectors.rsa, signature: Vectors.rs384),
-        AlgorithmCase(name: "RS512", algorithm: .rs512, pem: Vectors.rsa, signature: Vectors.rs512),
-        AlgorithmCase(name: "PS256", algorithm: .ps256, pem: Vectors.rsa, signature: Vectors.ps256),
-        AlgorithmCase(name: "PS384", algorithm: .ps384, pem: Vectors.rsa, signature: Vectors.ps384),
-        AlgorithmCase(name: "PS512", algorithm: .ps512, pem: Vectors.rsa, signature: Vectors.ps512),
+        AlgorithmCase(name: "RS256", algorithm: .rs256, pem: TestKeys.rsa, signature: Vectors.rs256),
+        AlgorithmCase(name: "RS384", algorithm: .rs384, pem: TestKeys.rsa, signature: Vectors.rs384),
+        AlgorithmCase(name: "RS512", algorithm: .rs512, pem: TestKeys.rsa, signature: Vectors.rs512),
+        AlgorithmCase(name: "PS256", algorithm: .ps256, pem: TestKeys.rsa, signature: Vectors.ps256),
+        AlgorithmCase(name: "PS384", algorithm: .ps384, pem: TestKeys.rsa, signature: Vectors.ps384),
+        AlgorithmCase(name: "PS512", algorithm: .ps512, pem: TestKeys.rsa, signature: Vectors.ps512),
         AlgorithmCase(name: "ES256", algorithm: .es256, pem: Vectors.p256, signature: Vectors.es256),
         AlgorithmCase(name: "ES384", algorithm: .es384, pem: Vectors.p384, signature: Vectors.es384),
         AlgorithmCase(name: "ES512", algorithm: .es512, pem: Vectors.p521, signature: Vectors.es512),
@@ -96,7 +97,7 @@ struct AlgorithmCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test func `of RSA is bound to its padding and to the salt's length`() throws {
-        let rsa = try key(Vectors.rsa)
+        let rsa = try key(TestKeys.rsa)
         #expect(try !verifies(decoded(Vectors.rs256), rsa, .ps256))
         #expect(try !verifies(decoded(Vectors.ps256), rsa, .rs256))
         #expect(try !verifies(decoded(Vectors.rs256), rsa, .rs384))

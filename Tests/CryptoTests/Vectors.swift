@@ -3,17 +3,6 @@ enum Vectors {
     static let secret = "a secret of sixty-four bytes, as long as the longest hash: ok!!!"
     static let message = "eyJhbGciOiJub3QgcmVhZCBoZXJlIn0.eyJzdWIiOiJhbGljZSJ9"
 
-    static let rsa = """
-        -----BEGIN PUBLIC KEY-----
-        MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA4ad1wRWC6HLDKG99YxR/
-        Yc2PeF8/TLSztviKZnyo/OP7n6yZ1ye6V4D9B6RY6MzVtiLA/WEBycePHNeLNjOJ
-        Lrx3/ibfY/Cl8tk4SVTOZ8Q16UEABtC+uCmm+BvsNyxBP1apH1H8hoaa/VDOv1Gm
-        YOHcDYm2Lxr6v0BYO34IF424WH/ejhvjyFnAGnpPjaB368SxGukrkuqnDh4BhHAU
-        /Leum1migKDW/Y3iGdBA+z6YhUJiLfQLoqUHjSNlFc80o0o6xl7hFHtAOyia3zLj
-        t5funMF2eJDD9v3AKHJz74MEDsSEMdYg4hZBIXmo7y3+T6Gk+m4szhPL+317bqAv
-        aQIDAQAB
-        -----END PUBLIC KEY-----
-        """
     static let otherRSA = """
         -----BEGIN PUBLIC KEY-----
         MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEApCt7JXVo5k5GRIvqesaM

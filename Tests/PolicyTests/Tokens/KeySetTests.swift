@@ -1,4 +1,5 @@
 import Crypto
+import TestKeys
 import Testing
 
 @testable import Policy
@@ -18,8 +19,8 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
 @Suite struct `A key set` {
     @Test func `takes secrets, PEM files and JWKS together`() {
         let (set, problems) = build(
-            Mint.key(), Mint.pem("rsa", TokenVectors.rsa, algorithms: ["RS256", "PS256"]),
-            Mint.jwks("idp", [TokenVectors.p256JWK, TokenVectors.ed25519JWK]))
+            Mint.key(), Mint.pem("rsa", TestKeys.rsa, algorithms: ["RS256", "PS256"]),
+            Mint.jwks("idp", [TestKeys.p256JWK, TestKeys.ed25519JWK]))
         #expect(problems.isEmpty)
         #expect(set.keys.map(\.label) == ["main", "rsa", "idp/e1", "idp/o1"])
         #expect(set.keys.map { $0.algorithms.members } == [[.hs256], [.rs256, .ps256], [.es256], [.edDSA]])
@@ -27,7 +28,7 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
 
     @Test func `takes every fitting algorithm when none is named`() {
         let (set, _) = build(
-            Mint.key(algorithms: []), Mint.pem("rsa", TokenVectors.rsa), Mint.jwks("idp", [TokenVectors.rsaJWK]))
+            Mint.key(algorithms: []), Mint.pem("rsa", TestKeys.rsa), Mint.jwks("idp", [TokenVectors.rsaJWK]))
         #expect(set.keys[0].algorithms.members == [.hs256])
         #expect(set.keys[1].algorithms == .rsa)
         #expect(set.keys[2].algorithms == .rsa)
@@ -47,7 +48,7 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
 
     @Test func `refuses algorithms that do not fit or do not exist`() {
         #expect(
-            build(Mint.pem("rsa", TokenVectors.rsa, algorithms: ["HS256"])).problems.map(\.message)
+            build(Mint.pem("rsa", TestKeys.rsa, algorithms: ["HS256"])).problems.map(\.message)
                 == ["the key cannot be used with HS256"])
         #expect(build(Mint.key(algorithms: ["RS256"])).problems.map(\.message) == ["the key cannot be used with RS256"])
         #expect(
@@ -63,7 +64,7 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
     }
 
     @Test func `skips and reports bad keys of a JWKS and keeps the good`() {
-        let p256 = TokenVectors.p256JWK
+        let p256 = TestKeys.p256JWK
         let (set, problems) = build(
             Mint.jwks(
                 "idp",
@@ -75,7 +76,7 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
                     p256.replacing("\"use\":\"sig\"", with: "\"use\":\"enc\""),
                     p256.replacing("\"alg\":\"ES256\"", with: "\"alg\":\"ES384\""),
                     p256.replacing("\"alg\":\"ES256\"", with: "\"alg\":\"ECDH-ES\""),
-                    with(#""key_ops":["sign"]"#, TokenVectors.ed25519JWK), TokenVectors.p384JWK,
+                    with(#""key_ops":["sign"]"#, TestKeys.ed25519JWK), TokenVectors.p384JWK,
                 ]))
         #expect(set.keys.map(\.label) == ["idp/r1", "idp/e2"])
         #expect(problems.allSatisfy { $0.severity == .skipped })
@@ -107,12 +108,12 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
     }
 
     @Test func `reads escapes in a JWKS`() {
-        let key = TokenVectors.p256JWK.replacing("\"e1\"", with: #""\u0065\/1""#)
+        let key = TestKeys.p256JWK.replacing("\"e1\"", with: #""\u0065\/1""#)
         #expect(build(Mint.jwks("idp", [key])).keys.keys.map(\.label) == ["idp/e/1"])
     }
 
     @Test func `reports a kid that is there twice`() {
-        let (set, problems) = build(Mint.jwks("a", [TokenVectors.p256JWK]), Mint.jwks("b", [TokenVectors.p256JWK]))
+        let (set, problems) = build(Mint.jwks("a", [TestKeys.p256JWK]), Mint.jwks("b", [TestKeys.p256JWK]))
         #expect(set.keys.count == 2)
         #expect(
             problems.map(\.description) == [
@@ -143,14 +144,14 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
     }
 
     @Test func `is the only secret or PEM whatever the kid says`() {
-        let (set, _) = build(Mint.key("a"), Mint.pem("rsa", TokenVectors.rsa))
+        let (set, _) = build(Mint.key("a"), Mint.pem("rsa", TestKeys.rsa))
         #expect(select(set, .hs256, "2024-05") == .candidates([0]))
         #expect(select(set, .rs256, "2024-05") == .candidates([1]))
     }
 
     @Test func `without kid is any secret, but only a lone JWK`() {
         let (set, _) = build(
-            Mint.key("a"), Mint.key("b"), Mint.jwks("idp", [TokenVectors.rsaJWK, TokenVectors.p256JWK]))
+            Mint.key("a"), Mint.key("b"), Mint.jwks("idp", [TokenVectors.rsaJWK, TestKeys.p256JWK]))
         #expect(select(set, .hs256, nil) == .candidates([0, 1]))
         #expect(select(set, .rs256, nil) == .candidates([2]))
         let second = TokenVectors.rsaJWK.replacing("\"r1\"", with: "\"r2\"")

@@ -1,17 +1,6 @@
 /// Keys and tokens made with another library (pyca/cryptography). All tokens: `sub` alice, `role` admin, `iat`
 /// 1700000000, `exp` 1700003600.
 enum TokenVectors {
-    static let rsa = """
-        -----BEGIN PUBLIC KEY-----
-        MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA4ad1wRWC6HLDKG99YxR/
-        Yc2PeF8/TLSztviKZnyo/OP7n6yZ1ye6V4D9B6RY6MzVtiLA/WEBycePHNeLNjOJ
-        Lrx3/ibfY/Cl8tk4SVTOZ8Q16UEABtC+uCmm+BvsNyxBP1apH1H8hoaa/VDOv1Gm
-        YOHcDYm2Lxr6v0BYO34IF424WH/ejhvjyFnAGnpPjaB368SxGukrkuqnDh4BhHAU
-        /Leum1migKDW/Y3iGdBA+z6YhUJiLfQLoqUHjSNlFc80o0o6xl7hFHtAOyia3zLj
-        t5funMF2eJDD9v3AKHJz74MEDsSEMdYg4hZBIXmo7y3+T6Gk+m4szhPL+317bqAv
-        aQIDAQAB
-        -----END PUBLIC KEY-----
-        """
     static let rs256 = """
         eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InIxIn0.eyJzdWIiOiJhbGljZSIsInJvbGUiOiJhZG1p\
         biIsImlhdCI6MTcwMDAwMDAwMCwiZXhwIjoxNzAwMDAzNjAwfQ.BUEDG_DmnE0E7K5712l0CqjZY-tMRWN9RVI6q\
@@ -52,7 +41,7 @@ enum TokenVectors {
         biIsImlhdCI6MTcwMDAwMDAwMCwiZXhwIjoxNzAwMDAzNjAwfQ.0eDKAjR4GIqjeq8EnqdvTikH_sEXruUlmZZu_\
         HYg8AYO8UM8Y7jDJbcfSoZRoW_m984yGGvv31kmiAU3ifDuCA
         """
-    /// RS/HS confusion: an HMAC whose key is the text of `rsa`.
+    /// RS/HS confusion: an HMAC whose key is the text of `TestKeys.rsa`.
     static let hs256UnderPublicKey = """
         eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbGljZSIsInJvbGUiOiJhZG1pbiIsImlhdCI6MTc\
         wMDAwMDAwMCwiZXhwIjoxNzAwMDAzNjAwfQ.0OBY9cHE0Kt2gTC0wDuswmyw3lhkMZoFRJv3_YrHsd4
@@ -64,17 +53,9 @@ enum TokenVectors {
         YhUJiLfQLoqUHjSNlFc80o0o6xl7hFHtAOyia3zLjt5funMF2eJDD9v3AKHJz74MEDsSEMdYg4hZBIXmo7y3-T6G\#
         k-m4szhPL-317bqAvaQ","e":"AQAB"}
         """#
-    static let p256JWK = #"""
-        {"kty":"EC","crv":"P-256","x":"4OwWr5tQNbnngfuGhPigmR_moqEJmIAThMUWDraNdaE","y":"5reMsZS\#
-        lSlKhuOb4byxjgDgftx8HnrCNhWOAGEZ197c","kid":"e1","alg":"ES256","use":"sig"}
-        """#
     static let p384JWK = #"""
         {"kty":"EC","crv":"P-384","x":"tqSRSmFQdPT2nVLQGkYLDabKoAQZOgqfOJ2DMRwsd-0oNFhBgJgW12al-\#
         R2A2Bzy","y":"r2IG1AwQW_Un9tzPgpmNcspnk9Ox6ccUKXn2O9fhBO5Vkd0cymW02mmdrPGQ9Rx_","kid":"e\#
         2","key_ops":["verify"]}
-        """#
-    static let ed25519JWK = #"""
-        {"kty":"OKP","crv":"Ed25519","kid":"o1","x":"dyHVkoMhPW3eP_sa_JlJgbSJD0EfuWjrrYo5jTYAUTI\#
-        "}
         """#
 }

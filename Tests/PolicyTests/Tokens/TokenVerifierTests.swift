@@ -1,4 +1,5 @@
 import Crypto
+import TestKeys
 import Testing
 import Wire
 
@@ -27,7 +28,7 @@ private let otherSecret = "another secret, as long as it must be"
     func `of each public key family is verified under a JWKS, and refused when a byte changes`(
         _ token: String
     ) throws {
-        let keys = [TokenVectors.rsaJWK, TokenVectors.p256JWK, TokenVectors.p384JWK, TokenVectors.ed25519JWK]
+        let keys = [TokenVectors.rsaJWK, TestKeys.p256JWK, TokenVectors.p384JWK, TestKeys.ed25519JWK]
         let verifier = Mint.verifier(Mint.tokens([Mint.jwks("idp", keys)]))
         #expect(verifier.reason(token) == nil)
         let parts = token.split(separator: ".").map(String.init)
@@ -42,11 +43,11 @@ private let otherSecret = "another secret, as long as it must be"
     }
 
     @Test func `signed with the public key as a secret is refused`() {
-        let onlyPEM = Mint.verifier(Mint.tokens([Mint.pem("rsa", TokenVectors.rsa)]))
+        let onlyPEM = Mint.verifier(Mint.tokens([Mint.pem("rsa", TestKeys.rsa)]))
         #expect(onlyPEM.reason(TokenVectors.hs256UnderPublicKey) == .algNotAllowed)
-        let both = Mint.verifier(Mint.tokens([Mint.key(), Mint.pem("rsa", TokenVectors.rsa)]))
+        let both = Mint.verifier(Mint.tokens([Mint.key(), Mint.pem("rsa", TestKeys.rsa)]))
         #expect(both.reason(TokenVectors.hs256UnderPublicKey) == .invalidSignature)
-        let mistaken = Mint.tokens([Mint.key("rsa", secret: TokenVectors.rsa)])
+        let mistaken = Mint.tokens([Mint.key("rsa", secret: TestKeys.rsa)])
         #expect(KeySet.build(from: mistaken).problems.map(\.severity) == [.unusable])
         #expect(Mint.verifier(mistaken).reason(TokenVectors.hs256UnderPublicKey) == .algNotAllowed)
     }
