@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,6 +108,15 @@ class Client:
     def ask(self, data: bytes, method: str | None = None) -> Response:
         """Sends one request and returns its final answer."""
         return self.send(data).read_final(method or data.split(b" ", 1)[0].decode("latin-1"))
+
+    def ask_while_sending(self, data: bytes, method: str) -> Response:
+        """Reads the answer at the same time: a body that comes back need not fit into anybody's buffers."""
+        answers: list[Response] = []
+        reader = threading.Thread(target=lambda: answers.append(self.read_final(method)))
+        reader.start()
+        self.send(data)
+        reader.join(30)
+        return answers[0]
 
     def _fill(self) -> bool:
         piece = self.socket.recv(65_536)

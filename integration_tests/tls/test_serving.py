@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -112,12 +111,7 @@ def test_a_body_goes_through_unharmed_both_ways(edge: Edge, backend: Backend) ->
     body = bytes(index * 7 % 251 for index in range(3_000_000))
     backend.handler = lambda exchange: exchange.send(answer(200, exchange.read_body()))
     with edge.connect() as client:
-        answers: list[bytes] = []
-        reader = threading.Thread(target=lambda: answers.append(client.read_final("POST").body))
-        reader.start()
-        client.send(request("POST", "/", body=body))
-        reader.join(30)
-        assert answers == [body]
+        assert client.ask_while_sending(request("POST", "/", body=body), "POST").body == body
         assert client.ask(request("GET", "/")).status == 200
 
 

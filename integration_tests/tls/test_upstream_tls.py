@@ -130,12 +130,7 @@ def test_a_body_goes_through_unharmed_both_ways(service: Service) -> None:
     gateway = service.gateway(backend)
     with gateway.connect() as client:
         for _ in range(2):
-            answers: list[bytes] = []
-            reader = threading.Thread(target=lambda: answers.append(client.read_final("POST").body))
-            reader.start()
-            client.send(request("POST", "/", body=body))
-            reader.join(30)
-            assert answers == [body]
+            assert client.ask_while_sending(request("POST", "/", body=body), "POST").body == body
     assert backend.connections == 1
 
 

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,12 +40,7 @@ def test_a_body_goes_through_unharmed_both_ways(start_gateway: START, at_socket:
     at_socket.handler = lambda exchange: exchange.send(answer(200, exchange.read_body()))
     gateway = start_gateway(at_socket)
     with gateway.connect() as client:
-        answers: list[bytes] = []
-        reader = threading.Thread(target=lambda: answers.append(client.read_final("POST").body))
-        reader.start()
-        client.send(request("POST", "/", body=body))
-        reader.join(30)
-    assert answers == [body]
+        assert client.ask_while_sending(request("POST", "/", body=body), "POST").body == body
 
 
 def test_sockets_and_ports_stand_side_by_side(start_gateway: START, at_socket: Backend, backend: Backend) -> None:
