@@ -136,7 +136,7 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
                 if awaitsMore, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed) {
-                    restash(bytes)
+                    stash.keep(bytes)
                 } else {
                     parsed = 0
                     process(stashed + count)
@@ -145,7 +145,7 @@ final class ClientConnection: ReadinessHandler {
                 if phase == .head && awaitsMore || phase == .body || phase == .tunnel { canRead = true }
             case .wouldBlock:
                 canRead = false
-                if stashed > 0 { restash(worker.scratch.bytes(stashed)) }
+                if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
                 return
             case .failed where phase == .tunnel:
                 canRead = false
@@ -167,8 +167,6 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    private func restash(_ bytes: Span<UInt8>) { stash.keep(bytes) }
-
     /// Of the request's body, so far.
     var bodyBytes: Int64 { requestBody.transferred }
 
@@ -185,7 +183,7 @@ final class ClientConnection: ReadinessHandler {
                 taken += 1
                 // Answers that a slow client does not read must not pile up behind it.
                 if phase == .head, !outbox.isEmpty || taken == Self.requestsPerRead, offset < count {
-                    return restash(worker.scratch.bytes(count).extracting(offset..<count))
+                    return stash.keep(worker.scratch.bytes(count).extracting(offset..<count))
                 }
             case .body:
                 guard offset < count else { return }
@@ -193,7 +191,7 @@ final class ClientConnection: ReadinessHandler {
                 guard let next = relayBody(offset, count) else { return }
                 offset = next
             case .response:
-                if offset < count { restash(worker.scratch.bytes(count).extracting(offset..<count)) }
+                if offset < count { stash.keep(worker.scratch.bytes(count).extracting(offset..<count)) }
                 return
             case .tunnel:
                 return tunnelReceived(worker.scratch.bytes(count).extracting(offset..<count), from: .client)
@@ -222,7 +220,7 @@ final class ClientConnection: ReadinessHandler {
         if record.isSettled { record.reset(client: peer, startedAt: now) }
         switch worker.gatekeeper.decide(bytes, peer: peer, link: link, now: now, wall: wall) {
         case .incomplete:
-            restash(bytes)
+            stash.keep(bytes)
             parsed = bytes.count
             if !record.hasBegun {
                 record.hasBegun = true

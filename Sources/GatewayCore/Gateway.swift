@@ -12,6 +12,12 @@ package final class Gateway {
     /// Why the gateway cannot start, in words for the operator.
     package struct StartFailure: Error, CustomStringConvertible {
         package let description: String
+
+        init(description: String) { self.description = description }
+
+        init(_ finding: CertificateLoader.Finding) {
+            description = "\(finding.setting): \(finding.path): \(finding.message)"
+        }
     }
 
     let loop: EventLoop
@@ -140,7 +146,7 @@ package final class Gateway {
         do throws(CertificateLoader.Finding) {
             toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
         } catch {
-            throw StartFailure(description: "\(error.setting): \(error.path): \(error.message)")
+            throw StartFailure(error)
         }
         generation = Generation(
             number: 1, configuration: configuration, rules: GatekeeperRules(configuration, keys: keys),
@@ -160,7 +166,7 @@ package final class Gateway {
             do {
                 certificates = try openCertificates(tls)
             } catch {
-                throw StartFailure(description: "\(error.setting): \(error.path): \(error.message)")
+                throw StartFailure(error)
             }
         }
         do {
@@ -352,8 +358,7 @@ package final class Gateway {
             toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
             try adopt(certificatesOf: next)
         } catch {
-            let problem = result.diagnostic(
-                at: error.setting, "the file \"\(error.path)\" cannot be used: \(error.message)")
+            let problem = result.diagnostic(at: error.setting, error.text)
             return refuse(result.diagnostics + [problem].compactMap(\.self))
         }
         for name in result.changesNeedingRestart(since: loaded) {

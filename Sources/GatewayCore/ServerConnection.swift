@@ -140,7 +140,7 @@ final class ServerConnection: ReadinessHandler {
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
                 if stashed > 0, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed) {
-                    keep(bytes)
+                    stash.keep(bytes)
                 } else {
                     process(stashed + count)
                 }
@@ -149,7 +149,7 @@ final class ServerConnection: ReadinessHandler {
                 if phase == .head || phase == .body || phase == .tunnel { canRead = true }
             case .wouldBlock:
                 canRead = false
-                if stashed > 0 { keep(worker.scratch.bytes(stashed)) }
+                if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
             case .ended:
                 canRead = false
                 peerFinished = true
@@ -160,8 +160,6 @@ final class ServerConnection: ReadinessHandler {
             }
         }
     }
-
-    private func keep(_ bytes: Span<UInt8>) { stash.keep(bytes) }
 
     /// Bytes of buffers.
     var held: Int { stash.count + outbox.held }
@@ -263,7 +261,7 @@ final class ServerConnection: ReadinessHandler {
                 // Interim answers that came before are passed on now.
                 if worker.out.count > 0 { client.relay(worker.composed, Span()) }
                 parsed = bytes.count
-                return keep(bytes)
+                return stash.keep(bytes)
             case .malformed:
                 return malformed()
             case .malformedFailedLogin:
@@ -286,7 +284,7 @@ final class ServerConnection: ReadinessHandler {
                     if step == .report {
                         if worker.out.count > 0 { client.relay(worker.composed, Span()) }
                         phase = .held
-                        keep(bytes)
+                        stash.keep(bytes)
                     }
                     return client.act(on: step)
                 }

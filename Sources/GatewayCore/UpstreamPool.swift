@@ -107,7 +107,6 @@ final class UpstreamPool {
             return server
         }
         for server in known.values where !server.isServing { closeIdle(of: server) }
-        for server in servers where !server.isServing { closeIdle(of: server) }
         gate = standing.gate
         circuit = standing.circuit
         choice = ServerChoice(

@@ -67,7 +67,7 @@ extension Gatekeeper {
         }
         if cors.allowedOrigins.contains("*") {
             out.append("Access-Control-Allow-Origin: *\r\n")
-        } else if cors.allowedOrigins.contains(where: { Array($0.utf8).span.equals(origin) }) {
+        } else if cors.names(origin) {
             // Credentials only for origins that are named: for `*` browsers must not send any (Fetch §3.2.5).
             out.append("Access-Control-Allow-Origin: ")
             out.append(origin)
@@ -97,6 +97,13 @@ extension Gatekeeper {
         let fixed = "{\"type\":\"about:blank\",\"title\":\"\",\"status\":xxx,\"code\":\"\"}\n".utf8.count
         let identified = requestID.count > 0 ? "\",\"request_id\":\"".utf8.count + requestID.count : 0
         return fixed + refusal.title.utf8.count + refusal.code.rawValue.utf8.count + identified
+    }
+}
+
+extension Configuration.CORS {
+    /// Whether `origin` is one of those that are named; `*` names none.
+    func names(_ origin: Span<UInt8>) -> Bool {
+        allowedOrigins.contains { $0 != "*" && Array($0.utf8).span.equals(origin) }
     }
 }
 

@@ -40,15 +40,11 @@ struct ResponseHardening: Sendable {
     func write(besides fields: borrowing FieldTable, of bytes: Span<UInt8>, isSecure: Bool, into out: inout ByteWriter)
     {
         for line in lines where isSecure || !line.needsTLS {
-            let isThere = (0..<fields.count).contains { isName(bytes.extracting(fields[$0].name), line.name.span) }
+            let isThere = (0..<fields.count).contains {
+                bytes.extracting(fields[$0].name).equalsIgnoringCase(line.name.span)
+            }
             if !isThere { out.append(line.bytes) }
         }
-    }
-
-    private func isName(_ field: Span<UInt8>, _ name: Span<UInt8>) -> Bool {
-        guard field.count == name.count else { return false }
-        for index in field.indices where Characters.lowercased(field[index]) != name[index] { return false }
-        return true
     }
 
     /// Appends all, for the gateway's own answers.

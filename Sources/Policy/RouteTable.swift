@@ -150,8 +150,8 @@ extension RouteTable {
     /// kinds share the table.
     private func findHost(_ host: Span<UInt8>, from start: Int) -> Int? {
         guard start < host.count else { return nil }
-        var hash = hashSeed
-        for index in start..<host.count { hash = hashByte(hash, Characters.lowercased(host[index])) }
+        var hash = FNV1a.seed
+        for index in start..<host.count { hash = FNV1a.hash(hash, Characters.lowercased(host[index])) }
         let hosts = hosts.span
         let text = text.span
         let slots = hostSlots.span
@@ -175,7 +175,7 @@ extension RouteTable {
         let end = min(path.count, hosts.span[host].longestPrefix)
         var index = 0
         while index < end {
-            hash = hashByte(hash, Characters.lowercased(path[index]))
+            hash = FNV1a.hash(hash, Characters.lowercased(path[index]))
             index += 1
             if index == path.count || path[index] == UInt8(ascii: "/") {
                 best = probe(hash, host: host, path, length: index) ?? best
@@ -229,8 +229,8 @@ extension RouteTable {
         let name = (isWildcard ? written.dropFirst() : Substring(written)).utf8.map(Characters.lowercased)
         if isWildcard { hasWildcards = true }
         if let known = findHost(name.span, from: 0) { return known }
-        var hash = hashSeed
-        for byte in name { hash = hashByte(hash, byte) }
+        var hash = FNV1a.seed
+        for byte in name { hash = FNV1a.hash(hash, byte) }
         hosts.append(Host(hash: hash, name: add(name)))
         RouteTable.insert(Int32(hosts.count - 1), hash, into: &hostSlots)
         return hosts.count - 1
@@ -238,7 +238,7 @@ extension RouteTable {
 
     private mutating func addPlace(host: Int, prefix: [UInt8]) -> Int {
         var hash = placeSeed(host)
-        for byte in prefix { hash = hashByte(hash, byte) }
+        for byte in prefix { hash = FNV1a.hash(hash, byte) }
         if let known = probe(hash, host: host, prefix.span, length: prefix.count) { return known }
         places.append(Place(hash: hash, host: host, prefix: add(prefix), choices: 0..<0))
         hosts[host].longestPrefix = max(hosts[host].longestPrefix, prefix.count)
@@ -253,15 +253,9 @@ extension RouteTable {
     }
 }
 
-// FNV-1a. The table is the operator's and does not grow with what clients send, so no secret is needed in the hash.
-private let hashSeed: UInt64 = 0xcbf2_9ce4_8422_2325
-
-@inline(__always)
-private func hashByte(_ hash: UInt64, _ byte: UInt8) -> UInt64 { (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-
 /// Where the hash of a prefix begins, so that one prefix has different places for different hosts.
 @inline(__always)
-private func placeSeed(_ host: Int) -> UInt64 { hashSeed ^ UInt64(host + 1) &* 0x9e37_79b9_7f4a_7c15 }
+private func placeSeed(_ host: Int) -> UInt64 { FNV1a.seed ^ UInt64(host + 1) &* 0x9e37_79b9_7f4a_7c15 }
 
 /// The high bits of FNV are the better ones; slots are chosen by the low.
 @inline(__always)

@@ -79,8 +79,7 @@ extension Gatekeeper {
         guard let range = single("origin", bytes) else { throw .foreignOrigin }
         let origin = bytes.extracting(range)
         if isOwn(origin, bytes.extracting(facts.authority)) { return }
-        let named = rules.configuration.routes[route].cors?.allowedOrigins ?? []
-        guard named.contains(where: { $0 != "*" && Array($0.utf8).span.equals(origin) }) else { throw .foreignOrigin }
+        guard rules.configuration.routes[route].cors?.names(origin) == true else { throw .foreignOrigin }
     }
 
     /// Whether `origin` is a page of the host that was asked. The port of the scheme may be written or not.

@@ -38,8 +38,8 @@ package final class AuditLog: Sendable {
         return refusedConnections.admit(address, at: now)
     }
 
-    /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control thread, about
-    /// once a second.
+    /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control
+    /// thread, about once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
         for (address, count) in notices.takeQuiet(at: now) {
             var event = AuditEvent(.blockedRequestsSuppressed(count: count), client: address)

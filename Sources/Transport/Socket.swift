@@ -20,20 +20,15 @@ package struct StreamSocket: Sendable {
     package init(descriptor: Int32) { self.descriptor = descriptor }
 
     /// Reads once, at most `buffer.count` bytes; an empty buffer cannot be told from the end.
-    package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
-        while true {
-            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
-            if count > 0 { return .bytes(count) }
-            if count == 0 { return .ended }
-            if errno == EINTR { continue }
-            return errno == EAGAIN ? .wouldBlock : .failed(errno)
-        }
-    }
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer { read(into: buffer, 0) }
 
     /// Looks at what `receive` would read, and leaves it there.
-    package func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    package func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer { read(into: buffer, Int32(MSG_PEEK)) }
+
+    @inline(__always)
+    private func read(into buffer: UnsafeMutableRawBufferPointer, _ flags: Int32) -> Transfer {
         while true {
-            let count = recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_PEEK))
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, flags)
             if count > 0 { return .bytes(count) }
             if count == 0 { return .ended }
             if errno == EINTR { continue }
@@ -110,7 +105,7 @@ package struct StreamSocket: Sendable {
     /// Nothing has arrived: no byte, no end, no error. Takes nothing off the socket.
     package var isQuiet: Bool {
         var byte: UInt8 = 0
-        return recv(descriptor, &byte, 1, Int32(MSG_PEEK)) < 0 && errno == EAGAIN
+        return withUnsafeMutableBytes(of: &byte) { peek(into: $0) } == .wouldBlock
     }
 
     /// Bytes that were sent and that the peer has not acknowledged (SIOCOUTQ).

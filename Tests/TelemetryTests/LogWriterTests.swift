@@ -54,7 +54,7 @@ import Wire
             // Longer than a round, so that the thread has gone to sleep.
             usleep(450_000)
             SampleExchange().append(to: log)
-            let limit = Instant.now() + .seconds(10)
+            let limit = Instant.now() + .seconds(30)
             while workshop.lines("access.log").count < expected, Instant.now() < limit { usleep(5_000) }
             #expect(workshop.lines("access.log").count == expected)
         }
@@ -116,7 +116,7 @@ import Wire
         let dropped = writer.statistics.dropped[LogKind.access.rawValue]
         #expect(dropped > 0)
         var bytes = readAll(reader)
-        let limit = Instant.now() + .seconds(10)
+        let limit = Instant.now() + .seconds(30)
         while lines(bytes).count + dropped < 1_000, Instant.now() < limit {
             usleep(10_000)
             bytes += readAll(reader)

@@ -71,9 +71,17 @@ extension Gateway {
         ledger.stop(completion: done)
     }
 
+    /// Opens the state directory again; whoever waited for a count gets it here.
+    private func openState() throws(LedgerError) {
+        ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+        state = .ours
+        ledger.start()
+        desk.count(with: ledger)
+    }
+
     private func takeStateBack() {
         do throws(LedgerError) {
-            ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+            try openState()
         } catch {
             log.log(
                 .error, "ledger.unavailable", "The state directory cannot be opened again; failed logins wait for it",
@@ -83,9 +91,6 @@ extension Gateway {
             return
         }
         stateRetry = nil
-        state = .ours
-        ledger.start()
-        desk.count(with: ledger)
         admin?.resume()
     }
 
@@ -112,14 +117,11 @@ extension Gateway {
     /// We are finishing, and whoever counts our failed logins is no more. Without a count no login may be answered.
     private func successorLost() {
         do throws(LedgerError) {
-            ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+            try openState()
         } catch {
             // Somebody started another one, which has the state now.
-            return cutDrain()
+            cutDrain()
         }
-        state = .ours
-        ledger.start()
-        desk.count(with: ledger)
     }
 
     // MARK: Taking over

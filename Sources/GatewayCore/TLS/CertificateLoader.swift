@@ -9,6 +9,9 @@ package enum CertificateLoader {
         let setting: String
         let path: String
         let message: String
+
+        /// For diagnostics, which tell the place of the setting themselves.
+        var text: String { "the file \"\(path)\" cannot be used: \(message)" }
     }
 
     /// What is known of a certificate in force.
@@ -35,20 +38,10 @@ package enum CertificateLoader {
         var warnings: [Finding] = []
         for entry in tls.certificates {
             let certificateSetting = "\(entry.section).certificate_file"
-            let chain = try read(entry.chainPath, certificateSetting, files)
-            let key = try read(entry.keyPath, "\(entry.section).key_file", files, isSecret: !tls.acceptsReadableKeys)
-            var certificate: TLSCertificate
-            do throws(TLSCertificate.Problem) {
-                certificate = try TLSCertificate(chain: chain, key: key)
-            } catch {
-                let isKey = error.file == .key
-                throw Finding(
-                    setting: isKey ? "\(entry.section).key_file" : certificateSetting,
-                    path: isKey ? entry.keyPath : entry.chainPath, message: error.description)
-            }
-            if certificate.notAfter <= now {
-                warnings.append(
-                    Finding(setting: certificateSetting, path: entry.chainPath, message: "the certificate has expired"))
+            var certificate = try pair(
+                entry.chainPath, entry.keyPath, of: entry.section, files, acceptsReadableKeys: tls.acceptsReadableKeys)
+            if let finding = expiry(of: certificate, certificateSetting, entry.chainPath, at: now) {
+                warnings.append(finding)
             } else if certificate.notBefore > now + 300 {
                 warnings.append(
                     Finding(
@@ -93,6 +86,32 @@ package enum CertificateLoader {
         }
     }
 
+    /// A certificate with its chain and its key.
+    /// - Parameter section: has the settings `certificate_file` and `key_file`.
+    static func pair(
+        _ chainPath: String, _ keyPath: String, of section: String, _ files: FileAccess, acceptsReadableKeys: Bool
+    ) throws(Finding) -> TLSCertificate {
+        let chainSetting = "\(section).certificate_file"
+        let keySetting = "\(section).key_file"
+        let chain = try read(chainPath, chainSetting, files)
+        let key = try read(keyPath, keySetting, files, isSecret: !acceptsReadableKeys)
+        do throws(TLSCertificate.Problem) {
+            return try TLSCertificate(chain: chain, key: key)
+        } catch {
+            let isKey = error.file == .key
+            throw Finding(
+                setting: isKey ? keySetting : chainSetting, path: isKey ? keyPath : chainPath,
+                message: error.description)
+        }
+    }
+
+    /// Nil: it has not expired.
+    /// - Parameter now: seconds since 1970.
+    static func expiry(of certificate: TLSCertificate, _ setting: String, _ path: String, at now: Int64) -> Finding? {
+        guard certificate.notAfter <= now else { return nil }
+        return Finding(setting: setting, path: path, message: "the certificate has expired")
+    }
+
     static func read(
         _ path: String, _ setting: String, _ files: FileAccess, isSecret: Bool = false
     ) throws(Finding) -> [UInt8] {
@@ -115,16 +134,12 @@ package enum CertificateLoader {
             if let tls = configuration.tls { warnings += try load(tls, tickets: .random()).warnings }
             warnings += try UpstreamTLSLoader.load(configuration.upstreams).warnings
             return warnings.compactMap { finding in
-                var diagnostic = result.diagnostic(at: finding.setting, text(finding))
+                var diagnostic = result.diagnostic(at: finding.setting, finding.text)
                 diagnostic?.severity = .warning
                 return diagnostic
             }
         } catch {
-            return [result.diagnostic(at: error.setting, text(error))].compactMap(\.self)
+            return [result.diagnostic(at: error.setting, error.text)].compactMap(\.self)
         }
-    }
-
-    private static func text(_ finding: Finding) -> String {
-        "the file \"\(finding.path)\" cannot be used: \(finding.message)"
     }
 }

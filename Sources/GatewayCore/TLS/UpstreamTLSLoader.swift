@@ -59,22 +59,12 @@ enum UpstreamTLSLoader {
         _ tls: Configuration.Upstream.TLS, _ files: FileAccess, _ warnings: inout [CertificateLoader.Finding]
     ) throws(CertificateLoader.Finding) -> TLSCertificate? {
         guard let chainPath = tls.chainPath, let keyPath = tls.keyPath else { return nil }
-        let chainSetting = "\(tls.section).certificate_file"
-        let keySetting = "\(tls.section).key_file"
-        let chain = try CertificateLoader.read(chainPath, chainSetting, files)
-        let key = try CertificateLoader.read(keyPath, keySetting, files, isSecret: !tls.acceptsReadableKeys)
-        do throws(TLSCertificate.Problem) {
-            let certificate = try TLSCertificate(chain: chain, key: key)
-            if certificate.notAfter <= Int64(time(nil)) {
-                warnings.append(
-                    .init(setting: chainSetting, path: chainPath, message: "the certificate has expired"))
-            }
-            return certificate
-        } catch {
-            let isKey = error.file == .key
-            throw CertificateLoader.Finding(
-                setting: isKey ? keySetting : chainSetting, path: isKey ? keyPath : chainPath,
-                message: error.description)
+        let certificate = try CertificateLoader.pair(
+            chainPath, keyPath, of: tls.section, files, acceptsReadableKeys: tls.acceptsReadableKeys)
+        let setting = "\(tls.section).certificate_file"
+        if let finding = CertificateLoader.expiry(of: certificate, setting, chainPath, at: Int64(time(nil))) {
+            warnings.append(finding)
         }
+        return certificate
     }
 }

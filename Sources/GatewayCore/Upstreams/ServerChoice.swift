@@ -13,6 +13,7 @@ struct ServerChoice {
     private var shares: [Int]
     /// When every server has its full share; until then shares are computed again and again.
     private var evenFrom: Instant
+    private var isEven: Bool
 
     /// Of nobody.
     init() {
@@ -42,8 +43,6 @@ struct ServerChoice {
         isEven = evenFrom <= now
         advance(to: now)
     }
-
-    private var isEven: Bool
 
     var isEmpty: Bool { servers.isEmpty }
 

@@ -125,7 +125,6 @@ final class UpstreamHealth {
 
     private func changed(_ upstream: WatchedUpstream, at now: Instant) {
         publish(upstream.standing)
-        metrics.states = upstreams.map(\.states)
         watchServers(of: upstream)
         awaitDeadline(now)
     }

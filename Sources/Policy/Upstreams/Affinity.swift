@@ -23,7 +23,8 @@ extension Gatekeeper {
         case .subject:
             if let subject = identity?.subject, !subject.isEmpty { return StableHash.of(subject.span) }
         case .header:
-            for index in 0..<fields.count where isNamed(bytes.extracting(fields[index].name), rule.name) {
+            for index in 0..<fields.count
+            where bytes.extracting(fields[index].name).equalsIgnoringCase(rule.name.span) {
                 return StableHash.of(bytes.extracting(fields[index].value))
             }
         case .cookie:
@@ -34,12 +35,6 @@ extension Gatekeeper {
             }
         }
         return StableHash.of(facts.client)
-    }
-
-    private func isNamed(_ field: Span<UInt8>, _ name: [UInt8]) -> Bool {
-        guard field.count == name.count else { return false }
-        for index in field.indices where Characters.lowercased(field[index]) != name[index] { return false }
-        return true
     }
 }
 

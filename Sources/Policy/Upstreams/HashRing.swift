@@ -55,8 +55,8 @@ package enum StableHash {
     static let step: UInt64 = 0x9e37_79b9_7f4a_7c15
 
     package static func of(_ bytes: Span<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for index in bytes.indices { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3 }
+        var hash = FNV1a.seed
+        for index in bytes.indices { hash = FNV1a.hash(hash, bytes[index]) }
         return mixed(hash)
     }
 
