@@ -200,7 +200,7 @@ package final class Gateway {
         admin?.start()
         followPredecessor()
         ledger.start()
-        upstreams?.adopt(configuration.upstreams)
+        upstreams?.adopt(configuration.upstreams, tls: generation.upstreamTLS)
         directory?.adopt(configuration.upstreams) { [unowned self] in
             namesAreKnown = true
             serveIfReady()
@@ -383,7 +383,7 @@ package final class Gateway {
         listeners = nextListeners
         let catalog = makeCatalog()
         let generation = generation
-        upstreams?.adopt(next.upstreams)
+        upstreams?.adopt(next.upstreams, tls: generation.upstreamTLS)
         directory?.adopt(next.upstreams) { [unowned self] in
             for (index, mailbox) in workers.mailboxes.enumerated() {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))

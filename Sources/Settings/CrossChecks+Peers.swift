@@ -1,22 +1,9 @@
 /// Rules about how servers are connected to.
 extension CrossChecks {
-    /// The checks' own requests go out in plain text and announce nobody, so every one of them would fail.
-    private mutating func checkHealthCheck(ofUpstream name: String, _ isSecured: Bool) {
-        let isAnnounced = settings.text("upstreams.\(name).proxy_protocol") ?? "none" != "none"
-        guard isSecured || isAnnounced, let path = settings.written("upstreams.\(name).health_check.path") else {
-            return
-        }
-        findings.error(
-            path.place,
-            "health checks cannot ask over \(isSecured ? "TLS" : "the PROXY protocol") yet: each would fail",
-            hint: "leave the path out; servers are still checked by connecting to them")
-    }
-
     mutating func checkTLS(ofUpstream name: String) {
         let section = "upstreams.\(name).tls"
         func written(_ key: String) -> ResolvedSettings.Entry? { settings.written("\(section).\(key)") }
         guard case .boolean(let isEnabled)? = settings.value("\(section).enabled") else { return }
-        checkHealthCheck(ofUpstream: name, isEnabled)
         guard isEnabled else {
             // Whoever has written `enabled: false` knows it; whoever has forgotten `true` would believe in a protection.
             guard written("enabled") == nil else { return }

@@ -14,6 +14,8 @@ package protocol ByteStreamHandler: AnyObject {
 package enum StreamEnd: Hashable, Sendable, CustomStringConvertible {
     case connectFailed(errno: Int32)
     case connectTimedOut
+    /// In words for the log.
+    case handshakeFailed(String)
     /// The peer closed its side.
     case ended
     case failed(errno: Int32)
@@ -24,6 +26,7 @@ package enum StreamEnd: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .connectFailed(let code): "cannot connect: \(String(cString: strerror(code)))"
         case .connectTimedOut: "cannot connect: timed out"
+        case .handshakeFailed(let problem): "no TLS: \(problem)"
         case .ended: "closed by the peer"
         case .failed(let code): "failed: \(String(cString: strerror(code)))"
         case .outputOverflow: "the peer does not read"
@@ -31,18 +34,39 @@ package enum StreamEnd: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// What comes before the first byte of a stream's own.
+package struct StreamOpening {
+    /// Sent before everything else, TLS included: a PROXY header. No longer than what a fresh socket takes at once.
+    package var preface: [UInt8] = []
+    /// Nil: plain text.
+    package var tls: TLSClient?
+
+    package init(preface: [UInt8] = [], tls: TLSClient? = nil) {
+        self.preface = preface
+        self.tls = tls
+    }
+}
+
 /// A client's connection for the control thread: connects without blocking, queues what cannot be sent at once, hands
 /// over what arrives. For the path of a request it is too comfortable: it copies.
 package final class ByteStream: ReadinessHandler {
-    /// connecting → open → closed, or straight to closed; nothing leads back.
-    private enum State { case connecting, open, closed }
+    private enum State {
+        /// → `handshaking`, `open`, `closed`
+        case connecting
+        /// TLS: until both sides know the keys. → `open`, `closed`
+        case handshaking
+        /// → `closed`
+        case open
+        case closed
+    }
 
     private let loop: EventLoop
     /// Nobody is told once it is gone; whoever owns the stream closes it.
     private weak var handler: (any ByteStreamHandler)?
     private let outputLimit: Int
     /// Ours to close; nil before there is one and after the end.
-    private var socket: StreamSocket?
+    private var channel: Channel?
+    private var preface: [UInt8]
     private var watcher: Watcher?
     private var timer: LoopTimer?
     private var state = State.connecting
@@ -56,23 +80,25 @@ package final class ByteStream: ReadinessHandler {
 
     /// Begins to connect.
     /// - Parameters:
+    ///   - connectTimeout: Until `streamConnected`, the handshake of TLS included.
     ///   - outputLimit: Bytes that may wait to be sent; more ends the stream.
     ///   - handler: Known weakly.
     package init(
-        to address: SocketAddress, on loop: EventLoop, connectTimeout: Interval, outputLimit: Int = 64 << 20,
-        handler: any ByteStreamHandler
+        to address: SocketAddress, on loop: EventLoop, opening: StreamOpening = StreamOpening(),
+        connectTimeout: Interval, outputLimit: Int = 64 << 20, handler: any ByteStreamHandler
     ) {
         self.loop = loop
         self.handler = handler
         self.outputLimit = outputLimit
-        if let failure = connect(to: address) {
+        preface = opening.preface
+        if let failure = connect(to: address, opening.tls) {
             // Told later, so that the handler has its stream before it hears of its end.
             loop.atEndOfTurn { [weak self] in self?.end(.connectFailed(errno: failure)) }
             return
         }
-        watcher = socket.map { Watcher($0.descriptor, on: loop, handler: self) }
+        watcher = channel.map { Watcher($0.socket.descriptor, on: loop, handler: self) }
         timer = LoopTimer(on: loop) { [unowned self] in
-            if state == .connecting { end(.connectTimedOut) }
+            if state != .open { end(.connectTimedOut) }
         }
         timer?.fire(after: connectTimeout)
     }
@@ -84,14 +110,15 @@ package final class ByteStream: ReadinessHandler {
         self.loop = loop
         self.handler = handler
         self.outputLimit = outputLimit
-        self.socket = socket
+        preface = []
+        channel = .plain(socket)
         state = .open
         watcher = Watcher(socket.descriptor, on: loop, handler: self)
     }
 
     deinit {
         watcher = nil
-        socket?.close()
+        channel?.close()
     }
 
     package var isOpen: Bool { state == .open }
@@ -127,29 +154,58 @@ package final class ByteStream: ReadinessHandler {
     }
 
     package func ready(_ readiness: Readiness) {
-        guard let socket else { return }
+        guard let channel else { return }
+        let readiness = channel.crossReadiness(readiness)
+        var mayRead = !readiness.isDisjoint(with: [.readable, .closed])
         if state == .connecting {
-            let code = socket.pendingError
+            let code = channel.socket.pendingError
             guard code == 0 else { return end(.connectFailed(errno: code)) }
             guard readiness.contains(.writable) else { return }
-            state = .open
-            timer?.cancel()
-            handler?.streamConnected(self)
+            guard sendPreface(to: channel.socket) else { return end(.connectFailed(errno: EPIPE)) }
+            state = .handshaking
+        }
+        if state == .handshaking {
+            guard shakeHands(channel) else { return }
+            // Something may have come with the end of the handshake.
+            mayRead = true
             flush()
         } else if readiness.contains(.writable) {
             flush()
         }
-        if state == .open, !readiness.isDisjoint(with: [.readable, .closed]) { read() }
+        if state == .open, mayRead { read() }
     }
 
     package func resume() { read() }
 
+    private func sendPreface(to socket: StreamSocket) -> Bool {
+        guard !preface.isEmpty else { return true }
+        defer { preface = [] }
+        return socket.send(preface.span) == .bytes(preface.count)
+    }
+
+    /// True: the stream is open, and its handler knows.
+    private func shakeHands(_ channel: Channel) -> Bool {
+        if let session = channel.session {
+            switch session.handshake() {
+            case .wouldBlock: return false
+            case .failed:
+                end(.handshakeFailed(session.problem))
+                return false
+            case .done: break
+            }
+        }
+        state = .open
+        timer?.cancel()
+        handler?.streamConnected(self)
+        return state == .open
+    }
+
     /// Reads until the socket is empty, for no more than a share of the turn.
     private func read() {
         for _ in 0..<ByteStream.readsPerTurn {
-            guard state == .open, let socket else { return }
+            guard state == .open, let channel else { return }
             let transfer = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ByteStream.chunk) { buffer in
-                let transfer = socket.receive(into: UnsafeMutableRawBufferPointer(buffer))
+                let transfer = channel.receive(into: UnsafeMutableRawBufferPointer(buffer))
                 if case .bytes(let count) = transfer {
                     let bytes = UnsafeBufferPointer(rebasing: buffer[..<count])
                     handler?.stream(self, received: bytes.span)
@@ -160,22 +216,29 @@ package final class ByteStream: ReadinessHandler {
             case .bytes: continue
             case .wouldBlock: return
             case .ended: return end(.ended)
-            case .failed(let code): return end(.failed(errno: code))
+            case .failed(let code): return end(failure(code))
             }
         }
         loop.stillReady(self)
     }
 
     private func flush() {
-        guard state == .open, let socket else { return }
+        guard state == .open, let channel else { return }
         while sent < output.count {
-            switch socket.send(output.span.extracting(sent..<output.count)) {
+            switch channel.send(output.span.extracting(sent..<output.count)) {
             case .bytes(let count): sent += count
             case .wouldBlock: return
             case .ended: return end(.ended)
-            case .failed(let code): return end(.failed(errno: code))
+            case .failed(let code): return end(failure(code))
             }
         }
+    }
+
+    /// In TLS 1.3 a server looks at the client's certificate when the client is done with the handshake, so that its refusal
+    /// comes now (RFC 8446 §4.4.2.4).
+    private func failure(_ code: Int32) -> StreamEnd {
+        guard let session = channel?.session, session.failure == .alert else { return .failed(errno: code) }
+        return .handshakeFailed(session.problem)
     }
 
     private func end(_ reason: StreamEnd) {
@@ -188,18 +251,26 @@ package final class ByteStream: ReadinessHandler {
     private func release() {
         watcher = nil
         timer = nil
-        socket?.close()
-        socket = nil
+        channel?.close()
+        channel = nil
         output = []
     }
 
     /// `errno` when it failed at once.
-    private func connect(to address: SocketAddress) -> Int32? {
+    private func connect(to address: SocketAddress, _ tls: TLSClient?) -> Int32? {
         // Of a path that is too long the kernel's form would hold the beginning, which is another socket's path.
         if case .unix(let path) = address, SocketAddress(unixPath: path) == nil { return ENAMETOOLONG }
         switch StreamSocket.connect(to: address) {
-        case .success(let connected):
-            socket = connected
+        case .success(let socket):
+            guard let tls else {
+                channel = .plain(socket)
+                return nil
+            }
+            guard let session = tls.connect(on: socket) else {
+                socket.close()
+                return ENOMEM
+            }
+            channel = .tls(session)
             return nil
         case .failure(let error): return error.number
         }

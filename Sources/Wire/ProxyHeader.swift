@@ -214,6 +214,14 @@ private struct LineWords {
 }
 
 extension ProxyHeader {
+    /// Version 1, of a connection that is its sender's own and stands for no client (§2.1).
+    package static var ownLine: [UInt8] { Array("PROXY UNKNOWN\r\n".utf8) }
+
+    /// Version 2, the same: LOCAL (§2.2).
+    package static var ownBlock: [UInt8] {
+        Array(UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount)) + [0x20, 0, 0, 0]
+    }
+
     /// Version 1: a line. Addresses of two families are written as IPv6 ones.
     package static func line(from source: Endpoint, to destination: Endpoint) -> [UInt8] {
         let isV4 = source.address.isV4 && destination.address.isV4

@@ -33,7 +33,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
 
     /// Ends what the test began: checks that are under way hold their loop.
     private func finish() {
-        health.adopt([])
+        health.adopt([], tls: [])
         loop.atEndOfTurn {}
         loop.turn()
         logs.stop()
@@ -46,7 +46,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
     }
 
     private func adopt(_ upstream: Configuration.Upstream, _ addresses: [ServerAddress]) {
-        health.adopt([upstream])
+        health.adopt([upstream], tls: [nil])
         health.resolved("api", addresses, at: at(0))
     }
 

@@ -80,15 +80,6 @@ import Testing
                     set "upstreams.api.tls.ca_file" to the authority that signed their certificates
                 """),
         Mistake(
-            "a health check that would ask in plain text",
-            document("tls: {enabled: true}\n    health_check: {path: /health}"),
-            says: """
-                gateway.conf:5:26: error: health checks cannot ask over TLS yet: each would fail
-                    health_check: {path: /health}
-                                         ^~~~~~~
-                    leave the path out; servers are still checked by connecting to them
-                """),
-        Mistake(
             "a socket without a name for its certificate",
             document("tls: {enabled: true}", server: "unix:/run/api.sock"),
             says: """

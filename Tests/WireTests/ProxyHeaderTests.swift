@@ -222,6 +222,9 @@ private func expectWhole(_ header: [UInt8], _ origin: ProxyHeader.Origin) {
         #expect(
             ProxyHeader.line(from: v6, to: Endpoint(IPAddress("192.0.2.1")!, 443))
                 == Array("PROXY TCP6 2001:db8::7 ::ffff:192.0.2.1 41000 443\r\n".utf8))
+        for own in [ProxyHeader.ownLine, ProxyHeader.ownBlock] {
+            #expect(ProxyHeader.read(own.span) == .complete(length: own.count, .sender))
+        }
         let mixed = ProxyHeader.block(from: v4, to: Endpoint(IPAddress("2001:db8::1")!, 443))
         #expect(
             read(mixed)

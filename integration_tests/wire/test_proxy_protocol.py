@@ -360,6 +360,17 @@ def test_a_server_is_told_the_client(
     assert reader.headers == [header(address, "127.0.0.1", (port, gateway.address[1]))] * 3
 
 
+@pytest.mark.parametrize(("version", "header"), [("v1", b"PROXY UNKNOWN\r\n"), ("v2", raw_block(0x20, 0))])
+def test_a_health_check_announces_nobody(
+    start_gateway: START, told: Backend, reader: Reader, version: str, header: bytes,
+) -> None:
+    gateway = start_gateway(told, upstreams={"api": {
+        "proxy_protocol": version, "health_check": {"path": "/healthz", "interval": "100ms"}}})
+    assert {request.target for request in told.wait_for(3)} == {"/healthz"}
+    assert set(reader.headers) == {header}
+    assert gateway.events("upstream.server_down") == []
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_no_server_connection_serves_two_clients(
     start_gateway: START, told: Backend, reader: Reader, address: str, other_address: str, version: str,

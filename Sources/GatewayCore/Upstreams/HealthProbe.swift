@@ -4,7 +4,7 @@ internal import Transport
 internal import Wire
 
 /// How a server is checked.
-struct CheckPlan: Equatable {
+struct CheckPlan {
     enum Question: Equatable {
         /// Whether it accepts a connection.
         case connection
@@ -15,6 +15,16 @@ struct CheckPlan: Equatable {
     var interval: Interval
     /// For everything, from connecting to the end of the answer's head.
     var timeout: Interval
+    /// Sent before everything else: a PROXY header, or nothing.
+    var preface: [UInt8] = []
+    /// And the name that the certificate must be for. Nil: plain text.
+    var tls: (context: TLSClientContext, name: String)?
+
+    /// The handshake is whole each time, no session is resumed: that the server's certificate is still believed is part of
+    /// what is checked.
+    fileprivate var opening: StreamOpening {
+        StreamOpening(preface: preface, tls: tls.map { TLSClient($0.context, name: $0.name) })
+    }
 }
 
 /// Checks one server again and again, over connections of its own; one check at a time. On the control thread, and never
@@ -68,7 +78,8 @@ final class HealthProbe: ByteStreamHandler {
 
     private func begin() {
         answer = HealthAnswer()
-        phase = .asking(ByteStream(to: address, on: loop, connectTimeout: plan.timeout, handler: self))
+        phase = .asking(
+            ByteStream(to: address, on: loop, opening: plan.opening, connectTimeout: plan.timeout, handler: self))
         timer?.fire(after: plan.timeout)
     }
 

@@ -27,13 +27,15 @@ final class UpstreamHealth {
     }
 
     /// Takes over a configuration. Its addresses follow, for every upstream, by `resolved`.
-    func adopt(_ configurations: [Configuration.Upstream]) {
+    /// - Parameter tls: in the order of the upstreams; nil: plain text.
+    func adopt(_ configurations: [Configuration.Upstream], tls: [TLSClientContext?]) {
         let known = Dictionary(uniqueKeysWithValues: upstreams.map { ($0.configuration.name, $0) })
         let kept = Set(configurations.map(\.name))
         for upstream in upstreams where !kept.contains(upstream.configuration.name) { upstream.stopChecks() }
-        upstreams = configurations.map { configuration in
-            guard let upstream = known[configuration.name] else { return WatchedUpstream(configuration) }
+        upstreams = zip(configurations, tls).map { configuration, tls in
+            guard let upstream = known[configuration.name] else { return WatchedUpstream(configuration, tls: tls) }
             upstream.configuration = configuration
+            upstream.tls = tls
             return upstream
         }
     }

@@ -36,13 +36,18 @@ final class WatchedServer {
 /// One upstream as the control thread knows it; kept over reloads, by its name.
 final class WatchedUpstream {
     var configuration: Configuration.Upstream
+    /// Nil: plain text.
+    var tls: TLSClientContext?
     private(set) var servers: [WatchedServer] = []
     var breaker = CircuitBreaker()
     let gate = CircuitGate()
     /// By which the circuit opened the last time.
     var lastFailure: UpstreamFailure?
 
-    init(_ configuration: Configuration.Upstream) { self.configuration = configuration }
+    init(_ configuration: Configuration.Upstream, tls: TLSClientContext?) {
+        self.configuration = configuration
+        self.tls = tls
+    }
 
     func setServers(_ addresses: [ServerAddress]) {
         let known = Dictionary(uniqueKeysWithValues: servers.map { ($0.address, $0) })
@@ -89,7 +94,9 @@ final class WatchedUpstream {
             // A Unix socket has no name that could stand in Host (RFC 9110 §7.2).
             let host = server.address.socket.ip == nil ? "localhost" : server.address.description
             return CheckPlan(
-                question: .request(check.request(to: host), check), interval: check.interval, timeout: check.timeout)
+                question: .request(check.request(to: host), check), interval: check.interval, timeout: check.timeout,
+                preface: configuration.proxyProtocol.ownHeader,
+                tls: tls.map { ($0, configuration.tls?.serverName ?? server.address.host) })
         }
         // Without checks of the operator's, a server that nobody could connect to is asked by connecting: that it accepts
         // again is known within a second, and no client's request is needed to find out.
@@ -104,6 +111,17 @@ final class WatchedUpstream {
         UpstreamMetrics.Upstream(
             name: configuration.name, circuit: breaker.condition,
             servers: servers.map { ($0.address.description, $0.health.condition) })
+    }
+}
+
+extension Configuration.Upstream.ProxyProtocol {
+    /// The header of a connection that stands for no client, as a check's does.
+    fileprivate var ownHeader: [UInt8] {
+        switch self {
+        case .none: []
+        case .v1: ProxyHeader.ownLine
+        case .v2: ProxyHeader.ownBlock
+        }
     }
 }
 
