@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,14 @@ class Gateway:
     @property
     def admin_socket(self) -> str:
         return self._ready["admin_socket"]
+
+    def open_files(self, kind: str = "") -> int:
+        """Its descriptors now, of all kinds or of one (`socket`). The loops of the workers come a moment after it is ready."""
+        count = 0
+        for descriptor in Path(f"/proc/{self.child.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                count += os.readlink(descriptor).startswith(kind)
+        return count
 
     def connect(self, source: str | None = None, timeout: float = 10.0, receive_buffer: int | None = None) -> Client:
         return Client(self.address, source, timeout, receive_buffer)

@@ -388,13 +388,14 @@ def test_sockets_of_a_service_manager_go_through_many_hands(start_gateway, backe
 
 
 def test_descriptors_do_not_grow_with_failed_upgrades(start_gateway, backend, program):
-    gateway = start_gateway(backend, program=program)
+    gateway = start_gateway(backend, program=program, workers=1)
+    assert gateway.get("/").status == 200, "the worker has all that it will have"
     replace(program, "#!/bin/sh\nexit 3\n")
     gateway.command("upgrade", check=False)
-    before = len(os.listdir(f"/proc/{gateway.child.pid}/fd"))
+    before = gateway.open_files()
     for _ in range(10):
         gateway.command("upgrade", check=False)
-    wait_until("no more", lambda: len(os.listdir(f"/proc/{gateway.child.pid}/fd")) <= before)
+    wait_until("no more", lambda: gateway.open_files() <= before)
 
 
 def test_the_service_manager_follows_the_new_process(start_gateway, backend, heirs, directory):
