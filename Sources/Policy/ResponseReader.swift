@@ -250,7 +250,9 @@ package struct ResponseReader: ~Copyable {
             case .date:
                 hasDate = true
                 keep = true
-            case .contentType, .other: keep = !connection.namesFields || !isNamedByConnection(name, bytes)
+            case .contentType, .other:
+                keep =
+                    !connection.namesFields || status == 101 && isOfHandshake(name) || !isNamedByConnection(name, bytes)
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
@@ -269,6 +271,12 @@ package struct ResponseReader: ~Copyable {
         }
         out.append(bytes, run..<Int(fields[fields.count - 1].end))
         return hasDate
+    }
+
+    /// They end the client's handshake, not ours (RFC 6455 §4.2.2): without them no client has a WebSocket, so a Connection
+    /// that names them does not remove them.
+    private func isOfHandshake(_ name: Span<UInt8>) -> Bool {
+        name.count > 14 && name.extracting(0..<14).equalsIgnoringCase("sec-websocket-")
     }
 
     /// Some programs would take such a number for octal.
