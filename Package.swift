@@ -5,6 +5,10 @@ import PackageDescription
 /// to tell the fuzzer what it does.
 let fuzzerRuntime = Context.environment["FUZZER_RUNTIME"]
 
+/// Every change of an object's variable is checked at run time for another access under way: a sixth of a request's
+/// instructions. Debug builds check, and with them the unit tests and both sanitizers (docs/decisions/data-path.md).
+let unchecked: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 let strict: [SwiftSetting] =
     [
         .treatAllWarnings(as: .error),
@@ -12,7 +16,7 @@ let strict: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("MemberImportVisibility"),
         .enableExperimentalFeature("Lifetimes"),
-    ] + (fuzzerRuntime == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
+    ] + (fuzzerRuntime == nil ? unchecked : [.unsafeFlags(["-sanitize=fuzzer"])])
 
 /// A target of the gateway. `uses` names what stands below it; the list in docs/architecture.md is the same.
 func layer(_ name: String, uses: [String]) -> Target {

@@ -27,8 +27,9 @@ extension ServerConnection {
     /// In one piece: what a connection takes at its beginning is more than the longest header.
     private func sendPreface() -> Bool {
         guard !preface.isEmpty else { return true }
-        defer { preface = [] }
-        return channel.socket.send(preface.span) == .bytes(preface.count)
+        let header = preface
+        preface = []
+        return channel.socket.send(header.span) == .bytes(header.count)
     }
 
     private func shakeHands() -> Bool {

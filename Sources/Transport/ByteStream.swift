@@ -179,8 +179,9 @@ package final class ByteStream: ReadinessHandler {
 
     private func sendPreface(to socket: StreamSocket) -> Bool {
         guard !preface.isEmpty else { return true }
-        defer { preface = [] }
-        return socket.send(preface.span) == .bytes(preface.count)
+        let header = preface
+        preface = []
+        return socket.send(header.span) == .bytes(header.count)
     }
 
     /// True: the stream is open, and its handler knows.
@@ -224,8 +225,9 @@ package final class ByteStream: ReadinessHandler {
 
     private func flush() {
         guard state == .open, let channel else { return }
-        while sent < output.count {
-            switch channel.send(output.span.extracting(sent..<output.count)) {
+        let waiting = output
+        while sent < waiting.count {
+            switch channel.send(waiting.span.extracting(sent..<waiting.count)) {
             case .bytes(let count): sent += count
             case .wouldBlock: return
             case .ended: return end(.ended)

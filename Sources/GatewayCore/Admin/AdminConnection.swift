@@ -95,7 +95,8 @@ final class AdminConnection: ReadinessHandler {
 
     private func process() {
         guard state == .reading, !input.isEmpty else { return }
-        switch server.read(input.span) {
+        let arrived = input
+        switch server.read(arrived.span) {
         case .incomplete:
             if input.count >= AdminRequestReader.inputLimit {
                 answer(AdminProblem.tooLarge("the request does not end").response, keepAlive: false, toHead: false)
@@ -125,8 +126,9 @@ final class AdminConnection: ReadinessHandler {
 
     private func flush() {
         guard case .writing(let keepAlive) = state else { return }
-        while sent < output.count {
-            switch socket.send(output.span.extracting(sent..<output.count)) {
+        let waiting = output
+        while sent < waiting.count {
+            switch socket.send(waiting.span.extracting(sent..<waiting.count)) {
             case .bytes(let count): sent += count
             case .wouldBlock: return
             case .ended, .failed: return close()

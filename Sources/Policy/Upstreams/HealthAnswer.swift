@@ -24,8 +24,9 @@ package final class HealthAnswer {
         let room = HealthAnswer.limits.headBytes + 1 - bytes.count
         for index in 0..<min(more.count, room) { bytes.append(more[index]) }
         for _ in 0...HealthAnswer.interimLimit {
-            switch HeadParser.parseResponse(bytes.span, into: &fields, limits: HealthAnswer.limits) {
-            case .incomplete: return bytes.count > HealthAnswer.limits.headBytes ? .unreadable : .incomplete
+            let head = bytes
+            switch HeadParser.parseResponse(head.span, into: &fields, limits: HealthAnswer.limits) {
+            case .incomplete: return head.count > HealthAnswer.limits.headBytes ? .unreadable : .incomplete
             case .malformed: return .unreadable
             case .complete(let line, let length):
                 guard line.status < 200, line.status != 101 else { return .status(line.status) }
