@@ -5,7 +5,7 @@ import PackageDescription
 /// to tell the fuzzer what it does.
 let fuzzerRuntime = Context.environment["FUZZER_RUNTIME"]
 
-/// Every change of an object's variable is checked at run time for another access under way: a sixth of a request's
+/// Every change of an object's variable is checked at run time for another access under way: a fifth of a request's
 /// instructions. Debug builds check, and with them the unit tests and both sanitizers (docs/decisions/data-path.md).
 let unchecked: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 

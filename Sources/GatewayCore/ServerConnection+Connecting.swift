@@ -8,7 +8,7 @@ extension ServerConnection {
     func connect(_ readiness: Readiness) -> Bool {
         if phase == .connecting {
             guard readiness.contains(.writable) else { return false }
-            guard channel.socket.pendingError == 0, sendPreface() else {
+            guard channel.socket.pendingError == 0, channel.socket.sendWhole(preface) else {
                 pool.connectFailed()
                 blame(.refused)
                 act(on: .connectFailed)
@@ -22,14 +22,6 @@ extension ServerConnection {
         if !outbox.flush(to: channel) { lookForAnswer() }
         client?.serverConnected()
         return true
-    }
-
-    /// In one piece: what a connection takes at its beginning is more than the longest header.
-    private func sendPreface() -> Bool {
-        guard !preface.isEmpty else { return true }
-        let header = preface
-        preface = []
-        return channel.socket.send(header.span) == .bytes(header.count)
     }
 
     private func shakeHands() -> Bool {

@@ -114,7 +114,7 @@ final class UpstreamPool {
     }
 
     private func makeServer(_ told: UpstreamStanding.Server) -> Server {
-        let client = tls.map { TLSClient($0, name: settings.tls?.serverName ?? told.address.host) }
+        let client = tls.map { TLSClient($0, name: settings.certificateName(of: told.address)) }
         return Server(told.address, told.tally, tls: client)
     }
 

@@ -66,7 +66,7 @@ package final class ByteStream: ReadinessHandler {
     private let outputLimit: Int
     /// Ours to close; nil before there is one and after the end.
     private var channel: Channel?
-    private var preface: [UInt8]
+    private let preface: [UInt8]
     private var watcher: Watcher?
     private var timer: LoopTimer?
     private var state = State.connecting
@@ -161,7 +161,7 @@ package final class ByteStream: ReadinessHandler {
             let code = channel.socket.pendingError
             guard code == 0 else { return end(.connectFailed(errno: code)) }
             guard readiness.contains(.writable) else { return }
-            guard sendPreface(to: channel.socket) else { return end(.connectFailed(errno: EPIPE)) }
+            guard channel.socket.sendWhole(preface) else { return end(.connectFailed(errno: EPIPE)) }
             state = .handshaking
         }
         if state == .handshaking {
@@ -176,13 +176,6 @@ package final class ByteStream: ReadinessHandler {
     }
 
     package func resume() { read() }
-
-    private func sendPreface(to socket: StreamSocket) -> Bool {
-        guard !preface.isEmpty else { return true }
-        let header = preface
-        preface = []
-        return socket.send(header.span) == .bytes(header.count)
-    }
 
     /// True: the stream is open, and its handler knows.
     private func shakeHands(_ channel: Channel) -> Bool {

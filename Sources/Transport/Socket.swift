@@ -55,6 +55,12 @@ package struct StreamSocket: Sendable {
         }
     }
 
+    /// Sends all of it at once, or fails: for what a fresh connection begins with, which is less than its buffer takes.
+    package func sendWhole(_ bytes: [UInt8]) -> Bool {
+        guard !bytes.isEmpty else { return true }
+        return send(bytes.span) == .bytes(bytes.count)
+    }
+
     /// Both pieces in one call; the count is of their sum.
     package func send(_ first: Span<UInt8>, _ second: Span<UInt8>) -> Transfer {
         first.withUnsafeBufferPointer { a in

@@ -218,9 +218,7 @@ extension ProxyHeader {
     package static var ownLine: [UInt8] { Array("PROXY UNKNOWN\r\n".utf8) }
 
     /// Version 2, the same: LOCAL (§2.2).
-    package static var ownBlock: [UInt8] {
-        Array(UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount)) + [0x20, 0, 0, 0]
-    }
+    package static var ownBlock: [UInt8] { block([0x20, 0, 0, 0]) }
 
     /// Version 1: a line. Addresses of two families are written as IPv6 ones.
     package static func line(from source: Endpoint, to destination: Endpoint) -> [UInt8] {
@@ -235,13 +233,17 @@ extension ProxyHeader {
     /// Version 2: a block without extensions.
     package static func block(from source: Endpoint, to destination: Endpoint) -> [UInt8] {
         let isV4 = source.address.isV4 && destination.address.isV4
-        var bytes = Array(UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount))
-        bytes += [0x21, isV4 ? 0x11 : 0x21, 0, isV4 ? 12 : 36]
+        var bytes = block([0x21, isV4 ? 0x11 : 0x21, 0, isV4 ? 12 : 36])
         for address in [source.address, destination.address] {
             if !isV4 { bytes += (0..<8).map { UInt8(truncatingIfNeeded: address.high >> UInt64(56 - 8 * $0)) } }
             bytes += (isV4 ? 4..<8 : 0..<8).map { UInt8(truncatingIfNeeded: address.low >> UInt64(56 - 8 * $0)) }
         }
         for port in [source.port, destination.port] { bytes += [UInt8(port >> 8), UInt8(port & 255)] }
         return bytes
+    }
+
+    /// - Parameter rest: command, family, and the length of what follows.
+    private static func block(_ rest: [UInt8]) -> [UInt8] {
+        Array(UnsafeBufferPointer(start: signature.utf8Start, count: signature.utf8CodeUnitCount)) + rest
     }
 }

@@ -95,6 +95,7 @@ final class AdminConnection: ReadinessHandler {
 
     private func process() {
         guard state == .reading, !input.isEmpty else { return }
+        // Held, because a span of the object's own array is good for one expression only.
         let arrived = input
         switch server.read(arrived.span) {
         case .incomplete:

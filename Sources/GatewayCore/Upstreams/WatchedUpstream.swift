@@ -96,7 +96,7 @@ final class WatchedUpstream {
             return CheckPlan(
                 question: .request(check.request(to: host), check), interval: check.interval, timeout: check.timeout,
                 preface: configuration.proxyProtocol.ownHeader,
-                tls: tls.map { ($0, configuration.tls?.serverName ?? server.address.host) })
+                tls: tls.map { ($0, configuration.certificateName(of: server.address)) })
         }
         // Without checks of the operator's, a server that nobody could connect to is asked by connecting: that it accepts
         // again is known within a second, and no client's request is needed to find out.
