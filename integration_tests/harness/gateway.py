@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .client import Client, Response, fetch, request
-from .processes import NotReady, Process, surroundings, wait_until
+from .processes import NotReady, Process, descriptors, surroundings, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN_TOKEN = "an admin token for the tests, long enough"
@@ -141,11 +140,7 @@ class Gateway:
 
     def open_files(self, kind: str = "") -> int:
         """Its descriptors now, of all kinds or of one (`socket`). The loops of the workers come a moment after it is ready."""
-        count = 0
-        for descriptor in Path(f"/proc/{self.child.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):
-                count += os.readlink(descriptor).startswith(kind)
-        return count
+        return sum(what.startswith(kind) for what in descriptors(self.child.pid))
 
     def connect(self, source: str | None = None, timeout: float = 10.0, receive_buffer: int | None = None) -> Client:
         return Client(self.address, source, timeout, receive_buffer)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ def wait_until(what: str, probe: Callable[[], Any], timeout: float = 10.0, every
         if time.monotonic() > deadline:
             raise NotReady(f"{what}: not within {timeout} s")
         time.sleep(every)
+
+
+def descriptors(pid: int) -> list[str]:
+    """What the descriptors of a process are; some may be closed while it is looked at."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(descriptor))
+    return found
 
 
 def free_port() -> int:

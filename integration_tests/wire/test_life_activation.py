@@ -3,14 +3,13 @@
 import os
 import signal
 import socket
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
 from harness.client import fetch, request
 from harness.gateway import Gateway, binary, config
-from harness.processes import NotReady, Process, wait_until
+from harness.processes import NotReady, Process, descriptors, wait_until
 
 
 def listener(host="127.0.0.1", port=0, shared=False):
@@ -35,15 +34,6 @@ def start(start_gateway, backend, sockets, listen, names=None, **sections):
 
 
 
-def open_files(pid: int) -> set[str]:
-    """What the descriptors of a process are; some may be closed while it is looked at."""
-    found = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            found.add(os.readlink(descriptor))
-    return found
-
-
 def test_one_socket_is_watched_by_all_workers(start_gateway, backend):
     with listener() as given:
         gateway = start(start_gateway, backend, [given], [text(given)])
@@ -56,7 +46,7 @@ def test_one_socket_is_watched_by_all_workers(start_gateway, backend):
                 client.send(request("GET", "/"))
             assert {client.read_final().status for client in clients} == {200}
         inode = os.readlink(f"/proc/self/fd/{given.fileno()}")
-        assert inode in open_files(gateway.child.pid), "it is the very socket"
+        assert inode in descriptors(gateway.child.pid), "it is the very socket"
 
 
 @pytest.mark.parametrize("count", [2, 4, 5])
@@ -105,7 +95,7 @@ def test_a_socket_that_no_setting_wants_is_reported_and_closed(start_gateway, ba
             "odd": "descriptor 5: it is no listening stream socket",
         }
         inode = os.readlink(f"/proc/self/fd/{unknown.fileno()}")
-        assert inode not in open_files(gateway.child.pid)
+        assert inode not in descriptors(gateway.child.pid)
         assert gateway.get("/").status == 200
 
 

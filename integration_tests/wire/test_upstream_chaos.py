@@ -81,7 +81,7 @@ class House:
         return seen
 
     def recovers(self, within: float = 20) -> None:
-        """Both backends serve again, and not one request of a whole load fails."""
+        """Requests are served again by whoever is left, and not one request of a whole load fails."""
         wait_until("requests are served", lambda: all(
             self.gateway.get(f"/sound/probe-{number}").status == 200 for number in range(10)), timeout=within)
         assert set(self.load(SOUND[:2])) == {("sound", "sound"), ("chunked", "sound")}

@@ -38,24 +38,10 @@ package final class ProxyTarget: FuzzTarget {
 
     // MARK: A second reader
 
-    private struct Witness: Equatable {
+    fileprivate struct Witness: Equatable {
         let length: Int
         /// The source and the destination as text; nil: the sender's own connection.
         let ends: [String]?
-
-        init(length: Int, ends: [String]?) {
-            self.length = length
-            self.ends = ends
-        }
-
-        init(length: Int, _ origin: ProxyHeader.Origin) {
-            self.length = length
-            switch origin {
-            case .sender: ends = nil
-            case .announced(let source, let destination):
-                ends = [source, destination].map { Witness.text($0.address, $0.port) }
-            }
-        }
 
         static func text(_ address: IPAddress, _ port: UInt16) -> String { "\(address) \(port)" }
     }
@@ -142,6 +128,17 @@ package final class ProxyTarget: FuzzTarget {
             let expected = ProxyHeader.Reading.complete(
                 length: header.count, .announced(source: source, destination: destination))
             try require(ProxyHeader.read(header.span) == expected, "what was announced to us can be announced again")
+        }
+    }
+}
+
+extension ProxyTarget.Witness {
+    /// What we have read.
+    fileprivate init(length: Int, _ origin: ProxyHeader.Origin) {
+        switch origin {
+        case .sender: self.init(length: length, ends: nil)
+        case .announced(let source, let destination):
+            self.init(length: length, ends: [source, destination].map { Self.text($0.address, $0.port) })
         }
     }
 }
