@@ -224,7 +224,10 @@ package final class ByteStream: ReadinessHandler {
             case .bytes(let count): sent += count
             case .wouldBlock: return
             case .ended: return end(.ended)
-            case .failed(let code): return end(failure(code))
+            case .failed(let code):
+                // The peer hears nothing more; what it said before often tells why.
+                read()
+                return end(failure(code))
             }
         }
     }

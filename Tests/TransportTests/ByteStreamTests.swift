@@ -9,9 +9,13 @@ private final class Listener: ByteStreamHandler {
     var isConnected = false
     var received: [UInt8] = []
     var end: StreamEnd?
+    var onConnect: () -> Void = {}
     var onReceive: (ByteStream) -> Void = { _ in }
 
-    func streamConnected(_ stream: ByteStream) { isConnected = true }
+    func streamConnected(_ stream: ByteStream) {
+        isConnected = true
+        onConnect()
+    }
     func stream(_ stream: ByteStream, received bytes: Span<UInt8>) {
         for index in bytes.indices { received.append(bytes[index]) }
         onReceive(stream)
@@ -136,6 +140,20 @@ private final class Peer {
         peer.hangUp()
         #expect(turn { listener.end == .ended })
         #expect(listener.received == Array(text.utf8))
+        finish(stream)
+    }
+
+    @Test func `delivers what the peer said before it stopped to listen`() {
+        let peer = Peer()
+        let stream = stream(to: .unix(path: peer.path))
+        stream.send(Array("a request that nobody reads".utf8))
+        listener.onConnect = {
+            peer.accept()
+            peer.send("no, because")
+            peer.hangUp()
+        }
+        #expect(turn { listener.end != nil })
+        #expect(listener.received == Array("no, because".utf8))
         finish(stream)
     }
 

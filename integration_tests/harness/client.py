@@ -1,9 +1,10 @@
 """A client that sends exactly the bytes it is given and reads answers to the byte (RFC 9112 framing, nothing repaired)."""
 
+import contextlib
 import json
+import select
 import socket
 import ssl
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,13 +111,27 @@ class Client:
         return self.send(data).read_final(method or data.split(b" ", 1)[0].decode("latin-1"))
 
     def ask_while_sending(self, data: bytes, method: str) -> Response:
-        """Reads the answer at the same time: a body that comes back need not fit into anybody's buffers."""
-        answers: list[Response] = []
-        reader = threading.Thread(target=lambda: answers.append(self.read_final(method)))
-        reader.start()
-        self.send(data)
-        reader.join(30)
-        return answers[0]
+        """Reads what comes while it sends: a body that comes back need not fit into anybody's buffers."""
+        self._send_and_fill(data)
+        return self.read_final(method)
+
+    def _send_and_fill(self, data: bytes) -> None:
+        """One thread, because an SSLSocket of Python below 3.13 is not for two at once."""
+        timeout = self.socket.gettimeout()
+        self.socket.setblocking(False)
+        waiting = memoryview(data)
+        while waiting:
+            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                # The same bytes are offered again after a partial write, as OpenSSL asks for.
+                waiting = waiting[self.socket.send(waiting[:16_384]):]
+                continue
+            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                if not self._fill():
+                    raise ConnectionEnded(f"ended with {len(waiting)} bytes to be sent: {bytes(self._buffer[:200])!r}")
+                continue
+            if select.select([self.socket], [self.socket], [], timeout) == ([], [], []):
+                raise TimeoutError(f"nothing moves, {len(waiting)} bytes are to be sent")
+        self.socket.settimeout(timeout)
 
     def _fill(self) -> bool:
         piece = self.socket.recv(65_536)
