@@ -48,14 +48,18 @@ def read_strace(text):
 
 def instructions(proxy, case, connections, requests, environment=None):
     """User-mode instructions per request (callgrind). Its CPU has no SHA-NI or AVX-512: crypto counts come out high."""
-    totals = []
+    first, second = map(read_callgrind, callgrind_runs(proxy, case, connections, requests, environment))
+    return (second - first) / requests
+
+
+def callgrind_runs(proxy, case, connections, requests, environment=None):
+    """What callgrind wrote about the run with N requests, and about the one with 2N."""
     for amount in (requests, 2 * requests):
         profile = proxy.directory / "callgrind.out"
         wrapper = [need("valgrind"), "--tool=callgrind", "-q", f"--callgrind-out-file={profile}"]
         with proxy.start(wrapper, environment):
             load.loop(proxy.port, case, connections=connections, requests=amount)
-        totals.append(read_callgrind(profile.read_text(errors="replace")))
-    return (totals[1] - totals[0]) / requests
+        yield profile.read_text(errors="replace")
 
 
 def read_callgrind(text):

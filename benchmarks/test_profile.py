@@ -1,0 +1,48 @@
+"""The reader of callgrind's files, on a small file of its own."""
+
+from measure import profile
+
+# Two requests: work() costs 10 and is called once each, copy() costs 3 and is called twice each.
+FILE = """\
+events: Ir
+fn=(1) serve
+12 {start}
+13 {serve}
+cfn=(2) work
+calls={once} 20
+14 {work_inclusive}
+fn=(2)
+20 {work}
+cfn=(3) copy
+calls={twice} 30
+21 {copy}
+fn=(3)
+30 {copy}
+totals: 0
+"""
+
+
+def run(requests):
+    return profile.Profile(FILE.format(
+        start=1_000, serve=5 * requests, once=requests, twice=2 * requests, work=10 * requests,
+        work_inclusive=16 * requests, copy=6 * requests))
+
+
+def test_what_happens_once_falls_out_and_the_rest_is_told_by_request():
+    costs = profile.per_request(run(100), run(200), 100)
+    assert costs.own == {"serve": 5, "work": 10, "copy": 6}
+    assert costs.total() == 21
+    assert costs.with_called("serve") == 21
+    assert costs.with_called("work") == 16
+    assert costs.called("copy") == 2
+
+
+def test_a_table_begins_with_the_dearest_function():
+    total, title, first, second, *_ = profile.table(profile.per_request(run(100), run(200), 100), 2)
+    assert total.split()[0] == "21"
+    assert (first.split()[-1], second.split()[-1]) == ("work", "copy")
+
+
+def test_callers_are_told_by_what_is_spent_for_them():
+    lines = list(profile.callers(profile.per_request(run(100), run(200), 100), "copy"))
+    assert lines[1].split() == ["2.00", "6", "work", "->", "copy"]
