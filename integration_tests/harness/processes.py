@@ -1,5 +1,6 @@
 """Child processes that a test starts: their log goes to a file, and they are ended by their own process id."""
 
+import itertools
 import os
 import signal
 import socket
@@ -16,14 +17,23 @@ class NotReady(AssertionError):
     """Something did not happen in the time it was given."""
 
 
+LOOKS = 50
+PATIENCE = 5.0
+
+
 def wait_until(what: str, probe: Callable[[], Any], timeout: float = 10.0, every: float = 0.01) -> Any:
-    """Returns the first true result of `probe`; raises `NotReady` that names `what` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while True:
+    """Returns the first true result of `probe`; raises `NotReady` that names `what` after `timeout` seconds.
+
+    On a busy machine a short time may be over after a single look. So it is looked at least `LOOKS` times, as long as that
+    takes no more than `PATIENCE` seconds.
+    """
+    began = time.monotonic()
+    for looks in itertools.count(1):
         if value := probe():
             return value
-        if time.monotonic() > deadline:
-            raise NotReady(f"{what}: not within {timeout} s")
+        passed = time.monotonic() - began
+        if passed > timeout and (looks >= LOOKS or passed > PATIENCE):
+            raise NotReady(f"{what}: not within {timeout} s, {looks} looks")
         time.sleep(every)
 
 

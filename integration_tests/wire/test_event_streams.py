@@ -116,7 +116,7 @@ def test_a_block_cuts_the_open_streams_of_its_address_only(gateway, backend, eve
     gateway.command("block", address)
     began = time.monotonic()
     assert all(map(is_cut, blocked))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     wait_until(
         "the log lines", lambda: len(gateway.events("http.request", client_ip=address, ended_by="blocked")) == 6)
     events.send("data: x\n\n")

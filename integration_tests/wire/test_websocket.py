@@ -127,7 +127,7 @@ def test_a_block_closes_open_sockets_of_all_workers_at_once(gateway, echo, addre
     gateway.command("block", address.rsplit(".", 1)[0] + ".0/24" if whole_network else address)
     began = time.monotonic()
     assert [code_of_end(client) for client in blocked] == [(1_008, "blocked")] * 12
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     wait_until("the servers' ends", lambda: len(echo.ended) == 12)
     assert echo.ended == [1_008] * 12
     assert echoes(spared)
