@@ -217,8 +217,10 @@ final class ClientConnection: ReadinessHandler {
         let now = worker.clock.now
         let wall = worker.clock.wall
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-        if record.isSettled { record.reset(client: peer, startedAt: now) }
-        switch worker.gatekeeper.decide(bytes, peer: peer, link: link, now: now, wall: wall) {
+        if record.isSettled { record.reset(startedAt: now) }
+        switch worker.gatekeeper.decide(
+            bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
+        {
         case .incomplete:
             stash.keep(bytes)
             parsed = bytes.count
@@ -227,28 +229,28 @@ final class ClientConnection: ReadinessHandler {
                 deadline = now + worker.generation.configuration.timeouts.head
             }
             return nil
-        case .refuse(let refusal, let facts):
-            worker.traffic.note(facts.client)
-            record.begin(facts, bytes, peer: peer, worker: worker)
+        case .refuse(let refusal):
+            worker.traffic.note(record.facts.client)
+            record.begin(bytes, peer: peer, worker: worker)
             audit(refusal, bytes, now)
             let next = endOfBody(offset, count)
             respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
             return phase == .head ? next : nil
-        case .answer(let answer, let facts):
-            record.begin(facts, bytes, peer: peer, worker: worker)
+        case .answer(let answer):
+            record.begin(bytes, peer: peer, worker: worker)
             let next = endOfBody(offset, count)
             let keepAlive = keepsAlive && next != nil
             worker.out.reset()
             record.status = worker.localAnswers.write(
-                answer, facts, keepAlive: keepAlive, wall: wall, date: worker.clock.date(), into: &worker.out)
+                answer, record.facts, keepAlive: keepAlive, wall: wall, date: worker.clock.date(), into: &worker.out)
             record.bytesOut = Int64(worker.out.count)
             send(worker.composed, Span())
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil
         case .forward(let plan):
-            worker.traffic.note(plan.facts.client)
-            record.begin(plan.facts, bytes, peer: peer, worker: worker)
-            if plan.facts.framing != .none, worker.isShortOfMemory {
+            worker.traffic.note(record.facts.client)
+            record.begin(bytes, peer: peer, worker: worker)
+            if record.facts.framing != .none, worker.isShortOfMemory {
                 let next = endOfBody(offset, count)
                 respond(with: .shortOfMemory, keepAlive: keepsAlive && next != nil)
                 return phase == .head ? next : nil
@@ -272,7 +274,6 @@ final class ClientConnection: ReadinessHandler {
     var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !record.closesClient }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
-        let facts = plan.facts
         record.plan = plan
         record.identity = worker.gatekeeper.identity
         if let identity = record.identity {
@@ -282,21 +283,24 @@ final class ClientConnection: ReadinessHandler {
         if plan.isLogin { record.audit = auditRequest(bytes) }
         let pool = worker.pools[plan.upstream]
         self.pool = pool
-        if let affinity = pool.affinity { record.affinity = worker.gatekeeper.affinity(bytes, facts, affinity) }
-        let bodiless = facts.framing == .none
-        requestBody = BodyRelay(reading: facts.framing, writingChunks: facts.framing == .chunked)
+        if let affinity = pool.affinity { record.affinity = worker.gatekeeper.affinity(bytes, record.facts, affinity) }
+        let framing = record.facts.framing
+        let bodiless = framing == .none
+        requestBody = BodyRelay(reading: framing, writingChunks: framing == .chunked)
         worker.out.reset()
-        worker.gatekeeper.prepare(plan, bytes, record.trace, peer: peer, link: link, into: &worker.out)
+        worker.gatekeeper.prepare(
+            plan, record.facts, bytes, record.trace, peer: peer, link: link, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
         exchange = Exchange(
             bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: pool.attempts)
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
-        guard lease() else { return phase == .closing || phase == .closed ? nil : offset + facts.headLength }
-        guard bodiless else { return relayBody(offset + facts.headLength, count) }
+        let end = offset + record.facts.headLength
+        guard lease() else { return phase == .closing || phase == .closed ? nil : end }
+        guard bodiless else { return relayBody(end, count) }
         server?.send(worker.composed, Span())
         if server?.isConnecting == false { requestSent(now) }
-        return offset + facts.headLength
+        return end
     }
 
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.

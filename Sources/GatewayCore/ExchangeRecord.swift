@@ -57,9 +57,8 @@ final class ExchangeRecord {
         self.startedAt = startedAt
     }
 
-    /// Forgets the last exchange; the next one begins.
-    func reset(client: IPAddress, startedAt: Instant) {
-        facts = RequestFacts(client: client)
+    /// Forgets the last exchange; the next one begins. `facts` are the Gatekeeper's to fill anew.
+    func reset(startedAt: Instant) {
         self.startedAt = startedAt
         pending = PendingAccess()
         replayLength = 0
@@ -89,10 +88,9 @@ final class ExchangeRecord {
             isSecure: facts.isSecure, upgrade: plan?.upgrade)
     }
 
-    /// A head was read; keeps what the log line will say of it, because the bytes will be gone by then.
-    func begin(_ facts: RequestFacts, _ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
+    /// A head was judged, and `facts` are there; keeps what the log line will say of it, because the bytes will be gone by then.
+    func begin(_ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
         hasBegun = true
-        self.facts = facts
         generation = worker.generation
         metrics = worker.telemetry.metrics
         bytesIn = Int64(facts.headLength)

@@ -28,7 +28,7 @@ final class Worker {
     /// Where messages are composed; larger than the scratch, since chunk sizes are written anew and a path in canonical
     /// form may be three times as long as it came (`limits.target` allows 64 KiB). Pages that are never used cost nothing.
     var out = ByteWriter(capacity: 2 * Scratch.size)
-    var gatekeeper: Gatekeeper
+    let gatekeeper: Gatekeeper
     var responses: ResponseReader
     let clock = WorkerClock()
     /// What this worker's connections hold in buffers.

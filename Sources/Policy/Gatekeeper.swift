@@ -6,7 +6,7 @@ package import Wire
 ///
 /// `prepare` writes the request for the upstream and belongs to the `decide` right before it: what was found out about
 /// the head in between is kept here and not found out twice.
-package struct Gatekeeper: ~Copyable {
+package final class Gatekeeper {
     private(set) var rules: GatekeeperRules
     /// The addresses that are blocked now; the worker applies the Ledger's changes to it.
     package var blocks = BlockTable()
@@ -32,7 +32,7 @@ package struct Gatekeeper: ~Copyable {
     }
 
     /// Takes over new rules; the blocks stay in force, remembered tokens do not.
-    package mutating func adopt(_ rules: GatekeeperRules) {
+    package func adopt(_ rules: GatekeeperRules) {
         self.rules = rules
         fields = FieldTable(capacity: rules.fieldLimit)
         classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
@@ -40,11 +40,14 @@ package struct Gatekeeper: ~Copyable {
     }
 
     /// The life of a request up to the moment it may be forwarded. `bytes` begin with its head and may hold more.
-    /// - Parameter link: of a connection with TLS.
-    package mutating func decide(
-        _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, now: Instant, wall: WallTime
+    /// - Parameters:
+    ///   - link: of a connection with TLS.
+    ///   - facts: what was found out of the request, whatever the verdict; nothing while its head is incomplete.
+    package func decide(
+        _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, now: Instant, wall: WallTime,
+        facts: inout RequestFacts
     ) -> Verdict {
-        var facts = RequestFacts(client: peer)
+        facts = RequestFacts(client: peer)
         facts.isSecure = link != nil
         // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
         // nothing must be known (places of another client's token or trace, its path in a log line).
@@ -52,25 +55,28 @@ package struct Gatekeeper: ~Copyable {
         tokenRefusal = nil
         refusedToken = nil
         do throws(Refusal) {
-            guard try read(bytes, &facts) else { return .incomplete }
+            guard try read(bytes, &facts) else {
+                facts = RequestFacts(client: peer)
+                return .incomplete
+            }
             identify(bytes, peer, &facts)
             if link == nil { facts.isSecure = isVouchedSecure(bytes, peer) }
             try screen(facts, now)
-            if isHealthCheck(bytes, facts) { return .answer(.health, facts) }
+            if isHealthCheck(bytes, facts) { return .answer(.health) }
             if mustBeSecure(bytes, facts) {
                 guard !facts.host.isEmpty else { throw .misdirected }
-                return .answer(.redirect(location: secureLocation(facts, bytes)), facts)
+                return .answer(.redirect(location: secureLocation(facts, bytes)))
             }
             let route = try route(bytes, &facts)
             let identity = try authenticate(bytes, route, wall)
             try authorize(identity, route)
             head.identity = identity
             if let hops = head.hopsLeft, hops < 0 {
-                return .answer(.options(allow: rules.routes.allowedMethods(ofRoute: route)), facts)
+                return .answer(.options(allow: rules.routes.allowedMethods(ofRoute: route)))
             }
             let path = canonicalPath(bytes)
             var plan = Plan(
-                facts: facts, upstream: rules.configuration.routes[route].upstream,
+                upstream: rules.configuration.routes[route].upstream,
                 isLogin: rules.logins.contains(method: bytes.extracting(facts.method), path: path),
                 isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method)))
             plan.responseTimeout = rules.configuration.routes[route].responseTimeout
@@ -79,7 +85,7 @@ package struct Gatekeeper: ~Copyable {
             if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
             return .forward(plan)
         } catch {
-            return .refuse(error, facts)
+            return .refuse(error)
         }
     }
 
@@ -121,7 +127,7 @@ package struct Gatekeeper: ~Copyable {
         return method.equals("GET") || method.equals("HEAD")
     }
 
-    private mutating func route(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Int {
+    private func route(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Int {
         let found = rules.routes.match(
             host: bytes.extracting(facts.host), path: canonicalPath(bytes),
             method: bytes.extracting(head.requestedMethod ?? facts.method))
@@ -141,7 +147,7 @@ package struct Gatekeeper: ~Copyable {
     /// The token of the request that was decided last was verified for the first time by this worker.
     package var isNewToken: Bool { head.identity != nil && !authenticator.lastWasRemembered }
 
-    private mutating func authenticate(
+    private func authenticate(
         _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
         // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
@@ -183,12 +189,17 @@ package struct Gatekeeper: ~Copyable {
     package func withPathForLogs<Result>(
         _ bytes: Span<UInt8>, _ facts: RequestFacts, _ body: (Span<UInt8>) -> Result
     ) -> Result {
-        head.pathIsRewritten ? body(rewrittenPath.span) : body(bytes.extracting(facts.path))
+        guard head.pathIsRewritten else { return body(bytes.extracting(facts.path)) }
+        let path = rewrittenPath
+        return body(path.span)
     }
 
     /// The canonical path of the head that was read last, without the query.
     @_lifetime(copy bytes, borrow self)
     func canonicalPath(_ bytes: Span<UInt8>) -> Span<UInt8> {
-        head.pathIsRewritten ? rewrittenPath.span : bytes.extracting(head.path)
+        guard head.pathIsRewritten else { return bytes.extracting(head.path) }
+        // The array stays until the next head is decided, and what is known of this one ends there too.
+        let rewritten = rewrittenPath.withUnsafeBufferPointer { $0 }
+        return unsafe _overrideLifetime(Span(_unsafeElements: rewritten), borrowing: self)
     }
 }

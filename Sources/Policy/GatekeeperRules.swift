@@ -3,7 +3,7 @@ package import Wire
 
 /// A configuration compiled for the Gatekeeper: tables that are looked things up in, made once per reload on the control
 /// thread and shared by the workers.
-package struct GatekeeperRules: Sendable {
+package final class GatekeeperRules: Sendable {
     package let configuration: Configuration
     package let headLimits: HeadParser.Limits
     package let fieldLimit: Int

@@ -1,7 +1,8 @@
 package import Wire
 
 /// What is known of a request once its head has been read: places in the head's bytes, and what was settled about it.
-/// Filled stage by stage; a request that is refused early leaves the rest at its defaults.
+/// Filled stage by stage; a request that is refused early leaves the rest at its defaults. It is large, so it stays where
+/// its owner has it and is handed on by reference.
 package struct RequestFacts: Sendable {
     /// Bytes of the head with its empty line; 0 when it never became complete.
     package var headLength = 0
@@ -41,7 +42,6 @@ package enum LocalAnswer: Sendable {
 
 /// A request that may go on: where to, and what must be remembered until its answer is back.
 package struct Plan: Sendable {
-    package var facts: RequestFacts
     package var upstream: Int
     /// The request is a guess at a password: the answer is judged.
     package var isLogin: Bool
@@ -54,8 +54,7 @@ package struct Plan: Sendable {
     /// A tunnel or event stream ends with the token.
     package var closesAtExpiry = true
 
-    package init(facts: RequestFacts, upstream: Int, isLogin: Bool, isIdempotent: Bool) {
-        self.facts = facts
+    package init(upstream: Int, isLogin: Bool, isIdempotent: Bool) {
         self.upstream = upstream
         self.isLogin = isLogin
         self.isIdempotent = isIdempotent
@@ -66,7 +65,7 @@ package struct Plan: Sendable {
 package enum Verdict: Sendable {
     /// The head is not complete, and nothing is wrong with it yet.
     case incomplete
-    case refuse(Refusal, RequestFacts)
-    case answer(LocalAnswer, RequestFacts)
+    case refuse(Refusal)
+    case answer(LocalAnswer)
     case forward(Plan)
 }

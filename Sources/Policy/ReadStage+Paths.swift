@@ -3,9 +3,7 @@ internal import Wire
 
 extension Gatekeeper {
     /// Brings the path into the one form that is matched, counted and forwarded.
-    mutating func canonicalise(
-        _ bytes: Span<UInt8>, _ extent: HeadExtent, _ facts: RequestFacts
-    ) throws(Refusal) {
+    func canonicalise(_ bytes: Span<UInt8>, _ extent: HeadExtent, _ facts: RequestFacts) throws(Refusal) {
         let path = bytes.extracting(head.path)
         switch CanonicalPath.scan(path) {
         case .canonical: return
@@ -19,9 +17,10 @@ extension Gatekeeper {
         case .rewrite(let length):
             guard extent == .whole else { return }
             head.pathIsRewritten = true
-            rewrittenPath = Array(repeating: 0, count: length)
-            var place = rewrittenPath.mutableSpan
+            var canonical = [UInt8](repeating: 0, count: length)
+            var place = canonical.mutableSpan
             _ = CanonicalPath.write(path, into: &place)
+            rewrittenPath = canonical
         }
     }
 

@@ -53,7 +53,7 @@ enum HeadExtent { case beginning, whole }
 
 extension Gatekeeper {
     /// Stage *read*: the head is complete and there is one way to understand it. False: more bytes are needed.
-    mutating func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Bool {
+    func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Bool {
         switch HeadParser.parseRequest(bytes, into: &fields, limits: rules.headLimits) {
         case .malformed(let fault): throw Refusal(fault)
         case .complete(let line, let length):
@@ -70,7 +70,7 @@ extension Gatekeeper {
         }
     }
 
-    private mutating func readHead(
+    private func readHead(
         _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: HeadExtent, _ facts: inout RequestFacts
     ) throws(Refusal) {
         facts.method = line.method
@@ -93,7 +93,7 @@ extension Gatekeeper {
         }
     }
 
-    private mutating func readFields(
+    private func readFields(
         _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: HeadExtent, _ facts: inout RequestFacts
     ) throws(Refusal) -> FramingFields {
         var framing = FramingFields()
@@ -154,7 +154,7 @@ extension Gatekeeper {
 
     /// RFC 9110 §7.6.2: of OPTIONS (and TRACE, which goes no further anyway) it must be obeyed, so it must be understood;
     /// of other methods it may be ignored, and goes on as it came.
-    private mutating func readMaxForwards(_ bytes: Span<UInt8>, _ field: SingleField) throws(Refusal) {
+    private func readMaxForwards(_ bytes: Span<UInt8>, _ field: SingleField) throws(Refusal) {
         if case .absent = field { return }
         guard bytes.extracting(head.line.method).equals("OPTIONS") else { return }
         switch field {
@@ -175,7 +175,7 @@ extension Gatekeeper {
     /// "The recipient's maximum supported value" of RFC 9110 §7.6.2.
     private static let mostHops = 1_000_000
 
-    private mutating func readTarget(
+    private func readTarget(
         _ bytes: Span<UInt8>, _ line: RequestLine, _ extent: HeadExtent, _ facts: inout RequestFacts
     ) throws(Refusal) {
         switch RequestTarget.parse(bytes, target: line.target, method: line.method) {

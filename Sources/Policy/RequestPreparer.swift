@@ -8,11 +8,11 @@ extension Gatekeeper {
     /// Fields that `Connection` names are left out before ours are added, so that `Connection: X-User-Id` cannot take
     /// away what was verified here (CVE-2024-45410).
     package func prepare(
-        _ plan: Plan, _ bytes: Span<UInt8>, _ trace: borrowing RequestTrace, peer: IPAddress, link: ClientLink? = nil,
-        into out: inout ByteWriter
+        _ plan: Plan, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ trace: borrowing RequestTrace,
+        peer: IPAddress, link: ClientLink? = nil, into out: inout ByteWriter
     ) {
         writeRequestLine(bytes, into: &out)
-        if head.writesHost { writeHost(plan.facts, bytes, into: &out) }
+        if head.writesHost { writeHost(facts, bytes, into: &out) }
         copyFields(bytes, into: &out)
         if let upgrade = plan.upgrade {
             out.append("Connection: Upgrade\r\nUpgrade: ")
@@ -24,11 +24,11 @@ extension Gatekeeper {
             out.append(decimal: hops)
             out.append("\r\n")
         }
-        if head.writesLength { writeLength(plan.facts.framing, into: &out) }
-        if plan.facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
-        writeForwarding(plan.facts, bytes, peer, into: &out)
+        if head.writesLength { writeLength(facts.framing, into: &out) }
+        if facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
+        writeForwarding(facts, bytes, peer, into: &out)
         out.append("Via: 1.")
-        out.append(UInt8(ascii: "0") + plan.facts.minorVersion)
+        out.append(UInt8(ascii: "0") + facts.minorVersion)
         out.append(" ")
         out.append(text: rules.viaName)
         out.append("\r\n")
@@ -52,7 +52,7 @@ extension Gatekeeper {
 
     /// HTTP/1.0 may come without one, HTTP/1.1 must not go without; and an absolute target stands for whatever the client
     /// wrote there (RFC 9112 §3.2.2), so that nobody behind us is addressed by another name than the one that routed.
-    private func writeHost(_ facts: RequestFacts, _ bytes: Span<UInt8>, into out: inout ByteWriter) {
+    private func writeHost(_ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, into out: inout ByteWriter) {
         out.append("Host: ")
         out.append(bytes, facts.authority)
         out.append("\r\n")
@@ -105,7 +105,7 @@ extension Gatekeeper {
 
     /// X-Forwarded-* and Forwarded (RFC 7239). What a trusted proxy said before is continued, anybody else's is replaced.
     private func writeForwarding(
-        _ facts: RequestFacts, _ bytes: Span<UInt8>, _ peer: IPAddress, into out: inout ByteWriter
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ peer: IPAddress, into out: inout ByteWriter
     ) {
         let trustsPeer = rules.trusted.contains(peer)
         out.append("X-Forwarded-For: ")
@@ -121,7 +121,8 @@ extension Gatekeeper {
         let proto = trustsPeer ? single(.xForwardedProto, bytes) : nil
         if let proto { out.append(bytes, proto) } else { out.append(facts.isSecure ? "https" : "http") }
         out.append("\r\n")
-        let host = (trustsPeer ? single(.xForwardedHost, bytes) : nil) ?? facts.authority
+        let said = trustsPeer ? single(.xForwardedHost, bytes) : nil
+        let host = if let said { said } else { facts.authority }
         if !host.isEmpty {
             out.append("X-Forwarded-Host: ")
             out.append(bytes, host)

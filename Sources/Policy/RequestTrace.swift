@@ -23,7 +23,8 @@ package struct RequestTrace: Sendable {
         write(context.traceLow, at: 48)
         // 00-<trace>-<parent>-<flags>
         text[66] = dash
-        for offset in 0..<32 { text[67 + offset] = text[32 + offset] }
+        write(context.traceHigh, at: 67)
+        write(context.traceLow, at: 83)
         text[99] = dash
         write(context.parent, at: 100)
         text[116] = dash
@@ -32,10 +33,11 @@ package struct RequestTrace: Sendable {
     }
 
     private mutating func write(_ value: UInt64, at start: Int) {
-        for position in 0..<16 {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64(4 * (15 - position)) & 15)
-            text[start + position] = digit < 10 ? 48 + digit : 87 + digit
-        }
+        var span = text.mutableSpan
+        var bytes = span.mutableBytes
+        let (high, low) = (UInt32(truncatingIfNeeded: value >> 32), UInt32(truncatingIfNeeded: value))
+        bytes.storeBytes(of: Digits.hexadecimal(high), toByteOffset: start, as: UInt64.self)
+        bytes.storeBytes(of: Digits.hexadecimal(low), toByteOffset: start + 8, as: UInt64.self)
     }
 
     package var requestID: Span<UInt8> {
@@ -65,7 +67,7 @@ private let dash = UInt8(ascii: "-")
 
 extension Gatekeeper {
     /// Names the request that was read last; its trace is continued, or a new one begun.
-    package mutating func trace(_ bytes: Span<UInt8>, peer: IPAddress) -> RequestTrace {
+    package func trace(_ bytes: Span<UInt8>, peer: IPAddress) -> RequestTrace {
         var continued: TraceContext?
         if case .at(let index) = head.traceparent {
             continued = TraceContext(traceparent: bytes.extracting(fields[index].value))

@@ -75,17 +75,16 @@ struct LineWriter: ~Copyable, ~Escapable {
             return
         }
         guard reserve(4) else { return }
-        let entry = decimals[Int(value)]
-        let length = entry >> 24
-        memory.storeBytes(of: entry >> (24 - 8 * length), toByteOffset: count, as: UInt32.self)
-        count += Int(length)
+        let digits = Digits.upToThree(UInt32(value))
+        memory.storeBytes(of: digits.text, toByteOffset: count, as: UInt32.self)
+        count += digits.count
     }
 
     /// Exactly three digits of a number below 1,000.
     @_lifetime(self: copy self)
     mutating func thousandths(_ value: UInt) {
         guard reserve(4) else { return }
-        memory.storeBytes(of: decimals[Int(value)], toByteOffset: count, as: UInt32.self)
+        memory.storeBytes(of: Digits.three(UInt32(value)), toByteOffset: count, as: UInt32.self)
         count += 3
     }
 
@@ -136,10 +135,9 @@ struct LineWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     mutating func address(_ address: IPAddress) {
         if let v4 = address.v4 {
-            for index in 0..<4 {
-                if index > 0 { byte(UInt8(ascii: ".")) }
-                number(UInt(v4 >> UInt32(24 - 8 * index) & 255))
-            }
+            guard reserve(Digits.dottedRoom) else { return }
+            let at = count
+            count += memory.withUnsafeMutableBytes { Digits.dotted(v4, to: $0.baseAddress! + at) }
             return
         }
         let zeros = AddressGroups(address).longestZeroRun
@@ -247,13 +245,6 @@ struct LineWriter: ~Copyable, ~Escapable {
 private let hexDigits: InlineArray<16, UInt8> = [
     48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 97, 98, 99, 100, 101, 102,
 ]
-
-/// 0–999 as three ASCII digits, the first in the lowest byte, and above them how many of the digits count.
-private let decimals = InlineArray<1_000, UInt32> { value in
-    let number = UInt32(value)
-    let length: UInt32 = number < 10 ? 1 : number < 100 ? 2 : 3
-    return 48 + number / 100 | (48 + number / 10 % 10) << 8 | (48 + number % 10) << 16 | length << 24
-}
 
 private let highBits: UInt64 = 0x8080_8080_8080_8080
 

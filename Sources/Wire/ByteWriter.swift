@@ -4,12 +4,19 @@ internal import Glibc
 ///
 /// It never grows: what does not fit sets `overflowed` and is left out, so a hostile length cannot write past the end and
 /// the composer asks once, at the end, instead of after every piece.
-package struct ByteWriter: ~Copyable {
+public struct ByteWriter: ~Copyable {
     /// Owned; freed in `deinit`.
-    private let memory: UnsafeMutablePointer<UInt8>
-    package let capacity: Int
-    package private(set) var count = 0
-    package private(set) var overflowed = false
+    @usableFromInline let memory: UnsafeMutablePointer<UInt8>
+    public let capacity: Int
+    @usableFromInline var used = 0
+    @usableFromInline var isFull = false
+
+    /// Bytes written.
+    @inlinable
+    public var count: Int { used }
+    /// Something did not fit and was left out.
+    @inlinable
+    public var overflowed: Bool { isFull }
 
     package init(capacity: Int) {
         self.capacity = capacity
@@ -36,41 +43,50 @@ package struct ByteWriter: ~Copyable {
 
     /// Begins a new message in the same memory.
     package mutating func reset() {
-        count = 0
-        overflowed = false
+        used = 0
+        isFull = false
     }
 
     /// Reserves `length` bytes, or notes the overflow.
+    @inlinable
     @inline(__always)
-    private mutating func room(_ length: Int) -> UnsafeMutablePointer<UInt8>? {
-        guard length <= capacity - count else {
-            overflowed = true
+    mutating func room(_ length: Int) -> UnsafeMutablePointer<UInt8>? {
+        guard length <= capacity - used else {
+            isFull = true
             return nil
         }
-        let place = memory + count
-        count += length
+        let place = memory + used
+        used += length
         return place
     }
 
-    package mutating func append(_ byte: UInt8) {
+    @inlinable
+    @inline(__always)
+    public mutating func append(_ byte: UInt8) {
         room(1)?.pointee = byte
     }
 
-    package mutating func append(_ bytes: Span<UInt8>) {
+    @inlinable
+    @inline(__always)
+    public mutating func append(_ bytes: Span<UInt8>) {
         guard let place = room(bytes.count) else { return }
         bytes.withUnsafeBufferPointer { source in
-            if let start = source.baseAddress { memcpy(place, start, source.count) }
+            if let start = source.baseAddress { place.update(from: start, count: source.count) }
         }
     }
 
     /// `bytes[range]`; the range must lie within the span.
-    package mutating func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    @inlinable
+    public mutating func append(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         append(bytes.extracting(range))
     }
 
-    package mutating func append(_ text: StaticString) {
+    /// Inlined, so that a literal is stored with a few moves of known size.
+    @inlinable
+    @inline(__always)
+    public mutating func append(_ text: StaticString) {
         guard let place = room(text.utf8CodeUnitCount) else { return }
-        memcpy(place, text.utf8Start, text.utf8CodeUnitCount)
+        place.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
     package mutating func append(_ bytes: [UInt8]) {
@@ -118,9 +134,7 @@ package struct ByteWriter: ~Copyable {
     /// The canonical text of an address, without building a String for IPv4.
     package mutating func append(_ address: IPAddress) {
         guard let v4 = address.v4 else { return append(text: address.description) }
-        for shift in stride(from: 24, through: 0, by: -8) {
-            append(decimal: Int(v4 >> UInt32(shift) & 255))
-            if shift > 0 { append(UInt8(ascii: ".")) }
-        }
+        guard let place = room(Digits.dottedRoom) else { return }
+        used -= Digits.dottedRoom - Digits.dotted(v4, to: place)
     }
 }

@@ -1,9 +1,9 @@
 /// The character classes of RFC 9110 and RFC 9112, as bit sets over ASCII: two words and a shift, no table in memory.
-package enum Characters {
+public enum Characters {
     /// One bit per byte below 128.
-    package struct Class: Sendable {
-        let low: UInt64
-        let high: UInt64
+    public struct Class: Sendable {
+        @usableFromInline let low: UInt64
+        @usableFromInline let high: UInt64
 
         init(_ members: String) {
             var low: UInt64 = 0
@@ -15,43 +15,51 @@ package enum Characters {
             self.high = high
         }
 
+        @inlinable
         init(low: UInt64, high: UInt64) {
             self.low = low
             self.high = high
         }
 
+        @inlinable
         @inline(__always)
-        package func contains(_ byte: UInt8) -> Bool {
+        public func contains(_ byte: UInt8) -> Bool {
             byte < 64 ? low >> UInt64(byte) & 1 == 1 : byte < 128 && high >> UInt64(byte & 63) & 1 == 1
         }
     }
 
     /// `tchar` of RFC 9110 §5.6.2: letters, digits and ``!#$%&'*+-.^_`|~``.
+    @inlinable
     @inline(__always)
-    package static var token: Class { Class(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe) }
+    public static var token: Class { Class(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe) }
 
     /// A byte that a field value may hold (RFC 9110 §5.5): HTAB, SP, VCHAR and obs-text.
+    @inlinable
     @inline(__always)
-    package static func isFieldValue(_ byte: UInt8) -> Bool {
+    public static func isFieldValue(_ byte: UInt8) -> Bool {
         byte >= 0x20 && byte != 0x7f || byte == 0x09
     }
 
     /// SP or HTAB: optional white space.
+    @inlinable
     @inline(__always)
-    package static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    public static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     /// `0` to `9`.
+    @inlinable
     @inline(__always)
-    package static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
+    public static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
 
     /// ASCII letters in lower case, every other byte as it is.
+    @inlinable
     @inline(__always)
-    package static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte | 0x20 : byte }
+    public static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte | 0x20 : byte }
 }
 
 extension Span<UInt8> {
     /// Whether the bytes are `text` when ASCII case is ignored. `text` must be lower case.
-    package func equalsIgnoringCase(_ text: StaticString) -> Bool {
+    @inlinable
+    public func equalsIgnoringCase(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         for index in 0..<count where Characters.lowercased(self[index]) != text.utf8Start[index] { return false }
         return true
@@ -67,7 +75,8 @@ extension Span<UInt8> {
     }
 
     /// Whether the bytes are `text`, letter case included.
-    package func equals(_ text: StaticString) -> Bool {
+    @inlinable
+    public func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         for index in 0..<count where self[index] != text.utf8Start[index] { return false }
         return true

@@ -1,26 +1,26 @@
 /// Where a field stands in the bytes of its head.
-package struct Field: Sendable {
-    package let nameStart: UInt32
-    package let nameLength: UInt16
+public struct Field: Sendable {
+    public let nameStart: UInt32
+    public let nameLength: UInt16
     /// Behind the colon and leading white space.
-    package let valueStart: UInt32
+    public let valueStart: UInt32
     /// Without trailing white space.
-    package let valueLength: UInt32
+    public let valueLength: UInt32
     /// Behind the CRLF that ends the line.
-    package let end: UInt32
+    public let end: UInt32
 
-    package var name: Range<Int> { Int(nameStart)..<Int(nameStart) + Int(nameLength) }
-    package var value: Range<Int> { Int(valueStart)..<Int(valueStart) + Int(valueLength) }
+    @inlinable public var name: Range<Int> { Int(nameStart)..<Int(nameStart) + Int(nameLength) }
+    @inlinable public var value: Range<Int> { Int(valueStart)..<Int(valueStart) + Int(valueLength) }
     /// The whole line with its CRLF.
-    package var line: Range<Int> { Int(nameStart)..<Int(end) }
+    @inlinable public var line: Range<Int> { Int(nameStart)..<Int(end) }
 }
 
 /// The fields of one head, as places in its bytes. Made once per worker and filled again for every head.
-package struct FieldTable: ~Copyable {
+public struct FieldTable: ~Copyable {
     /// Owned; freed in `deinit`.
-    private let storage: UnsafeMutablePointer<Field>
-    package let capacity: Int
-    package private(set) var count = 0
+    @usableFromInline let storage: UnsafeMutablePointer<Field>
+    public let capacity: Int
+    public private(set) var count = 0
     /// White space stands between the name and the colon of a field. Only responses get so far with it.
     package fileprivate(set) var hasSpaceBeforeColon = false
 
@@ -31,8 +31,8 @@ package struct FieldTable: ~Copyable {
 
     deinit { storage.deallocate() }
 
-    package subscript(index: Int) -> Field {
-        @inline(__always) get {
+    public subscript(index: Int) -> Field {
+        @inlinable @inline(__always) get {
             precondition(index >= 0 && index < count, "no such field")
             return storage[index]
         }

@@ -78,7 +78,7 @@ enum House {
     /// A gatekeeper whose identifiers are those of xoshiro256** with the seed 1, 2, 3, 4. 198.51.100.7 and the network
     /// 2001:db8:bad::/48 are blocked for a minute.
     static func gatekeeper(_ configuration: Configuration = House.configuration()) -> Gatekeeper {
-        var gatekeeper = Gatekeeper(rules(configuration))
+        let gatekeeper = Gatekeeper(rules(configuration))
         gatekeeper.identifiers = IDGenerator(seed: (1, 2, 3, 4))
         let entries = ["198.51.100.7/32", "2001:db8:bad::/48"].map {
             BlockEntry(network: IPNetwork($0)!, deadline: now + .seconds(60))
@@ -91,26 +91,31 @@ enum House {
     static func token(_ more: String = "") -> String { Mint.token(Mint.claims(more)) }
 }
 
-/// The house's gatekeeper behind a reference, since `#expect` takes no values that cannot be copied.
+/// The house's gatekeeper, asked with text.
 final class Gate {
-    private var gatekeeper: Gatekeeper
+    private let gatekeeper: Gatekeeper
 
     init(_ configuration: Configuration = House.configuration()) { gatekeeper = House.gatekeeper(configuration) }
 
     func decide(
         _ text: String, from peer: String = "203.0.113.9", at now: Instant = House.now, wall: WallTime = Mint.now
-    ) -> Verdict {
-        gatekeeper.decide(Array(text.utf8).span, peer: IPAddress(peer)!, now: now, wall: wall)
+    ) -> Decision {
+        var facts = RequestFacts(client: House.client)
+        let verdict = gatekeeper.decide(
+            Array(text.utf8).span, peer: IPAddress(peer)!, now: now, wall: wall, facts: &facts)
+        return Decision(verdict: verdict, facts: facts)
     }
 
     /// What goes to the upstream; nil when the request does not get that far, or is too long for `capacity`.
     func forwarded(_ text: String, capacity: Int = 65_536) -> String? {
         let bytes = Array(text.utf8)
-        let verdict = gatekeeper.decide(bytes.span, peer: House.client, now: House.now, wall: Mint.now)
+        var facts = RequestFacts(client: House.client)
+        let verdict = gatekeeper.decide(
+            bytes.span, peer: House.client, now: House.now, wall: Mint.now, facts: &facts)
         guard case .forward(let plan) = verdict else { return nil }
         let trace = gatekeeper.trace(bytes.span, peer: House.client)
         var out = ByteWriter(capacity: capacity)
-        gatekeeper.prepare(plan, bytes.span, trace, peer: House.client, into: &out)
+        gatekeeper.prepare(plan, facts, bytes.span, trace, peer: House.client, into: &out)
         return out.overflowed ? nil : out.bytes.text
     }
 
@@ -142,23 +147,19 @@ final class Gate {
     var refusedToken: Range<Int>? { gatekeeper.refusedToken }
 }
 
-extension Verdict {
+/// A verdict, and what was found out of the request.
+struct Decision {
+    let verdict: Verdict
+    let facts: RequestFacts
+
     /// Nil unless the request is refused.
     var refusal: Refusal? {
-        if case .refuse(let refusal, _) = self { return refusal }
+        if case .refuse(let refusal) = verdict { return refusal }
         return nil
     }
 
     var plan: Plan? {
-        if case .forward(let plan) = self { return plan }
+        if case .forward(let plan) = verdict { return plan }
         return nil
-    }
-
-    var facts: RequestFacts? {
-        switch self {
-        case .incomplete: nil
-        case .refuse(_, let facts), .answer(_, let facts): facts
-        case .forward(let plan): plan.facts
-        }
     }
 }

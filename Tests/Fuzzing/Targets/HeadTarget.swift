@@ -6,7 +6,7 @@ import Wire
 package final class HeadTarget: FuzzTarget {
     package static let name = "head"
 
-    private var gatekeeper = House.gatekeeper()
+    private let gatekeeper = House.gatekeeper()
     private var out = ByteWriter(capacity: 1 << 17)
     private let links: [ClientLink?] = [
         nil, ClientLink(), ClientLink(subject: "CN=client", fingerprint: "00ff", encoded: "MAA="),
@@ -24,45 +24,54 @@ package final class HeadTarget: FuzzTarget {
         guard let choice = input.first else { return }
         let sender = Sender(peer: peers[Int(choice) & 3], link: links[(Int(choice) >> 2) % 3])
         let bytes = Array(input.dropFirst())
-        let verdict = decide(bytes, sender)
-        switch verdict {
+        let decision = decide(bytes, sender)
+        switch decision.verdict {
         case .incomplete: break
-        case .refuse(let refusal, let facts): try checkRefusal(refusal, facts, bytes)
-        case .answer(let answer, let facts): try checkAnswer(answer, facts, bytes)
-        case .forward(let plan): try checkForwarded(plan, bytes, sender)
+        case .refuse(let refusal): try checkRefusal(refusal, decision.facts, bytes)
+        case .answer(let answer): try checkAnswer(answer, decision.facts, bytes)
+        case .forward(let plan): try checkForwarded(plan, decision.facts, bytes, sender)
         }
-        try checkPieces(of: bytes, verdict, sender)
+        try checkPieces(of: bytes, decision, sender)
     }
 
-    private func decide(_ bytes: [UInt8], _ sender: Sender) -> Verdict {
-        gatekeeper.decide(bytes.span, peer: sender.peer, link: sender.link, now: House.now, wall: House.wall)
+    private struct Decision {
+        let verdict: Verdict
+        let facts: RequestFacts
+    }
+
+    private func decide(_ bytes: [UInt8], _ sender: Sender) -> Decision {
+        var facts = RequestFacts(client: sender.peer)
+        let verdict = gatekeeper.decide(
+            bytes.span, peer: sender.peer, link: sender.link, now: House.now, wall: House.wall, facts: &facts)
+        return Decision(verdict: verdict, facts: facts)
     }
 
     /// A head that arrives in pieces is judged as in one, and what stands behind it does not matter.
-    private func checkPieces(of bytes: [UInt8], _ verdict: Verdict, _ sender: Sender) throws(Finding) {
+    private func checkPieces(of bytes: [UInt8], _ decision: Decision, _ sender: Sender) throws(Finding) {
+        let (verdict, facts) = (decision.verdict, decision.facts)
         let end: Int
         switch verdict {
         case .incomplete, .refuse: end = bytes.count
-        case .answer(_, let facts): end = facts.headLength
-        case .forward(let plan): end = plan.facts.headLength
+        case .answer, .forward: end = facts.headLength
         }
         guard end > 0 else { return }
         let checksum = bytes.checksum
         for cut in [Int(checksum % UInt64(end)), Int((checksum >> 32) % UInt64(end)), end - 1] {
-            switch (decide(Array(bytes[..<cut]), sender), verdict) {
+            switch (decide(Array(bytes[..<cut]), sender).verdict, verdict) {
             case (.incomplete, _), (.refuse, .refuse): break
             case (.refuse, _): throw Finding("a fault in the beginning of a head is one in the whole")
             case (.answer, _), (.forward, _): throw Finding("nothing is answered or forwarded before its head is there")
             }
         }
-        switch (decide(Array(bytes[..<end]), sender), verdict) {
+        let again = decide(Array(bytes[..<end]), sender)
+        switch (again.verdict, verdict) {
         case (.forward(let short), .forward(let long)):
             try require(
-                short.facts.framing == long.facts.framing && short.facts.route == long.facts.route
-                    && short.facts.headLength == long.facts.headLength && short.isLogin == long.isLogin,
+                again.facts.framing == facts.framing && again.facts.route == facts.route
+                    && again.facts.headLength == facts.headLength && short.isLogin == long.isLogin,
                 "what follows a head does not change its plan")
         case (.answer, .answer), (.incomplete, .incomplete): break
-        case (.refuse(let short, _), .refuse(let long, _)):
+        case (.refuse(let short), .refuse(let long)):
             try require(short == long, "what follows a head does not change its refusal")
         default: throw Finding("what follows a head does not change its verdict")
         }
@@ -104,20 +113,22 @@ package final class HeadTarget: FuzzTarget {
 
     // MARK: What goes to the upstream
 
-    private func checkForwarded(_ plan: Plan, _ bytes: [UInt8], _ sender: Sender) throws(Finding) {
-        try require(plan.facts.headLength <= bytes.count, "a head is no longer than what was sent")
+    private func checkForwarded(
+        _ plan: Plan, _ facts: RequestFacts, _ bytes: [UInt8], _ sender: Sender
+    ) throws(Finding) {
+        try require(facts.headLength <= bytes.count, "a head is no longer than what was sent")
         let identity = gatekeeper.identity
         let trace = gatekeeper.trace(bytes.span, peer: sender.peer)
         out.reset()
-        gatekeeper.prepare(plan, bytes.span, trace, peer: sender.peer, link: sender.link, into: &out)
+        gatekeeper.prepare(plan, facts, bytes.span, trace, peer: sender.peer, link: sender.link, into: &out)
         try require(!out.overflowed, "a head has room")
         let sent = out.unownedBytes.array
         let head = try PlainHead(sent)
         try require(head.length == sent.count, "a request is one head")
-        try checkRequestLine(head.startLine, method: bytes[plan.facts.method])
-        try checkFields(head, plan, identity, sender)
+        try checkRequestLine(head.startLine, method: bytes[facts.method])
+        try checkFields(head, plan, facts, identity, sender)
         try checkKept(head, bytes)
-        try checkAgain(sent, plan, sender)
+        try checkAgain(sent, plan, facts, sender)
     }
 
     private func checkRequestLine(_ line: [UInt8], method: ArraySlice<UInt8>) throws(Finding) {
@@ -135,7 +146,7 @@ package final class HeadTarget: FuzzTarget {
     }
 
     private func checkFields(
-        _ head: PlainHead, _ plan: Plan, _ identity: VerifiedToken?, _ sender: Sender
+        _ head: PlainHead, _ plan: Plan, _ facts: RequestFacts, _ identity: VerifiedToken?, _ sender: Sender
     ) throws(Finding) {
         try require(head.count("host") == 1, "there is exactly one Host")
         let framing: BodyFraming
@@ -144,7 +155,7 @@ package final class HeadTarget: FuzzTarget {
         case .length(let length): framing = .length(length)
         case .chunked: framing = .chunked
         }
-        try require(framing == plan.facts.framing, "the upstream is told of the body that is relayed")
+        try require(framing == facts.framing, "the upstream is told of the body that is relayed")
         for name in ["keep-alive", "te", "trailer", "proxy-connection", "proxy-authorization"] {
             try require(head.count(name) == 0, "what is for one hop goes no further")
         }
@@ -186,21 +197,25 @@ package final class HeadTarget: FuzzTarget {
     }
 
     /// What was written is understood by ourselves as the very same request.
-    private func checkAgain(_ sent: [UInt8], _ plan: Plan, _ sender: Sender) throws(Finding) {
+    private func checkAgain(
+        _ sent: [UInt8], _ plan: Plan, _ facts: RequestFacts, _ sender: Sender
+    ) throws(Finding) {
         // HTTP/1.0 may come without a host, and goes on with an empty one (RFC 9112 §3.2).
-        if plan.facts.authority.isEmpty { return }
-        switch decide(sent, sender) {
+        if facts.authority.isEmpty { return }
+        let decision = decide(sent, sender)
+        let found = decision.facts
+        switch decision.verdict {
         case .incomplete: throw Finding("what is sent is a whole head")
-        case .refuse(let refusal, _):
+        case .refuse(let refusal):
             try require(refusal == .headTooLarge, "what is sent is nothing that we refuse")
-        case .answer(let answer, _):
+        case .answer(let answer):
             guard case .options = answer else { throw Finding("what is sent is nothing that we answer") }
         case .forward(let again):
             try require(
-                again.facts.headLength == sent.count && again.facts.framing == plan.facts.framing
-                    && again.facts.route == plan.facts.route && again.upstream == plan.upstream
+                found.headLength == sent.count && found.framing == facts.framing && found.route == facts.route
+                    && again.upstream == plan.upstream
                     && again.isLogin == plan.isLogin && again.isIdempotent == plan.isIdempotent
-                    && again.facts.client == plan.facts.client && again.facts.isHead == plan.facts.isHead
+                    && found.client == facts.client && found.isHead == facts.isHead
                     && again.upgrade?.name == plan.upgrade?.name,
                 "what is sent is the request that was decided about")
         }

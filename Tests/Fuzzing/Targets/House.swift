@@ -68,7 +68,7 @@ enum House {
 
     /// 198.51.100.7 is blocked.
     static func gatekeeper() -> Gatekeeper {
-        var gatekeeper = Gatekeeper(rules)
+        let gatekeeper = Gatekeeper(rules)
         let entry = BlockEntry(network: IPNetwork("198.51.100.7/32")!, deadline: now + .seconds(60))
         gatekeeper.blocks.replaceAll([entry], at: now)
         return gatekeeper

@@ -111,17 +111,19 @@ package final class PathTarget: FuzzTarget {
     private func checkRequest(_ path: [UInt8], _ order: [Reading.Step]) throws(Finding) {
         for method in ["GET", "POST"] {
             let bytes = Array("\(method) ".utf8) + path + Array(" HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
-            let verdict = gatekeeper.decide(bytes.span, peer: client, now: House.now, wall: House.wall)
+            var facts = RequestFacts(client: client)
+            let verdict = gatekeeper.decide(
+                bytes.span, peer: client, now: House.now, wall: House.wall, facts: &facts)
             guard case .forward(let plan) = verdict else { continue }
             let trace = gatekeeper.trace(bytes.span, peer: client)
             out.reset()
-            gatekeeper.prepare(plan, bytes.span, trace, peer: client, into: &out)
+            gatekeeper.prepare(plan, facts, bytes.span, trace, peer: client, into: &out)
             let target = try PlainHead(out.unownedBytes.array).startLine.split(separator: 32)[1]
             let forwarded = Array(target.prefix { $0 != UInt8(ascii: "?") })
             for order in [order, Reading.Step.all, Reading.Step.all.reversed()] {
                 guard let reading = Reading.of(forwarded, order) else { throw Finding("nobody gets above the root") }
                 try require(
-                    Self.route(of: reading) == plan.facts.route, "no reading of a path leads to another route")
+                    Self.route(of: reading) == facts.route, "no reading of a path leads to another route")
                 try require(
                     (method == "POST" && Self.isLogin(reading)) == plan.isLogin,
                     "no reading of a path gets past the counter of logins, or into it")

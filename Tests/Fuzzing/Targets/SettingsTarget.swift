@@ -38,9 +38,11 @@ package final class SettingsTarget: FuzzTarget {
         try require(loaded.changesNeedingRestart(since: loaded).isEmpty, "a file differs in nothing from itself")
         let (set, problems) = KeySet.build(from: configuration.tokens)
         try require(problems.allSatisfy { !$0.message.contains(Self.canary) }, "no finding shows a secret")
-        var gatekeeper = Gatekeeper(GatekeeperRules(configuration, keys: set))
+        let gatekeeper = Gatekeeper(GatekeeperRules(configuration, keys: set))
         let request = Array("GET /a/b HTTP/1.1\r\nHost: example.org\r\n\r\n".utf8)
-        let verdict = gatekeeper.decide(request.span, peer: .init(v4: 0xcb00_7109), now: House.now, wall: House.wall)
+        var facts = RequestFacts(client: .init(v4: 0xcb00_7109))
+        let verdict = gatekeeper.decide(
+            request.span, peer: facts.client, now: House.now, wall: House.wall, facts: &facts)
         if case .incomplete = verdict { throw Finding("a whole head is judged") }
     }
 

@@ -31,13 +31,14 @@ extension Conversation {
             default: fatalError("\(place): no such line")
             }
         }
-        var gatekeeper = House.gatekeeper(configuration)
-        let verdict = gatekeeper.decide(sent.span, peer: peer, now: House.now, wall: Mint.now)
+        let gatekeeper = House.gatekeeper(configuration)
+        var facts = RequestFacts(client: peer)
+        let verdict = gatekeeper.decide(sent.span, peer: peer, now: House.now, wall: Mint.now, facts: &facts)
         var out = ByteWriter(capacity: 65_536)
         let date = Array(House.date.utf8)
         switch verdict {
         case .incomplete: return Reaction(words: "incomplete")
-        case .answer(let answer, let facts):
+        case .answer(let answer):
             let words =
                 switch answer {
                 case .health: "answered health"
@@ -45,7 +46,7 @@ extension Conversation {
                 case .options(let allow): "answered options" + (allow.isEmpty ? "" : " \(allow)")
                 }
             return Reaction(words: words + (facts.keepAlive ? "" : " close"))
-        case .refuse(let refusal, let facts):
+        case .refuse(let refusal):
             let trace = gatekeeper.trace(sent.span, peer: peer)
             let origin = Array(sent[facts.origin])
             let stays = facts.keepAlive && !refusal.closes
@@ -58,9 +59,9 @@ extension Conversation {
                 bytes: out.bytes.withUnsafeBufferPointer { Array($0) })
         case .forward(let plan):
             let trace = gatekeeper.trace(sent.span, peer: peer)
-            gatekeeper.prepare(plan, sent.span, trace, peer: peer, into: &out)
+            gatekeeper.prepare(plan, facts, sent.span, trace, peer: peer, into: &out)
             var words = "forwarded \(configuration.upstreams[plan.upstream].name)"
-            switch plan.facts.framing {
+            switch facts.framing {
             case .none: break
             case .length(let length): words += " body \(length)"
             case .chunked: words += " body chunked"
@@ -68,8 +69,8 @@ extension Conversation {
             }
             if plan.isLogin { words += " login" }
             if let upgrade = plan.upgrade { words += " upgrade \(String(decoding: upgrade.name, as: UTF8.self))" }
-            if !plan.facts.keepAlive { words += " close" }
-            if plan.facts.headLength != sent.count { words += " next \(plan.facts.headLength)" }
+            if !facts.keepAlive { words += " close" }
+            if facts.headLength != sent.count { words += " next \(facts.headLength)" }
             return Reaction(words: words, bytes: out.bytes.withUnsafeBufferPointer { Array($0) })
         }
     }
@@ -98,15 +99,15 @@ extension Conversation {
     @Test(arguments: Conversation.all(in: "requests"))
     func `are not decided before the head is complete, except by a refusal`(conversation: Conversation) {
         guard conversation.verdict.hasPrefix("forwarded"), conversation.sent.count < 2_000 else { return }
-        var gatekeeper = House.gatekeeper()
-        let length: Int
-        switch gatekeeper.decide(conversation.sent.span, peer: House.client, now: House.now, wall: Mint.now) {
-        case .forward(let plan): length = plan.facts.headLength
-        default: return
+        let gatekeeper = House.gatekeeper()
+        var facts = RequestFacts(client: House.client)
+        func decide(_ bytes: Span<UInt8>) -> Verdict {
+            gatekeeper.decide(bytes, peer: House.client, now: House.now, wall: Mint.now, facts: &facts)
         }
+        guard case .forward = decide(conversation.sent.span) else { return }
+        let length = facts.headLength
         for cut in 0..<length {
-            let verdict = gatekeeper.decide(
-                conversation.sent.span.extracting(0..<cut), peer: House.client, now: House.now, wall: Mint.now)
+            let verdict = decide(conversation.sent.span.extracting(0..<cut))
             guard case .incomplete = verdict else {
                 Issue.record("\(conversation.place): decided after \(cut) of \(length) bytes")
                 return

@@ -6,31 +6,32 @@ import Testing
 extension TableCase {
     /// What the gateway answers, and the first head that it forwards.
     fileprivate func play() -> (answers: String, forwarded: [UInt8]?) {
-        var gatekeeper = House.gatekeeper()
+        let gatekeeper = House.gatekeeper()
+        var facts = RequestFacts(client: House.client)
         var answers: [String] = []
         var forwarded: [UInt8]?
         var offset = 0
         connection: while offset < sent.count {
             let rest = sent.span.extracting(offset..<sent.count)
-            switch gatekeeper.decide(rest, peer: House.client, now: House.now, wall: Mint.now) {
+            switch gatekeeper.decide(rest, peer: House.client, now: House.now, wall: Mint.now, facts: &facts) {
             case .incomplete:
                 answers.append("wait")
                 break connection
-            case .refuse(let refusal, _):
+            case .refuse(let refusal):
                 answers.append("\(refusal.status)")
                 break connection
-            case .answer(_, let facts):
+            case .answer:
                 answers.append("own")
                 offset += facts.headLength
             case .forward(let plan):
                 let trace = gatekeeper.trace(rest, peer: House.client)
                 var out = ByteWriter(capacity: 131_072)
-                gatekeeper.prepare(plan, rest, trace, peer: House.client, into: &out)
+                gatekeeper.prepare(plan, facts, rest, trace, peer: House.client, into: &out)
                 forwarded = forwarded ?? out.bytes.withUnsafeBufferPointer { Array($0) }
-                guard let next = endOfBody(plan.facts, rest, &answers) else { break connection }
+                guard let next = endOfBody(facts, rest, &answers) else { break connection }
                 answers.append("200")
                 offset += next
-                if !plan.facts.keepAlive { break connection }
+                if !facts.keepAlive { break connection }
             }
         }
         return (answers.joined(separator: " "), forwarded)
@@ -70,12 +71,13 @@ extension TableCase {
     @Test(
         arguments: TableCase.all.filter { ($0.answers.hasPrefix("200") || $0.answers == "own") && $0.sent.count < 500 })
     func `are not refused at any point of a sound head`(row: TableCase) {
-        var gatekeeper = House.gatekeeper()
+        let gatekeeper = House.gatekeeper()
+        var facts = RequestFacts(client: House.client)
         for count in 0..<row.sent.count {
             let beginning = row.sent.span.extracting(0..<count)
-            switch gatekeeper.decide(beginning, peer: House.client, now: House.now, wall: Mint.now) {
+            switch gatekeeper.decide(beginning, peer: House.client, now: House.now, wall: Mint.now, facts: &facts) {
             case .incomplete: continue
-            case .refuse(let refusal, _): Issue.record("\(row.place): \(refusal.status) after \(count) bytes")
+            case .refuse(let refusal): Issue.record("\(row.place): \(refusal.status) after \(count) bytes")
             case .answer, .forward: break
             }
             return

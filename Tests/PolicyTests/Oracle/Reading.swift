@@ -44,25 +44,25 @@ struct Reading {
 /// Reads as the gateway does: the stages of the Gatekeeper, then the body. Keeps one gatekeeper for all connections, as a
 /// worker does.
 final class OurReader {
-    private var gatekeeper = House.gatekeeper()
+    private let gatekeeper = House.gatekeeper()
+    private var facts = RequestFacts(client: House.client)
 
     func read(_ sent: [UInt8]) -> Reading {
         var reading = Reading()
         var offset = 0
         while offset < sent.count {
             let rest = sent.span.extracting(offset..<sent.count)
-            let verdict = gatekeeper.decide(rest, peer: House.client, now: House.now, wall: Mint.now)
-            let facts: RequestFacts
+            let verdict = gatekeeper.decide(
+                rest, peer: House.client, now: House.now, wall: Mint.now, facts: &facts)
             switch verdict {
             case .incomplete:
                 // Empty lines before a request that never comes are nothing.
                 reading.ending = sent[offset...].allSatisfy { $0 == 13 || $0 == 10 } ? .complete : .waitingForHead
                 return reading
-            case .refuse(let refusal, _):
+            case .refuse(let refusal):
                 reading.ending = .refused("\(refusal.status) \(refusal.title)")
                 return reading
-            case .answer(_, let answered): facts = answered
-            case .forward(let plan): facts = plan.facts
+            case .answer, .forward: break
             }
             var request = Reading.Request(
                 method: text(rest, facts.method), target: text(rest, gatekeeper.head.line.target))
@@ -73,7 +73,7 @@ final class OurReader {
             var out = ByteWriter(capacity: 131_072)
             if case .forward(let plan) = verdict {
                 let trace = gatekeeper.trace(rest, peer: House.client)
-                gatekeeper.prepare(plan, rest, trace, peer: House.client, into: &out)
+                gatekeeper.prepare(plan, facts, rest, trace, peer: House.client, into: &out)
             }
             switch body(facts, rest, into: &request) {
             case .end(let next): offset += next

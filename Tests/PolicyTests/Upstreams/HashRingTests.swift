@@ -71,12 +71,14 @@ import Wire
         var hash = Configuration.Upstream.HashKey()
         hash.source = source
         hash.name = name
-        var gatekeeper = House.gatekeeper()
+        let gatekeeper = House.gatekeeper()
+        var facts = RequestFacts(client: House.client)
         let bytes = Array("GET / HTTP/1.1\r\nHost: a.test\r\n\(fields)\r\n".utf8)
         let verdict = gatekeeper.decide(
-            bytes.span, peer: IPAddress(client)!, now: Instant(nanoseconds: 0), wall: WallTime(seconds: 0))
-        guard case .forward(let plan) = verdict else { throw NotForwarded(verdict: "\(verdict)") }
-        return gatekeeper.affinity(bytes.span, plan.facts, AffinityRule(hash))
+            bytes.span, peer: IPAddress(client)!, now: Instant(nanoseconds: 0), wall: WallTime(seconds: 0),
+            facts: &facts)
+        guard case .forward = verdict else { throw NotForwarded(verdict: "\(verdict)") }
+        return gatekeeper.affinity(bytes.span, facts, AffinityRule(hash))
     }
 
     private struct NotForwarded: Error { let verdict: String }
