@@ -18,7 +18,7 @@ struct AuditRequest: Sendable {
 
     init(
         _ facts: RequestFacts, _ bytes: Span<UInt8>, path: Span<UInt8>, peer: IPAddress, peerPort: UInt16,
-        proxy: IPAddress?, route: String?, trace: borrowing RequestTrace
+        proxy: IPAddress?, route: String?, trace: RequestTrace
     ) {
         client = facts.client
         self.peer = peer

@@ -14,7 +14,7 @@ final class ExchangeRecord {
     private var line: [UInt8]?
     private var replayLength = 0
 
-    var trace = RequestTrace.none
+    let trace = RequestTrace()
     var plan: Plan?
     var facts: RequestFacts
     private var generation: Generation?
@@ -63,7 +63,7 @@ final class ExchangeRecord {
         pending = PendingAccess()
         replayLength = 0
         plan = nil
-        trace = .none
+        trace.clear()
         method = .other
         if !origin.isEmpty { origin = [] }
         if audit != nil { audit = nil }
@@ -94,7 +94,7 @@ final class ExchangeRecord {
         generation = worker.generation
         metrics = worker.telemetry.metrics
         bytesIn = Int64(facts.headLength)
-        trace = worker.gatekeeper.trace(bytes, peer: peer)
+        worker.gatekeeper.name(trace, bytes, peer: peer)
         method = MethodLabel(bytes.extracting(facts.method))
         if !facts.origin.isEmpty { origin = bytes.extracting(facts.origin).withUnsafeBufferPointer { Array($0) } }
         let buffer = worker.buffers.take()

@@ -312,8 +312,9 @@ final class ServerConnection: ReadinessHandler {
         _ bytes: Span<UInt8>, _ length: Int, _ context: ResponseContext, _ client: ClientConnection
     ) {
         guard let upgrade = context.upgrade else { return malformed() }
+        let trace = client.record.trace
         worker.responses.writeSwitch(
-            bytes, to: context, upgrade, requestID: client.record.trace.requestID, into: &worker.out)
+            bytes, to: context, upgrade, requestID: trace.requestID, into: &worker.out)
         guard !worker.out.overflowed else { return malformed() }
         let step = client.handle(.switched)
         guard step == .tunnel else { return client.act(on: step) }

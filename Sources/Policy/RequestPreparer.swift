@@ -8,7 +8,7 @@ extension Gatekeeper {
     /// Fields that `Connection` names are left out before ours are added, so that `Connection: X-User-Id` cannot take
     /// away what was verified here (CVE-2024-45410).
     package func prepare(
-        _ plan: Plan, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ trace: borrowing RequestTrace,
+        _ plan: Plan, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ trace: RequestTrace,
         peer: IPAddress, link: ClientLink? = nil, into out: inout ByteWriter
     ) {
         writeRequestLine(bytes, into: &out)

@@ -1,56 +1,73 @@
 package import Wire
 
 /// The names of one request: its id for people and logs, and its place in a W3C trace. Made once, as text, because every
-/// request says them three times: to the backend, to the client and to the log.
-package struct RequestTrace: Sendable {
-    /// 32 digits of the request id, 32 of the trace id, 55 of the traceparent. Where nothing is written stands `0`.
-    private var text = InlineArray<119, UInt8>(repeating: UInt8(ascii: "0"))
+/// request says them three times: to the backend, to the client and to the log. An object, filled anew for each request of
+/// a connection, so that nobody copies the text to say it.
+package final class RequestTrace {
+    /// 32 digits of the request id, 32 of the trace id, 55 of the traceparent. Owned; freed in `deinit`.
+    private let text: UnsafeMutablePointer<UInt8>
     /// An id that a trusted proxy gave, kept instead of ours; nearly always empty.
     private var given: [UInt8] = []
     private var isNamed = false
 
+    private static let length = 119
+
     /// Of nothing: a connection that was refused before it could ask.
-    package static let none = RequestTrace()
+    package init() {
+        text = .allocate(capacity: RequestTrace.length)
+        text.initialize(repeating: UInt8(ascii: "0"), count: RequestTrace.length)
+        // 00-<trace>-<parent>-<flags>
+        for place in [66, 99, 116] { text[place] = UInt8(ascii: "-") }
+    }
 
-    private init() {}
+    deinit { text.deallocate() }
 
-    init(id: RequestID, context: TraceContext, given: [UInt8]) {
-        self.given = given
+    /// Forgets the request that was named last.
+    package func clear() {
+        isNamed = false
+        if !given.isEmpty { given = [] }
+    }
+
+    fileprivate func name(_ id: RequestID, _ context: TraceContext, given: [UInt8]) {
         isNamed = true
+        if !(given.isEmpty && self.given.isEmpty) { self.given = given }
         write(id.high, at: 0)
         write(id.low, at: 16)
-        write(context.traceHigh, at: 32)
-        write(context.traceLow, at: 48)
-        // 00-<trace>-<parent>-<flags>
-        text[66] = dash
-        write(context.traceHigh, at: 67)
-        write(context.traceLow, at: 83)
-        text[99] = dash
+        for start in [32, 67] {
+            write(context.traceHigh, at: start)
+            write(context.traceLow, at: start + 16)
+        }
         write(context.parent, at: 100)
-        text[116] = dash
         // The flags are two bits, so the first of their digits stays 0.
-        text[118] += context.flags
+        text[118] = UInt8(ascii: "0") + context.flags
     }
 
-    private mutating func write(_ value: UInt64, at start: Int) {
-        var span = text.mutableSpan
-        var bytes = span.mutableBytes
-        let (high, low) = (UInt32(truncatingIfNeeded: value >> 32), UInt32(truncatingIfNeeded: value))
-        bytes.storeBytes(of: Digits.hexadecimal(high), toByteOffset: start, as: UInt64.self)
-        bytes.storeBytes(of: Digits.hexadecimal(low), toByteOffset: start + 8, as: UInt64.self)
+    private func write(_ value: UInt64, at start: Int) {
+        let place = UnsafeMutableRawPointer(text + start)
+        place.storeBytes(of: Digits.hexadecimal(UInt32(truncatingIfNeeded: value >> 32)), as: UInt64.self)
+        place.storeBytes(of: Digits.hexadecimal(UInt32(truncatingIfNeeded: value)), toByteOffset: 8, as: UInt64.self)
     }
 
+    @_lifetime(borrow self)
+    private func part(_ start: Int, _ count: Int) -> Span<UInt8> {
+        unsafe _overrideLifetime(Span(_unsafeStart: text + start, count: isNamed ? count : 0), borrowing: self)
+    }
+
+    /// Empty when nothing was named.
     package var requestID: Span<UInt8> {
         @_lifetime(borrow self)
         get {
-            if !given.isEmpty { return given.span }
-            return text.span.extracting(0..<(isNamed ? 32 : 0))
+            if given.isEmpty { return part(0, 32) }
+            // The array stays until the next request is named.
+            let bytes = given.withUnsafeBufferPointer { $0 }
+            return unsafe _overrideLifetime(Span(_unsafeElements: bytes), borrowing: self)
         }
     }
 
+    /// Empty when nothing was named.
     package var traceID: Span<UInt8> {
         @_lifetime(borrow self)
-        get { text.span.extracting(32..<(isNamed ? 64 : 32)) }
+        get { part(32, 32) }
     }
 
     func write(into out: inout ByteWriter) {
@@ -58,16 +75,14 @@ package struct RequestTrace: Sendable {
         out.append("X-Request-Id: ")
         out.append(requestID)
         out.append("\r\ntraceparent: ")
-        out.append(text.span.extracting(64..<119))
+        out.append(part(64, 55))
         out.append("\r\n")
     }
 }
 
-private let dash = UInt8(ascii: "-")
-
 extension Gatekeeper {
     /// Names the request that was read last; its trace is continued, or a new one begun.
-    package func trace(_ bytes: Span<UInt8>, peer: IPAddress) -> RequestTrace {
+    package func name(_ trace: RequestTrace, _ bytes: Span<UInt8>, peer: IPAddress) {
         var continued: TraceContext?
         if case .at(let index) = head.traceparent {
             continued = TraceContext(traceparent: bytes.extracting(fields[index].value))
@@ -80,6 +95,6 @@ extension Gatekeeper {
             let value = bytes.extracting(fields[index].value)
             if RequestID.isAcceptable(value) { given = value.withUnsafeBufferPointer { Array($0) } }
         }
-        return RequestTrace(id: RequestID(from: &identifiers), context: context, given: given)
+        trace.name(RequestID(from: &identifiers), context, given: given)
     }
 }

@@ -9,7 +9,7 @@ internal import Wire
 ///
 /// Every (host, prefix) pair is one entry of an open hash table. A match walks the path once, hashing as it goes, and
 /// probes at each end of a segment; it allocates nothing.
-package struct RouteTable: Sendable {
+package struct RouteTable: ~Copyable, Sendable {
     /// The outcome of a look-up.
     package enum Match: Hashable, Sendable {
         /// An index into the configuration's `routes`.

@@ -292,8 +292,7 @@ package enum FieldLine {
     package static func parse(
         _ bytes: Span<UInt8>, at start: Int, spaceBeforeColon: Bool = false
     ) -> HeadParser.Outcome<Field> {
-        var position = start
-        while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }
+        var position = endOfName(bytes, from: start)
         guard position < bytes.count else { return .incomplete }
         let name = start..<position
         if spaceBeforeColon, !name.isEmpty {
@@ -324,6 +323,21 @@ package enum FieldLine {
             nameStart: UInt32(name.lowerBound), nameLength: UInt16(name.count), valueStart: UInt32(valueStart),
             valueLength: UInt32(valueEnd - valueStart), end: UInt32(position + 2))
         return .complete(field, length: position + 2 - start)
+    }
+
+    /// The first byte from `start` on that is no part of a token. Words first, as below.
+    @inline(__always)
+    private static func endOfName(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        var position = start
+        let raw = bytes.bytes
+        while position + 8 <= bytes.count {
+            let plain = Words.namePrefix(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
+            position += plain
+            guard plain == 8 || Characters.token.contains(bytes[position]) else { return position }
+            if plain < 8 { position += 1 }
+        }
+        while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }
+        return position
     }
 
     /// The first byte from `start` on that no field value may hold. Words first: values are most of a head.

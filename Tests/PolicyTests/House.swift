@@ -113,7 +113,8 @@ final class Gate {
         let verdict = gatekeeper.decide(
             bytes.span, peer: House.client, now: House.now, wall: Mint.now, facts: &facts)
         guard case .forward(let plan) = verdict else { return nil }
-        let trace = gatekeeper.trace(bytes.span, peer: House.client)
+        let trace = RequestTrace()
+        gatekeeper.name(trace, bytes.span, peer: House.client)
         var out = ByteWriter(capacity: capacity)
         gatekeeper.prepare(plan, facts, bytes.span, trace, peer: House.client, into: &out)
         return out.overflowed ? nil : out.bytes.text
@@ -135,7 +136,9 @@ final class Gate {
     func apply(_ delta: BlockDelta) { gatekeeper.blocks.apply(delta, at: House.now) }
 
     func trace(_ text: String, from peer: String = "203.0.113.9") -> RequestTrace {
-        gatekeeper.trace(Array(text.utf8).span, peer: IPAddress(peer)!)
+        let trace = RequestTrace()
+        gatekeeper.name(trace, Array(text.utf8).span, peer: IPAddress(peer)!)
+        return trace
     }
 
     func pathForLogs(_ text: String, _ facts: RequestFacts) -> String {

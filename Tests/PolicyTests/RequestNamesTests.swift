@@ -48,9 +48,9 @@ import Testing
     }
 
     @Test func `of nothing are nothing`() {
-        #expect(RequestTrace.none.requestIDText.isEmpty)
-        #expect(RequestTrace.none.traceIDText.isEmpty)
-        #expect(RequestTrace.none.written == "")
+        #expect(RequestTrace().requestIDText.isEmpty)
+        #expect(RequestTrace().traceIDText.isEmpty)
+        #expect(RequestTrace().written == "")
     }
 }
 

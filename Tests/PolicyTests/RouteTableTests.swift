@@ -9,19 +9,26 @@ private func route(_ path: String, host: String? = nil, methods: [String] = []) 
         requiredClaims: [], requiredRoles: [], cors: nil)
 }
 
-extension RouteTable {
-    fileprivate func match(_ host: String, _ path: String, _ method: String = "GET") -> Match {
-        match(host: Array(host.utf8).span, path: Array(path.utf8).span, method: Array(method.utf8).span)
+/// A route table that is asked with text, and may be named in an expectation: what cannot be copied may not.
+final class Table {
+    private let routes: RouteTable
+    init(_ routes: [Configuration.Route]) { self.routes = RouteTable(routes) }
+
+    func match(_ host: String, _ path: String, _ method: String = "GET") -> RouteTable.Match {
+        routes.match(host: Array(host.utf8).span, path: Array(path.utf8).span, method: Array(method.utf8).span)
     }
+
+    func allowedMethods(at place: Int) -> String { routes.allowedMethods(at: place) }
+    func allowedMethods(ofRoute route: Int) -> String { routes.allowedMethods(ofRoute: route) }
 }
 
 @Suite struct `The route table` {
     @Test func `without routes has no match`() {
-        #expect(RouteTable([]).match("example.org", "/") == .noRoute)
+        #expect(Table([]).match("example.org", "/") == .noRoute)
     }
 
     @Test func `matches prefixes of whole segments`() {
-        let table = RouteTable([route("/api"), route("/auth/login")])
+        let table = Table([route("/api"), route("/auth/login")])
         #expect(table.match("h", "/api") == .route(0))
         #expect(table.match("h", "/api/") == .route(0))
         #expect(table.match("h", "/api/users/1") == .route(0))
@@ -32,7 +39,7 @@ extension RouteTable {
     }
 
     @Test func `does not let another case walk past a route to one that asks for less`() {
-        let table = RouteTable([route("/"), route("/Admin")])
+        let table = Table([route("/"), route("/Admin")])
         for path in ["/admin", "/ADMIN", "/Admin/users", "/aDmIn/x"] {
             #expect(table.match("h", path) == .route(1))
         }
@@ -40,7 +47,7 @@ extension RouteTable {
     }
 
     @Test func `prefers the longest prefix, wherever it stands in the file`() {
-        let table = RouteTable([route("/"), route("/a/b/c"), route("/a"), route("/a/b")])
+        let table = Table([route("/"), route("/a/b/c"), route("/a"), route("/a/b")])
         #expect(table.match("h", "/") == .route(0))
         #expect(table.match("h", "/x") == .route(0))
         #expect(table.match("h", "/a") == .route(2))
@@ -51,20 +58,20 @@ extension RouteTable {
     }
 
     @Test func `takes a slash at the end of a route's path for no difference`() {
-        let table = RouteTable([route("/api/"), route("/api")])
+        let table = Table([route("/api/"), route("/api")])
         #expect(table.match("h", "/api") == .route(0))
         #expect(table.match("h", "/api/x") == .route(0))
     }
 
     @Test func `compares with the canonical form of a route's path`() {
-        let table = RouteTable([route("/v1/users%3Alogin"), route("/caf%c3%a9"), route("/a/../b")])
+        let table = Table([route("/v1/users%3Alogin"), route("/caf%c3%a9"), route("/a/../b")])
         #expect(table.match("h", "/v1/users:login") == .route(0))
         #expect(table.match("h", "/caf%C3%A9/x") == .route(1))
         #expect(table.match("h", "/b") == .noRoute)
     }
 
     @Test func `prefers an exact host to a wildcard to any`() {
-        let table = RouteTable([
+        let table = Table([
             route("/"), route("/", host: "*.example.org"), route("/", host: "api.example.org"),
             route("/", host: "*.eu.example.org"),
         ])
@@ -83,17 +90,17 @@ extension RouteTable {
     }
 
     @Test func `goes on to a less specific host only when the path is unknown to the first`() {
-        let table = RouteTable([
+        let table = Table([
             route("/"), route("/a", host: "api.example.org"), route("/b", host: "*.example.org"),
         ])
         #expect(table.match("api.example.org", "/a") == .route(1))
         #expect(table.match("api.example.org", "/b") == .route(2))
         #expect(table.match("api.example.org", "/c") == .route(0))
-        #expect(RouteTable([route("/", host: "example.org")]).match("example.net", "/") == .noRoute)
+        #expect(Table([route("/", host: "example.org")]).match("example.net", "/") == .noRoute)
     }
 
     @Test func `chooses by method among the routes of one place`() {
-        let table = RouteTable([
+        let table = Table([
             route("/a"), route("/a", methods: ["POST"]), route("/b", methods: ["GET"]),
             route("/b", methods: ["PUT", "PATCH"]),
         ])
@@ -105,7 +112,7 @@ extension RouteTable {
     }
 
     @Test func `never passes over the most specific place because of the method`() {
-        let table = RouteTable([route("/"), route("/admin", methods: ["GET", "POST"])])
+        let table = Table([route("/"), route("/admin", methods: ["GET", "POST"])])
         let match = table.match("h", "/admin/users", "DELETE")
         #expect(match == .methodNotAllowed(place: 1))
         #expect(table.allowedMethods(at: 1) == "GET, POST, HEAD")
@@ -113,7 +120,7 @@ extension RouteTable {
     }
 
     @Test func `lets HEAD go where GET goes, unless HEAD has a route`() {
-        let table = RouteTable([
+        let table = Table([
             route("/a", methods: ["GET"]), route("/b", methods: ["GET"]), route("/b", methods: ["HEAD"]), route("/c"),
             route("/d", methods: ["POST"]), route("/e"), route("/e", methods: ["GET"]),
         ])
@@ -125,7 +132,7 @@ extension RouteTable {
     }
 
     @Test func `takes the first of equal routes`() {
-        let table = RouteTable([
+        let table = Table([
             route("/a", methods: ["GET"]), route("/a", methods: ["GET", "PUT"]), route("/b"), route("/b"),
         ])
         #expect(table.match("h", "/a", "GET") == .route(0))
@@ -138,7 +145,7 @@ extension RouteTable {
         for host in 0..<100 {
             for path in 0..<100 { routes.append(route("/service\(path)/v1", host: "h\(host).example.org")) }
         }
-        let table = RouteTable(routes)
+        let table = Table(routes)
         for index in stride(from: 0, to: 10_000, by: 37) {
             let (host, path) = index.quotientAndRemainder(dividingBy: 100)
             #expect(table.match("h\(host).example.org", "/service\(path)/v1/x") == .route(index))

@@ -236,3 +236,30 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
         #expect(parse(String(repeating: "a", count: 65_536) + ": b\r\n") == "fieldName")
     }
 }
+
+/// Eight bytes at a time must find what one at a time finds.
+@Suite struct `Words of a head` {
+    private func prefix(of word: UInt64, _ holds: (UInt8) -> Bool) -> Int {
+        (0..<8).first { !holds(UInt8(truncatingIfNeeded: word >> UInt64(8 * $0))) } ?? 8
+    }
+
+    private func isOfName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d: true
+        default: false
+        }
+    }
+
+    @Test func `end at the same byte, whichever it is and wherever it stands`() {
+        for neighbour: UInt8 in [0x61, 0x2d, 0x39, 0xff, 0x00, 0x7f, 0x20] {
+            for place in 0..<8 {
+                for byte in UInt8.min...UInt8.max {
+                    let shift = UInt64(8 * place)
+                    let word = UInt64(neighbour) &* 0x0101_0101_0101_0101 & ~(0xff << shift) | UInt64(byte) << shift
+                    #expect(Words.namePrefix(word) == prefix(of: word, isOfName))
+                    #expect(Words.plainPrefix(word) == prefix(of: word) { $0 >= 0x20 && $0 != 0x7f })
+                }
+            }
+        }
+    }
+}

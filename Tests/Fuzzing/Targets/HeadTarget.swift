@@ -86,7 +86,8 @@ package final class HeadTarget: FuzzTarget {
         }
         if let token = gatekeeper.refusedToken { _ = bytes[token] }
         _ = gatekeeper.withPathForLogs(bytes.span, facts) { $0.count }
-        let trace = gatekeeper.trace(bytes.span, peer: facts.client)
+        let trace = RequestTrace()
+        gatekeeper.name(trace, bytes.span, peer: facts.client)
         let date = House.date
         out.reset()
         gatekeeper.write(
@@ -118,7 +119,8 @@ package final class HeadTarget: FuzzTarget {
     ) throws(Finding) {
         try require(facts.headLength <= bytes.count, "a head is no longer than what was sent")
         let identity = gatekeeper.identity
-        let trace = gatekeeper.trace(bytes.span, peer: sender.peer)
+        let trace = RequestTrace()
+        gatekeeper.name(trace, bytes.span, peer: sender.peer)
         out.reset()
         gatekeeper.prepare(plan, facts, bytes.span, trace, peer: sender.peer, link: sender.link, into: &out)
         try require(!out.overflowed, "a head has room")

@@ -115,7 +115,8 @@ package final class PathTarget: FuzzTarget {
             let verdict = gatekeeper.decide(
                 bytes.span, peer: client, now: House.now, wall: House.wall, facts: &facts)
             guard case .forward(let plan) = verdict else { continue }
-            let trace = gatekeeper.trace(bytes.span, peer: client)
+            let trace = RequestTrace()
+            gatekeeper.name(trace, bytes.span, peer: client)
             out.reset()
             gatekeeper.prepare(plan, facts, bytes.span, trace, peer: client, into: &out)
             let target = try PlainHead(out.unownedBytes.array).startLine.split(separator: 32)[1]

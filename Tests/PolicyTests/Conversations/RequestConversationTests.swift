@@ -47,7 +47,8 @@ extension Conversation {
                 }
             return Reaction(words: words + (facts.keepAlive ? "" : " close"))
         case .refuse(let refusal):
-            let trace = gatekeeper.trace(sent.span, peer: peer)
+            let trace = RequestTrace()
+            gatekeeper.name(trace, sent.span, peer: peer)
             let origin = Array(sent[facts.origin])
             let stays = facts.keepAlive && !refusal.closes
             gatekeeper.write(
@@ -58,7 +59,8 @@ extension Conversation {
                 words: words + (refusal.reason.map { " \($0.rawValue)" } ?? "") + (stays ? "" : " close"),
                 bytes: out.bytes.withUnsafeBufferPointer { Array($0) })
         case .forward(let plan):
-            let trace = gatekeeper.trace(sent.span, peer: peer)
+            let trace = RequestTrace()
+            gatekeeper.name(trace, sent.span, peer: peer)
             gatekeeper.prepare(plan, facts, sent.span, trace, peer: peer, into: &out)
             var words = "forwarded \(configuration.upstreams[plan.upstream].name)"
             switch facts.framing {

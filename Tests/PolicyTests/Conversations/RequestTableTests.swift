@@ -24,7 +24,8 @@ extension TableCase {
                 answers.append("own")
                 offset += facts.headLength
             case .forward(let plan):
-                let trace = gatekeeper.trace(rest, peer: House.client)
+                let trace = RequestTrace()
+                gatekeeper.name(trace, rest, peer: House.client)
                 var out = ByteWriter(capacity: 131_072)
                 gatekeeper.prepare(plan, facts, rest, trace, peer: House.client, into: &out)
                 forwarded = forwarded ?? out.bytes.withUnsafeBufferPointer { Array($0) }

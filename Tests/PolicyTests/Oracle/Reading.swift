@@ -72,7 +72,8 @@ final class OurReader {
             }
             var out = ByteWriter(capacity: 131_072)
             if case .forward(let plan) = verdict {
-                let trace = gatekeeper.trace(rest, peer: House.client)
+                let trace = RequestTrace()
+                gatekeeper.name(trace, rest, peer: House.client)
                 gatekeeper.prepare(plan, facts, rest, trace, peer: House.client, into: &out)
             }
             switch body(facts, rest, into: &request) {
