@@ -70,16 +70,16 @@ package enum ProxyError: String, CaseIterable, Sendable {
 }
 
 /// Every answer the gateway gives on its own account, in one table. What a row says is what the client, the audit
-/// record and the metrics say.
-package struct Refusal: Error, Hashable, Sendable {
+/// record and the metrics say. Nothing in it is counted, so that to hand a refusal on costs nothing.
+package struct Refusal: Error, Sendable {
     package let stage: Stage
     package let status: Int
     package let code: ErrorCode
     /// RFC 9457 `title`: the same for every occurrence of this problem.
-    package let title: String
+    package let title: StaticString
     package let reason: Reason?
     /// RFC 6750 §3.1 `error` of WWW-Authenticate; nil with 401: nothing was presented, so no error is named.
-    package let bearerError: String?
+    package let bearerError: StaticString?
     /// The connection cannot be trusted to be in step any more, so it is closed behind the answer.
     package let closes: Bool
     /// What Proxy-Status says of it.
@@ -95,8 +95,8 @@ package struct Refusal: Error, Hashable, Sendable {
     }
 
     private init(
-        _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: String, reason: Reason? = nil,
-        bearerError: String? = nil, closes: Bool = false, proxyError: ProxyError? = nil
+        _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: StaticString, reason: Reason? = nil,
+        bearerError: StaticString? = nil, closes: Bool = false, proxyError: ProxyError? = nil
     ) {
         self.stage = stage
         self.status = status
@@ -220,4 +220,11 @@ package struct Refusal: Error, Hashable, Sendable {
         .relay, 502, .unavailable, "The service gave a malformed answer", proxyError: .protocolError)
     package static let responseTimeout = Refusal(
         .relay, 504, .timeout, "The service did not answer in time", proxyError: .responseTimeout)
+}
+
+extension Refusal: Equatable {
+    /// Rows are the same when they say the same: titles are literals, each written once.
+    package static func == (one: Refusal, other: Refusal) -> Bool {
+        one.labels == other.labels && one.status == other.status && one.title.utf8Start == other.title.utf8Start
+    }
 }

@@ -80,7 +80,7 @@ extension Gatekeeper {
 
     private func writeBody(_ refusal: Refusal, _ requestID: Span<UInt8>, into out: inout ByteWriter) {
         out.append("{\"type\":\"about:blank\",\"title\":\"")
-        out.append(text: refusal.title)
+        out.append(refusal.title)
         out.append("\",\"status\":")
         out.append(decimal: refusal.status)
         out.append(",\"code\":\"")
@@ -96,7 +96,7 @@ extension Gatekeeper {
     private func bodyLength(_ refusal: Refusal, _ requestID: Span<UInt8>) -> Int {
         let fixed = "{\"type\":\"about:blank\",\"title\":\"\",\"status\":xxx,\"code\":\"\"}\n".utf8.count
         let identified = requestID.count > 0 ? "\",\"request_id\":\"".utf8.count + requestID.count : 0
-        return fixed + refusal.title.utf8.count + refusal.code.rawValue.utf8.count + identified
+        return fixed + refusal.title.utf8CodeUnitCount + refusal.code.rawValue.utf8.count + identified
     }
 }
 

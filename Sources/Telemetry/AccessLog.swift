@@ -18,7 +18,8 @@ package final class AccessLog {
     /// - `pending`, `memory`: what `PendingAccess.note` kept, and where; a `pending` that noted nothing stands for a
     ///   request that could not be read.
     /// - `names`: those of the configuration that served the exchange.
-    /// - the spans: empty where there is nothing to say. `user` only where the token was verified.
+    /// - the spans: empty where there is nothing to say. `user` only where the token was verified. An id of 32
+    ///   bytes is one that was made here, or one like it: it is not escaped.
     package func append(
         _ facts: borrowing AccessFacts, _ pending: PendingAccess, in memory: Span<UInt8>, names: AccessNames,
         server: Span<UInt8>, requestID: Span<UInt8>, traceID: Span<UInt8>, user: Span<UInt8>
@@ -29,15 +30,22 @@ package final class AccessLog {
         begin(&line, at: facts.finished)
         line.raw(facts.status >= 500 ? "\"ERROR\"" : "\"INFO\"")
         line.raw(",\"service\":\"gateway\",\"event\":\"http.request\",\"client_ip\":\"")
+        let address = line.count
         line.address(facts.client)
-        if facts.client == facts.peer, facts.peerPort > 0 {
-            line.raw("\",\"client_port\":")
-            line.number(Int(facts.peerPort))
-            line.raw(",\"peer_ip\":\"")
+        let addressEnd = line.count
+        if facts.client == facts.peer {
+            if facts.peerPort > 0 {
+                line.raw("\",\"client_port\":")
+                line.number(Int(facts.peerPort))
+                line.raw(",\"peer_ip\":\"")
+            } else {
+                line.raw("\",\"peer_ip\":\"")
+            }
+            line.again(address..<addressEnd)
         } else {
             line.raw("\",\"peer_ip\":\"")
+            line.address(facts.peer)
         }
-        line.address(facts.peer)
         line.raw("\",\"peer_port\":")
         line.number(Int(facts.peerPort))
         if let proxy = facts.proxy {
@@ -62,8 +70,8 @@ package final class AccessLog {
             if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
         }
         if let end = facts.end { appendField(&line, ",\"ended_by\":", Array(end.rawValue.utf8).span, limit: 32) }
-        appendField(&line, ",\"request_id\":", requestID, limit: 128)
-        appendField(&line, ",\"trace_id\":", traceID, limit: 64)
+        appendID(&line, ",\"request_id\":", requestID)
+        appendID(&line, ",\"trace_id\":", traceID)
         appendField(&line, ",\"user_id\":", user, limit: 256)
         line.raw("}\n")
         channel.publish(line.overflowed ? 0 : line.count)
@@ -96,6 +104,14 @@ package final class AccessLog {
             line.raw(",\"upstream_ms\":")
             line.milliseconds(time)
         }
+    }
+
+    private func appendID(_ line: inout LineWriter, _ key: StaticString, _ id: Span<UInt8>) {
+        guard id.count == 32 else { return appendField(&line, key, id, limit: 128) }
+        line.raw(key)
+        line.raw("\"")
+        line.raw(id)
+        line.raw("\"")
     }
 
     private func appendField(_ line: inout LineWriter, _ key: StaticString, _ value: Span<UInt8>, limit: Int) {

@@ -106,7 +106,11 @@ public struct ByteWriter: ~Copyable {
     /// Decimal digits without sign or padding.
     package mutating func append(decimal value: Int) {
         precondition(value >= 0, "lengths and counts are not negative")
-        append(value, base: 10)
+        guard value < 1_000 else { return append(value, base: 10) }
+        guard let place = room(4) else { return }
+        let digits = Digits.upToThree(UInt32(value))
+        UnsafeMutableRawPointer(place).storeBytes(of: digits.text, as: UInt32.self)
+        used -= 4 - digits.count
     }
 
     /// Lower-case hexadecimal without padding: a chunk size.

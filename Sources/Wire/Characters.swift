@@ -61,8 +61,22 @@ extension Span<UInt8> {
     @inlinable
     public func equalsIgnoringCase(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
-        for index in 0..<count where Characters.lowercased(self[index]) != text.utf8Start[index] { return false }
-        return true
+        guard count >= 8 else {
+            for index in 0..<count where Characters.lowercased(self[index]) != text.utf8Start[index] { return false }
+            return true
+        }
+        let other = UnsafeRawPointer(text.utf8Start)
+        var position = 0
+        while true {
+            // The last word overlaps the one before it.
+            let at = Swift.min(position, count - 8)
+            let word = bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self)
+            guard Words.lowercased(word) == other.loadUnaligned(fromByteOffset: at, as: UInt64.self) else {
+                return false
+            }
+            position += 8
+            if position >= count { return true }
+        }
     }
 
     /// The same for text that is known at run time only; either may be in any case.
@@ -96,9 +110,18 @@ extension Span<UInt8> {
 }
 
 /// Eight bytes at a time in one word; the first byte is the lowest.
-enum Words {
-    private static var ones: UInt64 { 0x0101_0101_0101_0101 }
-    private static var tops: UInt64 { 0x8080_8080_8080_8080 }
+public enum Words {
+    @usableFromInline static var ones: UInt64 { 0x0101_0101_0101_0101 }
+    @usableFromInline static var tops: UInt64 { 0x8080_8080_8080_8080 }
+
+    /// ASCII letters in lower case, every other byte as it is.
+    @inlinable
+    @inline(__always)
+    static func lowercased(_ word: UInt64) -> UInt64 {
+        let bits = word & ~tops
+        let capital = (bits &+ ones &* (0x80 - 0x41)) & ~(bits &+ ones &* (0x80 - 0x5b)) & ~word & tops
+        return word | capital >> 2
+    }
 
     /// How many of the eight bytes stand before the first that is below SP or DEL; 8 when there is none. A borrow can
     /// only mark bytes behind the first.

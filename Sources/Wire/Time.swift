@@ -1,51 +1,65 @@
 internal import Glibc
 
 /// A length of time in whole nanoseconds; may be negative.
-package struct Interval: Hashable, Comparable, Sendable {
-    package var nanoseconds: Int64
+public struct Interval: Hashable, Comparable, Sendable {
+    public var nanoseconds: Int64
 
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    @inlinable
+    public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
     /// Traps beyond 292 years, as all arithmetic here does: what others send is bounded before it gets here.
-    package static func milliseconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000) }
-    package static func seconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000_000) }
-    package static let zero = Interval(nanoseconds: 0)
+    @inlinable
+    public static func milliseconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000) }
+    @inlinable
+    public static func seconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000_000) }
+    @inlinable
+    public static var zero: Interval { Interval(nanoseconds: 0) }
 
     /// Whole milliseconds, rounded towards zero.
-    package var milliseconds: Int64 { nanoseconds / 1_000_000 }
+    @inlinable
+    public var milliseconds: Int64 { nanoseconds / 1_000_000 }
     /// Whole seconds, rounded towards zero.
-    package var seconds: Int64 { nanoseconds / 1_000_000_000 }
+    @inlinable
+    public var seconds: Int64 { nanoseconds / 1_000_000_000 }
 
-    package static func < (a: Interval, b: Interval) -> Bool { a.nanoseconds < b.nanoseconds }
-    package static func + (a: Interval, b: Interval) -> Interval {
+    @inlinable
+    public static func < (a: Interval, b: Interval) -> Bool { a.nanoseconds < b.nanoseconds }
+    @inlinable
+    public static func + (a: Interval, b: Interval) -> Interval {
         Interval(nanoseconds: a.nanoseconds + b.nanoseconds)
     }
-    package static func - (a: Interval, b: Interval) -> Interval {
+    @inlinable
+    public static func - (a: Interval, b: Interval) -> Interval {
         Interval(nanoseconds: a.nanoseconds - b.nanoseconds)
     }
 }
 
 /// A point on this machine's monotonic clock. It never jumps, means nothing on another machine or after a reboot,
 /// and is what every deadline in memory is kept in.
-package struct Instant: Hashable, Comparable, Sendable {
-    package var nanoseconds: Int64
+public struct Instant: Hashable, Comparable, Sendable {
+    public var nanoseconds: Int64
 
-    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    @inlinable
+    public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
     /// CLOCK_MONOTONIC.
-    package static func now() -> Instant {
+    public static func now() -> Instant {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
 
     /// Later than anything that will be met: the deadline of what does not end.
-    package static let never = Instant(nanoseconds: .max)
+    @inlinable
+    public static var never: Instant { Instant(nanoseconds: .max) }
 
-    package static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
-    package static func - (a: Instant, b: Instant) -> Interval { Interval(nanoseconds: a.nanoseconds - b.nanoseconds) }
+    @inlinable
+    public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
+    @inlinable
+    public static func - (a: Instant, b: Instant) -> Interval { Interval(nanoseconds: a.nanoseconds - b.nanoseconds) }
     /// Saturates at `never`, so that a deadline far away cannot wrap into the past.
-    package static func + (a: Instant, b: Interval) -> Instant {
+    @inlinable
+    public static func + (a: Instant, b: Interval) -> Instant {
         let (sum, overflow) = a.nanoseconds.addingReportingOverflow(b.nanoseconds)
         return overflow ? .never : Instant(nanoseconds: sum)
     }

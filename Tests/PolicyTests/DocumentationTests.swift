@@ -68,7 +68,8 @@ import Testing
     @Test func `this test knows every refusal of the table`() {
         let declared = lines(of: source).compactMap { line -> String? in
             for start in ["    package static let ", "    package static func "] where line.hasPrefix(start) {
-                return String(line.dropFirst(start.count).prefix { $0.isLetter })
+                let name = line.dropFirst(start.count).prefix { $0.isLetter }
+                return name.isEmpty ? nil : String(name)
             }
             return nil
         }

@@ -77,7 +77,7 @@ private let refusals: [Refusal] = [
         #expect(text.contains("\r\nWWW-Authenticate: Bearer ") == (refusal.status == 401 || refusal.code.asksForToken))
         #expect(text.contains("\r\nRetry-After: ") == (refusal.status == 503))
         #expect(text.contains("\"code\":\"\(refusal.code.rawValue)\""))
-        #expect(!refusal.title.contains { "\"\\".contains($0) || !$0.isASCII }, "titles are not escaped")
+        #expect(!refusal.title.description.contains { "\"\\".contains($0) || !$0.isASCII }, "titles are not escaped")
     }
 
     /// What the server cannot tell the end of, it must not read on (RFC 9112 §9.6).

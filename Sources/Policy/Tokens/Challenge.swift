@@ -6,7 +6,7 @@ package enum Challenge {
         guard refusal.status == 401 || refusal.bearerError != nil else { return nil }
         var value = "Bearer realm=\"\(quoted(realm))\""
         if let error = refusal.bearerError {
-            value += ", error=\"\(error)\", error_description=\"\(quoted(refusal.title))\""
+            value += ", error=\"\(error)\", error_description=\"\(quoted(refusal.title.description))\""
         }
         return value
     }
