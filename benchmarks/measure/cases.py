@@ -2,10 +2,24 @@
 
 from dataclasses import dataclass
 
-from .hs256 import token
+from . import tokens
 
 # Not 127.0.0.1: that one is the gateway's own address, which no rule blocks.
 BLOCKED_ADDRESS = "127.0.0.7"
+
+MEBIBYTE = 1 << 20
+
+# Each proxy is asked with these in turn. No cache of tokens here holds half as many, so that by the time a token comes
+# again it was forgotten.
+NEVER_SEEN = 20_000
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a proxy is set up. Nobody carries what a case does not need, so that each is as lean as it can be."""
+
+    algorithm: str | None = None  # of the tokens that are required below /secure
+    bodies: bool = False  # tuned for large bodies, where a proxy can be
 
 
 @dataclass(frozen=True)
@@ -13,17 +27,43 @@ class Case:
     name: str
     title: str
     path: str = "/100"
+    method: str = "GET"
     expect: int = 200
+    length: int | None = 100  # of the answer's body; None where every proxy has its own
     source: str | None = None
-    headers: tuple[str, ...] = ()
+    tokens: int = 0  # how many of them take turns
+    body_bytes: int = 0  # of the request
+    chunk: int = 0  # size of its chunks
+    connections: int | None = None  # where another number than usual makes sense
+    setup: Setup = Setup()
+
+    @property
+    def options(self):
+        """For tools/loop.c."""
+        options = {"path": self.path, "method": self.method, "expect": self.expect, "length": self.length}
+        options |= {"source": self.source, "body-bytes": self.body_bytes, "chunk": self.chunk}
+        if self.tokens == 1:
+            options["header"] = tokens.header(self.setup.algorithm)
+        elif self.tokens > 1:
+            options["headers"] = tokens.headers(self.setup.algorithm, self.tokens)
+        return {name: value for name, value in options.items() if value}
 
 
-CASES = {
-    case.name: case
-    for case in (
-        Case("plain", "plain 100 B"),
-        Case("plain-4k", "plain 4 KB", path="/4k"),
-        Case("blocked", "blocked 403", expect=403, source=BLOCKED_ADDRESS),
-        Case("hs256", "HS256, repeated token", path="/secure/100", headers=(f"Authorization: Bearer {token()}",)),
-    )
-}
+def _with_tokens(name, title, algorithm, count):
+    return Case(name, title, path="/secure/100", tokens=count, setup=Setup(algorithm=algorithm))
+
+
+_ALL = (
+    Case("plain", "plain 100 B"),
+    Case("plain-4k", "plain 4 KB", path="/4k", length=4096),
+    Case("blocked", "blocked 403", expect=403, length=None, source=BLOCKED_ADDRESS),
+    _with_tokens("hs256", "HS256, repeated token", "HS256", 1),
+    _with_tokens("hs256-cold", "HS256, never seen", "HS256", NEVER_SEEN),
+    _with_tokens("rs256", "RS256, repeated token", "RS256", 1),
+    _with_tokens("rs256-1000", "RS256, 1,000 tokens", "RS256", 1000),
+    _with_tokens("rs256-cold", "RS256, never seen", "RS256", NEVER_SEEN),
+    _with_tokens("es256", "ES256, repeated token", "ES256", 1),
+    _with_tokens("es256-cold", "ES256, never seen", "ES256", NEVER_SEEN),
+)
+
+CASES = {case.name: case for case in _ALL}

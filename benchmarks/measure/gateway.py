@@ -3,9 +3,8 @@
 import json
 import shutil
 
-from . import load
+from . import keys, load
 from .cases import BLOCKED_ADDRESS, Case
-from .hs256 import SECRET
 from .proxy import Proxy, first_line
 from .workspace import GATEWAY, stop_with
 
@@ -39,7 +38,7 @@ login:
   failure_statuses: [401]
 tokens:
   keys:
-    - {{id: main, secret_file: {secret}, algorithms: [HS256]}}
+    - {{id: main, {key}, algorithms: [{algorithm}]}}
 identity:
   headers: {{X-User-ID: sub, X-User-Role: role, X-Authenticated: "@authenticated"}}
 logs:
@@ -56,20 +55,29 @@ class Gateway(Proxy):
             stop_with("there is no release build of the gateway: swift build -c release --product gateway")
         # A block survives a restart; each start of a measurement begins without one.
         shutil.rmtree(self.directory / "state", ignore_errors=True)
-        # Mode 600: the gateway refuses a secret that others may read.
-        secret = self.write("secret", SECRET, mode=0o600)
+        algorithm = self.setup.algorithm or "HS256"
         text = CONFIGURATION.format(
-            directory=self.directory, backend=self.backend_port, secret=secret, failures=FAILURES
+            directory=self.directory,
+            backend=self.backend_port,
+            key=self.key(algorithm),
+            algorithm=algorithm,
+            failures=FAILURES,
         )
         return [str(GATEWAY), "run", "--config", str(self.write("gateway.conf", text))]
+
+    def key(self, algorithm):
+        if algorithm == "HS256":
+            # Mode 600: the gateway refuses a secret that others may read.
+            return f"secret_file: {self.write('secret', keys.SECRET, mode=0o600)}"
+        return f"pem_file: {keys.public_pem(algorithm)}"
 
     def wait_until_ready(self, service):
         self.port = service.wait_until(lambda: ready_port(service.log.read_text(errors="replace")))
 
     def prepare(self):
         """Blocks the address of the 403 case the way an attacker earns it: failed logins that the backend answered."""
-        login = Case("login", "", path="/auth/login", expect=401, source=BLOCKED_ADDRESS)
-        load.loop(self.port, login, requests=FAILURES, method="POST", body="x")
+        login = Case("login", "", "/auth/login", "POST", expect=401, length=None, source=BLOCKED_ADDRESS)
+        load.loop(self.port, login, requests=FAILURES, body="x")
 
     def tidy(self):
         for name in ("access.log", "audit.log"):

@@ -1,13 +1,12 @@
 """HAProxy for the same work: the block list, the forwarding headers, the token check, no log."""
 
+from . import keys
 from .cases import BLOCKED_ADDRESS
-from .hs256 import SECRET
 from .processes import free_port
 from .proxy import Proxy, first_line
 from .workspace import need
 
-# http-reuse always and an unbounded pool: HAProxy's best for short requests to one server. The token check is its
-# leanest (literal algorithm, no lookups) that still honours exp, as the gateway does on every request.
+# http-reuse always and an unbounded pool: HAProxy's best for short requests to one server.
 CONFIGURATION = """\
 global
     nbthread 1
@@ -26,15 +25,7 @@ defaults
 frontend public
     bind 127.0.0.1:{port}
     http-request deny deny_status 403 if {{ src -f {blocked} }}
-    acl secure path_beg /secure/
-    http-request set-var(txn.token) http_auth_bearer if secure
-    http-request deny deny_status 401 if secure !{{ var(txn.token),jwt_verify("HS256","{secret}") -m int 1 }}
-    http-request set-var(txn.now) date() if secure
-    http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now) if secure
-    http-request deny deny_status 401 if secure {{ var(txn.left) -m int le 0 }}
-    http-request set-header X-User-ID %[var(txn.token),jwt_payload_query('$.sub')] if secure
-    http-request set-header X-User-Role %[var(txn.token),jwt_payload_query('$.role')] if secure
-    http-request set-header X-Authenticated true if secure
+{tokens}\
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
@@ -45,16 +36,40 @@ backend api
     server one 127.0.0.1:{backend} pool-max-conn -1
 """
 
+# Its leanest (literal algorithm, no lookups) that still honours exp, as the gateway does on every request.
+TOKENS = """\
+    acl secure path_beg /secure/
+    http-request set-var(txn.token) http_auth_bearer if secure
+    http-request deny deny_status 401 if secure !{{ var(txn.token),jwt_verify("{algorithm}","{key}") -m int 1 }}
+    http-request set-var(txn.now) date() if secure
+    http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now) if secure
+    http-request deny deny_status 401 if secure {{ var(txn.left) -m int le 0 }}
+    http-request set-header X-User-ID %[var(txn.token),jwt_payload_query('$.sub')] if secure
+    http-request set-header X-User-Role %[var(txn.token),jwt_payload_query('$.role')] if secure
+    http-request set-header X-Authenticated true if secure
+"""
+
 
 class HAProxy(Proxy):
     name = "haproxy"
 
     def command(self):
         self.port = free_port()
-        blocked = self.write("blocked.txt", BLOCKED_ADDRESS + "\n")
-        text = CONFIGURATION.format(port=self.port, blocked=blocked, secret=SECRET, backend=self.backend_port)
+        text = CONFIGURATION.format(
+            port=self.port,
+            blocked=self.write("blocked.txt", BLOCKED_ADDRESS + "\n"),
+            tokens=self.tokens(),
+            backend=self.backend_port,
+        )
         # -db: one process in the foreground, so that its threads are all there is to count.
         return [need("haproxy"), "-db", "-f", str(self.write("haproxy.cfg", text))]
+
+    def tokens(self):
+        algorithm = self.setup.algorithm
+        if not algorithm:
+            return ""
+        key = keys.SECRET if algorithm == "HS256" else keys.public_pem(algorithm)
+        return TOKENS.format(algorithm=algorithm, key=key)
 
     @classmethod
     def version(cls):

@@ -3,28 +3,19 @@
 import json
 import subprocess
 import time
-from dataclasses import dataclass
 
 from . import load
 from .cases import CASES
 from .workspace import stop_with
 
-CONNECTIONS = 1000
 SETTLE_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Idle:
-    """`base` bytes resident after a warm-up with no client connected, and bytes per connection on top of that."""
+def measure(proxy, service, connections):
+    """Resident memory after a warm-up with no client connected, and what each connection adds to it.
 
-    base: int
-    per_connection: float
-
-
-def measure(proxy, service, connections=CONNECTIONS):
-    """Opens the connections one after the other, one request each, and reads the resident memory before and after.
-
-    One after the other, because a thousand requests at once would count the upstream connections they need too.
+    The connections are opened one after the other, one request each, because a thousand requests at once would count
+    the upstream connections they need too.
     """
     case = CASES["plain"]
     load.loop(proxy.port, case, connections=32, requests=3200)
@@ -39,4 +30,4 @@ def measure(proxy, service, connections=CONNECTIONS):
         holder.stdin.close()
     if not line or json.loads(line)["requests"] != connections:
         stop_with(f"{proxy.name}: not every idle connection was served")
-    return Idle(base, (grown - base) / connections)
+    return {"base_mb": base / 1e6, "per_connection": (grown - base) / connections}

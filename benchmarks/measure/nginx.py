@@ -1,5 +1,11 @@
-"""nginx for the same work. It has no token check of its own, so it is left out of those cases."""
+"""nginx for the same work. Its token check is nginx_tokens.lua, where the Lua module is installed."""
 
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from . import keys
 from .cases import BLOCKED_ADDRESS
 from .processes import free_port
 from .proxy import Proxy, first_line
@@ -9,6 +15,7 @@ from .workspace import need
 # request would write a line, and the peers of this comparison log nothing. Buffers of 8 KB instead of 4: head and body
 # of a 4 KB answer then come in one read, which spares nginx a tenth of its time there.
 CONFIGURATION = """\
+{modules}\
 daemon off;
 master_process off;
 worker_processes 1;
@@ -34,12 +41,21 @@ http {{
         keepalive 512;
         keepalive_requests 100000000;
     }}
+{shared}\
 
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         deny {blocked};
 
         location / {{
+{forwarding}\
+        }}
+{locations}\
+    }}
+}}
+"""
+
+FORWARDING = """\
             proxy_pass http://api;
             proxy_http_version 1.1;
             proxy_buffer_size 8k;
@@ -50,9 +66,24 @@ http {{
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header Via "1.1 nginx";
-        }}
+"""
+
+TOKENS_SHARED = """
+    init_by_lua_block {{
+        check_token = dofile("{script}")("{algorithm}", "{key}")
     }}
-}}
+"""
+
+TOKENS_LOCATION = """
+        location /secure/ {{
+            set $user "";
+            set $role "";
+            access_by_lua_block {{ check_token() }}
+            proxy_set_header X-User-ID $user;
+            proxy_set_header X-User-Role $role;
+            proxy_set_header X-Authenticated true;
+{forwarding}\
+        }}
 """
 
 
@@ -61,14 +92,40 @@ class Nginx(Proxy):
 
     def command(self):
         self.port = free_port()
+        shared, locations = self.tokens() if self.setup.algorithm else ("", "")
         text = CONFIGURATION.format(
-            port=self.port, directory=self.directory, backend=self.backend_port, blocked=BLOCKED_ADDRESS
+            modules="".join(f"load_module {path};\n" for path in lua_modules()) if shared else "",
+            directory=self.directory,
+            backend=self.backend_port,
+            port=self.port,
+            blocked=BLOCKED_ADDRESS,
+            shared=shared,
+            locations=locations,
+            forwarding=FORWARDING,
         )
         return [need("nginx"), "-e", "stderr", "-p", str(self.directory), "-c", str(self.write("nginx.conf", text))]
 
-    def supports(self, case):
-        return case.name != "hs256"
+    def tokens(self):
+        """What is added to the configuration for all requests, and the location that wants a token."""
+        algorithm = self.setup.algorithm
+        key = self.write("secret", keys.SECRET) if algorithm == "HS256" else keys.public_pem(algorithm)
+        script = Path(__file__).with_name("nginx_tokens.lua")
+        shared = TOKENS_SHARED.format(script=script, algorithm=algorithm, key=key)
+        return shared, TOKENS_LOCATION.format(forwarding=FORWARDING)
+
+    @classmethod
+    def supports(cls, case):
+        return not case.setup.algorithm or bool(lua_modules())
 
     @classmethod
     def version(cls):
         return first_line([need("nginx"), "-v"]).removeprefix("nginx version: ")
+
+
+@cache
+def lua_modules():
+    """The module and what it needs, in the order of loading; nothing where one of them is not installed."""
+    told = subprocess.run([need("nginx"), "-V"], capture_output=True, text=True).stderr
+    found = re.search(r"--modules-path=(\S+)", told)
+    paths = [Path(found[1]) / name for name in ("ndk_http_module.so", "ngx_http_lua_module.so")] if found else []
+    return paths if all(path.exists() for path in paths) else []

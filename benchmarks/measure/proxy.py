@@ -2,6 +2,7 @@
 
 import subprocess
 
+from .cases import Setup
 from .processes import Service
 
 
@@ -10,11 +11,13 @@ class Proxy:
 
     name = ""
     port = 0
+    callgrind = True  # whether its instructions can be counted in reasonable time
 
-    def __init__(self, directory, backend_port):
+    def __init__(self, directory, backend_port, setup=Setup()):
         self.directory = directory / self.name
         self.directory.mkdir(exist_ok=True)
         self.backend_port = backend_port
+        self.setup = setup
 
     def command(self):
         """The command line; writes what it refers to."""
@@ -29,7 +32,8 @@ class Proxy:
     def tidy(self):
         """Between two measurements: forgets what would only grow, such as a log."""
 
-    def supports(self, case):
+    @classmethod
+    def supports(cls, case):
         """Whether it can do the work of `case` at all."""
         del case
         return True
