@@ -53,6 +53,12 @@ def _with_tokens(name, title, algorithm, count):
     return Case(name, title, path="/secure/100", tokens=count, setup=Setup(algorithm=algorithm))
 
 
+def _with_bodies(name, title, path, answer=100, body=0, chunk=0):
+    """Few connections: what waits in the buffers of thirty-two would not fit into the caches of any processor."""
+    sent = {"method": "POST", "body_bytes": body, "chunk": chunk} if body else {}
+    return Case(name, title, path, length=answer, connections=4, setup=Setup(bodies=True), **sent)
+
+
 _ALL = (
     Case("plain", "plain 100 B"),
     Case("plain-4k", "plain 4 KB", path="/4k", length=4096),
@@ -64,6 +70,9 @@ _ALL = (
     _with_tokens("rs256-cold", "RS256, never seen", "RS256", NEVER_SEEN),
     _with_tokens("es256", "ES256, repeated token", "ES256", 1),
     _with_tokens("es256-cold", "ES256, never seen", "ES256", NEVER_SEEN),
+    _with_bodies("down-1m", "1 MiB down", "/1m", answer=MEBIBYTE),
+    _with_bodies("up-10m", "10 MiB up", "/upload", body=10 * MEBIBYTE),
+    _with_bodies("chunked", "1 MiB in chunks of 16 KiB both ways", "/chunked", MEBIBYTE, MEBIBYTE, chunk=16384),
 )
 
 CASES = {case.name: case for case in _ALL}

@@ -11,7 +11,7 @@ CONFIGURATION = """\
 global
     nbthread 1
     maxconn 4000
-
+{tuning}
 defaults
     mode http
     no log
@@ -21,7 +21,7 @@ defaults
     timeout client 60s
     timeout server 60s
     timeout http-keep-alive 60s
-
+{bodies}
 frontend public
     bind 127.0.0.1:{port}
     http-request deny deny_status 403 if {{ src -f {blocked} }}
@@ -35,6 +35,10 @@ frontend public
 backend api
     server one 127.0.0.1:{backend} pool-max-conn -1
 """
+
+# What was best for large bodies of 16 to 128 KB of buffer, with splicing in either direction, in both, in none.
+BUFFERS = "    tune.bufsize 65536\n"
+SPLICING = "    option splice-request\n"
 
 # Its leanest (literal algorithm, no lookups) that still honours exp, as the gateway does on every request.
 TOKENS = """\
@@ -59,6 +63,8 @@ class HAProxy(Proxy):
             port=self.port,
             blocked=self.write("blocked.txt", BLOCKED_ADDRESS + "\n"),
             tokens=self.tokens(),
+            tuning=BUFFERS if self.setup.bodies else "",
+            bodies=SPLICING if self.setup.bodies else "",
             backend=self.backend_port,
         )
         # -db: one process in the foreground, so that its threads are all there is to count.

@@ -31,6 +31,7 @@ class Section:
 
 
 REQUESTS = Section("Requests", (CPU, PER_SECOND, P50, P99))
+BODIES = Section("Bodies", (*REQUESTS.columns, Column("mb_per_second", "MB/s")))
 COUNTS = Section(
     "Counted per request",
     (
@@ -83,7 +84,8 @@ def resting(connections, options, peers):
 
 def _all():
     for case in CASES.values():
-        yield Measure(case.name, case.title, REQUESTS, partial(timed, case))
+        section = BODIES if case.setup.bodies else REQUESTS
+        yield Measure(case.name, case.title, section, partial(timed, case))
     for name in ("plain", "blocked", "hs256"):
         yield Measure(f"count-{name}", CASES[name].title, COUNTS, partial(counted, CASES[name]))
     yield Measure("idle", "1,000 connections", IDLE, partial(resting, 1000))

@@ -46,7 +46,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         deny {blocked};
-
+{bodies}
         location / {{
 {forwarding}\
         }}
@@ -58,14 +58,23 @@ http {{
 FORWARDING = """\
             proxy_pass http://api;
             proxy_http_version 1.1;
-            proxy_buffer_size 8k;
-            proxy_buffers 8 8k;
+            proxy_buffer_size {buffer};
+            proxy_buffers 8 {buffer};
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header Via "1.1 nginx";
+"""
+
+# Unbuffered is nginx's best: a body is never written to a file, nor kept until it is complete. The sizes of the
+# buffers, here and below, were the best of those from 16 to 512 KB.
+BODIES = """
+        client_max_body_size 0;
+        proxy_buffering off;
+        proxy_request_buffering off;
+        client_body_buffer_size 512k;
 """
 
 TOKENS_SHARED = """
@@ -99,11 +108,15 @@ class Nginx(Proxy):
             backend=self.backend_port,
             port=self.port,
             blocked=BLOCKED_ADDRESS,
+            bodies=BODIES if self.setup.bodies else "",
             shared=shared,
             locations=locations,
-            forwarding=FORWARDING,
+            forwarding=self.forwarding(),
         )
         return [need("nginx"), "-e", "stderr", "-p", str(self.directory), "-c", str(self.write("nginx.conf", text))]
+
+    def forwarding(self):
+        return FORWARDING.format(buffer="64k" if self.setup.bodies else "8k")
 
     def tokens(self):
         """What is added to the configuration for all requests, and the location that wants a token."""
@@ -111,7 +124,7 @@ class Nginx(Proxy):
         key = self.write("secret", keys.SECRET) if algorithm == "HS256" else keys.public_pem(algorithm)
         script = Path(__file__).with_name("nginx_tokens.lua")
         shared = TOKENS_SHARED.format(script=script, algorithm=algorithm, key=key)
-        return shared, TOKENS_LOCATION.format(forwarding=FORWARDING)
+        return shared, TOKENS_LOCATION.format(forwarding=self.forwarding())
 
     @classmethod
     def supports(cls, case):
