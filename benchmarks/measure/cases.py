@@ -20,6 +20,7 @@ class Setup:
 
     algorithm: str | None = None  # of the tokens that are required below /secure
     bodies: bool = False  # tuned for large bodies, where a proxy can be
+    tls: bool = False  # for clients
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Case:
     tokens: int = 0  # how many of them take turns
     body_bytes: int = 0  # of the request
     chunk: int = 0  # size of its chunks
+    reconnect: bool = False  # a connection for each request
+    resume: bool = False  # with the TLS session of the one before
     connections: int | None = None  # where another number than usual makes sense
     setup: Setup = Setup()
 
@@ -42,6 +45,7 @@ class Case:
         """For tools/loop.c."""
         options = {"path": self.path, "method": self.method, "expect": self.expect, "length": self.length}
         options |= {"source": self.source, "body-bytes": self.body_bytes, "chunk": self.chunk}
+        options |= {"tls": self.setup.tls, "reconnect": self.reconnect, "resume": self.resume}
         if self.tokens == 1:
             options["header"] = tokens.header(self.setup.algorithm)
         elif self.tokens > 1:
@@ -73,6 +77,9 @@ _ALL = (
     _with_bodies("down-1m", "1 MiB down", "/1m", answer=MEBIBYTE),
     _with_bodies("up-10m", "10 MiB up", "/upload", body=10 * MEBIBYTE),
     _with_bodies("chunked", "1 MiB in chunks of 16 KiB both ways", "/chunked", MEBIBYTE, MEBIBYTE, chunk=16384),
+    Case("tls", "TLS 1.3, kept connections", setup=Setup(tls=True)),
+    Case("tls-full", "TLS 1.3, a full handshake each", setup=Setup(tls=True), reconnect=True),
+    Case("tls-resumed", "TLS 1.3, a resumed handshake each", setup=Setup(tls=True), reconnect=True, resume=True),
 )
 
 CASES = {case.name: case for case in _ALL}

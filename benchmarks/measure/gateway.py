@@ -13,6 +13,7 @@ FAILURES = 5
 # The block outlives any run; 127.0.0.1 itself is never counted out, because the load for the other cases comes from it.
 CONFIGURATION = """\
 listen: ["127.0.0.1:0"]
+{tls}\
 workers: 1
 state_dir: {directory}/state
 admin:
@@ -58,12 +59,19 @@ class Gateway(Proxy):
         algorithm = self.setup.algorithm or "HS256"
         text = CONFIGURATION.format(
             directory=self.directory,
+            tls=self.tls(),
             backend=self.backend_port,
             key=self.key(algorithm),
             algorithm=algorithm,
             failures=FAILURES,
         )
         return [str(GATEWAY), "run", "--config", str(self.write("gateway.conf", text))]
+
+    def tls(self):
+        if not self.setup.tls:
+            return ""
+        certificate, key = keys.certificate()
+        return f'tls: {{listen: ["127.0.0.1:0"], certificate_file: {certificate}, key_file: {key}}}\n'
 
     def key(self, algorithm):
         if algorithm == "HS256":
@@ -72,12 +80,15 @@ class Gateway(Proxy):
         return f"pem_file: {keys.public_pem(algorithm)}"
 
     def wait_until_ready(self, service):
-        self.port = service.wait_until(lambda: ready_port(service.log.read_text(errors="replace")))
+        self.plain_port = service.wait_until(lambda: ready_port(service.log.read_text(errors="replace")))
+        self.port = self.plain_port
+        if self.setup.tls:
+            self.port = ready_port(service.log.read_text(errors="replace"), "tls_listeners")
 
     def prepare(self):
         """Blocks the address of the 403 case the way an attacker earns it: failed logins that the backend answered."""
         login = Case("login", "", "/auth/login", "POST", expect=401, length=None, source=BLOCKED_ADDRESS)
-        load.loop(self.port, login, requests=FAILURES, body="x")
+        load.loop(self.plain_port, login, requests=FAILURES, body="x")
 
     def tidy(self):
         for name in ("access.log", "audit.log"):
@@ -90,9 +101,9 @@ class Gateway(Proxy):
         return first_line([str(GATEWAY), "version"])
 
 
-def ready_port(output):
+def ready_port(output, kind="listeners"):
     """The port of the first listener in the line with which the gateway says that it serves; None before it came."""
     for line in output.splitlines():
         if '"gateway.ready"' in line and line.endswith("}"):
-            return int(json.loads(line)["listeners"][0].rpartition(":")[2])
+            return int(json.loads(line)[kind][0].rpartition(":")[2])
     return None

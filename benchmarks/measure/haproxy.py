@@ -23,11 +23,11 @@ defaults
     timeout http-keep-alive 60s
 {bodies}
 frontend public
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{tls}
     http-request deny deny_status 403 if {{ src -f {blocked} }}
 {tokens}\
     http-request set-header X-Forwarded-For %[src]
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto {scheme}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request add-header Via "1.1 haproxy"
     default_backend api
@@ -61,6 +61,8 @@ class HAProxy(Proxy):
         self.port = free_port()
         text = CONFIGURATION.format(
             port=self.port,
+            tls=f" ssl crt {self.certificate()}" if self.setup.tls else "",
+            scheme="https" if self.setup.tls else "http",
             blocked=self.write("blocked.txt", BLOCKED_ADDRESS + "\n"),
             tokens=self.tokens(),
             tuning=BUFFERS if self.setup.bodies else "",
@@ -69,6 +71,9 @@ class HAProxy(Proxy):
         )
         # -db: one process in the foreground, so that its threads are all there is to count.
         return [need("haproxy"), "-db", "-f", str(self.write("haproxy.cfg", text))]
+
+    def certificate(self):
+        return self.write("certificate.pem", "".join(path.read_text() for path in keys.certificate()))
 
     def tokens(self):
         algorithm = self.setup.algorithm

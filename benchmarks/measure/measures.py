@@ -32,6 +32,7 @@ class Section:
 
 REQUESTS = Section("Requests", (CPU, PER_SECOND, P50, P99))
 BODIES = Section("Bodies", (*REQUESTS.columns, Column("mb_per_second", "MB/s")))
+TLS = Section("TLS", REQUESTS.columns)
 COUNTS = Section(
     "Counted per request",
     (
@@ -82,10 +83,15 @@ def resting(connections, options, peers):
         return [{name: idle.measure(*pair, connections) for name, pair in started.items()}]
 
 
+def section_of(case):
+    if case.setup.tls:
+        return TLS
+    return BODIES if case.setup.bodies else REQUESTS
+
+
 def _all():
     for case in CASES.values():
-        section = BODIES if case.setup.bodies else REQUESTS
-        yield Measure(case.name, case.title, section, partial(timed, case))
+        yield Measure(case.name, case.title, section_of(case), partial(timed, case))
     for name in ("plain", "blocked", "hs256"):
         yield Measure(f"count-{name}", CASES[name].title, COUNTS, partial(counted, CASES[name]))
     yield Measure("idle", "1,000 connections", IDLE, partial(resting, 1000))

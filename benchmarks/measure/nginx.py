@@ -44,9 +44,9 @@ http {{
 {shared}\
 
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port}{tls} backlog=4096;
         deny {blocked};
-{bodies}
+{options}
         location / {{
 {forwarding}\
         }}
@@ -75,6 +75,12 @@ BODIES = """
         proxy_buffering off;
         proxy_request_buffering off;
         client_body_buffer_size 512k;
+"""
+
+TLS = """
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.2 TLSv1.3;
 """
 
 TOKENS_SHARED = """
@@ -107,13 +113,20 @@ class Nginx(Proxy):
             directory=self.directory,
             backend=self.backend_port,
             port=self.port,
+            tls=" ssl" if self.setup.tls else "",
             blocked=BLOCKED_ADDRESS,
-            bodies=BODIES if self.setup.bodies else "",
+            options=self.options(),
             shared=shared,
             locations=locations,
             forwarding=self.forwarding(),
         )
         return [need("nginx"), "-e", "stderr", "-p", str(self.directory), "-c", str(self.write("nginx.conf", text))]
+
+    def options(self):
+        """What is added to the server."""
+        certificate, key = keys.certificate() if self.setup.tls else ("", "")
+        tls = TLS.format(certificate=certificate, key=key) if self.setup.tls else ""
+        return tls + (BODIES if self.setup.bodies else "")
 
     def forwarding(self):
         return FORWARDING.format(buffer="64k" if self.setup.bodies else "8k")
