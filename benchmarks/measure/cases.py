@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import tokens
+from . import routes, tokens
 
 # Not 127.0.0.1: that one is the gateway's own address, which no rule blocks.
 BLOCKED_ADDRESS = "127.0.0.7"
@@ -21,6 +21,12 @@ class Setup:
     algorithm: str | None = None  # of the tokens that are required below /secure
     bodies: bool = False  # tuned for large bodies, where a proxy can be
     tls: bool = False  # for clients
+    websocket: bool = False  # on /ws
+    workers: int = 1  # threads, or processes, that serve requests
+    connections: int = 4000  # of clients that there is room for
+    blocked: int = 0  # addresses that are blocked besides BLOCKED_ADDRESS
+    routes: int = 0  # besides the usual ones
+    reloads: bool = False  # can be told to read its configuration again
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Case:
     @property
     def options(self):
         """For tools/loop.c."""
+        if self.setup.websocket:
+            return {"path": self.path}
         options = {"path": self.path, "method": self.method, "expect": self.expect, "length": self.length}
         options |= {"source": self.source, "body-bytes": self.body_bytes, "chunk": self.chunk}
         options |= {"tls": self.setup.tls, "reconnect": self.reconnect, "resume": self.resume}
@@ -50,6 +58,8 @@ class Case:
             options["header"] = tokens.header(self.setup.algorithm)
         elif self.tokens > 1:
             options["headers"] = tokens.headers(self.setup.algorithm, self.tokens)
+        if self.setup.routes:
+            options["paths"] = routes.file_of_paths(self.setup.routes)
         return {name: value for name, value in options.items() if value}
 
 
@@ -80,6 +90,12 @@ _ALL = (
     Case("tls", "TLS 1.3, kept connections", setup=Setup(tls=True)),
     Case("tls-full", "TLS 1.3, a full handshake each", setup=Setup(tls=True), reconnect=True),
     Case("tls-resumed", "TLS 1.3, a resumed handshake each", setup=Setup(tls=True), reconnect=True, resume=True),
+    Case("websocket", "WebSocket, echo of 100 B", path="/ws", setup=Setup(websocket=True)),
+    Case("blocked-1m", "plain 100 B, 1 million addresses blocked", setup=Setup(blocked=1_000_000)),
+    Case("routes-10k", "plain 100 B on each of 10,000 routes", setup=Setup(routes=10_000)),
+    Case("plain-2", "plain 100 B, 2 workers", setup=Setup(workers=2)),
+    Case("es256-cold-2", "ES256, never seen, 2 workers", "/secure/100", tokens=NEVER_SEEN,
+         setup=Setup(algorithm="ES256", workers=2)),
 )
 
 CASES = {case.name: case for case in _ALL}

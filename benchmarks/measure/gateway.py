@@ -3,7 +3,8 @@
 import json
 import shutil
 
-from . import keys, load
+from . import keys, load, routes
+from .blocks import blocked_addresses, start_redis
 from .cases import BLOCKED_ADDRESS, Case
 from .proxy import Proxy, first_line
 from .workspace import GATEWAY, stop_with
@@ -14,12 +15,13 @@ FAILURES = 5
 CONFIGURATION = """\
 listen: ["127.0.0.1:0"]
 {tls}\
-workers: 1
+workers: {workers}
 state_dir: {directory}/state
 admin:
   listen: "127.0.0.1:0"
   socket: {directory}/admin.sock
-limits: {{connections: 4000}}
+limits: {{connections: {connections}}}
+{redis}\
 upstreams:
   api:
     servers: ["127.0.0.1:{backend}"]
@@ -31,6 +33,7 @@ routes:
   - path: /
     upstream: api
     auth: none
+{routes}\
 login:
   endpoints: ["POST /auth/login"]
   limit: {failures}
@@ -48,8 +51,24 @@ logs:
 """
 
 
+ROUTE = "  - {{path: {path}, upstream: api, auth: none}}\n"
+
+
 class Gateway(Proxy):
     name = "gateway"
+    redis = None  # the socket of a Redis with blocks, where there are many
+
+    def start(self, wrapper=(), environment=None):
+        if not self.setup.blocked:
+            return super().start(wrapper, environment)
+        redis, self.redis = start_redis(self.directory, blocked_addresses(self.setup))
+        try:
+            service = super().start(wrapper, environment)
+        except BaseException:
+            redis.stop()
+            raise
+        service.companions.append(redis)
+        return service
 
     def command(self):
         if not GATEWAY.exists():
@@ -60,6 +79,10 @@ class Gateway(Proxy):
         text = CONFIGURATION.format(
             directory=self.directory,
             tls=self.tls(),
+            workers=self.setup.workers,
+            connections=self.setup.connections,
+            redis=f"redis: {{address: 'unix:{self.redis}', startup_wait: 1m}}\n" if self.redis else "",
+            routes="".join(ROUTE.format(path=path) for path in routes.prefixes(self.setup.routes)),
             backend=self.backend_port,
             key=self.key(algorithm),
             algorithm=algorithm,
@@ -87,6 +110,8 @@ class Gateway(Proxy):
 
     def prepare(self):
         """Blocks the address of the 403 case the way an attacker earns it: failed logins that the backend answered."""
+        if self.setup.blocked:
+            return
         login = Case("login", "", "/auth/login", "POST", expect=401, length=None, source=BLOCKED_ADDRESS)
         load.loop(self.plain_port, login, requests=FAILURES, body="x")
 

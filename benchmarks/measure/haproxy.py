@@ -1,7 +1,10 @@
 """HAProxy for the same work: the block list, the forwarding headers, the token check, no log."""
 
-from . import keys
-from .cases import BLOCKED_ADDRESS
+import os
+import signal
+
+from . import keys, routes
+from .blocks import blocked_addresses
 from .processes import free_port
 from .proxy import Proxy, first_line
 from .workspace import need
@@ -9,8 +12,9 @@ from .workspace import need
 # http-reuse always and an unbounded pool: HAProxy's best for short requests to one server.
 CONFIGURATION = """\
 global
-    nbthread 1
-    maxconn 4000
+    nbthread {workers}
+    maxconn {connections}
+    no strict-limits
 {tuning}
 defaults
     mode http
@@ -30,6 +34,7 @@ frontend public
     http-request set-header X-Forwarded-Proto {scheme}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request add-header Via "1.1 haproxy"
+{routes}\
     default_backend api
 
 backend api
@@ -60,17 +65,31 @@ class HAProxy(Proxy):
     def command(self):
         self.port = free_port()
         text = CONFIGURATION.format(
+            workers=self.setup.workers,
+            connections=self.setup.connections,
             port=self.port,
             tls=f" ssl crt {self.certificate()}" if self.setup.tls else "",
             scheme="https" if self.setup.tls else "http",
-            blocked=self.write("blocked.txt", BLOCKED_ADDRESS + "\n"),
+            blocked=self.write("blocked.txt", "".join(f"{address}\n" for address in blocked_addresses(self.setup))),
             tokens=self.tokens(),
+            routes=self.routes(),
             tuning=BUFFERS if self.setup.bodies else "",
             bodies=SPLICING if self.setup.bodies else "",
             backend=self.backend_port,
         )
-        # -db: one process in the foreground, so that its threads are all there is to count.
-        return [need("haproxy"), "-db", "-f", str(self.write("haproxy.cfg", text))]
+        # -db: one process in the foreground, so that its threads are all there is to count. -W: a master that reloads.
+        mode = "-W" if self.setup.reloads else "-db"
+        return [need("haproxy"), mode, "-f", str(self.write("haproxy.cfg", text))]
+
+    def reload(self, service):
+        os.kill(service.pid, signal.SIGUSR2)
+
+    def routes(self):
+        """A tree of prefixes; all lead to the one backend."""
+        if not self.setup.routes:
+            return ""
+        lines = "".join(f"{path} api\n" for path in routes.prefixes(self.setup.routes))
+        return f"    use_backend %[path,map_beg({self.write('routes.map', lines)})]\n"
 
     def certificate(self):
         return self.write("certificate.pem", "".join(path.read_text() for path in keys.certificate()))

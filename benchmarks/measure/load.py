@@ -43,11 +43,25 @@ def loop(port, case, **options):
     return Load(seen["requests"], seen["seconds"], seen["p50_us"], seen["p99_us"])
 
 
+def websocket(port, case, **options):
+    """Messages that came back over established WebSockets."""
+    command = [tool("websocket")]
+    for option, value in {"port": port, **case.options, **options}.items():
+        command += [f"--{option}", str(value)]
+    seen = _result(case, command)
+    return Load(seen["requests"], seen["seconds"], seen["p50_us"], seen["p99_us"])
+
+
 def _result(case, command):
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if ran.returncode != 0:
-        stop_with(f"case '{case.title}': {ran.stderr.strip()}")
-    return json.loads(ran.stdout)
+    return read_result(case, ran.returncode, ran.stdout, ran.stderr)
+
+
+def read_result(case, code, output, errors):
+    """The line of a generator; one that ended with an error ends the program."""
+    if code != 0:
+        stop_with(f"case '{case.title}': {errors.strip()}")
+    return json.loads(output)
 
 
 def wrk(port, case, connections, seconds):

@@ -1,11 +1,11 @@
 """Everything that `benchmarks/run` can measure, and in which table it is shown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Callable
 
-from . import counts, idle, load, rounds, running
-from .cases import CASES
+from . import counts, idle, load, reload, rounds, running
+from .cases import CASES, Setup
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Section:
 REQUESTS = Section("Requests", (CPU, PER_SECOND, P50, P99))
 BODIES = Section("Bodies", (*REQUESTS.columns, Column("mb_per_second", "MB/s")))
 TLS = Section("TLS", REQUESTS.columns)
+WEBSOCKET = Section("WebSocket", (Column("cpu_us", "CPU µs/message", 2), Column("per_second", "messages/s"), P50, P99))
+SCALE = Section("Scale", REQUESTS.columns)
 COUNTS = Section(
     "Counted per request",
     (
@@ -51,6 +53,21 @@ IDLE = Section(
 )
 
 
+RELOAD = Section(
+    "While the configuration is read again",
+    (
+        PER_SECOND,
+        P50,
+        P99,
+        Column("max_us", "longest µs"),
+        Column("closed", "connections closed"),
+        Column("broken", "of these without an answer"),
+    ),
+    "p99_us",
+    "ratio of p99",
+)
+
+
 @dataclass(frozen=True)
 class Measure:
     """`run(options, peers)` gives a table, see `rounds`."""
@@ -64,6 +81,8 @@ class Measure:
 def timed(case, options, peers):
     connections = case.connections or options.connections
     generator = load.wrk if options.load == "wrk" else load.loop
+    if case.setup.websocket:
+        generator = load.websocket
 
     def once(proxy, service):
         return rounds.measure_once(proxy, service, case, connections, options.seconds, generator)
@@ -79,14 +98,29 @@ def counted(case, options, peers):
 
 def resting(connections, options, peers):
     del options
-    with running.all_of(peers, CASES["plain"]) as started:
+    case = replace(CASES["plain"], setup=Setup(connections=connections + 1000))
+    with running.all_of(peers, case) as started:
         return [{name: idle.measure(*pair, connections) for name, pair in started.items()}]
 
 
 def section_of(case):
     if case.setup.tls:
         return TLS
+    if case.setup.websocket:
+        return WEBSOCKET
+    if case.setup.blocked or case.setup.routes or case.setup.workers > 1:
+        return SCALE
     return BODIES if case.setup.bodies else REQUESTS
+
+
+def reloading(options, peers):
+    case = replace(CASES["plain"], setup=Setup(reloads=True))
+
+    def once(proxy, service):
+        return reload.measure_once(proxy, service, case, options.connections, options.seconds)
+
+    with running.all_of(peers, case) as started:
+        return rounds.alternate(started, options.rounds, once)
 
 
 def _all():
@@ -94,7 +128,9 @@ def _all():
         yield Measure(case.name, case.title, section_of(case), partial(timed, case))
     for name in ("plain", "blocked", "hs256"):
         yield Measure(f"count-{name}", CASES[name].title, COUNTS, partial(counted, CASES[name]))
-    yield Measure("idle", "1,000 connections", IDLE, partial(resting, 1000))
+    for name, connections in (("idle", 1000), ("idle-many", idle.many())):
+        yield Measure(name, f"{connections:,} connections", IDLE, partial(resting, connections))
+    yield Measure("reload", "plain 100 B, 5 reloads a second", RELOAD, reloading)
 
 
 MEASURES = {measure.name: measure for measure in _all()}

@@ -1,11 +1,13 @@
 """nginx for the same work. Its token check is nginx_tokens.lua, where the Lua module is installed."""
 
+import os
 import re
 import subprocess
 from functools import cache
 from pathlib import Path
 
-from . import keys
+from . import keys, routes
+from .blocks import blocked_addresses
 from .cases import BLOCKED_ADDRESS
 from .processes import free_port
 from .proxy import Proxy, first_line
@@ -17,13 +19,14 @@ from .workspace import need
 CONFIGURATION = """\
 {modules}\
 daemon off;
-master_process off;
-worker_processes 1;
+{user}\
+master_process {master};
+worker_processes {workers};
 pid {directory}/nginx.pid;
 error_log stderr crit;
 
 events {{
-    worker_connections 8000;
+    worker_connections {descriptors};
 }}
 
 http {{
@@ -44,11 +47,13 @@ http {{
 {shared}\
 
     server {{
-        listen 127.0.0.1:{port}{tls} backlog=4096;
-        deny {blocked};
-{options}
-        location / {{
+        listen 127.0.0.1:{port}{tls}{reuseport} backlog=4096;
+{blocked}\
+{options}\
 {forwarding}\
+
+        location / {{
+            proxy_pass http://api;
         }}
 {locations}\
     }}
@@ -56,16 +61,15 @@ http {{
 """
 
 FORWARDING = """\
-            proxy_pass http://api;
-            proxy_http_version 1.1;
-            proxy_buffer_size {buffer};
-            proxy_buffers 8 {buffer};
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $http_host;
-            proxy_set_header Via "1.1 nginx";
+        proxy_http_version 1.1;
+        proxy_buffer_size {buffer};
+        proxy_buffers 8 {buffer};
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Forwarded-Host $http_host;
+        proxy_set_header Via "1.1 nginx";
 """
 
 # Unbuffered is nginx's best: a body is never written to a file, nor kept until it is complete. The sizes of the
@@ -83,6 +87,22 @@ TLS = """
         ssl_protocols TLSv1.2 TLSv1.3;
 """
 
+MANY_BLOCKED = "        if ($blocked) { return 403; }\n"
+
+WEBSOCKET = """
+        location /ws {
+            proxy_pass http://api;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header Via "1.1 nginx";
+        }
+"""
+
 TOKENS_SHARED = """
     init_by_lua_block {{
         check_token = dofile("{script}")("{algorithm}", "{key}")
@@ -93,6 +113,7 @@ TOKENS_LOCATION = """
         location /secure/ {{
             set $user "";
             set $role "";
+            proxy_pass http://api;
             access_by_lua_block {{ check_token() }}
             proxy_set_header X-User-ID $user;
             proxy_set_header X-User-Role $role;
@@ -107,20 +128,41 @@ class Nginx(Proxy):
 
     def command(self):
         self.port = free_port()
+        several = self.setup.workers > 1
         shared, locations = self.tokens() if self.setup.algorithm else ("", "")
         text = CONFIGURATION.format(
             modules="".join(f"load_module {path};\n" for path in lua_modules()) if shared else "",
+            # Workers of a master that is root would otherwise be nobody, who may not enter our directory.
+            user="user root;\n" if os.geteuid() == 0 else "",
+            master="on" if several or self.setup.reloads else "off",
+            workers=self.setup.workers,
+            descriptors=2 * self.setup.connections,
             directory=self.directory,
             backend=self.backend_port,
             port=self.port,
             tls=" ssl" if self.setup.tls else "",
-            blocked=BLOCKED_ADDRESS,
+            reuseport=" reuseport" if several else "",
+            shared=shared + self.many_blocks(),
+            blocked=MANY_BLOCKED if self.setup.blocked else f"        deny {BLOCKED_ADDRESS};\n",
             options=self.options(),
-            shared=shared,
-            locations=locations,
             forwarding=self.forwarding(),
+            locations=locations + (WEBSOCKET if self.setup.websocket else "") + self.routes(),
         )
         return [need("nginx"), "-e", "stderr", "-p", str(self.directory), "-c", str(self.write("nginx.conf", text))]
+
+    def many_blocks(self):
+        """A radix tree, because `deny` is a list that is looked through."""
+        if not self.setup.blocked:
+            return ""
+        lines = "".join(f"{address} 1;\n" for address in blocked_addresses(self.setup))
+        return f"    geo $blocked {{\n        default 0;\n        include {self.write('blocked', lines)};\n    }}\n"
+
+    def routes(self):
+        if not self.setup.routes:
+            return ""
+        prefixes = routes.prefixes(self.setup.routes)
+        lines = "".join(f"location {path}/ {{ proxy_pass http://api; }}\n" for path in prefixes)
+        return f"        include {self.write('routes', lines)};\n"
 
     def options(self):
         """What is added to the server."""

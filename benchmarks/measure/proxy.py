@@ -1,5 +1,7 @@
 """What the proxies have in common: a directory, a backend, a start that ends when the port answers."""
 
+import os
+import signal
 import subprocess
 
 from .cases import Setup
@@ -28,6 +30,10 @@ class Proxy:
 
     def prepare(self):
         """Brings a started proxy into the state in which all cases can be measured."""
+
+    def reload(self, service):
+        """Has it read its configuration again."""
+        os.kill(service.pid, signal.SIGHUP)
 
     def tidy(self):
         """Between two measurements: forgets what would only grow, such as a log."""

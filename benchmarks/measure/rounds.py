@@ -30,7 +30,7 @@ class Spread:
 def measure_once(proxy, service, case, connections, seconds, generator):
     """Warms up, then measures; the load is over when the second reading is taken, so no request is cut."""
     proxy.tidy()
-    load.loop(proxy.port, case, connections=connections, seconds=WARM_UP_SECONDS)
+    generator(proxy.port, case, connections=connections, seconds=WARM_UP_SECONDS)
     before = service.cpu_ns()
     seen = generator(proxy.port, case, connections=connections, seconds=seconds)
     # User and system time of all the proxy's threads per finished request.

@@ -3,7 +3,7 @@
 import contextlib
 
 from . import load, tokens, workspace
-from .cases import Case
+from .cases import BLOCKED_ADDRESS, Case
 from .processes import start_backend
 
 
@@ -11,6 +11,7 @@ from .processes import start_backend
 def all_of(peers, case):
     """Gives a dictionary of (proxy, service) by name, of the peers that can do the case."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(workspace.cpus(case.setup.workers))
         directory = stack.enter_context(workspace.scratch_directory())
         backend, port = start_backend(directory)
         stack.enter_context(backend)
@@ -19,12 +20,15 @@ def all_of(peers, case):
             if peer.supports(case):
                 proxy = peer(directory, port, case.setup)
                 running[peer.name] = (proxy, stack.enter_context(proxy.start()))
-                if case.setup.algorithm:
-                    check_refusal(proxy)
+                check_refusals(proxy)
         yield running
 
 
-def check_refusal(proxy):
-    """A proxy that lets a forged token through would be the fastest of all."""
-    forged = Case("forged", f"forged token to {proxy.name}", "/secure/100", expect=401, length=None)
-    load.loop(proxy.port, forged, requests=1, header=tokens.forged_header(proxy.setup.algorithm))
+def check_refusals(proxy):
+    """A proxy that lets everybody through would be the fastest of all."""
+    if proxy.setup.algorithm:
+        forged = Case("forged", f"forged token to {proxy.name}", "/secure/100", expect=401, length=None)
+        load.loop(proxy.port, forged, requests=1, header=tokens.forged_header(proxy.setup.algorithm))
+    if proxy.setup.blocked:
+        blocked = Case("blocked", f"{proxy.name} blocks", expect=403, length=None, source=BLOCKED_ADDRESS)
+        load.loop(proxy.port, blocked, requests=1)

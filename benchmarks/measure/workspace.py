@@ -15,6 +15,8 @@ TOOLS = ROOT / "benchmarks" / "tools"
 BUILD = ROOT / ".build" / "bench"
 GATEWAY = Path(os.environ.get("TESTED_GATEWAY") or ROOT / ".build" / "release" / "gateway")
 
+CPUS = os.sched_getaffinity(0)
+
 C_FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
 LIBRARIES = {"loop": ["-lssl", "-lcrypto"], "websocket": ["-lssl", "-lcrypto"]}
 
@@ -86,4 +88,16 @@ def settle_down(cpu):
 
 def last_cpu():
     """The highest CPU this process may use: the lowest ones tend to serve the interrupts."""
-    return max(os.sched_getaffinity(0))
+    return max(CPUS)
+
+
+@contextlib.contextmanager
+def cpus(count):
+    """What is started meanwhile may use the last CPUs, `count` of them; one is what everything is pinned to anyway."""
+    before = os.sched_getaffinity(0)
+    if count > 1:
+        os.sched_setaffinity(0, sorted(CPUS)[-count:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

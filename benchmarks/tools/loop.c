@@ -146,7 +146,7 @@ static void finish(struct connection *c) {
 
 /// The connection ended without an answer: with --tolerate a new one is asked the same, and the time goes on.
 static void lost(struct connection *c, const char *why) {
-    if (!tolerates) fail("the proxy closed a connection", c->answer.have ? "in the middle of an answer" : why);
+    if (!tolerates) fail("the proxy closed a connection", c->asked && c->answer.have ? "in the middle of an answer" : why);
     reopen(c);
     if (!c->asked) return;
     broken++;
