@@ -28,6 +28,6 @@ def kept(names):
     for topic in {part.partition(":")[0] for part in machines}:
         variants = [part for part in machines if part.partition(":")[0] == topic]
         if len(variants) > 1:
-            stop_with(f"kept results do not belong together: {'; '.join(variants)}. Remove {DIRECTORY} and measure again")
+            stop_with(f"results in {DIRECTORY} do not belong together: {'; '.join(variants)}. Remove it, measure again")
     dates = sorted({content["date"] for content in found.values()})
     return {name: content["rounds"] for name, content in found.items()}, dates, list(machines)

@@ -50,7 +50,7 @@ def alternate(running, rounds, once):
     names = list(running)
     table = []
     for number in range(rounds):
-        turn = number % len(names)
+        turn = number % max(1, len(names))
         measured = {name: once(*running[name]) for name in names[turn:] + names[:turn]}
         table.append({name: measured[name] for name in names})
     return table

@@ -27,17 +27,18 @@ def stop_with(message):
     raise SystemExit(2)
 
 
-def need(program, package=None):
+def need(program, package=None, advice=None):
     """The path of an installed program; ends the program when it is missing."""
     beside = ROOT / ".venv" / "bin"
     found = next(filter(None, (shutil.which(program, path=path) for path in (None, "/usr/sbin:/sbin", beside))), None)
     if not found:
-        stop_with(f"{program} is not installed; on Debian or Ubuntu: apt-get install {package or program}")
+        advice = advice or f"on Debian or Ubuntu: apt-get install {package or program}"
+        stop_with(f"{program} is not installed; {advice}")
     return found
 
 
 def tool(name):
-    """The path of a compiled C tool (`loop`, `backend`, or `NAME.so`); compiled when its source or a header is newer."""
+    """The path of a compiled C tool (`loop`, `backend`, or `NAME.so`); compiled when a source is newer."""
     source = TOOLS / (name.removesuffix(".so") + ".c")
     target = BUILD / name
     newest = max(path.stat().st_mtime for path in [source, *TOOLS.glob("*.h")])

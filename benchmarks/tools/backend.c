@@ -62,8 +62,9 @@ static void fail(const char *what) {
 static void build(struct answer *answer, const char *status, const char *framing, const char *body, size_t count) {
     char head[512], length[64];
     snprintf(length, sizeof length, "Content-Length: %zu", count);
-    int bytes = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nDate: %*s\r\nContent-Type: text/plain\r\n%s\r\n\r\n", status,
-                         DATE_BYTES, "", framing ? framing : length);
+    int bytes = snprintf(head, sizeof head,
+                         "HTTP/1.1 %s\r\nDate: %*s\r\nContent-Type: text/plain\r\n%s\r\n\r\n", status, DATE_BYTES, "",
+                         framing ? framing : length);
     answer->bytes = realloc(answer->bytes, (size_t)bytes + count);
     if (!answer->bytes) fail("realloc");
     memcpy(answer->bytes, head, (size_t)bytes);

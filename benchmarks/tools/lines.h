@@ -26,7 +26,9 @@ static inline void lines_read(struct lines *lines, const char *name) {
     if (lines->count == 0) fail(name, "is empty");
 }
 
-static inline void lines_begin(struct lines *lines, long first) { lines->next = lines->count ? first % lines->count : 0; }
+static inline void lines_begin(struct lines *lines, long first) {
+    lines->next = lines->count ? first % lines->count : 0;
+}
 
 static inline const char *lines_next(struct lines *lines) {
     const char *line = lines->all[lines->next++];

@@ -146,7 +146,8 @@ static void finish(struct connection *c) {
 
 /// The connection ended without an answer: with --tolerate a new one is asked the same, and the time goes on.
 static void lost(struct connection *c, const char *why) {
-    if (!tolerates) fail("the proxy closed a connection", c->asked && c->answer.have ? "in the middle of an answer" : why);
+    bool halfway = c->asked && c->answer.have > 0;
+    if (!tolerates) fail("the proxy closed a connection", halfway ? "in the middle of an answer" : why);
     reopen(c);
     if (!c->asked) return;
     broken++;

@@ -75,8 +75,8 @@ static inline bool stream_is_ready(struct stream *s) {
     if (!s->ssl || SSL_is_init_finished(s->ssl)) return true;
     int result = SSL_do_handshake(s->ssl);
     if (result != 1) {
-        if (SSL_get_error(s->ssl, result) != SSL_ERROR_WANT_READ) fail("handshake", ERR_error_string(ERR_get_error(), NULL));
-        return false;
+        if (SSL_get_error(s->ssl, result) == SSL_ERROR_WANT_READ) return false;
+        fail("handshake", ERR_error_string(ERR_get_error(), NULL));
     }
     handshakes++;
     resumed += SSL_session_reused(s->ssl);
