@@ -102,11 +102,11 @@ class Gateway(Proxy):
             return f"secret_file: {self.write('secret', keys.SECRET, mode=0o600)}"
         return f"pem_file: {keys.public_pem(algorithm)}"
 
-    def wait_until_ready(self, service):
-        self.plain_port = service.wait_until(lambda: ready_port(service.log.read_text(errors="replace")))
-        self.port = self.plain_port
-        if self.setup.tls:
-            self.port = ready_port(service.log.read_text(errors="replace"), "tls_listeners")
+    def is_ready(self, service):
+        output = service.log.read_text(errors="replace")
+        self.plain_port = ready_port(output)
+        self.port = ready_port(output, "tls_listeners") if self.setup.tls else self.plain_port
+        return self.port is not None
 
     def prepare(self):
         """Blocks the address of the 403 case the way an attacker earns it: failed logins that the backend answered."""

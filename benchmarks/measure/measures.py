@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Callable
 
-from . import counts, idle, load, reload, rounds, running
+from . import counts, idle, load, reload, rounds, running, startup
 from .cases import CASES, Setup
 
 
@@ -35,6 +35,7 @@ BODIES = Section("Bodies", (*REQUESTS.columns, Column("mb_per_second", "MB/s")))
 TLS = Section("TLS", REQUESTS.columns)
 WEBSOCKET = Section("WebSocket", (Column("cpu_us", "CPU µs/message", 2), Column("per_second", "messages/s"), P50, P99))
 SCALE = Section("Scale", REQUESTS.columns)
+RATE = Section("Latency at a fixed rate", (PER_SECOND, CPU, P50, P99), "p99_us", "ratio of p99")
 COUNTS = Section(
     "Counted per request",
     (
@@ -47,7 +48,7 @@ COUNTS = Section(
 )
 IDLE = Section(
     "Idle connections",
-    (Column("base_mb", "resident MB at rest", 1), Column("per_connection", "bytes per connection")),
+    (Column("base_mb", "resident MB after a warm-up", 1), Column("per_connection", "bytes per connection")),
     "per_connection",
     "ratio of bytes",
 )
@@ -65,6 +66,18 @@ RELOAD = Section(
     ),
     "p99_us",
     "ratio of p99",
+)
+
+
+STARTUP = Section(
+    "Start, and size",
+    (
+        Column("startup_ms", "ms to the first answer", 1),
+        Column("resident_mb", "resident MB at rest", 1),
+        Column("program_mb", "MB of the stripped program", 1),
+    ),
+    "startup_ms",
+    "ratio of time",
 )
 
 
@@ -113,6 +126,26 @@ def section_of(case):
     return BODIES if case.setup.bodies else REQUESTS
 
 
+def at_fixed_rate(case, options, peers):
+    """A third of what HAProxy, or the last peer, serves in a closed loop: a rate that all of them keep up with."""
+    with running.all_of(peers, case) as started:
+        reference = started.get("haproxy") or list(started.values())[-1]
+        most = load.loop(reference[0].port, case, connections=options.connections, seconds=1)
+        rate = round(most.requests / most.seconds / 3)
+
+        def once(proxy, service):
+            amount = (options.connections, options.seconds)
+            return rounds.measure_once(proxy, service, case, *amount, load.loop, rate=rate)
+
+        return rounds.alternate(started, options.rounds, once)
+
+
+def starting(options, peers):
+    """The same turns as everywhere, but nothing stays running between them."""
+    named = {peer.name: (peer,) for peer in peers}
+    return rounds.alternate(named, options.rounds, startup.measure)
+
+
 def reloading(options, peers):
     case = replace(CASES["plain"], setup=Setup(reloads=True))
 
@@ -126,10 +159,13 @@ def reloading(options, peers):
 def _all():
     for case in CASES.values():
         yield Measure(case.name, case.title, section_of(case), partial(timed, case))
+    for name in ("plain", "hs256"):
+        yield Measure(f"rate-{name}", CASES[name].title, RATE, partial(at_fixed_rate, CASES[name]))
     for name in ("plain", "blocked", "hs256"):
         yield Measure(f"count-{name}", CASES[name].title, COUNTS, partial(counted, CASES[name]))
     for name, connections in (("idle", 1000), ("idle-many", idle.many())):
         yield Measure(name, f"{connections:,} connections", IDLE, partial(resting, connections))
+    yield Measure("startup", "usual configuration", STARTUP, starting)
     yield Measure("reload", "plain 100 B, 5 reloads a second", RELOAD, reloading)
 
 

@@ -58,7 +58,7 @@ class Service:
         for companion in self.companions:
             companion.stop()
 
-    def wait_until(self, ready):
+    def wait_until(self, ready, pause=0.02):
         """Polls `ready()` until it gives something; a child that ends before that ends the run with its last words."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -66,7 +66,7 @@ class Service:
                 return found
             if self.process.poll() is not None:
                 break
-            time.sleep(0.02)
+            time.sleep(pause)
         self.process.kill()
         tail = self.log.read_text(errors="replace")[-2000:]
         return stop_with(f"{self.name} did not become ready:\n{tail}")

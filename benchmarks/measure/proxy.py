@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 from .cases import Setup
-from .processes import Service
+from .processes import Service, accepts
 
 
 class Proxy:
@@ -25,8 +25,10 @@ class Proxy:
         """The command line; writes what it refers to."""
         raise NotImplementedError
 
-    def wait_until_ready(self, service):
-        service.wait_for_port(self.port)
+    def is_ready(self, service):
+        """Whether a started proxy takes connections; `port` is known when it does."""
+        del service
+        return accepts(self.port)
 
     def prepare(self):
         """Brings a started proxy into the state in which all cases can be measured."""
@@ -48,7 +50,7 @@ class Proxy:
         """Runs it, below `wrapper` when there is one (strace, valgrind), until it is ready for every case."""
         service = Service(self.command(), self.directory / "output.log", wrapper, environment)
         try:
-            self.wait_until_ready(service)
+            service.wait_until(lambda: self.is_ready(service))
             self.prepare()
         except BaseException:
             service.stop()

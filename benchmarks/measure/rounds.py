@@ -21,18 +21,21 @@ class Spread:
     def show(self, digits):
         """`0.85 (0.80–0.90)`; of a single round the one number."""
         texts = [f"{value:,.{digits}f}" for value in (self.median, self.low, self.high)]
-        return texts[0] if self.low == self.high else f"{texts[0]} ({texts[1]}–{texts[2]})"
+        return texts[0] if texts[1] == texts[2] else f"{texts[0]} ({texts[1]}–{texts[2]})"
 
     def __str__(self):
         return self.show(2)
 
 
-def measure_once(proxy, service, case, connections, seconds, generator):
-    """Warms up, then measures; the load is over when the second reading is taken, so no request is cut."""
+def measure_once(proxy, service, case, connections, seconds, generator, **more):
+    """Warms up, then measures; the load is over when the second reading is taken, so no request is cut.
+
+    `more` is for the generator, such as the rate of requests.
+    """
     proxy.tidy()
-    generator(proxy.port, case, connections=connections, seconds=WARM_UP_SECONDS)
+    generator(proxy.port, case, connections=connections, seconds=WARM_UP_SECONDS, **more)
     before = service.cpu_ns()
-    seen = generator(proxy.port, case, connections=connections, seconds=seconds)
+    seen = generator(proxy.port, case, connections=connections, seconds=seconds, **more)
     # User and system time of all the proxy's threads per finished request.
     values = {"cpu_us": (service.cpu_ns() - before) / 1e3 / seen.requests}
     values |= {"per_second": seen.requests / seen.seconds, "p50_us": seen.p50_us, "p99_us": seen.p99_us}
