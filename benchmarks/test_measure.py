@@ -3,12 +3,13 @@
 import runpy
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from measure import counting, gateway, keys, report, results, rounds, tokens  # noqa: E402
+from measure import counting, gateway, keys, plot, report, results, rounds, tokens  # noqa: E402
 from measure.measures import MEASURES  # noqa: E402
 
 STRACE = """\
@@ -101,6 +102,18 @@ def test_the_port_is_found_in_the_ready_line_and_not_in_half_of_it():
     line = '{"time":"2026-01-01T00:00:00Z","event":"gateway.ready","listeners":["127.0.0.1:40123"]}'
     assert gateway.ready_port('{"event":"gateway.starting"}\n' + line) == 40123
     assert gateway.ready_port(line[:-4]) is None
+
+
+def test_the_plot_has_a_point_for_each_peer_right_of_the_line_when_it_needs_more():
+    table = [{"gateway": sample(8), "haproxy": sample(16), "nginx": sample(4)}]
+    svg = plot.draw({"plain": table, "idle": [{"gateway": {"per_connection": 1}}]}, MEASURES, "gateway")
+    root = ElementTree.fromstring(svg)
+    space = "{http://www.w3.org/2000/svg}"
+    circles, squares = root.findall(f"{space}circle"), root.findall(f"{space}rect")
+    (line,) = root.findall(f"{space}line[@class='one']")
+    # The first of each is the legend's.
+    assert [float(circle.get("cx")) > float(line.get("x1")) for circle in circles[1:]] == [True]
+    assert [float(square.get("x")) < float(line.get("x1")) for square in squares[1:]] == [True]
 
 
 def plain_verdict(table):

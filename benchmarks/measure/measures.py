@@ -74,7 +74,7 @@ STARTUP = Section(
     (
         Column("startup_ms", "ms to the first answer", 1),
         Column("resident_mb", "resident MB at rest", 1),
-        Column("program_mb", "MB of the stripped program", 1),
+        Column("program_mb", "MB of the program and its own libraries", 1),
     ),
     "startup_ms",
     "ratio of time",

@@ -27,11 +27,10 @@ def measure(peer):
                 ask(proxy)
                 elapsed = time.monotonic() - began
                 time.sleep(SETTLE_SECONDS)
-                program = Path(f"/proc/{service.pid}/exe").readlink()
                 return {
                     "startup_ms": elapsed * 1e3,
                     "resident_mb": service.resident_bytes() / 1e6,
-                    "program_mb": stripped_bytes(program) / 1e6,
+                    "program_mb": sum(stripped_bytes(part) for part in parts(service.pid)) / 1e6,
                 }
 
 
@@ -44,10 +43,18 @@ def ask(proxy):
     connection.close()
 
 
+def parts(pid):
+    """The program and the libraries that nobody else on a server has: those of Swift, but not those of the system."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    libraries = {line.split()[-1] for line in lines if ".so" in line.split()[-1]}
+    own = (library for library in libraries if not library.startswith(("/lib", "/usr/lib")))
+    return [Path(f"/proc/{pid}/exe").readlink(), *map(Path, own)]
+
+
 @cache
-def stripped_bytes(program):
-    """Without symbols, as packages ship it; libraries that it shares with others are not in it."""
+def stripped_bytes(part):
+    """Without symbols, as packages ship it."""
     with workspace.scratch_directory() as directory:
-        copy = directory / "program"
-        subprocess.run([need("strip", "binutils"), "-o", str(copy), str(program)], check=True)
+        copy = directory / "stripped"
+        subprocess.run([need("strip", "binutils"), "-o", str(copy), str(part)], check=True)
         return copy.stat().st_size
