@@ -50,7 +50,6 @@ logs:
   audit: {directory}/audit.log
 """
 
-
 ROUTE = "  - {{path: {path}, upstream: api, auth: none}}\n"
 
 

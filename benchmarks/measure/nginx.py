@@ -64,7 +64,7 @@ FORWARDING = """\
         proxy_http_version 1.1;
         proxy_buffer_size {buffer};
         proxy_buffers 8 {buffer};
-        proxy_set_header Connection "";
+        proxy_set_header Connection {connection};
         proxy_set_header Host $http_host;
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto $scheme;
@@ -72,8 +72,8 @@ FORWARDING = """\
         proxy_set_header Via "1.1 nginx";
 """
 
-# Unbuffered is nginx's best: a body is never written to a file, nor kept until it is complete. The sizes of the
-# buffers, here and below, were the best of those from 16 to 512 KB.
+# Unbuffered is nginx's best: a body is never written to a file, nor kept until it is complete. Of 16, 128 and 512 KB
+# for requests the largest was the best, of 64 and 128 KB for answers the smaller one.
 BODIES = """
         client_max_body_size 0;
         proxy_buffering off;
@@ -90,17 +90,11 @@ TLS = """
 MANY_BLOCKED = "        if ($blocked) { return 403; }\n"
 
 WEBSOCKET = """
-        location /ws {
+        location /ws {{
             proxy_pass http://api;
-            proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection upgrade;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $http_host;
-            proxy_set_header Via "1.1 nginx";
-        }
+{forwarding}\
+        }}
 """
 
 TOKENS_SHARED = """
@@ -146,7 +140,7 @@ class Nginx(Proxy):
             blocked=MANY_BLOCKED if self.setup.blocked else f"        deny {BLOCKED_ADDRESS};\n",
             options=self.options(),
             forwarding=self.forwarding(),
-            locations=locations + (WEBSOCKET if self.setup.websocket else "") + self.routes(),
+            locations=locations + self.websocket() + self.routes(),
         )
         return [need("nginx"), "-e", "stderr", "-p", str(self.directory), "-c", str(self.write("nginx.conf", text))]
 
@@ -170,8 +164,11 @@ class Nginx(Proxy):
         tls = TLS.format(certificate=certificate, key=key) if self.setup.tls else ""
         return tls + (BODIES if self.setup.bodies else "")
 
-    def forwarding(self):
-        return FORWARDING.format(buffer="64k" if self.setup.bodies else "8k")
+    def forwarding(self, connection='""'):
+        return FORWARDING.format(buffer="64k" if self.setup.bodies else "8k", connection=connection)
+
+    def websocket(self):
+        return WEBSOCKET.format(forwarding=self.forwarding("upgrade")) if self.setup.websocket else ""
 
     def tokens(self):
         """What is added to the configuration for all requests, and the location that wants a token."""
