@@ -59,7 +59,7 @@ sanitize-long: bootstrap ## the same with nearly all integration tests
 fuzz: bootstrap ## fuzz every target for SECONDS=60; docs/fuzzing.md says what for
 	scripts/fuzz all $(or $(SECONDS),60)
 
-bench: release ## CPU and system calls per request beside haproxy and nginx
+bench: release ## CPU, system calls, latency, memory beside haproxy, nginx and envoy (25 minutes)
 	@scripts/bootstrap bench
 	benchmarks/run --no-build --assert-plain
 

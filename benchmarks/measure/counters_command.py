@@ -11,13 +11,15 @@ from .processes import start_backend
 
 
 @contextlib.contextmanager
-def ready_proxy(name):
-    """A configured, not yet started proxy with a running backend behind it."""
+def ready_proxy(name, case):
+    """A proxy set up for the case, not yet started, with a running backend behind it."""
     (peer,) = peers.named(name)
+    if not peer.supports(case):
+        workspace.stop_with(f"{name} cannot do the case '{case.name}'")
     with workspace.scratch_directory() as directory:
         backend, port = start_backend(directory)
         with backend:
-            yield peer(directory, port)
+            yield peer(directory, port, case.setup)
 
 
 def run(description, connections, requests, count):
@@ -30,9 +32,7 @@ def run(description, connections, requests, count):
     options = parser.parse_args()
     case = CASES[options.case]
     workspace.settle_down(workspace.last_cpu())
-    with ready_proxy(options.peer) as proxy:
-        if not proxy.supports(case):
-            workspace.stop_with(f"{options.peer} cannot do the case '{case.name}'")
+    with ready_proxy(options.peer, case) as proxy:
         for number in options.connections:
             values, sentence = count(proxy, case, number, options.requests)
             line = {"peer": options.peer, "case": case.name, "connections": number, **values}

@@ -1,30 +1,29 @@
 """Memory of an idle keep-alive connection."""
 
 import json
+import resource
 import subprocess
 import time
-from dataclasses import dataclass
 
 from . import load
 from .cases import CASES
 from .workspace import stop_with
 
-CONNECTIONS = 1000
 SETTLE_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Idle:
-    """`base` bytes resident after a warm-up with no client connected, and bytes per connection on top of that."""
+def many():
+    """10,000 connections, or what there is room for: the gateway sees to it that each client could have an upstream
+    connection, and takes no more than half as many clients as the process may open files."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 10_000 if files == resource.RLIM_INFINITY or files >= 24_000 else files * 9 // 20
 
-    base: int
-    per_connection: float
 
+def measure(proxy, service, connections):
+    """Resident memory after a warm-up with no client connected, and what each connection adds to it.
 
-def measure(proxy, service, connections=CONNECTIONS):
-    """Opens the connections one after the other, one request each, and reads the resident memory before and after.
-
-    One after the other, because a thousand requests at once would count the upstream connections they need too.
+    The connections are opened one after the other, one request each, because a thousand requests at once would count
+    the upstream connections they need too.
     """
     case = CASES["plain"]
     load.loop(proxy.port, case, connections=32, requests=3200)
@@ -39,4 +38,4 @@ def measure(proxy, service, connections=CONNECTIONS):
         holder.stdin.close()
     if not line or json.loads(line)["requests"] != connections:
         stop_with(f"{proxy.name}: not every idle connection was served")
-    return Idle(base, (grown - base) / connections)
+    return {"base_mb": base / 1e6, "per_connection": (grown - base) / connections}

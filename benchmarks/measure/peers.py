@@ -1,11 +1,12 @@
 """The proxies that are compared, each configured for the same work and for its best speed."""
 
+from .envoy import Envoy
 from .gateway import Gateway
 from .haproxy import HAProxy
 from .nginx import Nginx
 from .workspace import stop_with
 
-PEERS = {peer.name: peer for peer in (Gateway, HAProxy, Nginx)}
+PEERS = {peer.name: peer for peer in (Gateway, HAProxy, Nginx, Envoy)}
 
 
 def named(text):
@@ -15,4 +16,3 @@ def named(text):
         if name not in PEERS:
             stop_with(f"unknown peer '{name}'; there are {', '.join(PEERS)}")
     return [PEERS[name] for name in names]
-

@@ -19,6 +19,7 @@ class Service:
 
     def __init__(self, command, log, wrapper=(), environment=None):
         self.name = Path(command[0]).name
+        self.companions = []  # services that it needs, ended with it
         # strace runs the program as its child; valgrind becomes it and keeps the pid.
         self.is_below = bool(wrapper) and Path(wrapper[0]).name == "strace"
         self.log = Path(log)
@@ -54,8 +55,10 @@ class Service:
                     os.kill(pid, signal.SIGKILL)
                 self.process.wait()
                 stop_with(f"{self.name} did not end within {STOP_SECONDS} s of SIGTERM")
+        for companion in self.companions:
+            companion.stop()
 
-    def wait_until(self, ready):
+    def wait_until(self, ready, pause=0.02):
         """Polls `ready()` until it gives something; a child that ends before that ends the run with its last words."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -63,7 +66,7 @@ class Service:
                 return found
             if self.process.poll() is not None:
                 break
-            time.sleep(0.02)
+            time.sleep(pause)
         self.process.kill()
         tail = self.log.read_text(errors="replace")[-2000:]
         return stop_with(f"{self.name} did not become ready:\n{tail}")
@@ -72,9 +75,9 @@ class Service:
         self.wait_until(lambda: accepts(port))
 
     def cpu_ns(self):
-        """CPU time, user and system, of all its threads that are alive, in nanoseconds (schedstat, first field)."""
-        tasks = Path(f"/proc/{self.pid}/task")
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
+        """CPU time, user and system, in nanoseconds, of all threads of it and its children (schedstat, first field)."""
+        tasks = [task for pid in (self.pid, *children(self.pid)) for task in Path(f"/proc/{pid}/task").iterdir()]
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
     def resident_bytes(self):
         """VmRSS."""

@@ -1,8 +1,11 @@
 """What the proxies have in common: a directory, a backend, a start that ends when the port answers."""
 
+import os
+import signal
 import subprocess
 
-from .processes import Service
+from .cases import Setup
+from .processes import Service, accepts
 
 
 class Proxy:
@@ -10,26 +13,35 @@ class Proxy:
 
     name = ""
     port = 0
+    callgrind = True  # whether its instructions can be counted in reasonable time
 
-    def __init__(self, directory, backend_port):
+    def __init__(self, directory, backend_port, setup=Setup()):
         self.directory = directory / self.name
         self.directory.mkdir(exist_ok=True)
         self.backend_port = backend_port
+        self.setup = setup
 
     def command(self):
         """The command line; writes what it refers to."""
         raise NotImplementedError
 
-    def wait_until_ready(self, service):
-        service.wait_for_port(self.port)
+    def is_ready(self, service):
+        """Whether a started proxy takes connections; `port` is known when it does."""
+        del service
+        return accepts(self.port)
 
     def prepare(self):
         """Brings a started proxy into the state in which all cases can be measured."""
 
+    def reload(self, service):
+        """Has it read its configuration again."""
+        os.kill(service.pid, signal.SIGHUP)
+
     def tidy(self):
         """Between two measurements: forgets what would only grow, such as a log."""
 
-    def supports(self, case):
+    @classmethod
+    def supports(cls, case):
         """Whether it can do the work of `case` at all."""
         del case
         return True
@@ -38,7 +50,7 @@ class Proxy:
         """Runs it, below `wrapper` when there is one (strace, valgrind), until it is ready for every case."""
         service = Service(self.command(), self.directory / "output.log", wrapper, environment)
         try:
-            self.wait_until_ready(service)
+            service.wait_until(lambda: self.is_ready(service))
             self.prepare()
         except BaseException:
             service.stop()

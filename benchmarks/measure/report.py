@@ -6,56 +6,51 @@ from .workspace import stop_with
 BEGIN = "<!-- begin: written by `benchmarks/run --write` -->"
 END = "<!-- end: written by `benchmarks/run --write` -->"
 
-TIMED = ["case", "proxy", "CPU µs/request", "requests/s", "p50 µs", "p99 µs", "CPU ratio, median (range)"]
-CALL_CONNECTIONS = (1, 32)
-CALLS = ["proxy", *(f"system calls/request, {number} conn." for number in CALL_CONNECTIONS)]
-IDLE = ["proxy", "resident MB at rest", "bytes per idle connection", "ratio"]
+
+def tables(results, measures, subject):
+    """Triples of title, head and rows, one per section; `results` maps names of measures to their tables of rounds."""
+    sections = {}
+    for name, measure in measures.items():
+        if name in results:
+            sections.setdefault(measure.section, []).extend(rows(measure, results[name], subject))
+    return [
+        (section.title, ["case", "proxy", *(column.title for column in section.columns), section.ratio_title], lines)
+        for section, lines in sections.items()
+    ]
 
 
-def timed_rows(results, subject):
-    """`results`: pairs of a case and its table of rounds. The ratio is `subject` over the proxy of the row."""
-    rows = []
-    for case, table in results:
-        for name in table[0]:
-            cells = [case.title, name, f"{rounds.median(table, name, 'cpu_us'):.2f}"]
-            cells += [f"{rounds.median(table, name, field):,.0f}" for field in ("per_second", "p50_us", "p99_us")]
-            compared = name != subject and subject in table[0]
-            rows.append(cells + [str(rounds.ratio(table, subject, name)) if compared else ""])
-    return rows
+def rows(measure, table, subject):
+    """One per proxy. The ratio is `subject` over the proxy of the row."""
+    section = measure.section
+    for name in table[0]:
+        cells = [measure.title, name]
+        for column in section.columns:
+            there = column.field in table[0][name]
+            cells.append(rounds.spread(table, name, column.field).show(column.digits) if there else "–")
+        cells.append("")
+        if name != subject and all(section.ratio in table[0].get(one, {}) for one in (subject, name)):
+            # What a connection adds to the memory may be nothing at all.
+            if all(measured[name][section.ratio] > 0 for measured in table):
+                cells[-1] = str(rounds.ratio(table, subject, name, section.ratio))
+        yield cells
 
 
-def call_rows(counted):
-    """`counted` maps names to system calls per request by number of connections."""
-    return [[name, *(f"{calls[number]:.2f}" for number in CALL_CONNECTIONS)] for name, calls in counted.items()]
+def terminal(title, head, lines):
+    widths = [max(len(row[i]) for row in [head, *lines]) for i in range(len(head))]
+    texts = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *lines]]
+    return "\n".join([f"\n{title}", "-" * len(texts[0]), *texts])
 
 
-def idle_rows(measured, subject):
-    """`measured` maps names to `Idle`."""
-    rows = []
-    for name, idle in measured.items():
-        row = [name, f"{idle.base / 1e6:.1f}", f"{idle.per_connection:,.0f}", ""]
-        if name != subject and subject in measured and idle.per_connection > 0:
-            row[-1] = f"{measured[subject].per_connection / idle.per_connection:.2f}"
-        rows.append(row)
-    return rows
+def markdown(title, head, lines):
+    texts = ["| " + " | ".join(row) + " |" for row in [head, *lines]]
+    return "\n".join([f"**{title}**", "", texts[0], "|" + "---|" * len(head), *texts[1:]])
 
 
-def terminal(head, rows):
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def markdown(head, rows):
-    lines = ["| " + " | ".join(row) + " |" for row in [head, *rows]]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
-
-
-def block(command, date, machine, tables):
-    """The generated part of the page. `tables` are pairs of head and rows."""
-    parts = [f"Measured {date} with `{command}`. " + "; ".join(machine) + "."]
-    parts += [markdown(head, rows) for head, rows in tables if rows]
-    return "\n\n".join(parts)
+def block(dates, machine, sections):
+    """The generated part of the page. `sections` are what `tables` gives."""
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    parts = [f"Measured {when} with `make bench`. " + "; ".join(machine) + "."]
+    return "\n\n".join(parts + [markdown(*section) for section in sections])
 
 
 def replace_block(page, text):

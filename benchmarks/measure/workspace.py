@@ -13,9 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "benchmarks" / "tools"
 BUILD = ROOT / ".build" / "bench"
-GATEWAY = ROOT / ".build" / "release" / "gateway"
+GATEWAY = Path(os.environ.get("TESTED_GATEWAY") or ROOT / ".build" / "release" / "gateway")
+
+CPUS = os.sched_getaffinity(0)
 
 C_FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
+LIBRARIES = {"loop": ["-lssl", "-lcrypto"], "websocket": ["-lssl", "-lcrypto"]}
 
 
 def stop_with(message):
@@ -24,26 +27,37 @@ def stop_with(message):
     raise SystemExit(2)
 
 
-def need(program, package=None):
+def need(program, package=None, advice=None):
     """The path of an installed program; ends the program when it is missing."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    beside = ROOT / ".venv" / "bin"
+    found = next(filter(None, (shutil.which(program, path=path) for path in (None, "/usr/sbin:/sbin", beside))), None)
     if not found:
-        stop_with(f"{program} is not installed; on Debian or Ubuntu: apt-get install {package or program}")
+        advice = advice or f"on Debian or Ubuntu: apt-get install {package or program}"
+        stop_with(f"{program} is not installed; {advice}")
     return found
 
 
 def tool(name):
-    """The path of a compiled C tool (`loop`, `backend`, or `NAME.so`); compiled when its source is newer."""
+    """The path of a compiled C tool (`loop`, `backend`, or `NAME.so`); compiled when a source is newer."""
     source = TOOLS / (name.removesuffix(".so") + ".c")
     target = BUILD / name
-    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+    newest = max(path.stat().st_mtime for path in [source, *TOOLS.glob("*.h")])
+    if not target.exists() or target.stat().st_mtime < newest:
         BUILD.mkdir(parents=True, exist_ok=True)
         shared = ["-shared", "-fPIC"] if name.endswith(".so") else []
         # By rename, so that two runs side by side never execute half a file.
         fresh = target.with_suffix(f".{os.getpid()}")
-        subprocess.run([need("cc", "gcc"), *C_FLAGS, *shared, "-o", fresh, source], check=True)
+        command = [need("cc", "gcc"), *C_FLAGS, *shared, "-o", fresh, source, *LIBRARIES.get(name, [])]
+        subprocess.run(command, check=True)
         fresh.rename(target)
     return str(target)
+
+
+def use_environment():
+    """Goes on in .venv's Python where there is one: tokens and certificates need the package cryptography."""
+    python = ROOT / ".venv" / "bin" / "python"
+    if python.exists() and Path(sys.prefix).resolve() != python.parent.parent.resolve():
+        os.execv(python, [str(python), *sys.argv])
 
 
 def build_gateway():
@@ -75,4 +89,16 @@ def settle_down(cpu):
 
 def last_cpu():
     """The highest CPU this process may use: the lowest ones tend to serve the interrupts."""
-    return max(os.sched_getaffinity(0))
+    return max(CPUS)
+
+
+@contextlib.contextmanager
+def cpus(count):
+    """What is started meanwhile may use the last CPUs, `count` of them; one is what everything is pinned to anyway."""
+    before = os.sched_getaffinity(0)
+    if count > 1:
+        os.sched_setaffinity(0, sorted(CPUS)[-count:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
