@@ -12,6 +12,9 @@ enum TLSContext {
         // Renegotiation lets the peer make us work for nothing; compression leaks secrets (CRIME).
         SSL_CTX_set_options(context, gateway_ssl_op_no_renegotiation() | gateway_ssl_op_no_compression())
         gateway_ssl_write_modes(context)
+        // One read for a record in place of two, its head and the rest. What is read beyond stays in the session, and
+        // whoever reads goes on until nothing comes (`Channel.mayHoldMore`).
+        gateway_ssl_read_ahead(context)
         // RFC 9325 §4.2: forward secrecy and authenticated encryption only.
         guard SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
             SSL_CTX_free(context)
