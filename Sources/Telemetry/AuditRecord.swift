@@ -140,7 +140,10 @@ private func number(_ key: StaticString, _ value: Int, to line: inout LineWriter
 
 private func address(_ key: StaticString, _ value: IPNetwork, to line: inout LineWriter) {
     line.raw(key)
-    line.string(value.description, limit: 64)
+    guard value.isSingleAddress else { return line.string(value.description, limit: 64) }
+    line.raw("\"")
+    line.address(value.base)
+    line.raw("\"")
 }
 
 private func timestamp(_ key: StaticString, _ value: WallTime?, to line: inout LineWriter) {

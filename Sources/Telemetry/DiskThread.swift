@@ -35,6 +35,8 @@ final class DiskThread {
     }
 
     private static let roundMilliseconds: Int32 = 200
+    /// Rounds are at least so far apart: what comes meanwhile is one write, and wakes the thread once.
+    private static let pause = Interval.milliseconds(2)
 
     private let shared: LogWriterState
     private var channels: [AccessChannel] = []
@@ -48,6 +50,7 @@ final class DiskThread {
     /// Targets whose failure has been reported.
     private var reported: Set<LogTarget> = []
     private var waiters: [WakeSignal] = []
+    private var roundBegan = Instant(nanoseconds: 0)
     private var stop: (deadline: Instant, done: WakeSignal)?
 
     private init(_ shared: LogWriterState, _ targets: LogTargets, spillPath: String?, queueLimit: Int) {
@@ -60,6 +63,7 @@ final class DiskThread {
 
     private func run() {
         while true {
+            roundBegan = Instant.now()
             shared.urgent.store(false, ordering: .relaxed)
             for message in shared.inbox.takeAll() { handle(message) }
             flush()
@@ -82,12 +86,18 @@ final class DiskThread {
             _ = shared.wake.wait(milliseconds: stop == nil ? DiskThread.roundMilliseconds : 10)
             return
         }
-        if shared.wake.wait(milliseconds: DiskThread.roundMilliseconds) { return }
+        if shared.wake.wait(milliseconds: DiskThread.roundMilliseconds) { return gather() }
         shared.sleeping.store(true, ordering: .sequentiallyConsistent)
         if channels.allSatisfy({ $0.ring.isEmpty }), shared.inbox.isEmpty {
             _ = shared.wake.wait(milliseconds: -1)
         }
         shared.sleeping.store(false, ordering: .sequentiallyConsistent)
+    }
+
+    /// Puts the round off that somebody asks for right behind the last one.
+    private func gather() {
+        let early = DiskThread.pause - (Instant.now() - roundBegan)
+        if early > .zero { usleep(UInt32(early.nanoseconds / 1_000)) }
     }
 
     private var isEmpty: Bool {

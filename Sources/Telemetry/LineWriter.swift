@@ -99,11 +99,13 @@ struct LineWriter: ~Copyable, ~Escapable {
         count += 3
     }
 
-    /// Exactly two digits of a number below 100.
+    /// Exactly two digits of a number below 100, and what stands behind them.
     @_lifetime(self: copy self)
-    private mutating func twoDigits(_ value: Int) {
-        byte(UInt8(48 + value / 10))
-        byte(UInt8(48 + value % 10))
+    private mutating func twoDigits(_ value: Int, _ next: Unicode.Scalar) {
+        guard reserve(4) else { return }
+        let text = Digits.three(UInt32(value)) >> 8 | next.value << 16
+        memory.storeBytes(of: text, toByteOffset: count, as: UInt32.self)
+        count += 3
     }
 
     /// Milliseconds with three decimals, so that microseconds are kept. A negative length is written as 0.
@@ -119,19 +121,15 @@ struct LineWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     mutating func wholeSecond(of time: WallTime) {
         let at = time.civil
-        twoDigits(max(0, at.year) / 100 % 100)
-        twoDigits(max(0, at.year) % 100)
+        let year = max(0, at.year)
+        byte(UInt8(48 + year / 1_000 % 10))
+        thousandths(UInt(year % 1_000))
         byte(UInt8(ascii: "-"))
-        twoDigits(at.month)
-        byte(UInt8(ascii: "-"))
-        twoDigits(at.day)
-        byte(UInt8(ascii: "T"))
-        twoDigits(at.hour)
-        byte(UInt8(ascii: ":"))
-        twoDigits(at.minute)
-        byte(UInt8(ascii: ":"))
-        twoDigits(at.second)
-        byte(UInt8(ascii: "."))
+        twoDigits(at.month, "-")
+        twoDigits(at.day, "T")
+        twoDigits(at.hour, ":")
+        twoDigits(at.minute, ":")
+        twoDigits(at.second, ".")
     }
 
     /// RFC 3339 in UTC with milliseconds, without quotes, for the years 0–9999.
