@@ -116,7 +116,7 @@ package final class Watcher {
         // Rule 1 for C callbacks: we own the C object; libevent borrows `self` until `event_del`.
         event_assign(
             event, loop.base, descriptor, Int16(interest),
-            { _, what, context in Unmanaged<Watcher>.fromOpaque(context!).takeUnretainedValue().fire(what) },
+            { _, what, context in Unmanaged<Watcher>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.fire(what) } },
             Unmanaged.passUnretained(self).toOpaque())
         event_add(event, nil)
     }
