@@ -31,7 +31,7 @@ extension ClientConnection {
         guard keepAlive else { return closeGracefully() }
         phase = .head
         deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
-        if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
+        if canRead || !stash.isEmpty { worker.loop.stillReady(self) } else { rest() }
     }
 
     func settle() {
@@ -40,7 +40,7 @@ extension ClientConnection {
             worker.report(successOf: request)
         }
         if record.lasts { worker.streams.remove(self) }
-        record.settle(peer: peer, port: peerPort, worker: worker)
+        record.settle(peer: peer, port: peerPort, proxy: announcement?.sender, worker: worker)
         pool = nil
     }
 

@@ -67,8 +67,8 @@ final class ClientConnection: ReadinessHandler {
     /// When the token ends that a tunnel or event stream was opened with.
     var tokenEnds = Instant.never
     private var requestBody = BodyRelay(reading: .none, writingChunks: false)
-    /// The exchange under way, or the last one.
-    let record: ExchangeRecord
+    /// Of the exchange under way, or the last one; the worker's resting record while there is none.
+    private(set) var record: ExchangeRecord
 
     init(
         _ channel: Channel, peer: IPAddress, port: UInt16, announcement: Announcement? = nil,
@@ -82,7 +82,8 @@ final class ClientConnection: ReadinessHandler {
         self.addressSlot = addressSlot
         stash = Stash(worker.account)
         outbox = Outbox(worker.account)
-        record = ExchangeRecord(client: peer, announcement, startedAt: now)
+        record = worker.records.take(startedAt: now)
+        record.facts = RequestFacts(client: peer)
         let timeouts = worker.generation.configuration.timeouts
         if case .tls = channel {
             phase = .handshake
@@ -92,6 +93,8 @@ final class ClientConnection: ReadinessHandler {
         }
         watcher = Watcher(channel.socket.descriptor, on: worker.loop, handler: self)
     }
+
+    deinit { worker.records.give(record) }
 
     // MARK: Events
 
@@ -119,7 +122,7 @@ final class ClientConnection: ReadinessHandler {
     private func advance() {
         var budget = ClientConnection.readsPerTurn
         while phase != .closed {
-            guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
+            guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return rest() }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
             let limit = phase == .head ? Scratch.headRead : Scratch.size
@@ -146,7 +149,7 @@ final class ClientConnection: ReadinessHandler {
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
-                return
+                return rest()
             case .failed where phase == .tunnel:
                 canRead = false
                 return endTunnel(.clientLost)
@@ -217,7 +220,11 @@ final class ClientConnection: ReadinessHandler {
         let now = worker.clock.now
         let wall = worker.clock.wall
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-        if record.isSettled { record.reset(startedAt: now) }
+        if record.isResting {
+            record = worker.records.take(startedAt: now)
+        } else if record.isSettled {
+            record.reset(startedAt: now)
+        }
         switch worker.gatekeeper.decide(
             bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
         {
@@ -301,6 +308,13 @@ final class ClientConnection: ReadinessHandler {
         server?.send(worker.composed, Span())
         if server?.isConnecting == false { requestSent(now) }
         return end
+    }
+
+    /// Nothing is under way, nor waits to be sent: the record is for others.
+    func rest() {
+        guard phase == .head, record.isSettled, !record.isResting, outbox.isEmpty else { return }
+        worker.records.give(record)
+        record = worker.records.resting
     }
 
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.

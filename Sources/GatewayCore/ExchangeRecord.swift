@@ -3,8 +3,9 @@ internal import Settings
 internal import Telemetry
 internal import Wire
 
-/// What must be known of an exchange until it is settled: for its log line, its metrics, and for sending it again. One per
-/// connection, used for one exchange after another; an object, so that reading one member claims no access to the rest.
+/// What must be known of an exchange until it is settled: for its log line, its metrics, and for sending it again. Used for
+/// one exchange after another, of any connection of its worker; an object, so that reading one member claims no access to
+/// the rest.
 final class ExchangeRecord {
     /// The request's part of the log line, and behind it the head as it was sent upstream. From the worker's pool, nil
     /// between exchanges: an idle connection holds no buffer.
@@ -16,7 +17,7 @@ final class ExchangeRecord {
 
     let trace = RequestTrace()
     var plan: Plan?
-    var facts: RequestFacts
+    var facts = RequestFacts(client: IPAddress(v4: 0))
     private var generation: Generation?
     /// Those of the configuration that the exchange began with: the indices in `facts` and `plan` are its own.
     private(set) var metrics: MetricShard?
@@ -26,7 +27,7 @@ final class ExchangeRecord {
     /// For the audit records of a login.
     var audit: AuditRequest?
     var identity: VerifiedToken?
-    var startedAt: Instant
+    var startedAt = Instant(nanoseconds: 0)
     var status = 0
     var bytesIn: Int64 = 0
     var bytesOut: Int64 = 0
@@ -46,16 +47,11 @@ final class ExchangeRecord {
     var closesClient = false
     /// The first byte of the request has arrived.
     var hasBegun = false
-    var isSettled = false
+    private(set) var isSettled = true
+    /// It is the one that connections share while they wait; it is never written to.
+    let isResting: Bool
 
-    /// Of the connection, for all of its exchanges.
-    private let announcement: Announcement?
-
-    init(client: IPAddress, _ announcement: Announcement?, startedAt: Instant) {
-        self.announcement = announcement
-        facts = RequestFacts(client: client)
-        self.startedAt = startedAt
-    }
+    init(isResting: Bool = false) { self.isResting = isResting }
 
     /// Forgets the last exchange; the next one begins. `facts` are the Gatekeeper's to fill anew.
     func reset(startedAt: Instant) {
@@ -143,19 +139,20 @@ final class ExchangeRecord {
     }
 
     /// Counts the exchange, writes its log line and gives the buffer back.
-    func settle(peer: IPAddress, port: UInt16, worker: Worker) {
+    /// - Parameter proxy: who announced the peer.
+    func settle(peer: IPAddress, port: UInt16, proxy: IPAddress?, worker: Worker) {
         isSettled = true
         let now = worker.clock.now
         if !(wasCut && status == 0), !lasts { count(now, worker) }
         if let line {
-            writeLine(line.span, peer, port, now, worker)
+            writeLine(line.span, peer, port, proxy, now, worker)
             self.line = nil
         } else if let buffer {
-            writeLine(buffer.pendingBytes, peer, port, now, worker)
+            writeLine(buffer.pendingBytes, peer, port, proxy, now, worker)
             worker.buffers.give(buffer)
         } else {
             // A request that never became whole; its line says what is known.
-            writeLine(Span(), peer, port, now, worker)
+            writeLine(Span(), peer, port, proxy, now, worker)
         }
         buffer = nil
         identity = nil
@@ -164,11 +161,13 @@ final class ExchangeRecord {
         metrics = nil
     }
 
-    private func writeLine(_ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ now: Instant, _ worker: Worker) {
+    private func writeLine(
+        _ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ proxy: IPAddress?, _ now: Instant, _ worker: Worker
+    ) {
         guard worker.telemetry.access.isOn else { return }
         let line = AccessFacts(
             finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
-            proxy: announcement?.sender, status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut),
+            proxy: proxy, status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut),
             route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
             upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
@@ -178,6 +177,28 @@ final class ExchangeRecord {
         worker.telemetry.access.append(
             line, pending, in: kept, names: (generation ?? worker.generation).names, server: serverText.span,
             requestID: trace.requestID, traceID: trace.traceID, user: user.span)
+    }
+}
+
+/// A worker's records. A connection has one while a request of its is under way; one that waits for its next request holds
+/// none of its own.
+final class ExchangeRecordPool {
+    /// What connections have that wait.
+    let resting = ExchangeRecord(isResting: true)
+    private var free: [ExchangeRecord] = []
+    /// More than this many stay allocated only while they are used.
+    private static let kept = 256
+
+    func take(startedAt: Instant) -> ExchangeRecord {
+        let record = free.popLast() ?? ExchangeRecord()
+        record.reset(startedAt: startedAt)
+        return record
+    }
+
+    /// Of a connection that was closed without a word the record may be in any state: it is not kept.
+    func give(_ record: ExchangeRecord) {
+        guard record.isSettled, !record.isResting, free.count < ExchangeRecordPool.kept else { return }
+        free.append(record)
     }
 }
 

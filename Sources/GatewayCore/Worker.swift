@@ -34,6 +34,7 @@ final class Worker {
     /// What this worker's connections hold in buffers.
     let account: BufferAccount
     let buffers: RecordBufferPool
+    let records = ExchangeRecordPool()
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
