@@ -1,12 +1,13 @@
-"""The proxies that are compared, each configured for the same work and for its best speed."""
+"""The proxies that are compared, each configured for the same work and for its best speed, and the floor below them."""
 
 from .envoy import Envoy
+from .floor import Floor
 from .gateway import Gateway
 from .haproxy import HAProxy
 from .nginx import Nginx
 from .workspace import stop_with
 
-PEERS = {peer.name: peer for peer in (Gateway, HAProxy, Nginx, Envoy)}
+PEERS = {peer.name: peer for peer in (Gateway, HAProxy, Nginx, Envoy, Floor)}
 
 
 def named(text):
