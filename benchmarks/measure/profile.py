@@ -21,19 +21,27 @@ class Profile:
         # Calls, and the instructions spent in them, by caller and called.
         self.calls = Counter()
         self.spent = Counter()
+        # The program or library that a function is in.
+        self.places = {}
         names = {}
+        files = {}
+        place = ""
 
-        def name(reference):
+        def name(reference, known=names):
             """Names are written once, then referred to by number."""
             number, text = NAME.match(reference).groups()
             if text is not None:
-                names[number] = text
-            return names[number]
+                known[number] = text
+            return known[number]
 
         function = called = None
         for line in text.splitlines():
-            if line.startswith("fn="):
+            if line.startswith(("ob=", "cob=")):
+                found = name(line.partition("=")[2], files)
+                place = place if line.startswith("c") else found
+            elif line.startswith("fn="):
                 function = name(line[3:])
+                self.places[function] = place
             elif line.startswith("cfn="):
                 called = name(line[4:])
             elif line.startswith("calls="):
@@ -54,6 +62,7 @@ class Costs:
     own: dict[str, float]
     calls: dict[tuple[str, str], float]
     spent: dict[tuple[str, str], float]
+    places: dict[str, str]
 
     def total(self):
         return sum(self.own.values())
@@ -74,7 +83,7 @@ def per_request(first, second, requests):
         return {key: rate for key, rate in differences.items() if abs(rate) >= 0.005}
 
     return Costs(
-        rates(first.own, second.own), rates(first.calls, second.calls), rates(first.spent, second.spent)
+        rates(first.own, second.own), rates(first.calls, second.calls), rates(first.spent, second.spent), second.places
     )
 
 
@@ -91,6 +100,47 @@ def table(costs, top):
             f"{own:10,.0f} {own / total:6.1%} {costs.with_called(function):12,.0f} {costs.called(function):7.2f}"
             f"  {names[function]}"
         )
+
+
+# What functions are for, by words in their names as they stand in the source; the first that fits.
+AREAS = {
+    "counting references": "swift_retain swift_release swift_bridgeObject outlined destroy initializeWith assignWith",
+    "access log": "AccessLog LineWriter PendingAccess Fragments isPlain AccessChannel LineRing AccessFacts",
+    "writing heads": "prepare ByteWriter RequestTrace Digits .write copyFields Gatekeeper.name IDGenerator TraceContext",
+    "reading heads": "HeadParser FieldLine FieldTable Framing RequestTarget Authority CanonicalPath ResponseReader"
+    " ResponseField ConnectionOptions Span< FieldClassifier knownClass Methods IPAddress",
+    "deciding": "Gatekeeper RouteTable BlockTable TrustedNetworks LoginEndpoints Authenticator Token Credentials Claim",
+    "connections, exchanges, pools": "Connection Exchange Upstream Server Outbox Stash Scratch Body Channel Socket Worker"
+    " Record Metric Traffic EventLoop Watcher Instant WallTime Circuit Retry",
+}
+
+# The same by the library that a function is in.
+LIBRARIES = {
+    "libevent": "libevent",
+    "libc.": "libc: copying, clocks, wrappers of system calls",
+    "libcrypto": "OpenSSL",
+    "libssl": "OpenSSL",
+    "libswift": "Swift's runtime",
+}
+
+
+def areas(costs):
+    """Lines of instructions per request by what they are for, the dearest first."""
+    names = readable(costs.own)
+    sums = Counter()
+    for function, own in costs.own.items():
+        sums[_area(names[function], costs.places.get(function, ""))] += own
+    total = costs.total()
+    for area, own in sums.most_common():
+        yield f"{own:10,.0f} {own / total:6.1%}  {area}"
+    yield f"{total:10,.0f}         user instructions per request"
+
+
+def _area(name, place):
+    for area, words in AREAS.items():
+        if any(word in name for word in words.split()):
+            return area
+    return next((area for library, area in LIBRARIES.items() if library in place), "the rest")
 
 
 def callers(costs, text):
