@@ -66,14 +66,18 @@ package final class EventLoop {
 }
 
 /// What a descriptor is ready for.
-package struct Readiness: OptionSet, Sendable {
-    package let rawValue: Int16
-    package init(rawValue: Int16) { self.rawValue = rawValue }
+public struct Readiness: OptionSet, Sendable {
+    public let rawValue: Int16
+    @inlinable
+    public init(rawValue: Int16) { self.rawValue = rawValue }
 
     package static let readable = Readiness(rawValue: Int16(EV_READ))
     package static let writable = Readiness(rawValue: Int16(EV_WRITE))
     /// The peer has closed its sending side, or the connection is gone.
     package static let closed = Readiness(rawValue: Int16(EV_CLOSED))
+
+    @inlinable
+    public func contains(_ member: Readiness) -> Bool { rawValue & member.rawValue == member.rawValue }
 }
 
 /// Who is told that a descriptor became ready.

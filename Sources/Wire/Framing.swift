@@ -1,10 +1,19 @@
 /// How the end of a message's body is known (RFC 9112 §6.3).
-package enum BodyFraming: Equatable, Sendable {
+public enum BodyFraming: Equatable, Sendable {
     case none
     case length(Int64)
     case chunked
     /// Responses only: the body ends where the connection does.
     case untilClose
+
+    @inlinable
+    public static func == (one: BodyFraming, other: BodyFraming) -> Bool {
+        switch (one, other) {
+        case (.none, .none), (.chunked, .chunked), (.untilClose, .untilClose): true
+        case (.length(let one), .length(let other)): one == other
+        default: false
+        }
+    }
 }
 
 /// Why the end of a message's body cannot be trusted, in words for diagnostics.

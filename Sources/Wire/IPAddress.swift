@@ -2,11 +2,11 @@
 /// they are one and the same host: whoever is blocked as `1.2.3.4` is blocked when it arrives on a dual-stack socket.
 ///
 /// Kept as the 128 bits of the IPv6 form, so that comparing and hashing are two words of work.
-package struct IPAddress: Hashable, Comparable, Sendable {
+public struct IPAddress: Hashable, Comparable, Sendable {
     /// Bits 127–64 in host order.
-    package let high: UInt64
+    public let high: UInt64
     /// Bits 63–0 in host order.
-    package let low: UInt64
+    public let low: UInt64
 
     package init(high: UInt64, low: UInt64) {
         self.high = high
@@ -36,7 +36,10 @@ package struct IPAddress: Hashable, Comparable, Sendable {
     /// 0.0.0.0 or `::`: the address of nobody.
     package var isUnspecified: Bool { high == 0 && (low == 0 || low == 0xffff_0000_0000) }
 
-    package static func < (a: IPAddress, b: IPAddress) -> Bool {
+    @inlinable
+    public static func == (a: IPAddress, b: IPAddress) -> Bool { a.high == b.high && a.low == b.low }
+
+    public static func < (a: IPAddress, b: IPAddress) -> Bool {
         a.high != b.high ? a.high < b.high : a.low < b.low
     }
 
@@ -50,7 +53,7 @@ package struct IPAddress: Hashable, Comparable, Sendable {
 extension IPAddress: CustomStringConvertible {
     /// The canonical text: dotted decimal for IPv4, RFC 5952 for IPv6 (lower case, no leading zeros, the longest run of
     /// two or more zero groups as `::`, the first of equal ones).
-    package var description: String {
+    public var description: String {
         if isV4 {
             return "\(low >> 24 & 255).\(low >> 16 & 255).\(low >> 8 & 255).\(low & 255)"
         }
