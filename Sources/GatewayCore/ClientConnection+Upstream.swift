@@ -57,6 +57,7 @@ extension ClientConnection {
 
     /// Sends part of the answer.
     func relay(_ head: Span<UInt8>, _ body: Span<UInt8>) {
+        assert(!record.isResting)
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
         // An interim answer gives the client time for its body, and takes none from the answer itself.
@@ -71,7 +72,7 @@ extension ClientConnection {
     /// How long nothing may move on an answer. An event stream may be quiet, but who does not read it is stuck.
     var silence: Interval {
         let timeouts = worker.generation.configuration.timeouts
-        return record.isEventStream && outbox.isEmpty ? timeouts.tunnel : timeouts.body
+        return record.isEventStream && exchange != nil && outbox.isEmpty ? timeouts.tunnel : timeouts.body
     }
 
     /// What was sent of the answer so far is out; more may be read for it.

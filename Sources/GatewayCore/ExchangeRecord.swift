@@ -55,6 +55,7 @@ final class ExchangeRecord {
 
     /// Forgets the last exchange; the next one begins. `facts` are the Gatekeeper's to fill anew.
     func reset(startedAt: Instant) {
+        assert(!isResting)
         self.startedAt = startedAt
         pending = PendingAccess()
         replayLength = 0
@@ -70,6 +71,7 @@ final class ExchangeRecord {
         leasedAt = nil
         upstreamStatus = nil
         retries = 0
+        affinity = 0
         wasCut = false
         isEventStream = false
         end = nil
@@ -86,6 +88,7 @@ final class ExchangeRecord {
 
     /// A head was judged, and `facts` are there; keeps what the log line will say of it, because the bytes will be gone by then.
     func begin(_ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
+        assert(!isResting)
         hasBegun = true
         generation = worker.generation
         metrics = worker.telemetry.metrics
@@ -141,6 +144,7 @@ final class ExchangeRecord {
     /// Counts the exchange, writes its log line and gives the buffer back.
     /// - Parameter proxy: who announced the peer.
     func settle(peer: IPAddress, port: UInt16, proxy: IPAddress?, worker: Worker) {
+        assert(!isResting)
         isSettled = true
         let now = worker.clock.now
         if !(wasCut && status == 0), !lasts { count(now, worker) }

@@ -94,8 +94,9 @@ final class DiskThread {
         shared.sleeping.store(false, ordering: .sequentiallyConsistent)
     }
 
-    /// Puts the round off that somebody asks for right behind the last one.
+    /// Puts the round off that somebody asks for right behind the last one, unless a ring runs full.
     private func gather() {
+        guard !shared.urgent.load(ordering: .relaxed) else { return }
         let early = DiskThread.pause - (Instant.now() - roundBegan)
         if early > .zero { usleep(UInt32(early.nanoseconds / 1_000)) }
     }
