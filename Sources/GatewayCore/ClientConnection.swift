@@ -138,7 +138,7 @@ final class ClientConnection: ReadinessHandler {
                 // A short read emptied the socket; an edge will tell when there is more, unless the end was announced.
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
-                if awaitsMore, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed) {
+                if awaitsMore, !isWorthParsing(bytes, stashed) {
                     stash.keep(bytes)
                 } else {
                     parsed = 0
@@ -159,6 +159,11 @@ final class ClientConnection: ReadinessHandler {
                 return inputEnded()
             }
         }
+    }
+
+    private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {
+        HeadParser.isWorthParsing(
+            bytes, from: stashed, parsed: parsed, limits: worker.generation.rules.headLimits)
     }
 
     private var mayRead: Bool {

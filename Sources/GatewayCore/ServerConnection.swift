@@ -139,7 +139,8 @@ final class ServerConnection: ReadinessHandler {
             case .bytes(let count):
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
-                if stashed > 0, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed) {
+                let limits = worker.generation.rules.headLimits
+                if stashed > 0, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed, limits: limits) {
                     stash.keep(bytes)
                 } else {
                     process(stashed + count)

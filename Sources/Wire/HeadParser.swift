@@ -221,13 +221,15 @@ package enum HeadParser {
         return (100...599).contains(status) ? status : nil
     }
 
-    /// Whether the beginning of a head is worth parsing again since more of it came: a line is complete, or it has grown
-    /// by a 64th. Parsed at every byte, a head that comes in single bytes would cost the square of its length.
+    /// Whether the beginning of a head is worth parsing again since more of it came: a line is complete, it has grown by a
+    /// 64th, or it is as long as heads may be. Parsed at every byte, a head that comes in single bytes would cost the square of its length.
     /// - Parameters:
     ///   - new: where the bytes that came begin.
     ///   - parsed: how many there were when it was parsed last.
-    package static func isWorthParsing(_ bytes: Span<UInt8>, from new: Int, parsed: Int) -> Bool {
-        if (bytes.count - parsed) * 64 >= parsed { return true }
+    package static func isWorthParsing(
+        _ bytes: Span<UInt8>, from new: Int, parsed: Int, limits: Limits
+    ) -> Bool {
+        if (bytes.count - parsed) * 64 >= parsed || bytes.count >= limits.headBytes { return true }
         for index in new..<bytes.count where bytes[index] == 10 { return true }
         return false
     }

@@ -166,6 +166,8 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
 }
 
 @Suite struct `The beginning of a head` {
+    private let limits = HeadParser.Limits(headBytes: 32_768, targetBytes: 8_192)
+
     /// What it costs to get `head` in single bytes: how often it is parsed, and how many bytes are read for it.
     private func cost(of head: [UInt8]) -> (times: Int, bytes: Int) {
         var times = 0
@@ -173,7 +175,7 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
         var parsed = 0
         for count in 1...head.count {
             let beginning = head.span.extracting(0..<count)
-            guard HeadParser.isWorthParsing(beginning, from: count - 1, parsed: parsed) else { continue }
+            guard HeadParser.isWorthParsing(beginning, from: count - 1, parsed: parsed, limits: limits) else { continue }
             parsed = count
             times += 1
             bytes += count
@@ -183,7 +185,7 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
 
     /// Parsed at every byte it would be 537 million.
     @Test func `is not parsed at every byte that comes`() {
-        let line = Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 32_740))".utf8)
+        let line = Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 32_700))".utf8)
         let once = cost(of: line)
         #expect(once.times < 500)
         #expect(once.bytes < 64 * line.count + 64 * 128)
@@ -197,10 +199,23 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
         let beginning = Array("GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 1_000))\r".utf8)
         func isWorthParsing(with byte: UInt8) -> Bool {
             let more = beginning + [byte]
-            return HeadParser.isWorthParsing(more.span, from: beginning.count, parsed: beginning.count)
+            return HeadParser.isWorthParsing(
+                more.span, from: beginning.count, parsed: beginning.count, limits: limits)
         }
         #expect(isWorthParsing(with: 10))
         #expect(!isWorthParsing(with: 65))
+    }
+
+    /// However little came last: it is refused now, and not when the time of heads is over.
+    @Test func `is parsed when it is too long`() {
+        let head = Array("GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 40_000))".utf8)
+        func isWorthParsing(_ count: Int) -> Bool {
+            HeadParser.isWorthParsing(
+                head.span.extracting(first: count), from: count - 1, parsed: count - 1, limits: limits)
+        }
+        #expect(!isWorthParsing(32_767))
+        #expect(isWorthParsing(32_768))
+        #expect(isWorthParsing(33_000))
     }
 
     @Test func `is parsed at every byte while it is short`() {
