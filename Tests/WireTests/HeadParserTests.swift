@@ -175,7 +175,9 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
         var parsed = 0
         for count in 1...head.count {
             let beginning = head.span.extracting(0..<count)
-            guard HeadParser.isWorthParsing(beginning, from: count - 1, parsed: parsed, limits: limits) else { continue }
+            guard HeadParser.isWorthParsing(beginning, from: count - 1, parsed: parsed, limits: limits) else {
+                continue
+            }
             parsed = count
             times += 1
             bytes += count
