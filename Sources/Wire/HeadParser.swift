@@ -222,7 +222,8 @@ package enum HeadParser {
     }
 
     /// Whether the beginning of a head is worth parsing again since more of it came: a line is complete, it has grown by a
-    /// 64th, or it is as long as heads may be. Parsed at every byte, a head that comes in single bytes would cost the square of its length.
+    /// 64th, or it is as long as heads may be. Parsed at every byte, a head that comes in single bytes would cost the square
+    /// of its length.
     /// - Parameters:
     ///   - new: where the bytes that came begin.
     ///   - parsed: how many there were when it was parsed last.
@@ -327,33 +328,33 @@ package enum FieldLine {
         return .complete(field, length: position + 2 - start)
     }
 
-    /// The first byte from `start` on that is no part of a token. Words first, as below.
+    /// The first byte from `start` on that is no part of a token.
     @inline(__always)
     private static func endOfName(_ bytes: Span<UInt8>, from start: Int) -> Int {
-        var position = start
-        let raw = bytes.bytes
-        while position + 8 <= bytes.count {
-            let plain = Words.namePrefix(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
-            position += plain
-            guard plain == 8 || Characters.token.contains(bytes[position]) else { return position }
-            if plain < 8 { position += 1 }
-        }
-        while position < bytes.count, Characters.token.contains(bytes[position]) { position += 1 }
-        return position
+        endOfRun(bytes, from: start, prefix: Words.namePrefix) { Characters.token.contains($0) }
     }
 
-    /// The first byte from `start` on that no field value may hold. Words first: values are most of a head.
+    /// The first byte from `start` on that no field value may hold.
     @inline(__always)
     private static func endOfValue(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        endOfRun(bytes, from: start, prefix: Words.plainPrefix) { Characters.isFieldValue($0) }
+    }
+
+    /// The first byte from `start` on that `holds` is false of. Words first: `prefix` says how many bytes of one are of the
+    /// usual kind; what it stops at may be an unusual byte that `holds` is true of as well.
+    @inline(__always)
+    private static func endOfRun(
+        _ bytes: Span<UInt8>, from start: Int, prefix: (UInt64) -> Int, _ holds: (UInt8) -> Bool
+    ) -> Int {
         var position = start
         let raw = bytes.bytes
         while position + 8 <= bytes.count {
-            let plain = Words.plainPrefix(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
-            position += plain
-            guard plain == 8 || bytes[position] == 0x09 else { return position }
-            if plain < 8 { position += 1 }
+            let usual = prefix(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
+            position += usual
+            guard usual == 8 || holds(bytes[position]) else { return position }
+            if usual < 8 { position += 1 }
         }
-        while position < bytes.count, Characters.isFieldValue(bytes[position]) { position += 1 }
+        while position < bytes.count, holds(bytes[position]) { position += 1 }
         return position
     }
 }
