@@ -62,6 +62,12 @@ static inline int shim_get_int_option(int fd, int level, int name, int *value) {
     return getsockopt(fd, level, name, value, &length);
 }
 static inline int shim_unacknowledged(int fd, int *count) { return ioctl(fd, SIOCOUTQ, count); }
+// Also hidden behind _GNU_SOURCE, with the constants of the system's interface (splice(2), pipe(2), fcntl(2)).
+extern ssize_t shim_splice(int, off_t *, int, off_t *, size_t, unsigned) __asm__("splice");
+extern int shim_pipe2(int[2], int) __asm__("pipe2");
+static inline int shim_pipe(int ends[2]) { return shim_pipe2(ends, O_NONBLOCK | O_CLOEXEC); }
+static const int shim_set_pipe_size = 1031;    // F_SETPIPE_SZ
+static const unsigned shim_splice_flags = 1 | 2;  // SPLICE_F_MOVE, SPLICE_F_NONBLOCK
 // A filter of a listening socket sees each segment from its TCP header on; byte 13 has the flags. SYN without ACK is
 // dropped, everything else is let through: handshakes that have begun come to their end, and no new one begins.
 static inline int shim_refuse_handshakes(int fd) {

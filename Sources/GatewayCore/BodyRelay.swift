@@ -61,6 +61,24 @@ package struct BodyRelay {
         }
     }
 
+    /// How much of what is still to come may pass unread: the middle of a large body with a length. 0: nothing, or so
+    /// little that copying is cheaper. The end is always read, so that there is one place that finds it.
+    package var spliceable: Int {
+        guard case .length(let remaining) = reader, !writesChunks, remaining >= BodyRelay.leastToSplice else { return 0 }
+        return Int(min(remaining - BodyRelay.alwaysRead, Int64(Int.max)))
+    }
+
+    /// From so many bytes on, splicing costs less than copying (docs/performance.md).
+    private static let leastToSplice: Int64 = 256 << 10
+    private static let alwaysRead: Int64 = 64 << 10
+
+    /// `count` bytes, at most `spliceable`, went by.
+    package mutating func splice(_ count: Int) {
+        guard case .length(let remaining) = reader else { return }
+        reader = .length(remaining - Int64(count))
+        transferred += Int64(count)
+    }
+
     /// The connection that carried the body has ended. True when that is how this body ends.
     package mutating func endAtClose(into out: inout ByteWriter) -> Bool {
         guard case .untilClose = reader else { return false }

@@ -60,6 +60,11 @@ extension ClientConnection {
         assert(!record.isResting)
         record.bytesOut += Int64(head.count + body.count)
         send(head, body)
+        relayed()
+    }
+
+    /// Something of the answer went out, or waits to.
+    func relayed() {
         // An interim answer gives the client time for its body, and takes none from the answer itself.
         let isInterim = exchange?.isRelaying == false && phase == .response
         deadline = worker.clock.now + (isInterim ? responseTimeout : silence)

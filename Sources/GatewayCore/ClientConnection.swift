@@ -66,7 +66,7 @@ final class ClientConnection: ReadinessHandler {
     var tunnel: Tunnel?
     /// When the token ends that a tunnel or event stream was opened with.
     var tokenEnds = Instant.never
-    private var requestBody = BodyRelay(reading: .none, writingChunks: false)
+    var requestBody = BodyRelay(reading: .none, writingChunks: false)
     /// Of the exchange under way, or the last one; the worker's resting record while there is none.
     private(set) var record: ExchangeRecord
 
@@ -133,7 +133,8 @@ final class ClientConnection: ReadinessHandler {
                 continue
             }
             let room = worker.scratch.room(after: stashed, limit: max(limit, stashed + 4_096))
-            switch channel.receive(into: room) {
+            switch spliceBody() ?? channel.receive(into: room) {
+            case .bytes(0): continue
             case .bytes(let count):
                 // A short read emptied the socket; an edge will tell when there is more, unless the end was announced.
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
@@ -359,9 +360,8 @@ final class ClientConnection: ReadinessHandler {
         let bytes = worker.scratch.bytes(count)
         let parcel = requestBody.relay(bytes, from: offset, into: &worker.out)
         record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
-        let limit = worker.generation.configuration.limits.bodyBytes
         // A message with a piece left out would be read as another one: nothing of it may go.
-        if limit > 0 && requestBody.transferred > Int64(limit) || worker.out.overflowed {
+        if bodyIsTooLarge || worker.out.overflowed {
             act(on: handle(.requestTooLarge))
             return nil
         }
@@ -382,6 +382,12 @@ final class ClientConnection: ReadinessHandler {
             if self.server != nil, !server.isConnecting { requestSent(now) }
             return next
         }
+    }
+
+    /// More came than is allowed, or than is allowed since a reload.
+    var bodyIsTooLarge: Bool {
+        let limit = worker.generation.configuration.limits.bodyBytes
+        return limit > 0 && requestBody.transferred > Int64(limit)
     }
 
     /// The request is out as far as this side is concerned: now the answer is waited for.

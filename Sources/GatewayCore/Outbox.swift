@@ -1,17 +1,20 @@
+internal import Glibc
 internal import Transport
 
 /// What a socket did not take yet. Empty nearly always: only a peer that reads more slowly than we write has one, and
 /// while it has one nothing more is read from the other side, so it holds at most what one read brought.
 struct Outbox {
+    /// Of a large body, what was taken off the other side's socket inside the kernel. Goes before `bytes`.
+    private var pipe: Pipe?
     private var bytes: [UInt8] = []
     private var start = 0
     private let account: BufferAccount
 
     init(_ account: BufferAccount) { self.account = account }
 
-    var isEmpty: Bool { start == bytes.count }
-    var count: Int { bytes.count - start }
-    /// Bytes of memory.
+    var isEmpty: Bool { start == bytes.count && pipe == nil }
+    var count: Int { bytes.count - start + (pipe?.held ?? 0) }
+    /// Bytes of memory; a pipe's are the kernel's.
     var held: Int { bytes.capacity }
 
     mutating func append(_ more: Span<UInt8>) {
@@ -48,6 +51,10 @@ struct Outbox {
 
     /// Sends what is waiting. False: the connection is broken.
     mutating func flush(to channel: Channel) -> Bool {
+        if let pipe {
+            guard drain(pipe, to: channel.socket) else { return false }
+            guard self.pipe == nil else { return true }
+        }
         while !isEmpty {
             switch channel.send(bytes.span.extracting(start..<bytes.count)) {
             case .bytes(let sent): start += sent
@@ -59,8 +66,54 @@ struct Outbox {
         return true
     }
 
+    // MARK: Splicing
+
+    enum Splice: Equatable {
+        /// So many bytes left the source; what the sink did not take is waiting.
+        case moved(Int)
+        /// None did, for a reason of the source: never `.bytes`.
+        case source(Transfer)
+        case sinkLost
+        /// These bytes must be copied.
+        case impossible
+    }
+
+    /// Moves what has come from one bare socket to the other without copying it, at most `limit` bytes.
+    mutating func splice(from source: Channel, to sink: Channel, limit: Int, pipes: PipePool) -> Splice {
+        guard isEmpty, case .plain(let source) = source, case .plain(let sink) = sink, let pipe = pipes.lend()
+        else { return .impossible }
+        switch pipe.fill(from: source, limit: limit) {
+        case .bytes(let count):
+            self.pipe = pipe
+            return drain(pipe, to: sink) ? .moved(count) : .sinkLost
+        case .failed(let code) where [EINVAL, ENOSYS, EPERM, EACCES].contains(code):
+            pipes.giveUp()
+            return .impossible
+        case let transfer:
+            pipe.giveBack()
+            return .source(transfer)
+        }
+    }
+
+    /// False: the connection is broken.
+    private mutating func drain(_ pipe: Pipe, to sink: StreamSocket) -> Bool {
+        while pipe.held > 0 {
+            switch pipe.drain(to: sink) {
+            case .bytes: continue
+            case .wouldBlock: return true
+            case .ended, .failed: return false
+            }
+        }
+        self.pipe = nil
+        pipe.giveBack()
+        return true
+    }
+
+    // MARK: Taking back
+
     /// Everything that is waiting, which is then forgotten.
     mutating func takeAll() -> [UInt8] {
+        assert(pipe == nil, "nothing is spliced before there is a connection")
         let waiting = Array(bytes[start...])
         removeAll()
         return waiting
@@ -69,6 +122,8 @@ struct Outbox {
     /// Gives the memory back: an idle connection holds no buffer.
     mutating func removeAll() {
         if bytes.capacity > 0 { account.giveBack(bytes.capacity) }
+        // One that still holds something is of no use to anybody: it is closed.
+        pipe = nil
         bytes = []
         start = 0
     }

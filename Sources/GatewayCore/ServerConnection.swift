@@ -34,7 +34,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     let pool: UpstreamPool
-    private let worker: Worker
+    let worker: Worker
     let server: UpstreamPool.Server
     let channel: Channel
     private var watcher: Watcher?
@@ -50,7 +50,7 @@ final class ServerConnection: ReadinessHandler {
     /// How much of the stash was found to be the beginning of a head.
     private var parsed = 0
     var outbox: Outbox
-    private var responseBody = BodyRelay(reading: .none, writingChunks: false)
+    var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
@@ -135,7 +135,8 @@ final class ServerConnection: ReadinessHandler {
                 continue
             }
             let room = worker.scratch.room(after: stashed, limit: Scratch.size)
-            switch channel.receive(into: room) {
+            switch spliceBody(stashed, to: client) ?? channel.receive(into: room) {
+            case .bytes(0): continue
             case .bytes(let count):
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)

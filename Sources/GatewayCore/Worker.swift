@@ -35,6 +35,7 @@ final class Worker {
     let account: BufferAccount
     let buffers: RecordBufferPool
     let records = ExchangeRecordPool()
+    let pipes = PipePool()
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
@@ -211,7 +212,7 @@ final class Worker {
     /// No descriptor is left for whoever waits at `listener`. True: a connection was let go for it. Else the listener is
     /// called again when one of this worker's connections has closed.
     func makeRoom(for listener: Listener) -> Bool {
-        if relief?.makeRoom() == true { return true }
+        if pipes.closeIdle() || relief?.makeRoom() == true { return true }
         telemetry.metrics.countAcceptPause()
         if !paused.contains(where: { $0 === listener }) { paused.append(listener) }
         return false
@@ -227,6 +228,7 @@ final class Worker {
     /// A connection to a backend found no descriptor: what only might be used gives way to what is.
     func descriptorsRanOut() {
         for pool in pools { pool.closeIdle() }
+        _ = pipes.closeIdle()
         loop.atEndOfTurn { [unowned self] in _ = relief?.makeRoom() }
     }
 
@@ -326,6 +328,7 @@ final class Worker {
         account.tell()
         if shared.bufferedBytes > generation.room.memory { relief?.memoryIsFull() }
         for pool in pools { pool.sweep(now) }
+        pipes.sweep()
         gatekeeper.blocks.sweep(at: now)
         if let address = traffic.verdict(at: now) { control.send(.oneAddress(address)) }
         if isDraining, now >= drainDeadline { finishDraining() }

@@ -68,6 +68,30 @@ private func payload(_ chunks: String) -> String? {
     private let chunked =
         "5;name=\"a\\\"b\"\r\nhello\r\n006\r\n world\r\n0\r\nX-Trailer: dropped\r\n\r\nGET /next"
 
+    /// Only bytes that go through as they are, and never the last ones.
+    @Test func `is spliced in its middle only, and only when it is large`() {
+        func spliceable(_ framing: BodyFraming, asChunks: Bool = false) -> Int {
+            BodyRelay(reading: framing, writingChunks: asChunks).spliceable
+        }
+        #expect(spliceable(.length(256 << 10)) == 192 << 10)
+        #expect(spliceable(.length((256 << 10) - 1)) == 0)
+        #expect(spliceable(.length(.max)) == Int.max - (64 << 10))
+        #expect(spliceable(.length(1 << 30), asChunks: true) == 0)
+        #expect(spliceable(.none) == 0 && spliceable(.chunked) == 0 && spliceable(.untilClose) == 0)
+    }
+
+    @Test func `ends where its length says, however much of it was spliced`() {
+        var relay = BodyRelay(reading: .length(300_000), writingChunks: false)
+        var out = ByteWriter(capacity: 16)
+        let head = relay.relay([UInt8](repeating: 1, count: 1_000).span, from: 0, into: &out)
+        #expect(head.progress == .more && relay.spliceable == 299_000 - 65_536)
+        relay.splice(200_000)
+        #expect(relay.spliceable == 0 && relay.transferred == 201_000)
+        let end = relay.relay([UInt8](repeating: 2, count: 99_003).span, from: 0, into: &out)
+        #expect(end.progress == .ended(next: 99_000) && end.tail == 0..<99_000)
+        #expect(relay.transferred == 300_000)
+    }
+
     @Test func `of known length goes through as it is`() {
         #expect(
             relay(.length(5), asChunks: false, "helloGET")

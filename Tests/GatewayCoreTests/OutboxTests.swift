@@ -30,6 +30,9 @@ private final class Pair {
         peer = -1
     }
 
+    /// As much as fits; the count.
+    func write(_ bytes: [UInt8]) -> Int { max(0, send(peer, bytes, bytes.count, 0)) }
+
     /// Everything that is there.
     func read() -> [UInt8] {
         var all: [UInt8] = []
@@ -127,6 +130,80 @@ private final class Pair {
         outbox.append(Array("b".utf8).span)
         let flushed = outbox.flush(to: .plain(pair.socket))
         #expect(!flushed)
+    }
+
+    // MARK: Splicing
+
+    private let source = Pair()
+    private let pipes = PipePool()
+
+    private func splice(_ outbox: inout Outbox, limit: Int = 1 << 20) -> Outbox.Splice {
+        outbox.splice(from: .plain(source.socket), to: .plain(pair.socket), limit: limit, pipes: pipes)
+    }
+
+    @Test func `moves what came from one socket to another, and returns the pipe`() {
+        var outbox = Outbox(account)
+        _ = source.write(Array("a large body".utf8))
+        let moved = splice(&outbox, limit: 7)
+        #expect(moved == .moved(7))
+        #expect(outbox.isEmpty && read() == "a large")
+        #expect(pipes.count == 1 && pipes.closeIdle())
+    }
+
+    /// What a slow reader leaves waits in the pipe, and what is appended then goes behind it.
+    @Test func `keeps what was spliced before what was written`() {
+        var outbox = Outbox(account)
+        var expected: [UInt8] = []
+        for _ in 0..<100 where outbox.isEmpty {
+            let written = source.write(Array(long[expected.count..<min(long.count, expected.count + 60_000)]))
+            expected += long[expected.count..<expected.count + written]
+            while outbox.isEmpty, case .moved = splice(&outbox) { continue }
+        }
+        #expect(!outbox.isEmpty && outbox.count > 0 && outbox.held == 0)
+        let isQueued = send(&outbox, "behind", " it")
+        #expect(isQueued)
+        var received: [UInt8] = []
+        for _ in 0..<10_000 where !outbox.isEmpty {
+            received += pair.read()
+            let isWhole = outbox.flush(to: .plain(pair.socket))
+            #expect(isWhole)
+        }
+        received += pair.read()
+        // What the first splice left in the source is not part of it.
+        #expect(received.suffix(9) == Array("behind it".utf8))
+        #expect(received.dropLast(9) == expected.prefix(received.count - 9))
+        #expect(pipes.closeIdle())
+    }
+
+    @Test func `tells why nothing came`() {
+        var outbox = Outbox(account)
+        let empty = splice(&outbox)
+        source.hangUp()
+        let ended = splice(&outbox)
+        #expect(empty == .source(.wouldBlock) && ended == .source(.ended))
+        #expect(outbox.isEmpty && pipes.count == 1)
+    }
+
+    @Test func `says that the reader is lost, and keeps no pipe with its bytes`() {
+        signal(SIGPIPE, SIG_IGN)
+        var outbox = Outbox(account)
+        _ = source.write([1, 2, 3])
+        pair.hangUp()
+        let lost = splice(&outbox)
+        #expect(lost == .sinkLost)
+        outbox.removeAll()
+        #expect(outbox.isEmpty && pipes.count == 0)
+    }
+
+    @Test func `splices nothing when there is no pipe, or when something is waiting`() {
+        var outbox = Outbox(account)
+        _ = source.write([1, 2, 3])
+        let all = (0..<PipePool.limit).compactMap { _ in pipes.lend() }
+        let withoutPipe = splice(&outbox)
+        for pipe in all { pipe.giveBack() }
+        outbox.append([4].span)
+        let behindSomething = splice(&outbox)
+        #expect(withoutPipe == .impossible && behindSomething == .impossible)
     }
 
     @Test func `waits at a full socket without an error`() {
