@@ -64,7 +64,8 @@ package struct BodyRelay {
     /// How much of what is still to come may pass unread: the middle of a large body with a length. 0: nothing, or so
     /// little that copying is cheaper. The end is always read, so that there is one place that finds it.
     package var spliceable: Int {
-        guard case .length(let remaining) = reader, !writesChunks, remaining >= BodyRelay.leastToSplice else { return 0 }
+        guard case .length(let remaining) = reader, !writesChunks, remaining >= BodyRelay.leastToSplice
+        else { return 0 }
         return Int(min(remaining - BodyRelay.alwaysRead, Int64(Int.max)))
     }
 

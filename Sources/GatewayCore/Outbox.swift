@@ -73,7 +73,8 @@ struct Outbox {
         case moved(Int)
         /// None did, for a reason of the source: never `.bytes`.
         case source(Transfer)
-        case sinkLost
+        /// So many bytes left the source, and the sink is broken.
+        case sinkLost(Int)
         /// These bytes must be copied.
         case impossible
     }
@@ -85,7 +86,7 @@ struct Outbox {
         switch pipe.fill(from: source, limit: limit) {
         case .bytes(let count):
             self.pipe = pipe
-            return drain(pipe, to: sink) ? .moved(count) : .sinkLost
+            return drain(pipe, to: sink) ? .moved(count) : .sinkLost(count)
         case .failed(let code) where [EINVAL, ENOSYS, EPERM, EACCES].contains(code):
             pipes.giveUp()
             return .impossible

@@ -15,8 +15,8 @@ extension ClientConnection {
         switch server.splice(from: channel, limit: limit) {
         case .impossible: return nil
         case .source(let transfer): return transfer
-        case .sinkLost: return .bytes(0)
-        case .moved(let count):
+        // Of a server that is lost the answer is still looked for, and the client goes on sending until it is there.
+        case .moved(let count), .sinkLost(let count):
             requestBody.splice(count)
             record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
             deadline = worker.clock.now + worker.generation.configuration.timeouts.body

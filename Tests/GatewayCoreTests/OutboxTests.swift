@@ -190,7 +190,7 @@ private final class Pair {
         _ = source.write([1, 2, 3])
         pair.hangUp()
         let lost = splice(&outbox)
-        #expect(lost == .sinkLost)
+        #expect(lost == .sinkLost(3))
         outbox.removeAll()
         #expect(outbox.isEmpty && pipes.count == 0)
     }
