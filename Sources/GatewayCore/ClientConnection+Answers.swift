@@ -32,10 +32,11 @@ extension ClientConnection {
         guard keepAlive else { return closeGracefully() }
         phase = .head
         deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
-        if canRead || !stash.isEmpty { worker.loop.stillReady(self) } else { rest() }
+        if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
 
     func settle() {
+        let record = record
         guard !record.isSettled else { return }
         if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
             worker.report(successOf: request)

@@ -45,6 +45,8 @@ final class ClientConnection: ReadinessHandler {
     var phase = Phase.head
     /// An edge told of bytes that were not read yet. Edges are not repeated, so this remembers them.
     var canRead = false
+    /// Bytes came, and the connection may have been reset behind them unnoticed.
+    private var owesLook = false
     /// The client has closed its sending side: it may still want its answer.
     var peerFinished = false
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
@@ -82,7 +84,8 @@ final class ClientConnection: ReadinessHandler {
         self.addressSlot = addressSlot
         stash = Stash(worker.account)
         outbox = Outbox(worker.account)
-        record = worker.records.take(startedAt: now)
+        record = worker.records.take()
+        record.reset(startedAt: now)
         record.facts = RequestFacts(client: peer)
         let timeouts = worker.generation.configuration.timeouts
         if case .tls = channel {
@@ -122,7 +125,7 @@ final class ClientConnection: ReadinessHandler {
     private func advance() {
         var budget = ClientConnection.readsPerTurn
         while phase != .closed {
-            guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return rest() }
+            guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
             let limit = phase == .head ? Scratch.headRead : Scratch.size
@@ -146,11 +149,13 @@ final class ClientConnection: ReadinessHandler {
                     process(stashed + count)
                 }
                 // A reset that came together with these bytes has no edge of its own (libevent tells of both as readable).
-                if phase == .head && awaitsMore || phase == .body || phase == .tunnel { canRead = true }
+                // Whoever waits for the rest of a head asks once more; a stream of bytes is looked at by the next sweep.
+                if phase == .head, awaitsMore { canRead = true }
+                owesLook = true
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
-                return rest()
+                return
             case .failed where phase == .tunnel:
                 canRead = false
                 return endTunnel(.clientLost)
@@ -160,6 +165,16 @@ final class ClientConnection: ReadinessHandler {
                 return inputEnded()
             }
         }
+    }
+
+    /// Called by the worker's sweep.
+    func lookForReset() {
+        server?.lookForReset()
+        guard owesLook else { return }
+        owesLook = false
+        guard phase == .body || phase == .tunnel, !canRead else { return }
+        canRead = true
+        worker.loop.stillReady(self)
     }
 
     private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {
@@ -226,11 +241,8 @@ final class ClientConnection: ReadinessHandler {
         let now = worker.clock.now
         let wall = worker.clock.wall
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-        if record.isResting {
-            record = worker.records.take(startedAt: now)
-        } else if record.isSettled {
-            record.reset(startedAt: now)
-        }
+        if record.isSettled { recordBegins(now) }
+        let record = record
         switch worker.gatekeeper.decide(
             bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
         {
@@ -287,6 +299,7 @@ final class ClientConnection: ReadinessHandler {
     var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !record.closesClient }
 
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
+        let (worker, record) = (worker, record)
         record.plan = plan
         record.identity = worker.gatekeeper.identity
         if let identity = record.identity {
@@ -316,7 +329,12 @@ final class ClientConnection: ReadinessHandler {
         return end
     }
 
-    /// Nothing is under way, nor waits to be sent: the record is for others.
+    private func recordBegins(_ now: Instant) {
+        if record.isResting { record = worker.records.take() }
+        record.reset(startedAt: now)
+    }
+
+    /// Called by the worker's sweep. If nothing is under way, nor waits to be sent, the record is for others.
     func rest() {
         guard phase == .head, record.isSettled, !record.isResting, outbox.isEmpty else { return }
         worker.records.give(record)

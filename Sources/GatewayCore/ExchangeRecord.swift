@@ -68,6 +68,7 @@ final class ExchangeRecord {
         bytesIn = 0
         bytesOut = 0
         refusal = nil
+        if server != nil { server = nil }
         leasedAt = nil
         upstreamStatus = nil
         retries = 0
@@ -90,8 +91,9 @@ final class ExchangeRecord {
     func begin(_ bytes: Span<UInt8>, peer: IPAddress, worker: Worker) {
         assert(!isResting)
         hasBegun = true
-        generation = worker.generation
-        metrics = worker.telemetry.metrics
+        // Nearly always those of the last exchange.
+        if generation !== worker.generation { generation = worker.generation }
+        if metrics !== worker.telemetry.metrics { metrics = worker.telemetry.metrics }
         bytesIn = Int64(facts.headLength)
         worker.gatekeeper.name(trace, bytes, peer: peer)
         method = MethodLabel(bytes.extracting(facts.method))
@@ -148,21 +150,23 @@ final class ExchangeRecord {
         isSettled = true
         let now = worker.clock.now
         if !(wasCut && status == 0), !lasts { count(now, worker) }
-        if let line {
+        if let line = line.take() {
             writeLine(line.span, peer, port, proxy, now, worker)
-            self.line = nil
-        } else if let buffer {
+        } else if let buffer = buffer.take() {
             writeLine(buffer.pendingBytes, peer, port, proxy, now, worker)
             worker.buffers.give(buffer)
         } else {
             // A request that never became whole; its line says what is known.
             writeLine(Span(), peer, port, proxy, now, worker)
         }
-        buffer = nil
-        identity = nil
-        server = nil
+        if identity != nil { identity = nil }
+    }
+
+    /// Nothing of the last exchange is wanted any more, its configuration least of all.
+    fileprivate func rest() {
         generation = nil
         metrics = nil
+        server = nil
     }
 
     private func writeLine(
@@ -184,8 +188,8 @@ final class ExchangeRecord {
     }
 }
 
-/// A worker's records. A connection has one while a request of its is under way; one that waits for its next request holds
-/// none of its own.
+/// A worker's records. A connection has one while a request of its is under way, and keeps it until the worker's next
+/// sweep finds it waiting; from then on it holds none of its own.
 final class ExchangeRecordPool {
     /// What connections have that wait.
     let resting = ExchangeRecord(isResting: true)
@@ -193,15 +197,12 @@ final class ExchangeRecordPool {
     /// More than this many stay allocated only while they are used.
     private static let kept = 256
 
-    func take(startedAt: Instant) -> ExchangeRecord {
-        let record = free.popLast() ?? ExchangeRecord()
-        record.reset(startedAt: startedAt)
-        return record
-    }
+    func take() -> ExchangeRecord { free.popLast() ?? ExchangeRecord() }
 
     /// Of a connection that was closed without a word the record may be in any state: it is not kept.
     func give(_ record: ExchangeRecord) {
         guard record.isSettled, !record.isResting, free.count < ExchangeRecordPool.kept else { return }
+        record.rest()
         free.append(record)
     }
 }

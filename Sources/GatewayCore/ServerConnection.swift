@@ -43,6 +43,8 @@ final class ServerConnection: ReadinessHandler {
     private var errand = Errand.request
 
     var canRead = false
+    /// Bytes came, and the connection may have been reset behind them unnoticed.
+    private var owesLook = false
     private(set) var peerFinished = false
     private var stash: Stash
     /// What the server must get before everything else, TLS included: a PROXY header, or nothing.
@@ -147,8 +149,9 @@ final class ServerConnection: ReadinessHandler {
                     process(stashed + count)
                 }
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
-                // whoever waits for more asks once more.
-                if phase == .head || phase == .body || phase == .tunnel { canRead = true }
+                // whoever waits for the rest of a head asks once more, a stream of bytes is looked at by the next sweep.
+                if phase == .head { canRead = true }
+                owesLook = true
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
@@ -161,6 +164,15 @@ final class ServerConnection: ReadinessHandler {
                 phase == .tunnel ? client.endTunnel(.serverLost) : lost()
             }
         }
+    }
+
+    /// Called by the worker's sweep, while there is a client.
+    func lookForReset() {
+        guard owesLook else { return }
+        owesLook = false
+        guard phase == .body || phase == .tunnel, !canRead else { return }
+        canRead = true
+        worker.loop.stillReady(self)
     }
 
     /// Bytes of buffers.

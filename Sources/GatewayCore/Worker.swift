@@ -322,6 +322,8 @@ final class Worker {
         for connection in connections {
             guard let connection else { continue }
             if connection.deadline <= now { connection.deadlinePassed() }
+            connection.lookForReset()
+            connection.rest()
             if generation.progress.rate > 0 { connection.checkProgress(generation.progress, at: now) }
         }
         streams.cutExpired(at: now)

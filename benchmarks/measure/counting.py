@@ -23,7 +23,7 @@ def syscalls(proxy, case, connections, requests, environment=None):
         summary = proxy.directory / "strace.txt"
         wrapper = [need("strace"), "-f", "-c", "-qq", "-o", str(summary)]
         with proxy.start(wrapper, environment):
-            load.loop(proxy.port, case, connections=connections, requests=amount)
+            load.generator(case)(proxy.port, case, connections=connections, requests=amount)
         totals.append(read_strace(summary.read_text()))
     return per_request(*totals, requests)
 
@@ -58,7 +58,7 @@ def callgrind_runs(proxy, case, connections, requests, environment=None):
         profile = proxy.directory / "callgrind.out"
         wrapper = [need("valgrind"), "--tool=callgrind", "-q", f"--callgrind-out-file={profile}"]
         with proxy.start(wrapper, environment):
-            load.loop(proxy.port, case, connections=connections, requests=amount)
+            load.generator(case)(proxy.port, case, connections=connections, requests=amount)
         yield profile.read_text(errors="replace")
 
 
@@ -83,7 +83,7 @@ def allocations(proxy, case, connections, requests, environment=None, preload=()
         with proxy.start(environment=surroundings):
             readings = []
             for amount in (requests, requests, 2 * requests):
-                load.loop(proxy.port, case, connections=connections, requests=amount)
+                load.generator(case)(proxy.port, case, connections=connections, requests=amount)
                 time.sleep(SETTLE_SECONDS)
                 readings.append(struct.unpack("Q", page[:])[0])
     warm, first, second = readings

@@ -43,6 +43,11 @@ def loop(port, case, **options):
     return Load(seen["requests"], seen["seconds"], seen["p50_us"], seen["p99_us"])
 
 
+def generator(case):
+    """What drives a case: `loop`, or `websocket`."""
+    return websocket if case.setup.websocket else loop
+
+
 def websocket(port, case, **options):
     """Messages that came back over established WebSockets."""
     command = [tool("websocket")]

@@ -233,7 +233,7 @@ def test_a_backend_that_resets_in_the_middle_is_noticed_when_bytes_and_reset_com
         assert time.monotonic() - began < 3
 
 
-def test_a_client_that_resets_in_the_middle_of_its_body_is_noticed_at_once(gateway, backend):
+def test_a_client_that_resets_in_the_middle_of_its_body_is_noticed_when_bytes_and_reset_come_at_once(gateway, backend):
     client = gateway.connect()
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
     backend.wait_for(1)

@@ -152,6 +152,23 @@ def test_a_client_that_breaks_off_is_seen_by_the_server(gateway, backend, chat):
     wait_until("the end", lambda: closed_tunnels(gateway, "client_lost") == 1)
 
 
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_reset_that_comes_together_with_bytes_ends_the_tunnel(gateway, backend, chat, side):
+    """Nobody writes to the connection afterwards, so only looking at it shows the reset."""
+    client, _ = open_chat(gateway, chat)
+    gateway.freeze()
+    if side == "client":
+        client.send(b"last words")
+        client.reset()
+    else:
+        chat.socket().sendall(b"last words")
+        chat.socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        chat.socket().close()
+    gateway.signal(signal.SIGCONT)
+    lost = "client_lost" if side == "client" else "server_lost"
+    wait_until("the end", lambda: closed_tunnels(gateway, lost) == 1, 3)
+
+
 def test_a_tunnel_has_one_line_at_its_end_and_is_counted_at_its_beginning(gateway, backend, chat, address):
     client, _ = open_chat(gateway, chat, address)
     assert open_tunnels(gateway) == 1
