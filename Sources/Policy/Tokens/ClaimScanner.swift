@@ -4,8 +4,9 @@ internal import Crypto
 ///
 /// Stricter than many libraries on purpose: two readers that understand one token differently are an attack (RFC 8725
 /// §2.4), so duplicate member names, broken UTF-8 and lone surrogates are errors at every depth, wanted or not. Its
-/// buffers are used again for every token. Strings are unescaped in place: they can only get shorter.
-struct ClaimScanner {
+/// buffers are used again for every token, and cannot be copied by mistake. Strings are unescaped in place: they can only
+/// get shorter.
+struct ClaimScanner: ~Copyable {
     static let maximumDepth = 16
     /// Per object; the search for duplicates is quadratic in it.
     static let maximumMembers = 128

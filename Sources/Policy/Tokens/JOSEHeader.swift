@@ -3,13 +3,17 @@ internal import Wire
 
 /// The protected header of a JWS (RFC 7515 §4), read for what decides and nothing else. `jku`, `jwk`, `x5u` and `x5c`
 /// are never followed: a token does not choose the key it is judged by (RFC 8725 §3.10).
-struct JOSEHeaderReader {
+struct JOSEHeaderReader: ~Copyable {
     /// A header that is longer is refused: it is read before anything is known of its sender.
     static let maximumBytes = 4096
 
     private let plan: ClaimPlan
     private let alg, kid, typ, cty, crit, b64: Int
     private var scanner = ClaimScanner(capacity: maximumBytes)
+    /// The text that was read last, if it was understood: the tokens of one issuer have one header, so it is nearly always
+    /// the next one, too. `scanner` still holds it.
+    private var known: [UInt8] = []
+    private var knownAlgorithm = SignatureAlgorithm.hs256
 
     init() {
         var plan = ClaimPlan()
@@ -28,6 +32,20 @@ struct JOSEHeaderReader {
     }
 
     mutating func read(_ text: Span<UInt8>) -> Result {
+        if isKnown(text) { return .header(knownAlgorithm) }
+        known.removeAll(keepingCapacity: true)
+        let result = readAnew(text)
+        if case .header(let algorithm) = result {
+            text.withUnsafeBufferPointer { known.append(contentsOf: $0) }
+            knownAlgorithm = algorithm
+        }
+        return result
+    }
+
+    /// `read` would find what it found last.
+    func isKnown(_ text: Span<UInt8>) -> Bool { !known.isEmpty && Bytes.equal(known.span, text) }
+
+    private mutating func readAnew(_ text: Span<UInt8>) -> Result {
         guard scanner.scan(base64URL: text, plan) else { return .refused(.invalidToken) }
         // RFC 7515 §4.1.11: no extension is understood here, so none can be critical. `b64` changes what is signed
         // (RFC 7797) and is refused even where nobody marked it.

@@ -73,7 +73,7 @@ enum JWKSReader {
     }
 
     private static func key(
-        _ scanner: ClaimScanner, _ members: Members
+        _ scanner: borrowing ClaimScanner, _ members: Members
     ) throws(Skip) -> (KeyMaterial, SignatureAlgorithms) {
         try refuseOtherUses(scanner, members)
         let material = try material(scanner, members)
@@ -88,7 +88,7 @@ enum JWKSReader {
     }
 
     /// RFC 7517 §4.2, §4.3: a key for encryption, or for anything but verifying, is not taken for signatures.
-    private static func refuseOtherUses(_ scanner: ClaimScanner, _ members: Members) throws(Skip) {
+    private static func refuseOtherUses(_ scanner: borrowing ClaimScanner, _ members: Members) throws(Skip) {
         if scanner.value(members.use).kind != .absent, scanner.string(members.use) != Array("sig".utf8) {
             throw Skip(why: "its use is not sig")
         }
@@ -103,7 +103,7 @@ enum JWKSReader {
         throw Skip(why: "its key_ops do not include verify")
     }
 
-    private static func material(_ scanner: ClaimScanner, _ members: Members) throws(Skip) -> KeyMaterial {
+    private static func material(_ scanner: borrowing ClaimScanner, _ members: Members) throws(Skip) -> KeyMaterial {
         func bytes(_ slot: Int, _ name: String) throws(Skip) -> [UInt8] {
             guard let text = scanner.string(slot), let bytes = Base64URL.decode(text.span), !bytes.isEmpty else {
                 throw Skip(why: "its member \(name) is missing or not base64url")

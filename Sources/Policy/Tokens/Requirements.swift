@@ -44,7 +44,8 @@ struct Requirements: Sendable {
 
     /// Two bits for each route, in the order of the routes: the claims are right; a role is there.
     func judge(_ claims: borrowing ClaimScanner) -> [UInt64] {
-        let met = rules.map { Requirements.isMet($0, claims) }
+        var met: [Bool] = []
+        for rule in rules { met.append(Requirements.isMet(rule, claims)) }
         var bits = [UInt64](repeating: 0, count: (routes.count + 31) / 32)
         for (index, route) in routes.enumerated() {
             let shift = UInt64(index % 32 * 2)

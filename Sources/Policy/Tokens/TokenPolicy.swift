@@ -3,7 +3,7 @@ internal import Wire
 
 /// What a token must say to be accepted, and what is made of it: compiled from the configuration once, shared by all
 /// workers.
-package struct TokenPolicy: Sendable {
+package final class TokenPolicy: Sendable {
     let issuers: [[UInt8]]
     let audiences: [[UInt8]]
     let leewayMilliseconds: Int64
@@ -19,7 +19,7 @@ package struct TokenPolicy: Sendable {
         let subject, issuer, audience, expiresAt, notBefore, issuedAt: Int
     }
 
-    package init(_ configuration: Configuration) {
+    package convenience init(_ configuration: Configuration) {
         self.init(
             tokens: configuration.tokens, identityHeaders: configuration.identityHeaders, routes: configuration.routes)
     }

@@ -7,6 +7,8 @@ package final class TokenVerifier {
     private var policy: TokenPolicy
     private var cache: TokenCache
     private var header = JOSEHeaderReader()
+    /// The keys for the header that was read last; nil: not known.
+    private var selection: KeySet.Selection?
     private var claims: ClaimScanner
     /// By key and algorithm, made when first needed.
     private var checkers: [SignatureChecker?]
@@ -29,6 +31,7 @@ package final class TokenVerifier {
         self.keys = keys
         self.policy = policy
         checkers = TokenVerifier.noCheckers(for: keys)
+        selection = nil
         generation &+= 1
     }
 
@@ -72,14 +75,18 @@ package final class TokenVerifier {
         let payload = token.extracting(first + 1..<second)
 
         let algorithm: SignatureAlgorithm
-        switch header.read(token.extracting(0..<first)) {
+        let protected = token.extracting(0..<first)
+        if !header.isKnown(protected) { selection = nil }
+        switch header.read(protected) {
         case .header(let found): algorithm = found
         case .refused(let reason): return .refused(describe(TokenRefusal(reason), payload))
         }
         var refusal = TokenRefusal(.invalidSignature)
         refusal.algorithm = algorithm
         let candidates: [Int]
-        switch keys.select(algorithm, kid: header.keyID) {
+        let selection = selection ?? keys.select(algorithm, kid: header.keyID)
+        self.selection = selection
+        switch selection {
         case .candidates(let found): candidates = found
         case .refused(let reason):
             refusal.reason = reason

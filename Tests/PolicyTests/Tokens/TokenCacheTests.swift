@@ -41,6 +41,45 @@ private func token(_ number: Int, _ more: String = "") -> String {
         #expect(verifier.reason(token(1)) == .invalidSignature)
     }
 
+    /// The header that was read last is not read again when the next token has the same.
+    @Test func `takes no header for another one`() {
+        let second = "the second secret, as long as it must be"
+        let verifier = Mint.verifier(Mint.tokens([Mint.key("a"), Mint.key("b", secret: second)]))
+        let (a, b) = (#"{"alg":"HS256","kid":"a"}"#, #"{"alg":"HS256","kid":"b"}"#)
+        func reason(_ number: Int, _ header: String, _ secret: String) -> Reason? {
+            verifier.reason(Mint.token(header: header, #"{"sub":"\#(number)","exp":1700003600}"#, secret: secret))
+        }
+        #expect(reason(1, a, Mint.secret) == nil)
+        #expect(reason(2, a, second) == .invalidSignature)
+        #expect(reason(3, b, second) == nil)
+        #expect(reason(4, b, Mint.secret) == .invalidSignature)
+        #expect(reason(5, #"{"alg":"none"}"#, second) == .algNotAllowed)
+        #expect(reason(6, #"{"alg":"HS256","crit":["x"]}"#, second) == .invalidToken)
+        #expect(reason(7, b, second) == nil)
+        #expect(reason(8, a, second) == .invalidSignature)
+        #expect(reason(9, #"{"alg":"HS256","kid":"c"}"#, second) == .unknownKid)
+        #expect(reason(10, a, Mint.secret) == nil)
+    }
+
+    @Test func `chooses among the keys of today for a header of yesterday`() {
+        let second = "the second secret, as long as it must be"
+        let verifier = Mint.verifier(Mint.tokens([Mint.key("a"), Mint.key("b", secret: second)]))
+        let header = #"{"alg":"HS256","kid":"b"}"#
+        func reason(_ number: Int, _ secret: String) -> Reason? {
+            verifier.reason(Mint.token(header: header, #"{"sub":"\#(number)","exp":1700003600}"#, secret: secret))
+        }
+        #expect(reason(1, second) == nil)
+        let new = Mint.tokens([Mint.key("b"), Mint.key("c", secret: second)])
+        verifier.update(
+            keys: KeySet.build(from: new).keys, policy: TokenPolicy(tokens: new, identityHeaders: [], routes: []))
+        #expect(reason(2, second) == .invalidSignature)
+        #expect(reason(3, Mint.secret) == nil)
+        let none = Mint.tokens([Mint.key("c", secret: second), Mint.key("d")])
+        verifier.update(
+            keys: KeySet.build(from: none).keys, policy: TokenPolicy(tokens: none, identityHeaders: [], routes: []))
+        #expect(reason(4, second) == .unknownKid)
+    }
+
     @Test func `judges again under a new policy`() {
         let verifier = Mint.verifier()
         #expect(verifier.reason(token(1)) == nil)
