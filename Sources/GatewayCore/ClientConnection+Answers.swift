@@ -9,6 +9,7 @@ extension ClientConnection {
     // MARK: Answers
 
     func respond(with refusal: Refusal, keepAlive: Bool) {
+        let (worker, record) = (worker, record)
         assert(!record.isResting)
         let origin = record.origin(under: worker.generation)
         let trace = record.trace
