@@ -16,7 +16,7 @@ extension ClientConnection {
         worker.out.reset()
         worker.gatekeeper.write(
             refusal, record.facts, origin: origin.span, requestID: trace.requestID,
-            date: worker.clock.date(), retryAfter: refusal.code == .circuitOpen ? pool?.retryAfter() ?? 1 : 1,
+            date: worker.clock.date(), retryAfter: refusal.code == .circuitOpen ? record.pool?.retryAfter() ?? 1 : 1,
             keepAlive: keepAlive, into: &worker.out)
         record.status = refusal.status
         record.refusal = refusal
@@ -32,6 +32,7 @@ extension ClientConnection {
         guard phase != .closed else { return }
         guard keepAlive else { return closeGracefully() }
         phase = .head
+        worker.records.waits(self)
         deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
         if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
@@ -44,7 +45,6 @@ extension ClientConnection {
         }
         if record.lasts { worker.streams.remove(self) }
         record.settle(peer: peer, port: peerPort, proxy: announcement?.sender, worker: worker)
-        pool = nil
     }
 
     func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
@@ -71,10 +71,10 @@ extension ClientConnection {
         outbox.removeAll()
         if phase == .tunnel { return endTunnel(.clientLost) }
         let step = handle(.clientLost)
-        if exchange != nil, step == .none {
+        if record.exchange != nil, step == .none {
             // A verdict on a login is still waited for; nobody will read the answer.
             detach()
-        } else if exchange != nil {
+        } else if record.exchange != nil {
             act(on: step)
         } else {
             close()
@@ -135,7 +135,8 @@ extension ClientConnection {
         guard phase != .closed else { return }
         phase = .closed
         discardServer()
-        exchange = nil
+        if record.exchange != nil { record.exchange = nil }
+        worker.records.leaves(self)
         outbox.removeAll()
         stash.removeAll()
         watcher?.cancel()
@@ -194,7 +195,7 @@ extension ClientConnection {
     /// The deadline of draining has passed.
     func cutOff() {
         if phase == .tunnel { return endTunnel(.draining) }
-        exchange == nil ? close() : act(on: .abort)
+        record.exchange == nil ? close() : act(on: .abort)
     }
 
     /// The Ledger has spoken on the failed login of this exchange.

@@ -8,7 +8,7 @@ internal import Wire
 extension ClientConnection {
     /// What the head, a handshake or a slow client keeps waiting is told from what the gateway or a backend does.
     func standing(at now: Instant) -> Standing {
-        if record.plan?.isLogin == true, exchange != nil { return .bound }
+        if record.plan?.isLogin == true, record.exchange != nil { return .bound }
         if worker.isBlocked(peer, at: now) { return .blocked }
         if let matter = waitedFor {
             return meter.rate(matter, at: now, bytes: moved).map { .waiting(rate: $0.rate, since: $0.since) } ?? .busy
@@ -98,7 +98,7 @@ extension ClientConnection {
     /// RST: what the system still holds for a client that does not read would be held for minutes more.
     private func cutShort() {
         if phase == .tunnel { return endTunnel(.clientLost) }
-        guard exchange == nil else { return act(on: .abort) }
+        guard record.exchange == nil else { return act(on: .abort) }
         channel.resetOnClose()
         close()
     }

@@ -13,7 +13,7 @@ extension ClientConnection {
     ///   - head: the 101 for the client.
     ///   - bytes: what came behind it.
     func tunnelBegins(with head: Span<UInt8>, _ bytes: Span<UInt8>) {
-        exchange = nil
+        record.exchange = nil
         phase = .tunnel
         tunnel = Tunnel(isWebSocket: record.plan?.upgrade?.isWebSocket ?? false)
         record.status = 101
@@ -108,7 +108,7 @@ extension ClientConnection {
     func cutStream(_ why: TunnelEnd) {
         tokenEnds = .never
         guard phase == .tunnel else {
-            if record.isEventStream, exchange != nil {
+            if record.isEventStream, record.exchange != nil {
                 record.end = why
                 act(on: handle(.timedOut))
             }

@@ -37,9 +37,9 @@ extension ClientConnection {
 
     /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
     func handle(_ event: Exchange.Event) -> Exchange.Step {
-        guard exchange != nil else { return .none }
-        let step = exchange!.handle(event)
-        if case .retry = step, pool?.mayRetry() == false { return exchange!.handle(.retryDenied) }
+        guard record.exchange != nil else { return .none }
+        let step = record.exchange!.handle(event)
+        if case .retry = step, record.pool?.mayRetry() == false { return record.exchange!.handle(.retryDenied) }
         return step
     }
 
@@ -66,7 +66,7 @@ extension ClientConnection {
     /// Something of the answer went out, or waits to.
     func relayed() {
         // An interim answer gives the client time for its body, and takes none from the answer itself.
-        let isInterim = exchange?.isRelaying == false && phase == .response
+        let isInterim = record.exchange?.isRelaying == false && phase == .response
         deadline = worker.clock.now + (isInterim ? responseTimeout : silence)
     }
 
@@ -77,7 +77,7 @@ extension ClientConnection {
     /// How long nothing may move on an answer. An event stream may be quiet, but who does not read it is stuck.
     var silence: Interval {
         let timeouts = worker.generation.configuration.timeouts
-        return record.isEventStream && exchange != nil && outbox.isEmpty ? timeouts.tunnel : timeouts.body
+        return record.isEventStream && record.exchange != nil && outbox.isEmpty ? timeouts.tunnel : timeouts.body
     }
 
     /// What was sent of the answer so far is out; more may be read for it.
@@ -92,10 +92,10 @@ extension ClientConnection {
             // The request was read to its end, so the next one can be told from it.
             let isInStep = phase == .response && !refusal.closes
             discardServer()
-            exchange = nil
+            record.exchange = nil
             respond(with: refusal, keepAlive: isInStep && keepsAlive)
         case .finish(let keepClient, let keepUpstream):
-            exchange = nil
+            record.exchange = nil
             if let server {
                 self.server = nil
                 keepUpstream ? server.release() : server.discard()
@@ -108,7 +108,7 @@ extension ClientConnection {
 
     private func cut(_ prepare: () -> Void) {
         discardServer()
-        exchange = nil
+        record.exchange = nil
         record.wasCut = true
         settle()
         prepare()
@@ -133,7 +133,7 @@ extension ClientConnection {
 
     func countRetry() {
         record.retries += 1
-        pool?.retried()
+        record.pool?.retried()
     }
 
     func discardServer() {

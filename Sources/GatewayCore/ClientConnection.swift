@@ -61,16 +61,15 @@ final class ClientConnection: ReadinessHandler {
 
     /// Of a connection with TLS, once its handshake is done.
     var link: ClientLink?
-    var exchange: Exchange?
     var server: ServerConnection?
-    var pool: UpstreamPool?
     /// Of phase `tunnel`.
     var tunnel: Tunnel?
     /// When the token ends that a tunnel or event stream was opened with.
     var tokenEnds = Instant.never
-    var requestBody = BodyRelay(reading: .none, writingChunks: false)
     /// Of the exchange under way, or the last one; the worker's resting record while there is none.
     private(set) var record: ExchangeRecord
+    /// Its place among those that keep their record while they wait; negative: it has none. The pool's to change.
+    var recentPlace = -1
 
     init(
         _ channel: Channel, peer: IPAddress, port: UInt16, announcement: Announcement? = nil,
@@ -111,7 +110,9 @@ final class ClientConnection: ReadinessHandler {
         }
         if phase == .handshake, !shakeHands() { return }
         // Who goes away while an event stream is quiet would be noticed with its next event only.
-        if readiness.contains(.closed), record.isEventStream, exchange != nil { return act(on: handle(.clientLost)) }
+        if readiness.contains(.closed), record.isEventStream, record.exchange != nil {
+            return act(on: handle(.clientLost))
+        }
         if readiness.contains(.writable), !outbox.isEmpty { flush() }
         advance()
     }
@@ -192,7 +193,7 @@ final class ClientConnection: ReadinessHandler {
     }
 
     /// Of the request's body, so far.
-    var bodyBytes: Int64 { requestBody.transferred }
+    var bodyBytes: Int64 { record.requestBody.transferred }
 
     /// Handles the first `count` bytes of the scratch.
     private func process(_ count: Int) {
@@ -308,16 +309,16 @@ final class ClientConnection: ReadinessHandler {
         }
         if plan.isLogin { record.audit = auditRequest(bytes) }
         let pool = worker.pools[plan.upstream]
-        self.pool = pool
+        record.pool = pool
         if let affinity = pool.affinity { record.affinity = worker.gatekeeper.affinity(bytes, record.facts, affinity) }
         let framing = record.facts.framing
         let bodiless = framing == .none
-        requestBody = BodyRelay(reading: framing, writingChunks: framing == .chunked)
+        record.requestBody = BodyRelay(reading: framing, writingChunks: framing == .chunked)
         worker.out.reset()
         worker.gatekeeper.prepare(
             plan, record.facts, bytes, record.trace, peer: peer, link: link, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
-        exchange = Exchange(
+        record.exchange = Exchange(
             bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: pool.attempts)
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
@@ -334,16 +335,18 @@ final class ClientConnection: ReadinessHandler {
         record.reset(startedAt: now)
     }
 
-    /// Called by the worker's sweep. If nothing is under way, nor waits to be sent, the record is for others.
+    /// Called by the worker's sweep, and when others have answered since. If nothing is under way, nor waits to be sent, the
+    /// record is for others.
     func rest() {
         guard phase == .head, record.isSettled, !record.isResting, outbox.isEmpty else { return }
+        worker.records.leaves(self)
         worker.records.give(record)
         record = worker.records.resting
     }
 
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.
     func lease(_ attempt: UpstreamPool.Attempt = .first) -> Bool {
-        guard let pool else { return false }
+        guard let pool = record.pool else { return false }
         record.leasedAt = worker.clock.now
         var attempt = attempt
         while true {
@@ -376,8 +379,8 @@ final class ClientConnection: ReadinessHandler {
     private func relayBody(_ offset: Int, _ count: Int) -> Int? {
         guard let server else { return nil }
         let bytes = worker.scratch.bytes(count)
-        let parcel = requestBody.relay(bytes, from: offset, into: &worker.out)
-        record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
+        let parcel = record.requestBody.relay(bytes, from: offset, into: &worker.out)
+        record.bytesIn = Int64(record.facts.headLength) + record.requestBody.transferred
         // A message with a piece left out would be read as another one: nothing of it may go.
         if bodyIsTooLarge || worker.out.overflowed {
             act(on: handle(.requestTooLarge))
@@ -405,12 +408,12 @@ final class ClientConnection: ReadinessHandler {
     /// More came than is allowed, or than is allowed since a reload.
     var bodyIsTooLarge: Bool {
         let limit = worker.generation.configuration.limits.bodyBytes
-        return limit > 0 && requestBody.transferred > Int64(limit)
+        return limit > 0 && record.requestBody.transferred > Int64(limit)
     }
 
     /// The request is out as far as this side is concerned: now the answer is waited for.
     func requestSent(_ now: Instant) {
-        guard exchange?.isRelaying == false else {
+        guard record.exchange?.isRelaying == false else {
             act(on: handle(.requestEnded))
             return
         }

@@ -3,9 +3,9 @@ internal import Settings
 internal import Telemetry
 internal import Wire
 
-/// What must be known of an exchange until it is settled: for its log line, its metrics, and for sending it again. Used for
-/// one exchange after another, of any connection of its worker; an object, so that reading one member claims no access to
-/// the rest.
+/// What there is of an exchange until it is settled: its state, and what must be known for its log line, its metrics, and
+/// for sending it again. Used for one exchange after another, of any connection of its worker; an object, so that reading
+/// one member claims no access to the rest.
 final class ExchangeRecord {
     /// The request's part of the log line, and behind it the head as it was sent upstream. From the worker's pool, nil
     /// between exchanges: an idle connection holds no buffer.
@@ -14,6 +14,12 @@ final class ExchangeRecord {
     /// What `buffer` held of the line, for an exchange that lasts; it is counted then.
     private var line: [UInt8]?
     private var replayLength = 0
+
+    /// What is under way, of a request that may go to an upstream; nil: nothing.
+    var exchange: Exchange?
+    var pool: UpstreamPool?
+    /// The request's, on its way to the server.
+    var requestBody = BodyRelay(reading: .none, writingChunks: false)
 
     let trace = RequestTrace()
     var plan: Plan?
@@ -59,6 +65,8 @@ final class ExchangeRecord {
         self.startedAt = startedAt
         pending = PendingAccess()
         replayLength = 0
+        if exchange != nil { exchange = nil }
+        requestBody = BodyRelay(reading: .none, writingChunks: false)
         plan = nil
         trace.clear()
         method = .other
@@ -160,10 +168,11 @@ final class ExchangeRecord {
             writeLine(Span(), peer, port, proxy, now, worker)
         }
         if identity != nil { identity = nil }
+        if pool != nil { pool = nil }
     }
 
     /// Nothing of the last exchange is wanted any more, its configuration least of all.
-    fileprivate func rest() {
+    func rest() {
         generation = nil
         metrics = nil
         server = nil
@@ -188,25 +197,6 @@ final class ExchangeRecord {
     }
 }
 
-/// A worker's records. A connection has one while a request of its is under way, and keeps it until the worker's next
-/// sweep finds it waiting; from then on it holds none of its own.
-final class ExchangeRecordPool {
-    /// What connections have that wait.
-    let resting = ExchangeRecord(isResting: true)
-    private var free: [ExchangeRecord] = []
-    /// More than this many stay allocated only while they are used.
-    private static let kept = 256
-
-    func take() -> ExchangeRecord { free.popLast() ?? ExchangeRecord() }
-
-    /// Of a connection that was closed without a word the record may be in any state: it is not kept.
-    func give(_ record: ExchangeRecord) {
-        guard record.isSettled, !record.isResting, free.count < ExchangeRecordPool.kept else { return }
-        record.rest()
-        free.append(record)
-    }
-}
-
 /// The text of a server's address, made once per server.
 final class ServerLabel: Sendable {
     let bytes: [UInt8]
@@ -216,67 +206,5 @@ final class ServerLabel: Sendable {
 extension AccessRefusal {
     init(_ refusal: Refusal) {
         self.init(stage: refusal.labels.stage, code: refusal.labels.code, reason: refusal.labels.reason)
-    }
-}
-
-/// Memory of one exchange under way.
-final class RecordBuffer {
-    static let size = 16 * 1_024
-    /// Owned; freed in `deinit`.
-    private let memory: UnsafeMutablePointer<UInt8>
-
-    init() { memory = .allocate(capacity: RecordBuffer.size) }
-
-    deinit { memory.deallocate() }
-
-    func withPendingMemory(_ body: (inout MutableSpan<UInt8>) -> Void) {
-        var span = MutableSpan(_unsafeStart: memory, count: PendingAccess.memorySize)
-        body(&span)
-    }
-
-    var pendingBytes: Span<UInt8> {
-        @_lifetime(borrow self)
-        get {
-            let span = Span(_unsafeStart: memory, count: PendingAccess.memorySize)
-            return unsafe _overrideLifetime(span, borrowing: self)
-        }
-    }
-
-    /// The number of bytes kept: all or none.
-    func keep(_ head: Span<UInt8>) -> Int {
-        guard head.count <= RecordBuffer.size - PendingAccess.memorySize else { return 0 }
-        head.withUnsafeBufferPointer { source in
-            if let start = source.baseAddress {
-                (memory + PendingAccess.memorySize).update(from: start, count: source.count)
-            }
-        }
-        return head.count
-    }
-
-    @_lifetime(borrow self)
-    func kept(_ count: Int) -> Span<UInt8> {
-        let span = Span(_unsafeStart: memory + PendingAccess.memorySize, count: count)
-        return unsafe _overrideLifetime(span, borrowing: self)
-    }
-}
-
-/// A worker's record buffers. The one given back last is taken first: it is still in the processor's cache.
-final class RecordBufferPool {
-    private var free: [RecordBuffer] = []
-    /// More than this many stay allocated only while they are used.
-    private static let kept = 256
-    private let account: BufferAccount
-
-    init(_ account: BufferAccount) { self.account = account }
-
-    func take() -> RecordBuffer {
-        if let buffer = free.popLast() { return buffer }
-        account.take(RecordBuffer.size)
-        return RecordBuffer()
-    }
-
-    func give(_ buffer: RecordBuffer) {
-        if free.count < RecordBufferPool.kept { return free.append(buffer) }
-        account.giveBack(RecordBuffer.size)
     }
 }

@@ -10,15 +10,15 @@ extension ClientConnection {
     /// something was done.
     func spliceBody() -> Transfer? {
         guard phase == .body, stash.isEmpty, let server, !bodyIsTooLarge else { return nil }
-        let limit = requestBody.spliceable
+        let limit = record.requestBody.spliceable
         guard limit > 0 else { return nil }
         switch server.splice(from: channel, limit: limit) {
         case .impossible: return nil
         case .source(let transfer): return transfer
         // Of a server that is lost the answer is still looked for, and the client goes on sending until it is there.
         case .moved(let count), .sinkLost(let count):
-            requestBody.splice(count)
-            record.bytesIn = Int64(record.facts.headLength) + requestBody.transferred
+            record.requestBody.splice(count)
+            record.bytesIn = Int64(record.facts.headLength) + record.requestBody.transferred
             deadline = worker.clock.now + worker.generation.configuration.timeouts.body
             return .bytes(0)
         }

@@ -322,9 +322,10 @@ final class Worker {
         for connection in connections {
             guard let connection else { continue }
             if connection.deadline <= now { connection.deadlinePassed() }
+            if generation.progress.rate > 0 { connection.checkProgress(generation.progress, at: now) }
+            // After that, since whoever is about to be read keeps nobody waiting.
             connection.lookForReset()
             connection.rest()
-            if generation.progress.rate > 0 { connection.checkProgress(generation.progress, at: now) }
         }
         streams.cutExpired(at: now)
         account.tell()
