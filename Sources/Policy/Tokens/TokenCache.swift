@@ -17,13 +17,20 @@ struct TokenCache {
     private struct Entry {
         var token: [UInt8] = []
         var verified: VerifiedToken?
-        var lastUse: UInt32 = 0
 
         func holds(_ other: Span<UInt8>) -> Bool { Bytes.equal(token.span, other) }
     }
 
-    /// 0 = empty.
-    private var tags: [UInt64]
+    /// What places are chosen by. Apart from the entries, so that those of a set are in one line of the processor's cache.
+    private struct Mark {
+        /// 0 = empty.
+        var tag: UInt64 = 0
+        var lastUse: UInt32 = 0
+        /// That of the entry's token.
+        var generation: UInt32 = 0
+    }
+
+    private var marks: [Mark]
     private var entries: [Entry]
     private let setMask: UInt64
     private let key: (UInt64, UInt64)
@@ -36,15 +43,15 @@ struct TokenCache {
             sets = 1
             while sets * TokenCache.ways < capacity { sets *= 2 }
         }
-        tags = [UInt64](repeating: 0, count: sets * TokenCache.ways)
+        marks = [Mark](repeating: Mark(), count: sets * TokenCache.ways)
         entries = [Entry](repeating: Entry(), count: sets * TokenCache.ways)
         setMask = UInt64(max(0, sets - 1))
         let random = Bytes.random(16)
         key = (TokenCache.word(random.span, at: 0), TokenCache.word(random.span, at: 8))
     }
 
-    var capacity: Int { tags.count }
-    var count: Int { tags.count { $0 != 0 } }
+    var capacity: Int { marks.count }
+    var count: Int { marks.count { $0.tag != 0 } }
 
     private static func word(_ bytes: Span<UInt8>, at start: Int) -> UInt64 {
         var word: UInt64 = 0
@@ -64,16 +71,14 @@ struct TokenCache {
 
     /// What was found out about exactly this token under `generation`.
     mutating func find(_ token: Span<UInt8>, generation: UInt32) -> VerifiedToken? {
-        guard token.count >= TokenCache.tailBytes, !tags.isEmpty else { return nil }
+        guard token.count >= TokenCache.tailBytes, !marks.isEmpty else { return nil }
         let tag = tag(of: token)
         let first = Int(tag >> 32 & setMask) * TokenCache.ways
-        for index in first..<first + TokenCache.ways where tags[index] == tag {
-            guard let verified = entries[index].verified, verified.generation == generation,
-                entries[index].holds(token)
-            else { continue }
+        for index in first..<first + TokenCache.ways where marks[index].tag == tag {
+            guard marks[index].generation == generation, entries[index].holds(token) else { continue }
             clock &+= 1
-            entries[index].lastUse = clock
-            return verified
+            marks[index].lastUse = clock
+            return entries[index].verified
         }
         return nil
     }
@@ -81,40 +86,33 @@ struct TokenCache {
     /// Remembers a token, in the place of an empty, an outdated or the longest unused one.
     mutating func insert(_ token: Span<UInt8>, _ verified: VerifiedToken) {
         let size = token.count + verified.identityFields.count + verified.subject.count
-        guard token.count >= TokenCache.tailBytes, size <= TokenCache.maximumEntryBytes, !tags.isEmpty else { return }
+        guard token.count >= TokenCache.tailBytes, size <= TokenCache.maximumEntryBytes, !marks.isEmpty else { return }
         let tag = tag(of: token)
         let first = Int(tag >> 32 & setMask) * TokenCache.ways
         var place = first
         var oldest: UInt32 = 0
         for index in first..<first + TokenCache.ways {
-            let isCurrent = tags[index] != 0 && entries[index].verified?.generation == verified.generation
-            let isSame = tags[index] == tag && entries[index].holds(token)
-            if !isCurrent || isSame {
+            let mark = marks[index]
+            let isCurrent = mark.tag != 0 && mark.generation == verified.generation
+            if !isCurrent || mark.tag == tag && entries[index].holds(token) {
                 place = index
                 break
             }
-            let age = clock &- entries[index].lastUse
+            let age = clock &- mark.lastUse
             if age >= oldest { (oldest, place) = (age, index) }
         }
         clock &+= 1
-        tags[place] = tag
-        entries[place] = Entry(token: copy(token), verified: verified, lastUse: clock)
-    }
-
-    private func copy(_ token: Span<UInt8>) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: token.count) { buffer, count in
-            for index in token.indices { buffer[index] = token[index] }
-            count = token.count
-        }
+        marks[place] = Mark(tag: tag, lastUse: clock, generation: verified.generation)
+        entries[place] = Entry(token: token.withUnsafeBufferPointer { Array($0) }, verified: verified)
     }
 
     /// Forgets a token, when it has expired.
     mutating func remove(_ token: Span<UInt8>) {
-        guard token.count >= TokenCache.tailBytes, !tags.isEmpty else { return }
+        guard token.count >= TokenCache.tailBytes, !marks.isEmpty else { return }
         let tag = tag(of: token)
         let first = Int(tag >> 32 & setMask) * TokenCache.ways
-        for index in first..<first + TokenCache.ways where tags[index] == tag && entries[index].holds(token) {
-            tags[index] = 0
+        for index in first..<first + TokenCache.ways where marks[index].tag == tag && entries[index].holds(token) {
+            marks[index] = Mark()
             entries[index] = Entry()
         }
     }
