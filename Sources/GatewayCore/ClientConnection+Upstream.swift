@@ -25,6 +25,11 @@ extension ClientConnection {
         }
     }
 
+    /// The upstream connection took something: slow is not stuck.
+    func serverTakes() {
+        if phase == .body { deadline = worker.clock.now + worker.generation.configuration.timeouts.body }
+    }
+
     /// The upstream connection took everything: the body may go on.
     func serverTakesMore() {
         switch phase {

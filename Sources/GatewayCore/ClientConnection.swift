@@ -171,9 +171,9 @@ final class ClientConnection: ReadinessHandler {
     /// Called by the worker's sweep.
     func lookForReset() {
         server?.lookForReset()
-        guard owesLook else { return }
+        guard owesLook, phase == .body || phase == .tunnel else { return }
         owesLook = false
-        guard phase == .body || phase == .tunnel, !canRead else { return }
+        guard !canRead else { return }
         canRead = true
         worker.loop.stillReady(self)
     }
@@ -338,6 +338,7 @@ final class ClientConnection: ReadinessHandler {
     /// Called by the worker's sweep, and when others have answered since. If nothing is under way, nor waits to be sent, the
     /// record is for others.
     func rest() {
+        record.forget(allBut: worker.generation)
         guard phase == .head, record.isSettled, !record.isResting, outbox.isEmpty else { return }
         worker.records.leaves(self)
         worker.records.give(record)

@@ -171,6 +171,13 @@ final class ExchangeRecord {
         if pool != nil { pool = nil }
     }
 
+    /// A settled exchange keeps no configuration alive but the present one.
+    func forget(allBut current: Generation) {
+        guard isSettled, let generation, generation !== current else { return }
+        self.generation = nil
+        metrics = nil
+    }
+
     /// Nothing of the last exchange is wanted any more, its configuration least of all.
     func rest() {
         generation = nil

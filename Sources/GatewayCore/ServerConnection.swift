@@ -101,11 +101,12 @@ final class ServerConnection: ReadinessHandler {
         if isConnecting {
             guard connect(readiness) else { return }
         } else if readiness.contains(.writable), !outbox.isEmpty {
+            let waiting = outbox.count
             guard outbox.flush(to: channel) else {
                 lookForAnswer()
                 return advance()
             }
-            if outbox.isEmpty { client?.serverTakesMore() }
+            if outbox.isEmpty { client?.serverTakesMore() } else if outbox.count < waiting { client?.serverTakes() }
         }
         if readiness.contains(.readable) { canRead = true }
         if readiness.contains(.closed) {
@@ -168,9 +169,9 @@ final class ServerConnection: ReadinessHandler {
 
     /// Called by the worker's sweep, while there is a client.
     func lookForReset() {
-        guard owesLook else { return }
+        guard owesLook, phase == .body || phase == .tunnel else { return }
         owesLook = false
-        guard phase == .body || phase == .tunnel, !canRead else { return }
+        guard !canRead else { return }
         canRead = true
         worker.loop.stillReady(self)
     }

@@ -9,11 +9,12 @@ extension ClientConnection {
     /// Moves the next piece of the request's body to the server. Nil: it is read and copied like any other. `.bytes(0)`:
     /// something was done.
     func spliceBody() -> Transfer? {
-        guard phase == .body, stash.isEmpty, let server, !bodyIsTooLarge else { return nil }
+        guard phase == .body, let server, !server.peerFinished, !bodyIsTooLarge else { return nil }
         let limit = record.requestBody.spliceable
         guard limit > 0 else { return nil }
         switch server.splice(from: channel, limit: limit) {
-        case .impossible: return nil
+        // Splicing does not pass a byte that was sent as urgent (RFC 9293 §3.8.5), reading does.
+        case .impossible, .source(.wouldBlock): return nil
         case .source(let transfer): return transfer
         // Of a server that is lost the answer is still looked for, and the client goes on sending until it is there.
         case .moved(let count), .sinkLost(let count):
@@ -28,6 +29,7 @@ extension ClientConnection {
 extension ServerConnection {
     /// What `send` is for bytes: a server that is lost is asked for what it said before.
     func splice(from client: Channel, limit: Int) -> Outbox.Splice {
+        guard phase != .closed else { return .impossible }
         let splice = outbox.splice(from: client, to: channel, limit: limit, pipes: worker.pipes)
         if case .sinkLost = splice {
             lookForAnswer()
@@ -43,9 +45,11 @@ extension ServerConnection {
         let limit = responseBody.spliceable
         guard limit > 0 else { return nil }
         switch client.outbox.splice(from: channel, to: client.channel, limit: limit, pipes: worker.pipes) {
-        case .impossible: return nil
+        // Splicing does not pass a byte that was sent as urgent (RFC 9293 §3.8.5), reading does.
+        case .impossible, .source(.wouldBlock): return nil
         case .source(let transfer): return transfer
-        case .sinkLost:
+        case .sinkLost(let count):
+            client.record.bytesOut += Int64(count)
             client.connectionLost()
             return .bytes(0)
         case .moved(let count):

@@ -35,7 +35,7 @@ final class Worker {
     let account: BufferAccount
     let buffers: RecordBufferPool
     let records = ExchangeRecordPool()
-    let pipes = PipePool()
+    let pipes = PipePool(limit: Room.pipes)
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation

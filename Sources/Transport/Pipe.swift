@@ -78,12 +78,13 @@ package final class PipePool {
     package private(set) var count = 0
     /// This system splices nothing, or is not allowed to.
     private var isUseless = false
+    /// The system had none, and is not asked again before the next sweep.
+    private var isRefused = false
     private var quietSweeps = 0
+    private let limit: Int
 
-    /// At most 8 MiB of the system's pages, and 32 descriptors; whoever finds none copies.
-    package static let limit = 16
-
-    package init() {}
+    /// - Parameter limit: whoever finds that many in use copies.
+    package init(limit: Int) { self.limit = limit }
 
     /// After so many sweeps in which nobody wanted a pipe, none is kept.
     package static let patience = 40
@@ -91,13 +92,18 @@ package final class PipePool {
     package func lend() -> Pipe? {
         quietSweeps = 0
         if let pipe = idle.popLast() { return pipe }
-        guard !isUseless, count < PipePool.limit, let pipe = Pipe.make(for: self) else { return nil }
+        guard !isUseless, !isRefused, count < limit else { return nil }
+        guard let pipe = Pipe.make(for: self) else {
+            isRefused = true
+            return nil
+        }
         count += 1
         return pipe
     }
 
     /// Called now and then.
     package func sweep() {
+        isRefused = false
         quietSweeps += 1
         if quietSweeps > PipePool.patience { _ = closeIdle() }
     }

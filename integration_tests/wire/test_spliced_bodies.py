@@ -199,3 +199,14 @@ def test_the_access_log_counts_what_nobody_read(gateway, backend):
         head = client.ask(request("GET", "/down")).head
     assert LARGE < gateway.wait_event("http.request", path="/up")["bytes_in"] < LARGE + 1_000
     assert gateway.wait_event("http.request", path="/down")["bytes_out"] == LARGE + len(head)
+
+
+def test_an_urgent_byte_does_not_stop_a_body(gateway, backend):
+    """It is no part of the stream (RFC 9293 §3.8.5), and everything behind it is."""
+    body = noise(LARGE)
+    backend.handler = fingerprint
+    with gateway.connect() as client:
+        client.send(request("PUT", "/up", {"Content-Length": str(LARGE)}) + body[:LARGE // 2])
+        client.socket.send(b"!", socket.MSG_OOB)
+        client.send(body[LARGE // 2:])
+        assert client.read_final().body == digest(body)

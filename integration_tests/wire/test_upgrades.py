@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,6 +168,26 @@ def test_a_reset_that_comes_together_with_bytes_ends_the_tunnel(gateway, backend
     gateway.signal(signal.SIGCONT)
     lost = "client_lost" if side == "client" else "server_lost"
     wait_until("the end", lambda: closed_tunnels(gateway, lost) == 1, 3)
+
+
+def test_a_client_that_was_reset_before_its_tunnel_began_is_noticed(gateway, backend, chat):
+    """Its reset came together with the request, and the sweeps before the answer saw no stream to look at."""
+    agree = threading.Event()
+
+    def later(exchange: Exchange) -> None:
+        agree.wait(10)
+        chat(exchange)
+
+    backend.handler = later
+    client = gateway.connect()
+    gateway.freeze()
+    client.send(request("GET", "/chat", CHAT))
+    client.reset()
+    gateway.signal(signal.SIGCONT)
+    backend.wait_for(1)
+    time.sleep(0.6)
+    agree.set()
+    wait_until("the end", lambda: closed_tunnels(gateway, "client_lost") == 1, 5)
 
 
 def test_a_tunnel_has_one_line_at_its_end_and_is_counted_at_its_beginning(gateway, backend, chat, address):

@@ -9,8 +9,10 @@ package struct Room: Hashable, Sendable {
 
     /// Files of the process beside connections: logs, journal, ledger, admin server, name lookups, and a few to spare.
     private static let ownDescriptors = 64
-    /// Of each worker: its loop, its mailbox.
-    private static let workerDescriptors = 8
+    /// Pipes of each worker, through which large bodies go.
+    package static let pipes = 8
+    /// Of each worker: its loop, its mailbox, and both ends of its pipes.
+    private static let workerDescriptors = 8 + 2 * pipes
     /// What buffers may take where nothing was set is half of the memory, and never less than this: a gateway that
     /// cannot hold a body serves nobody.
     private static let leastMemory = 64 << 20

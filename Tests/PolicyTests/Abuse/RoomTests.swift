@@ -3,10 +3,10 @@ import Settings
 import Testing
 
 @Suite struct `What there is room for` {
-    private func configuration(_ extra: String) throws -> Configuration {
+    private func configuration(_ extra: String, keepAlive: Int = 8) throws -> Configuration {
         let text = """
             workers: 2
-            upstreams: {api: {servers: ["127.0.0.1:9000", "127.0.0.1:9001"], keep_alive: 8}}
+            upstreams: {api: {servers: ["127.0.0.1:9000", "127.0.0.1:9001"], keep_alive: \(keepAlive)}}
             routes: [{path: /, upstream: api, auth: none}]
             \(extra)
             """
@@ -14,18 +14,18 @@ import Testing
         return try #require(Configuration.load(source).configuration)
     }
 
-    /// 64 of the process, 2 × (8 + 1 listener) of the workers, 2 × 2 × 8 idle ones to backends, 2 for each client.
+    /// 64 of the process, 2 × (8 + 2 × 8 of pipes + 1 listener) of the workers, 2 × 2 × 8 idle ones to backends, 2 for each client.
     @Test func `is what descriptors reach for`() throws {
         let configuration = try configuration("limits: {connections: 1000}")
-        #expect(Room.descriptorsNeeded(by: configuration) == 64 + 18 + 32 + 2_000)
-        #expect(Room(configuration, descriptors: 2_114, memory: 0).connections == 1_000)
-        #expect(Room(configuration, descriptors: 2_113, memory: 0).connections == 999)
+        #expect(Room.descriptorsNeeded(by: configuration) == 64 + 50 + 32 + 2_000)
+        #expect(Room(configuration, descriptors: 2_146, memory: 0).connections == 1_000)
+        #expect(Room(configuration, descriptors: 2_145, memory: 0).connections == 999)
         #expect(Room(configuration, descriptors: .max, memory: 0).connections == 1_000)
     }
 
     @Test func `is not given to idle connections of the pools alone`() throws {
-        let configuration = try configuration("limits: {connections: 1000}")
-        #expect(Room(configuration, descriptors: 122, memory: 0).connections == 5)
+        let configuration = try configuration("limits: {connections: 1000}", keepAlive: 64)
+        #expect(Room(configuration, descriptors: 400, memory: 0).connections == (400 - 114 - 100) / 2)
         #expect(Room(configuration, descriptors: 20, memory: 0).connections == 1)
     }
 
