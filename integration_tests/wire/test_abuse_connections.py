@@ -176,9 +176,9 @@ limits: {connections: 1000}
     assert check(2_300).stderr == ""
     told = check(1_000)
     assert told.returncode == 0, "it can serve, only not so many"
-    # Of 1,000 files 82 are the gateway's own and 128 are idle connections to the backend.
-    assert "gateway.conf:5:23: warning: there is room for 395 connections only" in told.stderr
-    assert "a process may open 1000 files here, and 2210 are needed" in told.stderr
+    # Of 1,000 files 114 are the gateway's own and 128 are idle connections to the backend.
+    assert "gateway.conf:5:23: warning: there is room for 379 connections only" in told.stderr
+    assert "a process may open 1000 files here, and 2242 are needed" in told.stderr
 
 
 def test_a_low_soft_limit_of_open_files_is_raised(start_gateway, backend):
