@@ -57,6 +57,16 @@ private final class Pair {
     private func send(_ outbox: inout Outbox, _ first: String, _ second: String = "") -> Bool {
         send(&outbox, Array(first.utf8), Array(second.utf8))
     }
+    /// What the peer gets when it reads until nothing waits any more.
+    private func drain(_ outbox: inout Outbox) -> [UInt8] {
+        var received: [UInt8] = []
+        for _ in 0..<10_000 where !outbox.isEmpty {
+            received += pair.read()
+            let isWhole = outbox.flush(to: .plain(pair.socket))
+            #expect(isWhole)
+        }
+        return received + pair.read()
+    }
     private func read() -> String { String(decoding: pair.read(), as: UTF8.self) }
 
     @Test func `sends both pieces at once and holds nothing`() {
@@ -78,13 +88,7 @@ private final class Pair {
         #expect(begun && !outbox.isEmpty)
         let more = send(&outbox, "more", " yet")
         #expect(more)
-        var received: [UInt8] = []
-        for _ in 0..<10_000 where !outbox.isEmpty {
-            received += pair.read()
-            let isWhole = outbox.flush(to: .plain(pair.socket))
-            #expect(isWhole)
-        }
-        received += pair.read()
+        let received = drain(&outbox)
         #expect(outbox.isEmpty && outbox.count == 0)
         #expect(received == long + Array("more yet".utf8))
     }
@@ -162,13 +166,7 @@ private final class Pair {
         #expect(!outbox.isEmpty && outbox.count > 0 && outbox.held == 0)
         let isQueued = send(&outbox, "behind", " it")
         #expect(isQueued)
-        var received: [UInt8] = []
-        for _ in 0..<10_000 where !outbox.isEmpty {
-            received += pair.read()
-            let isWhole = outbox.flush(to: .plain(pair.socket))
-            #expect(isWhole)
-        }
-        received += pair.read()
+        let received = drain(&outbox)
         // What the first splice left in the source is not part of it.
         #expect(received.suffix(9) == Array("behind it".utf8))
         #expect(received.dropLast(9) == expected.prefix(received.count - 9))
