@@ -69,7 +69,7 @@ package struct BodyRelay {
         return Int(min(remaining - BodyRelay.alwaysRead, Int64(Int.max)))
     }
 
-    /// From so many bytes on, splicing costs less than copying (docs/performance.md).
+    /// From so many bytes on, splicing costs less than copying (docs/decisions/data-path.md).
     private static let leastToSplice: Int64 = 256 << 10
     private static let alwaysRead: Int64 = 64 << 10
 

@@ -268,7 +268,8 @@ final class ClientConnection: ReadinessHandler {
             let keepAlive = keepsAlive && next != nil
             worker.out.reset()
             record.status = worker.localAnswers.write(
-                answer, record.facts, keepAlive: keepAlive, wall: wall, date: worker.clock.date(), into: &worker.out)
+                answer, record.facts, worker.generation.rules.hardening, keepAlive: keepAlive, wall: wall,
+                date: worker.clock.date(), into: &worker.out)
             record.bytesOut = Int64(worker.out.count)
             send(worker.composed, Span())
             answered(keepAlive: keepAlive)

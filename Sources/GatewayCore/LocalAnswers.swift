@@ -7,9 +7,17 @@ struct LocalAnswers {
     var health = HealthState(ledger: "embedded", isReady: true)
 
     func write(
-        _ answer: LocalAnswer, _ facts: RequestFacts, keepAlive: Bool, wall: WallTime, date: Span<UInt8>,
-        into out: inout ByteWriter
+        _ answer: LocalAnswer, _ facts: RequestFacts, _ hardening: ResponseHardening, keepAlive: Bool, wall: WallTime,
+        date: Span<UInt8>, into out: inout ByteWriter
     ) -> Int {
+        func endHead(_ out: inout ByteWriter, length: Int) {
+            out.append("\r\nContent-Length: ")
+            out.append(decimal: length)
+            out.append("\r\n")
+            hardening.write(isSecure: facts.isSecure, into: &out)
+            if !keepAlive { out.append("Connection: close\r\n") }
+            out.append("\r\n")
+        }
         switch answer {
         case .health:
             let status = health.status
@@ -20,10 +28,8 @@ struct LocalAnswers {
             out.append(StatusPhrase.of(status))
             out.append("\r\nDate: ")
             out.append(date)
-            out.append("\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: ")
-            out.append(decimal: body.utf8.count)
-            if !keepAlive { out.append("\r\nConnection: close") }
-            out.append("\r\n\r\n")
+            out.append("\r\nContent-Type: application/json\r\nCache-Control: no-store")
+            endHead(&out, length: body.utf8.count)
             if !facts.isHead { out.append(text: body) }
             return status
         case .redirect(let location):
@@ -31,9 +37,7 @@ struct LocalAnswers {
             out.append(date)
             out.append("\r\nLocation: ")
             out.append(location)
-            out.append("\r\nContent-Length: 0")
-            if !keepAlive { out.append("\r\nConnection: close") }
-            out.append("\r\n\r\n")
+            endHead(&out, length: 0)
             return 308
         case .options(let allow):
             out.append("HTTP/1.1 200 OK\r\nDate: ")
@@ -43,9 +47,7 @@ struct LocalAnswers {
                 out.append(text: allow)
             }
             // RFC 9110 §9.3.7: must be there when there is no content.
-            out.append("\r\nContent-Length: 0")
-            if !keepAlive { out.append("\r\nConnection: close") }
-            out.append("\r\n\r\n")
+            endHead(&out, length: 0)
             return 200
         }
     }

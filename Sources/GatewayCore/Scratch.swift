@@ -1,7 +1,7 @@
 /// The one buffer that a worker reads into. Bytes are handled where they were read; what cannot be handled yet is stashed
 /// with its connection and put back in front of the next read.
 ///
-/// 256 KiB: smaller buffers cost up to half as much CPU again on large bodies (docs/performance.md).
+/// 256 KiB: smaller buffers cost up to half as much CPU again on large bodies.
 final class Scratch {
     static let size = 256 * 1_024
     /// What is read at once while a head is expected: pipelined requests behind it must be stashed.

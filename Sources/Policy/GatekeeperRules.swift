@@ -24,7 +24,7 @@ package final class GatekeeperRules: Sendable {
     let hasPathRules: Bool
     let keys: KeySet
     let tokenPolicy: TokenPolicy
-    let hardening: ResponseHardening
+    package let hardening: ResponseHardening
 
     /// - Parameter keys: built from `configuration.tokens`; problems with them were reported by whoever built them.
     package init(_ configuration: Configuration, keys: KeySet) {

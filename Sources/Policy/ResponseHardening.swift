@@ -1,8 +1,8 @@
 internal import Settings
-internal import Wire
+package import Wire
 
 /// Fields that tell browsers to be careful, for answers that lack them. What the backend wrote stands: it knows its pages.
-struct ResponseHardening: Sendable {
+package struct ResponseHardening: Sendable {
     private struct Line: Sendable {
         let name: [UInt8]
         let bytes: [UInt8]
@@ -20,15 +20,18 @@ struct ResponseHardening: Sendable {
 
     init(_ configuration: Configuration) {
         var lines: [Line] = []
-        if let seconds = configuration.tls?.strictTransportSeconds, seconds > 0 {
-            lines.append(Line("Strict-Transport-Security", "max-age=\(seconds); includeSubDomains", needsTLS: true))
+        let headers = configuration.securityHeaders
+        if headers.strictTransportSeconds > 0 {
+            let scope = headers.strictTransportIncludesSubdomains ? "; includeSubDomains" : ""
+            lines.append(
+                Line("Strict-Transport-Security", "max-age=\(headers.strictTransportSeconds)\(scope)", needsTLS: true))
         }
-        if configuration.securityHeaders.isOn {
+        if headers.isOn {
             lines.append(Line("X-Content-Type-Options", "nosniff"))
             lines.append(Line("X-Frame-Options", "DENY"))
             lines.append(Line("Referrer-Policy", "strict-origin-when-cross-origin"))
         }
-        if let policy = configuration.securityHeaders.contentSecurityPolicy {
+        if let policy = headers.contentSecurityPolicy {
             lines.append(Line("Content-Security-Policy", policy))
         }
         self.lines = lines
@@ -48,7 +51,7 @@ struct ResponseHardening: Sendable {
     }
 
     /// Appends all, for the gateway's own answers.
-    func write(isSecure: Bool, into out: inout ByteWriter) {
+    package func write(isSecure: Bool, into out: inout ByteWriter) {
         for line in lines where isSecure || !line.needsTLS { out.append(line.bytes) }
     }
 }

@@ -24,8 +24,7 @@ extension Assembly {
             clientAuthentication: settings.text("tls.client_auth").flatMap { .init(rawValue: $0) }
                 ?? (authorities == nil ? .none : .required),
             acceptsReadableKeys: boolean("allow_world_readable_secrets"),
-            redirectPort: boolean("tls.redirect") ? UInt16(port) : nil,
-            strictTransportSeconds: Int(interval("tls.hsts_max_age").nanoseconds / 1_000_000_000))
+            redirectPort: boolean("tls.redirect") ? UInt16(port) : nil)
     }
 
     /// Nil: in plain text.
@@ -49,6 +48,8 @@ extension Assembly {
         var headers = Configuration.SecurityHeaders()
         headers.isOn = boolean("security_headers.enabled")
         headers.contentSecurityPolicy = settings.text("security_headers.content_security_policy")
+        headers.strictTransportSeconds = Int(interval("tls.hsts_max_age").nanoseconds / 1_000_000_000)
+        headers.strictTransportIncludesSubdomains = boolean("tls.hsts_include_subdomains")
         return headers
     }
 }

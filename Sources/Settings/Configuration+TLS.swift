@@ -29,14 +29,17 @@ extension Configuration {
         package var acceptsReadableKeys: Bool
         /// The port of the https address that requests without TLS are sent to; nil: they are served.
         package var redirectPort: UInt16?
-        /// `max-age` of Strict-Transport-Security in seconds; 0: the field is not written.
-        package var strictTransportSeconds: Int
     }
 
     /// Fields for answers that lack them.
     package struct SecurityHeaders: Sendable {
         package var isOn = false
         package var contentSecurityPolicy: String?
+        /// `max-age` of Strict-Transport-Security in seconds, written where the client's own connection is secure, by our TLS
+        /// or by the word of a trusted proxy; 0: never.
+        package var strictTransportSeconds = 0
+        /// The same holds for all names below the one that was asked for (RFC 6797 §6.1.2).
+        package var strictTransportIncludesSubdomains = false
         package init() {}
     }
 }

@@ -61,7 +61,8 @@ struct CrossChecks {
             findings.error(key.place, "the key has no certificate", hint: "set \"tls.certificate_file\"")
         }
         let hasTLS = certificate != nil || (settings.counts["tls.certificates"] ?? 0) > 0
-        for name in ["tls.listen", "tls.client_ca_file", "tls.client_auth", "tls.ocsp_file", "tls.redirect_port"] {
+        let ofListeners = ["listen", "client_ca_file", "client_auth", "ocsp_file", "redirect_port", "min_version"]
+        for name in ofListeners.map({ "tls.\($0)" }) {
             guard !hasTLS, key == nil, let entry = settings.written(name) else { continue }
             findings.error(
                 entry.place, "there is no certificate to serve TLS with", hint: "set \"tls.certificate_file\"")

@@ -47,7 +47,11 @@ extension SettingRows {
         SettingRow(
             "tls.hsts_max_age", .duration(.zero...(.seconds(10 * 366 * 86_400))), .value("0s"), example: "365d",
             variables: [.init(name: "HSTS_MAX_AGE", part: .seconds)],
-            "How long browsers shall insist on HTTPS (RFC 6797), said over TLS only; 0 says nothing."),
+            "How long browsers shall insist on HTTPS (RFC 6797). Said over TLS only, and over that of a trusted proxy; "
+                + "0 says nothing."),
+        SettingRow(
+            "tls.hsts_include_subdomains", .boolean, .value("false"), example: "true",
+            "Whether browsers shall insist on it for all names below the one they asked for, too."),
         SettingRow(
             "security_headers.enabled", .boolean, .value("false"), example: "true",
             variables: [.init(name: "SECURITY_HEADERS_ENABLED", part: .whole)],

@@ -181,7 +181,7 @@ def test_clients_that_go_away_do_not_open_it(start_gateway, start_backend):
     for _ in range(4):
         client = gateway.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
         client.socket.shutdown(socket.SHUT_WR)
-        assert client.ended() or True
+        assert client.read_to_end() == b""
         client.close()
     assert gateway.get("/").status == 200
     assert gateway.events("upstream.circuit_opened") == []
