@@ -2,18 +2,20 @@ import Policy
 import Wire
 
 /// The head of a request through every stage of the Gatekeeper, and what it becomes: the head for the upstream or the
-/// gateway's own answer. The first byte chooses who sends it, the rest is what is sent.
+/// gateway's own answer. The first byte chooses who sends it, and whether TLS is demanded; the rest is what is sent.
 package final class HeadTarget: FuzzTarget {
     package static let name = "head"
 
-    private let gatekeeper = House.gatekeeper()
+    private let lenient = House.gatekeeper()
+    private let strict = House.gatekeeper(House.strictRules)
+    private var gatekeeper: Gatekeeper
     private var out = ByteWriter(capacity: 1 << 17)
     private let links: [ClientLink?] = [
         nil, ClientLink(), ClientLink(subject: "CN=client", fingerprint: "00ff", encoded: "MAA="),
     ]
     private let peers = ["203.0.113.9", "10.0.0.1", "2001:db8::9", "198.51.100.7"].map { IPAddress($0)! }
 
-    package init() {}
+    package init() { gatekeeper = lenient }
 
     private struct Sender {
         let peer: IPAddress
@@ -22,6 +24,7 @@ package final class HeadTarget: FuzzTarget {
 
     package func check(_ input: [UInt8]) throws(Finding) {
         guard let choice = input.first else { return }
+        gatekeeper = choice & 0x40 == 0 ? lenient : strict
         let sender = Sender(peer: peers[Int(choice) & 3], link: links[(Int(choice) >> 2) % 3])
         let bytes = Array(input.dropFirst())
         let decision = decide(bytes, sender)
@@ -98,6 +101,9 @@ package final class HeadTarget: FuzzTarget {
         let head = try PlainHead(sent, .response)
         try require(
             head.startLine.starts(with: Array("HTTP/1.1 \(refusal.status) ".utf8)), "an answer begins with its status")
+        let transport = head.fields.count { $0.name == "strict-transport-security" }
+        try require(transport == (facts.isSecure ? 1 : 0), "HSTS is said once, over TLS")
+        try require(head.fields.count { $0.name == "x-frame-options" } == 1, "security headers are on each answer, once")
         guard case .length(let length) = try head.framing() else { throw Finding("an answer says its length") }
         try require(
             facts.isHead ? sent.count == head.length : Int64(sent.count - head.length) == length,
@@ -109,6 +115,8 @@ package final class HeadTarget: FuzzTarget {
             facts.headLength > 0 && facts.headLength <= bytes.count, "an answer has a head that it belongs to")
         if case .redirect(let location) = answer {
             try require(location.allSatisfy { $0 > 32 && $0 < 127 }, "a location is visible ASCII")
+            try require(location.starts(with: Array("https://".utf8)), "a redirect leads to https")
+            try require(!facts.isSecure && gatekeeper === strict, "nobody is redirected who need not be")
         }
     }
 

@@ -49,13 +49,20 @@ enum House {
             - {id: idp, jwks_file: /jwks.json}
         identity:
           headers: {X-User-ID: sub, X-User-Role: role, X-Authenticated: "@authenticated"}
+        security_headers: {enabled: true, content_security_policy: "default-src 'self'"}
         logs: {access: "off", audit: "off"}
         """
 
-    static let rules: GatekeeperRules = {
-        let files = ["/rsa.pem": rsa, "/jwks.json": jwks]
+    static let rules = rules("tls: {hsts_max_age: 1d}")
+    /// Whoever comes without TLS is sent to it.
+    static let strictRules = rules(
+        "tls: {hsts_max_age: 1d, certificate_file: /chain.pem, key_file: /key.pem, redirect: true}")
+
+    private static func rules(_ more: String) -> GatekeeperRules {
+        // Certificates are only named here; nothing of TLS is fuzzed.
+        let files = ["/rsa.pem": rsa, "/jwks.json": jwks, "/chain.pem": "chain", "/key.pem": "key"]
         let source = ConfigurationSource(
-            path: "gateway.conf", contents: Array(text.utf8),
+            path: "gateway.conf", contents: Array("\(text)\n\(more)".utf8),
             files: FileAccess(read: { path in
                 files[path].map { .success(.init(bytes: Array($0.utf8))) } ?? .failure(.init("No such file"))
             }))
@@ -64,10 +71,10 @@ enum House {
         let (keys, problems) = KeySet.build(from: configuration.tokens)
         precondition(problems.isEmpty, "\(problems)")
         return GatekeeperRules(configuration, keys: keys)
-    }()
+    }
 
     /// 198.51.100.7 is blocked.
-    static func gatekeeper() -> Gatekeeper {
+    static func gatekeeper(_ rules: GatekeeperRules = rules) -> Gatekeeper {
         let gatekeeper = Gatekeeper(rules)
         let entry = BlockEntry(network: IPNetwork("198.51.100.7/32")!, deadline: now + .seconds(60))
         gatekeeper.blocks.replaceAll([entry], at: now)
