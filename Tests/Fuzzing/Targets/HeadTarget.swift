@@ -103,7 +103,7 @@ package final class HeadTarget: FuzzTarget {
             head.startLine.starts(with: Array("HTTP/1.1 \(refusal.status) ".utf8)), "an answer begins with its status")
         let transport = head.fields.count { $0.name == "strict-transport-security" }
         try require(transport == (facts.isSecure ? 1 : 0), "HSTS is said once, over TLS")
-        try require(head.fields.count { $0.name == "x-frame-options" } == 1, "security headers are on each answer, once")
+        try require(head.fields.count { $0.name == "x-frame-options" } == 1, "security headers are there once")
         guard case .length(let length) = try head.framing() else { throw Finding("an answer says its length") }
         try require(
             facts.isHead ? sent.count == head.length : Int64(sent.count - head.length) == length,
