@@ -255,6 +255,10 @@ def test_all_but_the_certificate(deployment: Deployment) -> None:
         deployment.refused(variables, name, "")
 
 
+def test_an_oldest_version_without_a_certificate(deployment: Deployment) -> None:
+    deployment.refused({"GATEWAY_TLS__MIN_VERSION": "1.3"}, "GATEWAY_TLS__MIN_VERSION", "certificate")
+
+
 def test_a_port_to_redirect_to_and_no_redirect(deployment: Deployment) -> None:
     """Whoever names the port and does not say `false` believes that there is a redirect."""
     deployment.refused(
