@@ -9,8 +9,20 @@ extension Gatekeeper {
         guard rules.configuration.tls?.redirectPort != nil, !facts.isSecure else { return false }
         let exempt: StaticString = "/.well-known/acme-challenge/"
         let path = canonicalPath(bytes)
-        return path.count < exempt.utf8CodeUnitCount
-            || !path.extracting(first: exempt.utf8CodeUnitCount).equals(exempt)
+        guard path.count > exempt.utf8CodeUnitCount, path.extracting(first: exempt.utf8CodeUnitCount).equals(exempt)
+        else { return true }
+        // A token in base64url; under rules that keep them dots would lead elsewhere.
+        for index in exempt.utf8CodeUnitCount..<path.count where !isTokenCharacter(path[index]) { return true }
+        return false
+    }
+
+    private func isTokenCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 
     /// Whether a trusted proxy vouches that the client's own connection is secure.

@@ -187,8 +187,9 @@ extension Gatekeeper {
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
                 // RFC 9110 §7.4: what belongs on a secured connection is served to a trusted gateway at most.
-                if target.scheme == .https, !facts.isSecure, !rules.trusted.contains(facts.client) {
-                    throw .misdirected
+                if target.scheme == .https, !facts.isSecure {
+                    guard rules.trusted.contains(facts.client) else { throw .misdirected }
+                    facts.isSecure = true
                 }
                 // RFC 9112 §3.2.2: whatever Host says. With the port, which ends where the path begins.
                 facts.host = authority.host

@@ -39,14 +39,16 @@ package struct ResponseHardening: Sendable {
 
     var isEmpty: Bool { lines.isEmpty }
 
-    /// Appends those that no field of the head has the name of.
-    func write(besides fields: borrowing FieldTable, of bytes: Span<UInt8>, isSecure: Bool, into out: inout ByteWriter)
-    {
-        for line in lines where isSecure || !line.needsTLS {
-            let isThere = (0..<fields.count).contains {
-                bytes.extracting(fields[$0].name).equalsIgnoringCase(line.name.span)
-            }
-            if !isThere { out.append(line.bytes) }
+    /// Appends those that an answer lacks.
+    /// - Parameters:
+    ///   - replacesPage: false for a 304, whose fields would take the place of those that a browser has stored with the page
+    ///     (RFC 9111 §3.2), and a backend need not say its own again there.
+    ///   - isThere: whether a field of this name, in small letters, goes to the client.
+    func write(
+        isSecure: Bool, replacesPage: Bool, into out: inout ByteWriter, unless isThere: (Span<UInt8>) -> Bool
+    ) {
+        for line in lines where line.needsTLS ? isSecure : replacesPage {
+            if !isThere(line.name.span) { out.append(line.bytes) }
         }
     }
 

@@ -209,7 +209,9 @@ package struct ResponseReader: ~Copyable {
         out.append(requestID)
         out.append("\r\n")
         if !hardening.isEmpty {
-            hardening.write(besides: fields, of: bytes, isSecure: context.isSecure, into: &out)
+            hardening.write(isSecure: context.isSecure, replacesPage: response.status != 304, into: &out) {
+                goesToClient($0, bytes)
+            }
         }
         if response.writesChunks { out.append("Transfer-Encoding: chunked\r\n") }
         if !keepAlive { out.append("Connection: close\r\n") }
@@ -284,6 +286,12 @@ package struct ResponseReader: ~Copyable {
         var start = number.lowerBound
         while start < number.upperBound - 1, bytes[start] == UInt8(ascii: "0") { start += 1 }
         return start..<number.upperBound
+    }
+
+    private func goesToClient(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {
+        if connection.namesFields, isNamedByConnection(name, bytes) { return false }
+        for index in 0..<fields.count where bytes.extracting(fields[index].name).equalsIgnoringCase(name) { return true }
+        return false
     }
 
     private func isNamedByConnection(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {

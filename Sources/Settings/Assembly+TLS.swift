@@ -15,7 +15,7 @@ extension Assembly {
         }
         guard !certificates.isEmpty else { return nil }
         let written = addresses("tls.listen")
-        let listeners = written.isEmpty ? [.init(host: "0.0.0.0", port: 8_443)] : written
+        let listeners = written.isEmpty ? [Configuration.TLS.defaultListener] : written
         let authorities = settings.text("tls.client_ca_file").map { resolvePath($0, in: directory) }
         let port = settings.integer("tls.redirect_port") ?? Int(listeners[0].port)
         return .init(

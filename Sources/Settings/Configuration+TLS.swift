@@ -27,6 +27,8 @@ extension Configuration {
         package var clientAuthentication: ClientAuthentication
         /// Whether key files that everybody can read are accepted.
         package var acceptsReadableKeys: Bool
+        /// Where there is a certificate and no address.
+        static let defaultListener = SocketAddressText(host: "0.0.0.0", port: 8_443)
         /// The port of the https address that requests without TLS are sent to; nil: they are served.
         package var redirectPort: UInt16?
     }

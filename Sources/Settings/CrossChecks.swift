@@ -67,6 +67,22 @@ struct CrossChecks {
             findings.error(
                 entry.place, "there is no certificate to serve TLS with", hint: "set \"tls.certificate_file\"")
         }
+        if hasTLS, certificate == nil, let staple = settings.written("tls.ocsp_file") {
+            findings.error(
+                staple.place, "the response belongs to no certificate",
+                hint: "set \"tls.certificate_file\", or name it within \"tls.certificates\"")
+        }
+        if hasTLS, let port = settings.written("tls.redirect_port"), settings.written("tls.redirect") == nil {
+            findings.error(
+                port.place, "nobody is redirected to the port", hint: "set \"tls.redirect\", to false if it is meant so")
+        }
+        if case .boolean(true)? = settings.value("tls.redirect"), settings.written("tls.redirect_port") == nil,
+            case .address(let first)? = settings.items("tls.listen").first?.value, first.port == 0
+        {
+            findings.error(
+                settings.place(of: "tls.redirect"), "nobody knows the port that clients are to be redirected to",
+                hint: "set \"tls.redirect_port\"; the first of \"tls.listen\" is the system's choice")
+        }
         if !hasTLS, key == nil, case .boolean(true)? = settings.value("tls.redirect") {
             findings.error(
                 settings.place(of: "tls.redirect"), "there is no TLS listener to redirect to",
@@ -79,12 +95,19 @@ struct CrossChecks {
         }
         for item in settings.items("tls.listen") {
             guard case .address(let address) = item.value, address.port != 0 else { continue }
-            for other in settings.items("listen") {
-                guard case .address(let plain) = other.value, overlaps(plain, address) else { continue }
-                findings.error(
-                    item.place, "the port \(address.port) is served without TLS already",
-                    hint: "give \"tls.listen\" another port")
-            }
+            checkPort(of: address, at: item.place)
+        }
+        if hasTLS, settings.items("tls.listen").isEmpty {
+            checkPort(of: Configuration.TLS.defaultListener, at: settings.place(of: "listen"))
+        }
+    }
+
+    private mutating func checkPort(of address: Configuration.SocketAddressText, at place: Place) {
+        for other in settings.items("listen") {
+            guard case .address(let plain) = other.value, overlaps(plain, address) else { continue }
+            findings.error(
+                place, "the port \(address.port) is served without TLS already",
+                hint: "give \"tls.listen\" another port")
         }
     }
 

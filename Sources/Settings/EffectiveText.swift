@@ -9,6 +9,7 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
         case .fallback: "default"
         }
     }
+    let hasTLS = settings.written("tls.certificate_file") != nil || (settings.counts["tls.certificates"] ?? 0) > 0
     func visit(_ shape: Shape, _ path: String) {
         switch shape {
         case .value(let row):
@@ -18,7 +19,8 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
                 return
             }
             if entry.items.isEmpty, row.kind.item == nil { return }
-            let written = entry.items.map(\.written)
+            var written = entry.items.map(\.written)
+            if path == "tls.listen", written.isEmpty, hasTLS { written = ["0.0.0.0:8443"] }
             let value = row.kind.item == nil ? written[0] : "[\(written.joined(separator: ", "))]"
             lines.append(("\(path): \(value)", origin(entry.place)))
         case .section(_, let children):

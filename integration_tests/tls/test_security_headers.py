@@ -13,7 +13,7 @@ from harness.websocket import handshake, switched
 from .conftest import Edge
 
 START = Callable[..., Edge]
-HSTS = ("Strict-Transport-Security", "max-age=86400; includeSubDomains")
+HSTS = ("Strict-Transport-Security", "max-age=86400")
 POLICY = "default-src 'self'; img-src *"
 PAGE = [
     ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"),
@@ -126,9 +126,14 @@ def test_an_age_of_zero_says_nothing(start: Callable[..., Edge]) -> None:
     assert response.all("X-Frame-Options") == ["DENY"]
 
 
+def test_names_below_are_included_when_it_is_said(start: Callable[..., Edge]) -> None:
+    response = ask(start({"hsts_max_age": "1d", "hsts_include_subdomains": True}), request("GET", "/a"))
+    assert response.field(HSTS[0]) == "max-age=86400; includeSubDomains"
+
+
 def test_the_age_is_told_in_seconds(start: Callable[..., Edge]) -> None:
     response = ask(start({"hsts_max_age": "365d"}), request("GET", "/a"))
-    assert response.field(HSTS[0]) == "max-age=31536000; includeSubDomains"
+    assert response.field(HSTS[0]) == "max-age=31536000"
 
 
 def test_a_reload_changes_them_on_open_connections(edge: Edge) -> None:
