@@ -74,7 +74,8 @@ struct CrossChecks {
         }
         if hasTLS, let port = settings.written("tls.redirect_port"), settings.written("tls.redirect") == nil {
             findings.error(
-                port.place, "nobody is redirected to the port", hint: "set \"tls.redirect\", to false if it is meant so")
+                port.place, "nobody is redirected to the port",
+                hint: "set \"tls.redirect\", to false if it is meant so")
         }
         if case .boolean(true)? = settings.value("tls.redirect"), settings.written("tls.redirect_port") == nil,
             case .address(let first)? = settings.items("tls.listen").first?.value, first.port == 0

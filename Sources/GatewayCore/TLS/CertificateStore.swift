@@ -130,7 +130,8 @@ final class CertificateStore {
         return paths.map { path in
             var status = stat()
             guard stat(path, &status) == 0 else {
-                return FileStamp(device: 0, inode: 0, size: -1, seconds: 0, nanoseconds: 0, changedSeconds: 0, changedNanoseconds: 0)
+                return FileStamp(
+                    device: 0, inode: 0, size: -1, seconds: 0, nanoseconds: 0, changedSeconds: 0, changedNanoseconds: 0)
             }
             return FileStamp(
                 device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
