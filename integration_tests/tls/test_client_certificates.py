@@ -1,122 +1,27 @@
 """Certificates of clients (mTLS): who gets in, what backends learn of them, and that nobody else can say it."""
 
-import base64
-import datetime
-import signal
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type as StringKind
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from harness.backend import Backend, Request
+from harness.backend import Backend
 from harness.certificates import Authority, Identity
-from harness.client import Client, request
-from harness.gateway import merged
+from harness.client import request
 from harness.processes import wait_until
 
 from .conftest import Edge
+from .doors import NAMES, VERSIONS, Doors, alice, handshakes, person, says, says_nothing, served, speaking, turned_away
 
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-NAMES = ("Client-Cert", "X-Client-Cert-Subject", "X-Client-Cert-Fingerprint")
 FORGED = [
     "Client-Cert", "client-cert", "Client_Cert", "Client-Cert-Chain", "Client_Cert_Chain",
     "X-Client-Cert", "X-Client-Cert-Subject", "x-client-cert-subject", "X_Client_Cert_Subject", "X-Client_Cert-Subject",
     "X-Client-Cert-Fingerprint", "X_CLIENT_CERT_FINGERPRINT", "X-SSL-Client-Cert", "X-SSL-Client-Verify",
     "X_SSL_Client_S_DN", "X-Ssl-Client-DN",
 ]
-
-
-def person(
-    authority: Authority, *subject: tuple[x509.ObjectIdentifier, str], days: float = 90, starts: float = -1,
-    extension: x509.ExtensionType | None = None, signed_by: Identity | None = None, own: bool = False,
-    kind: StringKind | None = None,
-) -> Identity:
-    """A client's certificate with this subject, in this order; `own`: signed by its own key."""
-    now = datetime.datetime.now(datetime.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(oid, value, kind, _validate=False) for oid, value in subject])
-    issuer = signed_by.certificate if signed_by else authority.certificate
-    builder = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name if own else issuer.subject)
-        .public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(now + datetime.timedelta(days=starts)).not_valid_after(now + datetime.timedelta(days=days)))
-    if extension is not None:
-        builder = builder.add_extension(extension, critical=True)
-    signer = key if own else signed_by.key if signed_by else authority.key
-    return Identity(builder.sign(signer, hashes.SHA256()), key, signed_by.certificate if signed_by else None)
-
-
-def alice(authority: Authority, **ways: Any) -> Identity:
-    return person(authority, (NameOID.ORGANIZATION_NAME, "Example"), (NameOID.COMMON_NAME, "alice"), **ways)
-
-
-@dataclass
-class Doors:
-    """Gateways that ask clients for certificates of an authority of the clients' own."""
-
-    start_edge: Callable[..., Edge]
-    clients: Authority
-    directory: Path
-
-    def trust(self, *authorities: Authority) -> str:
-        """The path of the authorities' file, which is replaced in one step."""
-        path = self.directory / "clients.pem"
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(b"".join(
-            one.certificate.public_bytes(serialization.Encoding.PEM) for one in authorities or [self.clients]))
-        draft.rename(path)
-        return str(path)
-
-    def open(self, client_auth: str, **sections: Any) -> Edge:
-        return self.start_edge({"client_ca_file": self.trust(), "client_auth": client_auth}, **sections)
-
-
-@pytest.fixture
-def doors(start_edge: Callable[..., Edge], directory: Path) -> Doors:
-    return Doors(start_edge, Authority("Authority of clients"), directory)
-
-
-def speaking(version: ssl.TLSVersion, edge: Edge, client: Identity | None = None) -> ssl.SSLContext:
-    context = edge.context(client=client)
-    context.minimum_version = context.maximum_version = version
-    return context
-
-
-def served(edge: Edge, context: ssl.SSLContext) -> None:
-    with edge.connect(context) as client:
-        assert client.ask(request("GET", "/served")).status == 200
-
-
-def turned_away(edge: Edge, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> str:
-    """OpenSSL's word for the alert. With TLS 1.2 the handshake fails; with TLS 1.3 the client has finished its own
-    part of it and learns of the refusal with the first thing it reads (RFC 8446 §4.4.2.4)."""
-    with pytest.raises(ssl.SSLError) as caught, edge.connect(context, session=session) as client:
-        assert context.minimum_version == ssl.TLSVersion.TLSv1_3, "the handshake of TLS 1.2 must not succeed"
-        client.socket.recv(1)
-    return caught.value.reason
-
-
-def handshakes(edge: Edge, result: str) -> float:
-    return edge.gateway.metrics()[f'gateway_tls_handshakes_total{{result="{result}"}}']
-
-
-def says(seen: Request, identity: Identity, subject: str) -> None:
-    """Each of the fields came once, and as the certificate has it."""
-    der = identity.certificate.public_bytes(serialization.Encoding.DER)
-    assert [seen.all(name) for name in NAMES] == [
-        [f":{base64.b64encode(der).decode()}:"], [subject], [identity.fingerprint]]
-
-
-def says_nothing(seen: Request) -> None:
-    assert [name for name in seen.names() if "cert" in name or "ssl" in name] == []
 
 
 # Who gets in
@@ -351,142 +256,7 @@ def test_a_forged_trailer_never_reaches_the_backend(doors: Doors, backend: Backe
     assert b"forged" not in seen.head + seen.raw_body
 
 
-# Sessions and changes
-
-
-def session_of(client: Client) -> ssl.SSLSession:
-    client.ask(request("GET", "/"))  # TLS 1.3 sends its tickets behind the handshake
-    return client.socket.session
-
-
-@pytest.mark.parametrize("client_auth", ["required", "optional"])
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_resumed_session_still_tells_the_certificate(
-    doors: Doors, backend: Backend, version: ssl.TLSVersion, client_auth: str,
-) -> None:
-    identity = alice(doors.clients)
-    edge = doors.open(client_auth)
-    context = speaking(version, edge, identity)
-    with edge.connect(context) as client:
-        session = session_of(client)
-    for _ in range(4):
-        with edge.connect(context, session=session) as client:
-            assert client.socket.session_reused
-            assert client.ask(request("GET", "/")).status == 200
-    assert len(backend.requests) == 5
-    for seen in backend.requests:
-        says(seen, identity, "CN=alice,O=Example")
-
-
-def reload(edge: Edge) -> None:
-    before = len(edge.gateway.events("gateway.reloaded"))
-    edge.gateway.signal(signal.SIGHUP)
-    wait_until("the reload", lambda: len(edge.gateway.events("gateway.reloaded")) > before)
-
-
-@pytest.mark.parametrize("client_auth", ["required", "optional"])
-@pytest.mark.parametrize("version", VERSIONS)
-def test_after_a_change_of_authorities_neither_certificates_nor_sessions_of_the_old_one_get_in(
-    doors: Doors, backend: Backend, version: ssl.TLSVersion, client_auth: str,
-) -> None:
-    edge = doors.open(client_auth)
-    context = speaking(version, edge, alice(doors.clients))
-    with edge.connect(context) as client:
-        session = session_of(client)
-    with edge.connect(context, session=session) as client:
-        assert client.socket.session_reused, "before the change it is resumed"
-    next_authority = Authority("Next authority of clients")
-    doors.trust(next_authority)
-    reload(edge)
-    before = len(backend.requests)
-    turned_away(edge, context)
-    turned_away(edge, context, session)
-    assert len(backend.requests) == before
-    served(edge, speaking(version, edge, alice(next_authority)))
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_session_without_a_certificate_does_not_get_in_once_one_is_required(
-    doors: Doors, version: ssl.TLSVersion,
-) -> None:
-    edge = doors.open("optional")
-    context = speaking(version, edge)
-    with edge.connect(context) as client:
-        session = session_of(client)
-    edge.gateway.write_config(merged(edge.gateway.settings, {"tls": {"client_auth": "required"}}))
-    reload(edge)
-    turned_away(edge, context, session)
-
-
-def test_the_authorities_are_also_renewed_without_a_reload(doors: Doors) -> None:
-    edge = doors.open("required")
-    next_authority = Authority("Next authority of clients")
-    context = speaking(ssl.TLSVersion.TLSv1_2, edge, alice(next_authority))
-    turned_away(edge, context)
-    doors.trust(next_authority)
-    edge.gateway.wait_event("tls.certificates_loaded", 15)
-    served(edge, context)
-
-
-def test_an_open_connection_goes_on_when_its_authority_is_believed_no_more(doors: Doors, backend: Backend) -> None:
-    identity = alice(doors.clients)
-    edge = doors.open("required")
-    with edge.connect(edge.context(client=identity)) as client:
-        assert client.ask(request("GET", "/")).status == 200
-        doors.trust(Authority("Next authority of clients"))
-        reload(edge)
-        assert client.ask(request("GET", "/")).status == 200
-    says(backend.requests[-1], identity, "CN=alice,O=Example")
-
-
-def test_a_file_without_an_authority_is_not_taken_in_a_reload(doors: Doors) -> None:
-    edge = doors.open("required")
-    Path(doors.trust()).write_text("no certificate\n")
-    answer = edge.gateway.command("reload", check=False)
-    assert answer.returncode == 1
-    assert "clients.pem" in answer.stdout + answer.stderr
-    served(edge, edge.context(client=alice(doors.clients)))
-    turned_away(edge, speaking(ssl.TLSVersion.TLSv1_3, edge))
-
-
-@pytest.mark.parametrize(("before", "after"), [("none", "optional"), ("optional", "none")])
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_session_is_not_resumed_under_another_rule_than_it_was_made_under(
-    doors: Doors, backend: Backend, version: ssl.TLSVersion, before: str, after: str,
-) -> None:
-    """Who has shown no certificate because nobody asked is asked now, and whose was asked for is told no more."""
-    edge = doors.open(before)
-    identity = alice(doors.clients)
-    context = speaking(version, edge, identity)
-    with edge.connect(context) as client:
-        session = session_of(client)
-    edge.gateway.write_config(merged(edge.gateway.settings, {"tls": {"client_auth": after}}))
-    reload(edge)
-    with edge.connect(context, session=session) as client:
-        assert client.ask(request("GET", "/")).status == 200
-        resumed = client.socket.session_reused
-    if after == "optional":
-        says(backend.requests[-1], identity, "CN=alice,O=Example")
-    else:
-        says_nothing(backend.requests[-1])
-    assert not resumed
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_session_ends_with_the_certificate_that_it_was_made_with(
-    doors: Doors, backend: Backend, version: ssl.TLSVersion,
-) -> None:
-    edge = doors.open("required")
-    identity = alice(doors.clients, days=5 / 86_400)
-    context = speaking(version, edge, identity)
-    with edge.connect(context) as client:
-        session = session_of(client)
-    end = identity.certificate.not_valid_after_utc
-    wait_until("the certificate expires", lambda: datetime.datetime.now(datetime.UTC) > end, 15)
-    wait_until("the gateway sees it so", lambda: turned_away(edge, context))
-    before = len(backend.requests)
-    turned_away(edge, context, session)
-    assert len(backend.requests) == before
+# What is wrong so far
 
 
 def test_a_forged_signature_is_counted_as_a_refused_certificate(doors: Doors) -> None:

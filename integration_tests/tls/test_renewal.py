@@ -1,4 +1,4 @@
-"""Certificates that are renewed while the gateway runs: nobody sends a signal, and nobody notices but by the new one."""
+"""Certificates that are renewed while the gateway runs: no signal is sent, and clients notice by the new one only."""
 
 import shutil
 import signal
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from harness.backend import Backend
 from harness.certificates import Authority, Identity
@@ -26,18 +27,21 @@ SOON = 15.0
 def served(edge: Edge, name: str = "gateway.test") -> bytes:
     """The certificate that a new connection is shown, in DER."""
     with edge.connect(name=name) as client:
-        der = client.socket.getpeercert(binary_form=True)
-    assert der is not None
-    return der
+        shown = client.socket.getpeercert(binary_form=True)
+    assert shown is not None
+    return shown
+
+
+def der(identity: Identity) -> bytes:
+    return identity.certificate.public_bytes(serialization.Encoding.DER)
 
 
 def comes(edge: Edge, identity: Identity, name: str = "gateway.test") -> None:
-    expected = ssl.PEM_cert_to_DER_cert(identity.chain_pem.decode())
-    wait_until("the certificate is served", lambda: served(edge, name) == expected, SOON)
+    wait_until("the certificate is served", lambda: served(edge, name) == der(identity), SOON)
 
 
 def stays(edge: Edge, identity: Identity) -> None:
-    assert served(edge) == ssl.PEM_cert_to_DER_cert(identity.chain_pem.decode())
+    assert served(edge) == der(identity)
     with edge.connect() as client:
         assert client.ask(request("GET", "/")).status == 200
 
@@ -173,7 +177,9 @@ def test_no_request_fails_while_certificates_are_renewed(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_session_made_before_a_renewal_does_not_break(edge: Edge, authority: Authority, version: ssl.TLSVersion) -> None:
+def test_a_session_made_before_a_renewal_does_not_break(
+    edge: Edge, authority: Authority, version: ssl.TLSVersion,
+) -> None:
     """It is resumed, or there is a full handshake with the new certificate; either way the client is served."""
     context = edge.context()
     context.minimum_version = context.maximum_version = version
@@ -263,7 +269,7 @@ def test_an_expired_certificate_is_served_and_said(edge: Edge, authority: Author
     expired = authority.issue("gateway.test", starts=-10, days=-1)
     expired.write(edge.directory)
     edge.gateway.wait_event("tls.certificate_problem", SOON, reason="the certificate has expired")
-    line = edge.gateway.wait_event("tls.certificate_expires", level="error")
+    line = edge.gateway.wait_event("tls.certificate_expires", level="ERROR")
     assert line["name"] == "gateway.test" and line["days"] < 0
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
         edge.connect()

@@ -249,7 +249,7 @@ def test_a_missing_file_is_told_by_check(stapler: Stapler) -> None:
     stapler.path.unlink()
     told = run_binary("check", "--config", edge.gateway.config_path)
     assert told.returncode != 0
-    assert f'error: the file "{stapler.path}" cannot be used: ' in told.stderr
+    assert f'error: the file "{stapler.path}" cannot be read: ' in told.stderr
     assert '"ocsp_file"' in told.stderr, "the line of the setting is shown"
 
 
