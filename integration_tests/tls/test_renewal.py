@@ -100,8 +100,9 @@ def test_a_swapped_directory_of_links_is_served_to_new_connections(
         renewed = authority.issue("gateway.test")
         volume.put(renewed.chain_pem, renewed.key_pem)
         comes(edge, renewed)
-    loaded = edge.gateway.events("tls.certificates_loaded")
-    assert [line["names"] for line in loaded] == ["gateway.test"] * 2
+    # The line comes after the certificate is in force.
+    wait_until("both are logged", lambda: [
+        line["names"] for line in edge.gateway.events("tls.certificates_loaded")] == ["gateway.test"] * 2)
     assert edge.gateway.events("tls.certificate_unusable") == []
     assert edge.gateway.events("gateway.reloaded") == []
 
@@ -342,4 +343,5 @@ def test_after_a_reload_the_new_paths_are_looked_after_and_the_old_ones_are_not(
     renewed = authority.issue("gateway.test")
     volume.put(renewed.chain_pem, renewed.key_pem)
     comes(edge, renewed)
+    edge.gateway.wait_event("tls.certificates_loaded")
     assert len(edge.gateway.events("tls.certificates_loaded")) == 1
