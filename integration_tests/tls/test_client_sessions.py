@@ -154,3 +154,14 @@ def test_a_session_ends_with_the_certificate_that_it_was_made_with(
     before = len(backend.requests)
     turned_away(edge, context, session)
     assert len(backend.requests) == before
+
+
+def test_a_file_that_is_cut_in_its_second_authority_is_not_taken_in_a_reload(doors: Doors) -> None:
+    """Clients of the second one would be turned away, and nothing would say why."""
+    other = Authority("Other authority of clients")
+    edge = doors.open("required")
+    path = Path(doors.trust(doors.clients, other))
+    path.write_bytes(path.read_bytes()[:-100])
+    answer = edge.gateway.command("reload", check=False)
+    assert answer.returncode == 1
+    assert "clients.pem" in answer.stdout + answer.stderr

@@ -345,3 +345,20 @@ def test_after_a_reload_the_new_paths_are_looked_after_and_the_old_ones_are_not(
     comes(edge, renewed)
     edge.gateway.wait_event("tls.certificates_loaded")
     assert len(edge.gateway.events("tls.certificates_loaded")) == 1
+
+
+# What is wrong so far
+
+
+def test_a_chain_that_is_cut_in_its_second_certificate_is_not_served(edge: Edge, authority: Authority) -> None:
+    """As a look in the middle of a write finds it. Clients that lack the intermediate one could not go on."""
+    renewed = authority.issue("gateway.test")
+    Path(edge.gateway.settings["tls"]["key_file"]).write_bytes(renewed.key_pem)
+    Path(edge.gateway.settings["tls"]["certificate_file"]).write_bytes(renewed.chain_pem[:-100])
+
+    def read() -> bool:
+        return served(edge) == der(renewed) or bool(
+            edge.gateway.events("tls.certificate_unusable", setting="tls.certificate_file"))
+
+    wait_until("the gateway has read the file", read, SOON)
+    stays(edge, edge.server)
