@@ -12,6 +12,8 @@ from harness.certificates import Authority, Identity
 from harness.client import Client
 from harness.gateway import Gateway
 
+from .doors import Doors
+
 
 class Edge:
     """A gateway that serves TLS with a certificate for gateway.test, and what its clients trust."""
@@ -61,3 +63,8 @@ def start_edge(
 @pytest.fixture
 def edge(start_edge: Callable[..., Edge]) -> Edge:
     return start_edge()
+
+
+@pytest.fixture
+def doors(start_edge: Callable[..., Edge], directory: Path) -> Doors:
+    return Doors(start_edge, Authority("Authority of clients"), directory)
