@@ -290,8 +290,7 @@ package struct ResponseReader: ~Copyable {
 
     private func goesToClient(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {
         if connection.namesFields, isNamedByConnection(name, bytes) { return false }
-        for index in 0..<fields.count where bytes.extracting(fields[index].name).equalsIgnoringCase(name) { return true }
-        return false
+        return (0..<fields.count).contains { bytes.extracting(fields[$0].name).equalsIgnoringCase(name) }
     }
 
     private func isNamedByConnection(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {

@@ -256,7 +256,7 @@ def test_a_forged_trailer_never_reaches_the_backend(doors: Doors, backend: Backe
     assert b"forged" not in seen.head + seen.raw_body
 
 
-# What is wrong so far
+# Found by these tests
 
 
 def test_a_forged_signature_is_counted_as_a_refused_certificate(doors: Doors) -> None:

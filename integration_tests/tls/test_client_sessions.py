@@ -113,7 +113,7 @@ def test_a_file_without_an_authority_is_not_taken_in_a_reload(doors: Doors) -> N
     turned_away(edge, speaking(ssl.TLSVersion.TLSv1_3, edge))
 
 
-# What is wrong so far
+# Found by these tests
 
 
 @pytest.mark.parametrize(("before", "after"), [("none", "optional"), ("optional", "none")])

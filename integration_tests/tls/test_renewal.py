@@ -347,7 +347,7 @@ def test_after_a_reload_the_new_paths_are_looked_after_and_the_old_ones_are_not(
     assert len(edge.gateway.events("tls.certificates_loaded")) == 1
 
 
-# What is wrong so far
+# Found by these tests
 
 
 def test_a_chain_that_is_cut_in_its_second_certificate_is_not_served(edge: Edge, authority: Authority) -> None:

@@ -47,7 +47,9 @@ package struct TLSCertificate: Sendable {
     ///   - key: PKCS#8 or the older forms, without a passphrase.
     package init(chain pem: [UInt8], key keyPEM: [UInt8]) throws(Problem) {
         defer { ERR_clear_error() }
-        var certificates = X509Handle.all(inPEM: pem)
+        guard var certificates = X509Handle.all(inPEM: pem) else {
+            throw Problem(file: .certificate, description: "a certificate in it is damaged or not complete")
+        }
         guard !certificates.isEmpty else {
             throw Problem(file: .certificate, description: "it holds no certificate in PEM form")
         }
@@ -116,12 +118,14 @@ final class X509Handle: Sendable {
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
     deinit { X509_free(pointer) }
 
-    static func all(inPEM pem: [UInt8]) -> [X509Handle] {
+    /// Nil: one of them is damaged, as in a file that is being written. The caller clears OpenSSL's errors.
+    static func all(inPEM pem: [UInt8]) -> [X509Handle]? {
         guard let memory = BIO_new_mem_buf(pem, Int32(clamping: pem.count)) else { return [] }
         defer { BIO_free(memory) }
         var result: [X509Handle] = []
+        ERR_clear_error()
         while let certificate = PEM_read_bio_X509(memory, nil, nil, nil) { result.append(X509Handle(certificate)) }
-        return result
+        return gateway_error_reason(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? result : nil
     }
 
     /// DNS names and, for a certificate without any, the common name (still found in private authorities).
@@ -172,9 +176,15 @@ private func text(of name: OpaquePointer?) -> String {
     defer { BIO_free(memory) }
     // RFC 4514, with everything beyond ASCII escaped: it becomes a field value.
     _ = gateway_print_name(memory, name)
-    var bytes = [UInt8](repeating: 0, count: 4_096)
-    let count = BIO_read(memory, &bytes, Int32(bytes.count))
-    return count > 0 ? String(decoding: bytes[..<Int(count)], as: UTF8.self) : ""
+    var bytes = [UInt8](repeating: 0, count: 16_384)
+    let count = Int(BIO_read(memory, &bytes, Int32(bytes.count)))
+    // A part of a name is another name.
+    guard count > 0, count < bytes.count else { return "" }
+    // The space at the end of a field's value is none of its own, escaped or not.
+    if bytes[..<count].suffix(2).elementsEqual("\\ ".utf8) {
+        return String(decoding: bytes[..<(count - 1)], as: UTF8.self) + "20"
+    }
+    return String(decoding: bytes[..<count], as: UTF8.self)
 }
 
 private func derForm(of certificate: OpaquePointer) -> [UInt8] {

@@ -37,10 +37,12 @@ enum TLSContext {
         return nil
     }
 
-    /// Takes the certificates of a PEM for authorities. False: there is none in it.
+    /// Takes the certificates of a PEM for authorities. False: there is none in it, or a damaged one.
     static func trust(_ pem: [UInt8], in context: OpaquePointer, _ body: (X509Handle) -> Bool = { _ in true }) -> Bool {
-        let authorities = X509Handle.all(inPEM: pem)
-        guard !authorities.isEmpty, let store = SSL_CTX_get_cert_store(context) else { return false }
+        defer { ERR_clear_error() }
+        guard let authorities = X509Handle.all(inPEM: pem), !authorities.isEmpty,
+            let store = SSL_CTX_get_cert_store(context)
+        else { return false }
         return authorities.allSatisfy { X509_STORE_add_cert(store, $0.pointer) == 1 && body($0) }
     }
 }

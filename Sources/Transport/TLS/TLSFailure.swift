@@ -24,7 +24,7 @@ package enum TLSFailure: String, CaseIterable, Sendable {
     /// - Parameter code: from OpenSSL's error queue.
     init(code: UInt, verification: Int) {
         guard gateway_error_library(code) == ERR_LIB_SSL else {
-            self = .other
+            self = verification != X509_V_OK ? .certificateRefused : .other
             return
         }
         let reason = gateway_error_reason(code)

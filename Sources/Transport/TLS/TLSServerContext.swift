@@ -108,8 +108,16 @@ package final class TLSServerContext: Sendable {
             demand(demandCertificates(of: options, in: context), "it holds no certificate in PEM form")
             failure?.isAboutClients = true
         }
-        // A session may be resumed only under the rules that it was made under.
-        var rules = options.clientAuthorities + [options.clientAuthentication == .required ? 2 : 1]
+        // A session may be resumed only under the rules that it was made under, and no longer than the certificate is
+        // valid that was shown then.
+        var rules: [UInt8] =
+            switch options.clientAuthentication {
+            case .none: [0]
+            case .optional: options.clientAuthorities + [1]
+            case .required: options.clientAuthorities + [2]
+            }
+        SSL_CTX_set_session_ticket_cb(
+            context, nil, { _, session, _, _, status, _ in resumption(of: session, status) }, nil)
         var identifier = [UInt8](repeating: 0, count: 32)
         EVP_Digest(&rules, rules.count, &identifier, nil, EVP_sha256(), nil)
         SSL_CTX_set_session_id_context(context, identifier, 32)
@@ -148,6 +156,19 @@ package final class TLSServerContext: Sendable {
         else { return SSL_TLSEXT_ERR_NOACK }
         return SSL_TLSEXT_ERR_OK
     }
+}
+
+/// What becomes of a ticket that was shown; where it is ignored, a full handshake follows.
+private func resumption(of session: OpaquePointer?, _ status: SSL_TICKET_STATUS) -> SSL_TICKET_RETURN {
+    guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else {
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    }
+    if let session, let certificate = SSL_SESSION_get0_peer(session),
+        X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0
+    {
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW
 }
 
 /// RFC 7301 §3.2: a client that offers protocols and not ours is turned away rather than misunderstood.
