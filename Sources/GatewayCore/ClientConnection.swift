@@ -136,9 +136,9 @@ final class ClientConnection: ReadinessHandler {
                 process(stashed)
                 continue
             }
+            if stashed == 0, spliceBody() { continue }
             let room = worker.scratch.room(after: stashed, limit: max(limit, stashed + 4_096))
-            switch spliceBody() ?? channel.receive(into: room) {
-            case .bytes(0): continue
+            switch channel.receive(into: room) {
             case .bytes(let count):
                 // A short read emptied the socket; an edge will tell when there is more, unless the end was announced.
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }

@@ -137,9 +137,9 @@ final class ServerConnection: ReadinessHandler {
                 process(stashed)
                 continue
             }
+            if stashed == 0, spliceBody(to: client) { continue }
             let room = worker.scratch.room(after: stashed, limit: Scratch.size)
-            switch spliceBody(stashed, to: client) ?? channel.receive(into: room) {
-            case .bytes(0): continue
+            switch channel.receive(into: room) {
             case .bytes(let count):
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)

@@ -60,7 +60,7 @@ package final class Gatekeeper {
                 return .incomplete
             }
             identify(bytes, peer, &facts)
-            if link == nil, !facts.isSecure { facts.isSecure = isVouchedSecure(bytes, peer) }
+            if !facts.isSecure { facts.isSecure = isVouchedSecure(bytes, peer) }
             try screen(facts, now)
             if isHealthCheck(bytes, facts) { return .answer(.health) }
             if mustBeSecure(bytes, facts) {

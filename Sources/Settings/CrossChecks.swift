@@ -60,7 +60,7 @@ struct CrossChecks {
         if let key, certificate == nil {
             findings.error(key.place, "the key has no certificate", hint: "set \"tls.certificate_file\"")
         }
-        let hasTLS = certificate != nil || (settings.counts["tls.certificates"] ?? 0) > 0
+        let hasTLS = settings.hasCertificate
         let ofListeners = ["listen", "client_ca_file", "client_auth", "ocsp_file", "redirect_port", "min_version"]
         for name in ofListeners.map({ "tls.\($0)" }) {
             guard !hasTLS, key == nil, let entry = settings.written(name) else { continue }

@@ -9,7 +9,6 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
         case .fallback: "default"
         }
     }
-    let hasTLS = settings.written("tls.certificate_file") != nil || (settings.counts["tls.certificates"] ?? 0) > 0
     func visit(_ shape: Shape, _ path: String) {
         switch shape {
         case .value(let row):
@@ -20,7 +19,9 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
             }
             if entry.items.isEmpty, row.kind.item == nil { return }
             var written = entry.items.map(\.written)
-            if path == "tls.listen", written.isEmpty, hasTLS { written = ["0.0.0.0:8443"] }
+            if path == "tls.listen", written.isEmpty, settings.hasCertificate {
+                written = [addressText(Configuration.TLS.defaultListener)]
+            }
             let value = row.kind.item == nil ? written[0] : "[\(written.joined(separator: ", "))]"
             lines.append(("\(path): \(value)", origin(entry.place)))
         case .section(_, let children):

@@ -206,6 +206,9 @@ func resolvePath(_ path: String, in directory: String) -> String {
 }
 
 extension ResolvedSettings {
+    /// TLS can be served: a certificate is named.
+    var hasCertificate: Bool { written("tls.certificate_file") != nil || (counts["tls.certificates"] ?? 0) > 0 }
+
     /// The entry, when it was written by someone, rightly or wrongly.
     func written(_ path: String) -> Entry? {
         guard let entry = entries[path], entry.isBroken || !entry.items.isEmpty, entry.place != .fallback

@@ -93,9 +93,9 @@ class Measure:
 
 def timed(case, options, peers):
     connections = case.connections or options.connections
-    generator = load.wrk if options.load == "wrk" else load.loop
-    if case.setup.websocket:
-        generator = load.websocket
+    generator = load.generator(case)
+    if options.load == "wrk" and generator is load.loop:
+        generator = load.wrk
 
     def once(proxy, service):
         return rounds.measure_once(proxy, service, case, connections, options.seconds, generator)

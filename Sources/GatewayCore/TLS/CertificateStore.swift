@@ -116,11 +116,9 @@ final class CertificateStore {
         var device: UInt
         var inode: UInt
         var size: Int
-        /// Of the content, and of the mode: a key that nobody could read yet is one that is tried again.
+        /// Of the last change to content or mode: a key that nobody could read yet is one that is tried again.
         var seconds: Int
         var nanoseconds: Int
-        var changedSeconds: Int
-        var changedNanoseconds: Int
     }
 
     private static func stamps(_ tls: Configuration.TLS) -> [FileStamp] {
@@ -130,13 +128,11 @@ final class CertificateStore {
         return paths.map { path in
             var status = stat()
             guard stat(path, &status) == 0 else {
-                return FileStamp(
-                    device: 0, inode: 0, size: -1, seconds: 0, nanoseconds: 0, changedSeconds: 0, changedNanoseconds: 0)
+                return FileStamp(device: 0, inode: 0, size: -1, seconds: 0, nanoseconds: 0)
             }
             return FileStamp(
                 device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
-                seconds: Int(status.st_mtim.tv_sec), nanoseconds: Int(status.st_mtim.tv_nsec),
-                changedSeconds: Int(status.st_ctim.tv_sec), changedNanoseconds: Int(status.st_ctim.tv_nsec))
+                seconds: Int(status.st_ctim.tv_sec), nanoseconds: Int(status.st_ctim.tv_nsec))
         }
     }
 }
