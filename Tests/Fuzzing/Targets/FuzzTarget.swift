@@ -14,7 +14,7 @@ package protocol FuzzTarget: AnyObject {
 package enum FuzzTargets {
     package static let all: [any (FuzzTarget & SendableMetatype).Type] = [
         HeadTarget.self, BodyTarget.self, ResponseTarget.self, PathTarget.self, TokenTarget.self, SettingsTarget.self,
-        WebSocketTarget.self, ProxyTarget.self,
+        WebSocketTarget.self, ProxyTarget.self, FetchedTarget.self, CheckTarget.self,
     ]
 
     /// Nil: there is none of that name.

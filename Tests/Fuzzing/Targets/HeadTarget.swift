@@ -9,6 +9,8 @@ package final class HeadTarget: FuzzTarget {
     private let lenient = House.gatekeeper()
     private let strict = House.gatekeeper(House.strictRules)
     private var gatekeeper: Gatekeeper
+    /// What is kept of the inputs before, as for the requests of a connection.
+    private let ways = [ForwardingText(), ForwardingText()]
     private var out = ByteWriter(capacity: 1 << 17)
     private let links: [ClientLink?] = [
         nil, ClientLink(), ClientLink(subject: "CN=client", fingerprint: "00ff", encoded: "MAA="),
@@ -30,6 +32,7 @@ package final class HeadTarget: FuzzTarget {
         let decision = decide(bytes, sender)
         switch decision.verdict {
         case .incomplete: break
+        case .introspect: throw Finding("nobody is asked where nobody is named")
         case .refuse(let refusal): try checkRefusal(refusal, decision.facts, bytes)
         case .answer(let answer): try checkAnswer(answer, decision.facts, bytes)
         case .forward(let plan): try checkForwarded(plan, decision.facts, bytes, sender)
@@ -54,7 +57,7 @@ package final class HeadTarget: FuzzTarget {
         let (verdict, facts) = (decision.verdict, decision.facts)
         let end: Int
         switch verdict {
-        case .incomplete, .refuse: end = bytes.count
+        case .incomplete, .introspect, .refuse: end = bytes.count
         case .answer, .forward: end = facts.headLength
         }
         guard end > 0 else { return }
@@ -63,7 +66,8 @@ package final class HeadTarget: FuzzTarget {
             switch (decide(Array(bytes[..<cut]), sender).verdict, verdict) {
             case (.incomplete, _), (.refuse, .refuse): break
             case (.refuse, _): throw Finding("a fault in the beginning of a head is one in the whole")
-            case (.answer, _), (.forward, _): throw Finding("nothing is answered or forwarded before its head is there")
+            case (.answer, _), (.introspect, _), (.forward, _):
+                throw Finding("nothing is answered or forwarded before its head is there")
             }
         }
         let again = decide(Array(bytes[..<end]), sender)
@@ -133,6 +137,12 @@ package final class HeadTarget: FuzzTarget {
         gatekeeper.prepare(plan, facts, bytes.span, trace, peer: sender.peer, link: sender.link, into: &out)
         try require(!out.overflowed, "a head has room")
         let sent = out.unownedBytes.array
+        out.reset()
+        gatekeeper.prepare(
+            plan, facts, bytes.span, trace, peer: sender.peer, link: sender.link,
+            way: ways[gatekeeper === strict ? 1 : 0],
+            into: &out)
+        try require(out.unownedBytes.array == sent, "what was kept of another request changes nothing")
         let head = try PlainHead(sent)
         try require(head.length == sent.count, "a request is one head")
         try checkRequestLine(head.startLine, method: bytes[facts.method])
@@ -215,7 +225,7 @@ package final class HeadTarget: FuzzTarget {
         let decision = decide(sent, sender)
         let found = decision.facts
         switch decision.verdict {
-        case .incomplete: throw Finding("what is sent is a whole head")
+        case .incomplete, .introspect: throw Finding("what is sent is a whole head")
         case .refuse(let refusal):
             // It has fields of ours, and a path in canonical form may be three times as long as it came.
             try require(
