@@ -24,7 +24,9 @@ run: release ## the demo: Redis, the users API, the gateway on :8080; Ctrl-C end
 test: ## everything that CI runs
 	@$(STAGE) "bootstrap" scripts/bootstrap
 	@$(STAGE) "lint" $(MAKE) --no-print-directory lint
-	@$(STAGE) "unit tests, beside NIOHTTP1" env GATEWAY_ORACLE=1 swift test --parallel
+	@$(STAGE) "tokens of JWTKit" scripts/mint-jwtkit
+	@$(STAGE) "unit tests, beside NIOHTTP1 and JWTKit" env GATEWAY_ORACLE=1 JWTKIT_TOKENS=$(CURDIR)/.run/jwtkit.json \
+		swift test --parallel
 	@$(STAGE) "demo API by itself" $(MAKE) --no-print-directory test-demo-api
 	@$(STAGE) "release build" swift build -c release --product gateway
 	@$(STAGE) "integration tests" integration_tests/run_all_tests.sh all --reruns 2

@@ -51,16 +51,19 @@ let package = Package(
             name: "gateway", dependencies: ["GatewayCore", "Settings", "Wire"], swiftSettings: strict),
 
         tests(of: "Wire"),
-        tests(of: "Crypto", uses: ["TestKeys"]),
+        tests(of: "Crypto", uses: ["TestKeys", "ThirdParty"]),
         tests(of: "Settings", uses: ["Wire"]),
-        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto", "TestKeys"]),
+        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto", "TestKeys", "ThirdParty"]),
         tests(of: "Telemetry", uses: ["Wire"]),
         tests(of: "Transport", uses: ["Wire"]),
         tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport"]),
-        tests(of: "GatewayCore", uses: ["Wire", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
+        tests(
+            of: "GatewayCore",
+            uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger", "TestKeys"]),
         tests(of: "gateway", uses: ["GatewayCore", "Settings", "Wire"]),
 
         .target(name: "TestKeys", path: "Tests/Keys", swiftSettings: strict),
+        .target(name: "ThirdParty", path: "Tests/ThirdParty", swiftSettings: strict),
         .target(
             name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire", "TestKeys"],
             path: "Tests/Fuzzing/Targets", swiftSettings: strict),

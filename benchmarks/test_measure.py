@@ -55,7 +55,7 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios():
 def test_each_row_tells_the_ratio_to_the_subject_and_the_subject_has_none():
     table = [{"gateway": sample(8), "haproxy": sample(10)}, {"gateway": sample(9), "haproxy": sample(10)}]
     rows = list(report.rows(MEASURES["plain"], table, "gateway"))
-    assert rows[0] == ["plain 100 B", "gateway", "8.50 (8.00–9.00)", "1,000", "10", "20", ""]
+    assert rows[0] == ["plain 100 B", "gateway", "8.50 (8.00–9.00)", "–", "1,000", "10", "20", ""]
     assert rows[1][-1] == "0.85 (0.80–0.90)"
 
 

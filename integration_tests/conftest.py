@@ -1,6 +1,7 @@
 """Fixtures: each test gets servers of its own on free ports, ended by their process ids when it is over."""
 
 import itertools
+import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from harness import chaos, long_exchanges
 from harness.backend import Backend, Handler
+from harness.certificates import Authority
 from harness.client import fetch, request
 from harness.gateway import ROOT, Gateway, config, merged
 from harness.processes import NotReady, Process, free_port, wait_until
@@ -29,6 +32,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.parent != Path(__file__).parent or not collection_path.is_dir():
         return None
     return True if (collection_path.name == "compose") != config.getoption("--docker") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `once` is run once: pytest-rerunfailures asks the marker of a test before it asks --reruns."""
+    for item in items:
+        if item.get_closest_marker("once"):
+            item.add_marker(pytest.mark.flaky(reruns=0), append=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -127,6 +137,26 @@ def gateway(start_gateway: Callable[..., Gateway], backend: Backend) -> Gateway:
     return start_gateway(backend)
 
 
+@pytest.fixture
+def over(request: pytest.FixtureRequest) -> Authority | None:
+    """What backends speak: plain text, or TLS by an authority where the test says so (`harness.chaos.PLAIN_AND_TLS`)."""
+    return Authority() if getattr(request, "param", "plain") == "tls" else None
+
+
+@pytest.fixture
+def start_chaos(start_gateway: Callable[..., Gateway], directory: Path) -> Iterator[Callable[..., chaos.House]]:
+    """Backends that can be killed and stopped, behind a gateway."""
+    started: list[chaos.House] = []
+
+    def start(upstream: Mapping[str, Any], authority: Authority | None = None) -> chaos.House:
+        started.append(chaos.House(start_gateway, directory, upstream, authority))
+        return started[-1]
+
+    yield start
+    for house in started:
+        house.stop()
+
+
 @pytest.fixture(scope="session")
 def demo_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of the demo users API, signing with `harness.tokens.SECRET`."""
@@ -147,3 +177,24 @@ def demo_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     wait_until("the demo API answers", healthy, 30, every=0.05)
     yield f"127.0.0.1:{port}"
     process.stop()
+
+
+@pytest.fixture
+def start_house(
+    start_gateway: Callable[..., Gateway], backend: Backend, directory: Path,
+) -> Iterator[Callable[..., long_exchanges.House]]:
+    """`start_house(drain="2s", section={…})`: a gateway with several doors, before a backend whose exchanges last."""
+    services: list[long_exchanges.LongExchanges] = []
+
+    def start(drain: str, redis: Redis | None = None, **sections: Any) -> long_exchanges.House:
+        authority = Authority()
+        services.append(long_exchanges.LongExchanges())
+        backend.handler = services[-1]
+        gateway = start_gateway(backend, redis, **merged(
+            {**long_exchanges.House.settings(authority, directory), "timeouts": {"drain": drain}}, sections))
+        return long_exchanges.House(
+            gateway, backend, services[-1], ssl.create_default_context(cafile=authority.write(directory / "tls")))
+
+    yield start
+    for service in services:
+        service.release()

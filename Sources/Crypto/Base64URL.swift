@@ -73,6 +73,12 @@ package enum Base64URL {
     package static func encode(_ bytes: Span<UInt8>) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
+        append(bytes, to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Writes `bytes` behind `text`.
+    package static func append(_ bytes: Span<UInt8>, to text: inout [UInt8]) {
         var at = 0
         while at < bytes.count {
             let group = min(3, bytes.count - at)
@@ -81,6 +87,5 @@ package enum Base64URL {
             for index in 0...group { text.append(digits[Int(bits >> UInt32(18 - 6 * index) & 63)]) }
             at += group
         }
-        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -47,6 +47,13 @@ package enum Bytes {
         return bytes
     }
 
+    /// Overwrites what was secret, in a way that no compiler leaves out, and empties the array. The caller's must be the only
+    /// copy: another one would be made first, and stay.
+    package static func wipe(_ secret: inout [UInt8]) {
+        secret.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
+        secret = []
+    }
+
     /// The place of the first `byte` in `bytes` from `start` on; nil when there is none.
     package static func index(of byte: UInt8, in bytes: Span<UInt8>, from start: Int = 0) -> Int? {
         guard start < bytes.count else { return nil }

@@ -29,6 +29,24 @@ final class KeyedMAC {
 
     deinit { EVP_MAC_CTX_free(context) }
 
+    /// Nil only when OpenSSL fails.
+    func code(of message: Span<UInt8>) -> [UInt8]? {
+        var code = [UInt8](repeating: 0, count: 64)
+        var written = 0
+        let done = message.withUnsafeBufferPointer { message in
+            code.withUnsafeMutableBufferPointer { code in
+                EVP_MAC_init(context, nil, 0, nil) == 1
+                    && EVP_MAC_update(context, message.baseAddress, message.count) == 1
+                    && EVP_MAC_final(context, code.baseAddress, &written, code.count) == 1
+            }
+        }
+        guard done, written == count else {
+            ERR_clear_error()
+            return nil
+        }
+        return Array(code[..<written])
+    }
+
     func verifies(_ signature: Span<UInt8>, of message: Span<UInt8>) -> Bool {
         var code: [64 of UInt8] = .init(repeating: 0)
         var written = 0

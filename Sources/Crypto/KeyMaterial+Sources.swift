@@ -5,34 +5,17 @@ extension KeyMaterial {
     /// which the public half is taken. A certificate is a container here: its dates and issuer are not looked at, since
     /// the operator named the file as trusted.
     package init(pem: [UInt8]) throws(KeyError) {
-        // A copy of its own, wiped when freed: the text may hold a private key.
-        guard let input = BIO_new(BIO_s_secmem()) else { throw .notPEM }
-        defer {
-            BIO_free(input)
-            ERR_clear_error()
+        var found: KeyMaterial?
+        try PEMBlocks.read(pem) { (label, data, count) throws(KeyError) in
+            if label == "EC PARAMETERS" { return true }
+            found = try KeyMaterial.key(labelled: label, in: data, count: count).material()
+            return false
         }
-        guard !pem.isEmpty, BIO_write(input, pem, Int32(clamping: pem.count)) == pem.count else { throw .notPEM }
-        while true {
-            var name: UnsafeMutablePointer<CChar>?
-            var header: UnsafeMutablePointer<CChar>?
-            var data: UnsafeMutablePointer<UInt8>?
-            var count = 0
-            guard PEM_read_bio(input, &name, &header, &data, &count) == 1, let name, let data else { throw .notPEM }
-            defer {
-                CRYPTO_free(name, #file, #line)
-                CRYPTO_free(header, #file, #line)
-                OPENSSL_cleanse(data, count)
-                CRYPTO_free(data, #file, #line)
-            }
-            let label = String(cString: name)
-            if let header, header.pointee != 0 { throw .encryptedPEM }
-            if label == "EC PARAMETERS" { continue }
-            self = try KeyMaterial.key(labelled: label, in: UnsafePointer(data), count: count).material()
-            return
-        }
+        guard let found else { throw .notPEM }
+        self = found
     }
 
-    private static func key(
+    static func key(
         labelled label: String, in data: UnsafePointer<UInt8>, count: Int
     ) throws(KeyError) -> PublicKey {
         var next: UnsafePointer<UInt8>? = data

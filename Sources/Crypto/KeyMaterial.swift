@@ -68,6 +68,19 @@ package struct KeyMaterial: Hashable, Sendable {
         }
     }
 
+    /// What tells keys apart for people who compare replicas: 48 bits of a SHA-256, of a secret too. It proves nothing, and a
+    /// secret of 32 random bytes cannot be found from it.
+    package var fingerprint: String {
+        let digest = Bytes.sha256((Array("gateway key fingerprint\0".utf8) + encoded).span)
+        return digest.prefix(6).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// The code of `message` under a shared secret (RFC 7518 §3.2); nil for public keys, and algorithms that do not fit.
+    package func code(of message: Span<UInt8>, _ algorithm: SignatureAlgorithm) -> [UInt8]? {
+        guard kind == .secret, algorithms.contains(algorithm) else { return nil }
+        return KeyedMAC(secret: encoded, algorithm)?.code(of: message)
+    }
+
     /// Bytes of a shared secret; 0 for a public key.
     package var secretBytes: Int { kind == .secret ? encoded.count : 0 }
 }
@@ -95,9 +108,13 @@ package enum KeyError: Error, Hashable, CustomStringConvertible {
     case unsupportedKind
     case rsaSize(bits: Int)
     case rsaExponent
+    case rsaFactorable
     case pointInvalid
     case coordinateLength(bytes: Int, needed: Int)
     case algorithmDoesNotFit(SignatureAlgorithm)
+    case notPrivate
+    case signsNothing
+    case halvesDiffer
 
     package var description: String {
         switch self {
@@ -109,9 +126,13 @@ package enum KeyError: Error, Hashable, CustomStringConvertible {
         case .unsupportedKind: "keys of this kind are not supported"
         case .rsaSize(let bits): "an RSA key has \(bits) bits, but must have 2048 to 8192"
         case .rsaExponent: "the RSA exponent must be odd, above 1 and at most 64 bits"
+        case .rsaFactorable: "the RSA key is one of those that can be factored (CVE-2017-15361); make a new one"
         case .pointInvalid: "the public key is not a valid point of its curve"
         case .coordinateLength(let bytes, let needed): "a coordinate has \(bytes) bytes instead of \(needed)"
         case .algorithmDoesNotFit(let algorithm): "the key cannot be used with \(algorithm.name)"
+        case .notPrivate: "the key is a public one, and signing needs a private one"
+        case .signsNothing: "only keys on P-256 and Ed25519 sign here"
+        case .halvesDiffer: "the private half does not belong to the public one"
         }
     }
 }

@@ -43,6 +43,15 @@ final class PublicKey {
         return Array(UnsafeBufferPointer(start: output, count: Int(count)))
     }
 
+    /// Of a key on an Edwards curve: the encoded point.
+    var raw: [UInt8]? {
+        var count = 0
+        guard EVP_PKEY_get_raw_public_key(pointer, nil, &count) == 1 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: count)
+        guard EVP_PKEY_get_raw_public_key(pointer, &bytes, &count) == 1 else { return nil }
+        return bytes
+    }
+
     var kind: KeyMaterial.Kind? {
         if EVP_PKEY_is_a(pointer, "RSA") == 1 { return .rsa(bits: bits) }
         if EVP_PKEY_is_a(pointer, "ED25519") == 1 { return .edwards(.ed25519) }
@@ -73,6 +82,23 @@ final class PublicKey {
         return BN_is_odd(exponent) == 1 && BN_is_one(exponent) == 0 && BN_num_bits(exponent) <= 64
     }
 
+    /// A coordinate of a key on a P curve: big-endian, of the full length of the field.
+    func coordinate(_ name: String, bytes count: Int) -> [UInt8]? {
+        var number: OpaquePointer?
+        guard EVP_PKEY_get_bn_param(pointer, name, &number) == 1 else { return nil }
+        defer { BN_free(number) }
+        var bytes = [UInt8](repeating: 0, count: count)
+        return BN_bn2binpad(number, &bytes, Int32(count)) == Int32(count) ? bytes : nil
+    }
+
+    /// RSA: the factors of the modulus can be found.
+    private var isFactorable: Bool {
+        var modulus: OpaquePointer?
+        guard EVP_PKEY_get_bn_param(pointer, OSSL_PKEY_PARAM_RSA_N, &modulus) == 1 else { return true }
+        defer { BN_free(modulus) }
+        return FactorableModuli.contains(modulus)
+    }
+
     /// OpenSSL's own check of a public key: for a curve, that the point lies on it and in its group.
     private var passesPublicCheck: Bool {
         guard let context = EVP_PKEY_CTX_new(pointer, nil) else { return false }
@@ -88,8 +114,11 @@ final class PublicKey {
         case .rsa(let bits):
             guard (2048...8192).contains(bits) else { throw .rsaSize(bits: bits) }
             guard hasUsableExponent else { throw .rsaExponent }
-        case .elliptic, .edwards:
+            guard !isFactorable else { throw .rsaFactorable }
+        case .elliptic:
             guard passesPublicCheck else { throw .pointInvalid }
+        case .edwards(let curve):
+            guard passesPublicCheck, let raw, !SmallOrderPoints.contains(raw, on: curve) else { throw .pointInvalid }
         case .secret:
             throw .unsupportedKind
         }

@@ -9,6 +9,8 @@ struct AuditRequest: Sendable {
     var peerPort: UInt16
     /// Who announced the peer in a PROXY header; nil: nobody.
     var proxy: IPAddress?
+    /// A proxy asked about it.
+    var isCheck: Bool
     var method: String
     var endpoint: String
     var route: String?
@@ -18,12 +20,13 @@ struct AuditRequest: Sendable {
 
     init(
         _ facts: RequestFacts, _ bytes: Span<UInt8>, path: Span<UInt8>, peer: IPAddress, peerPort: UInt16,
-        proxy: IPAddress?, route: String?, trace: RequestTrace
+        proxy: IPAddress?, isCheck: Bool, route: String?, trace: RequestTrace
     ) {
         client = facts.client
         self.peer = peer
         self.peerPort = peerPort
         self.proxy = proxy
+        self.isCheck = isCheck
         method = bytes.extracting(facts.method).text
         endpoint = path.text
         self.route = route
@@ -37,6 +40,7 @@ struct AuditRequest: Sendable {
         event.peer = peer
         event.peerPort = peerPort
         event.proxy = proxy
+        event.isCheck = isCheck
         event.user = user
         event.stage = stage.rawValue
         event.code = code?.rawValue

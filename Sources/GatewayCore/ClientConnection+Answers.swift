@@ -16,7 +16,7 @@ extension ClientConnection {
         worker.out.reset()
         worker.gatekeeper.write(
             refusal, record.facts, origin: origin.span, requestID: trace.requestID,
-            date: worker.clock.date(), retryAfter: refusal.code == .circuitOpen ? record.pool?.retryAfter() ?? 1 : 1,
+            date: worker.clock.date(), retryAfter: retryAfter(refusal),
             keepAlive: keepAlive, into: &worker.out)
         record.status = refusal.status
         record.refusal = refusal
@@ -26,6 +26,18 @@ extension ClientConnection {
         answered(keepAlive: keepAlive)
     }
 
+    /// In whole seconds.
+    func retryAfter(_ refusal: Refusal) -> Int {
+        if refusal.code == .circuitOpen { return record.pool?.retryAfter() ?? 1 }
+        guard refusal == .lockedDown, let route = record.facts.route else { return 1 }
+        let now = worker.clock.now
+        guard let end = worker.gatekeeper.lockdowns.end(ofRoute: route, for: record.facts.client, at: now) else {
+            return 1
+        }
+        // Of one that has no end nobody knows; rounded up, since a second too early is refused again.
+        return end == .never ? 3_600 : Int(((end - now) + .milliseconds(999)).seconds)
+    }
+
     /// An answer is complete.
     func answered(keepAlive: Bool) {
         settle()
@@ -33,8 +45,15 @@ extension ClientConnection {
         guard keepAlive else { return closeGracefully() }
         phase = .head
         worker.records.waits(self)
-        deadline = worker.clock.now + worker.generation.configuration.timeouts.idle
+        waitForRequest()
         if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
+    }
+
+    /// While draining, the time begins when the last answer is out; until then it is the reader's.
+    private func waitForRequest() {
+        let timeouts = worker.generation.configuration.timeouts
+        let quiet = worker.drainQuiet.map { outbox.isEmpty ? $0 : timeouts.body }
+        deadline = worker.clock.now + (quiet ?? timeouts.idle)
     }
 
     func settle() {
@@ -44,7 +63,8 @@ extension ClientConnection {
             worker.report(successOf: request)
         }
         if record.lasts { worker.streams.remove(self) }
-        record.settle(peer: peer, port: peerPort, proxy: announcement?.sender, worker: worker)
+        record.settle(
+            peer: peer, port: peerPort, proxy: announcement?.sender, isCheck: door == .checks, worker: worker)
     }
 
     func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
@@ -62,6 +82,7 @@ extension ClientConnection {
         if phase == .tunnel, outbox.count < waiting { tunnelDrains() }
         guard outbox.isEmpty else { return }
         if phase == .closing { return finishSending() }
+        if phase == .head, worker.isDraining, record.isSettled { waitForRequest() }
         server?.clientTakesMore()
     }
 
@@ -91,11 +112,16 @@ extension ClientConnection {
     /// Writes the audit record of a refusal while the request's bytes are still there.
     func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
         let claimed = worker.gatekeeper.tokenRefusal
+        let expiry = claimed.flatMap { AuditExpiry($0, at: worker.clock.wall) }
+        if let expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
         let token = worker.gatekeeper.refusedToken.map {
-            AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
+            var token = AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
+            token.expiry = expiry
+            return token
         }
         worker.telemetry.record(
-            refusal, of: record.facts.client, auditRequest(bytes), token: token, claimed: claimed, now: now)
+            refusal, of: record.facts.client, auditRequest(bytes), token: token, claimed: claimed,
+            identity: record.identity, now: now)
     }
 
     func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {
@@ -103,6 +129,7 @@ extension ClientConnection {
         return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
             AuditRequest(
                 facts, bytes, path: path, peer: peer, peerPort: peerPort, proxy: announcement?.sender,
+                isCheck: door == .checks,
                 route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
         }
     }
@@ -162,16 +189,24 @@ extension ClientConnection {
             } else {
                 closeIfIdle()
             }
+        case .asking: worker.inquiries.giveUp(self)
         case .body, .response:
-            // A server that does not answer, not a client that does not read.
-            if let server, server.isConnecting || phase == .response && outbox.isEmpty && !record.isEventStream {
-                server.timedOut()
-            }
-            act(on: handle(.timedOut))
+            let blame = isServersFault
+            if blame { server?.timedOut() }
+            act(on: handle(blame && phase == .body ? .requestStuck : .timedOut))
         case .tunnel: tunnelTimedOut()
         case .closing: close()
         case .closed: break
         }
+    }
+
+    /// A server that does not answer, or does not take the body: not a client that does not send, nor one that does not read,
+    /// behind whom a server that answers while it reads must wait as well.
+    private var isServersFault: Bool {
+        guard let server else { return false }
+        if server.isConnecting { return true }
+        guard outbox.isEmpty, !record.isEventStream else { return false }
+        return phase == .response || !server.takesMore
     }
 
     /// The time for another request is over, unless it has come in this very moment.
@@ -184,11 +219,11 @@ extension ClientConnection {
     }
 
     /// The process is ending. The next request is answered with `Connection: close`; a connection without one is closed
-    /// when it has waited for `quiet`, and not at once: the request may be on its way, and would be lost.
+    /// when it has waited for `quiet`, and not at once: the request may be on its way, and would be lost. The time of one
+    /// that has not yet read its last answer begins when it has.
     func drain(quiet: Interval) {
         if phase == .tunnel { return tellTunnel(.draining) }
-        guard phase == .head, stash.isEmpty, record.isSettled || !record.hasBegun else { return }
-        guard outbox.isEmpty else { return closeGracefully() }
+        guard phase == .head, stash.isEmpty, outbox.isEmpty, record.isSettled || !record.hasBegun else { return }
         deadline = min(deadline, worker.clock.now + quiet)
     }
 

@@ -9,7 +9,7 @@ extension ClientConnection {
     /// What the head, a handshake or a slow client keeps waiting is told from what the gateway or a backend does.
     func standing(at now: Instant) -> Standing {
         if record.plan?.isLogin == true, record.exchange != nil { return .bound }
-        if worker.isBlocked(peer, at: now) { return .blocked }
+        if door != .checks, worker.isBlocked(peer, at: now) { return .blocked }
         if let matter = waitedFor {
             return meter.rate(matter, at: now, bytes: moved).map { .waiting(rate: $0.rate, since: $0.since) } ?? .busy
         }
@@ -18,7 +18,7 @@ extension ClientConnection {
         case .handshake: return .waiting(rate: 0, since: record.startedAt)
         case .head: return isInHead ? .waiting(rate: 0, since: record.startedAt) : .idle(since: idleSince)
         case .closing: return .idle(since: idleSince)
-        case .body, .response, .tunnel, .closed: return .busy
+        case .asking, .body, .response, .tunnel, .closed: return .busy
         }
     }
 
@@ -51,6 +51,21 @@ extension ClientConnection {
     private var moved: Int64 {
         guard !outbox.isEmpty else { return bodyBytes }
         return record.bytesOut - Int64(outbox.count) - Int64(channel.socket.unacknowledged)
+    }
+
+    /// What the system's buffer of a connection may hold for minutes when its reader is slow.
+    private static let largeBody = 64 * 1_024
+
+    /// Called by the worker's sweep. A server that takes a large body slowly is not stuck: the system tells of room in a
+    /// full buffer when a third of it is free, which may be long after the last time, and never of its end.
+    func lookAtServer(at now: Instant) {
+        guard phase == .body || phase == .response, bodyBytes > ClientConnection.largeBody, let server,
+            !server.isConnecting, record.exchange?.isRelaying == false
+        else { return }
+        let taken = bodyBytes - Int64(server.outbox.count) - Int64(server.channel.socket.unacknowledged)
+        guard taken > record.taken else { return }
+        record.taken = taken
+        if phase == .response { deadline = now + responseTimeout } else if !server.takesMore { serverTakes() }
     }
 
     /// Called by the worker's sweep.

@@ -25,17 +25,30 @@ extension ClientConnection {
         bytes.isEmpty ? tunnelMoves() : tunnelReceived(bytes, from: .server)
         // The client may have sent ahead.
         worker.loop.stillReady(self)
-        // The block may have come while the server was asked.
-        if worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) { return cutStream(.blocked) }
+        if let why = veto { return cutStream(why) }
         if worker.isDraining { tellTunnel(.draining) }
     }
 
     func eventStreamBegins() {
         record.isEventStream = true
         streamBegins()
-        guard worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) else { return }
+        guard let why = veto else { return }
         // Its head is being composed.
-        worker.loop.atEndOfTurn { [self] in cutStream(.blocked) }
+        worker.loop.atEndOfTurn { [self] in cutStream(why) }
+    }
+
+    /// What has come while the server was asked, and would have kept the request from it.
+    private var veto: TunnelEnd? {
+        if worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) { return .blocked }
+        if isLockedOut { return .lockedDown }
+        guard let token = record.identity else { return nil }
+        return worker.gatekeeper.isDead(token, at: worker.clock.wall) ? .tokenRevoked : nil
+    }
+
+    /// The route is closed to its client.
+    var isLockedOut: Bool {
+        guard !worker.gatekeeper.lockdowns.isEmpty, let name = record.routeName else { return false }
+        return worker.gatekeeper.lockdowns.refuses(record.facts.client, onRoute: name, at: worker.clock.now)
     }
 
     private func streamBegins() {
@@ -45,7 +58,7 @@ extension ClientConnection {
             tokenEnds = .never
             return
         }
-        let leeway = worker.generation.configuration.tokens.leeway
+        let leeway = worker.generation.configuration.tokens.leeway + plan.grace
         tokenEnds = worker.clock.now + identity.timeLeft(at: worker.clock.wall, leeway: leeway)
     }
 
@@ -117,7 +130,9 @@ extension ClientConnection {
         guard let tunnel, let server else { return }
         // Whoever has not read what was sent before will not read a Close either.
         guard tunnel.isWebSocket, outbox.isEmpty, server.takesMore else { return endTunnel(why) }
-        deadline = worker.clock.now + ClientConnection.closingTime
+        // Whoever does not answer the Close has no more time with each revocation that follows.
+        let end = worker.clock.now + ClientConnection.closingTime
+        deadline = tunnel.isStopped ? min(deadline, end) : end
         sendCloses(tunnel.cut(why, why.close))
     }
 
@@ -165,6 +180,8 @@ extension TunnelEnd {
         switch self {
         case .blocked: WebSocketClose(code: 1008, reason: "blocked")
         case .tokenExpired: WebSocketClose(code: 1008, reason: "token expired")
+        case .tokenRevoked: WebSocketClose(code: 1008, reason: "token revoked")
+        case .lockedDown: WebSocketClose(code: 1001, reason: "closed for a while")
         case .draining: WebSocketClose(code: 1001, reason: "going away")
         case .idle: WebSocketClose(code: 1001, reason: "idle")
         case .clientClosed, .serverClosed, .clientLost, .serverLost: WebSocketClose(code: 1001, reason: "closed")

@@ -105,7 +105,9 @@ extension ClientConnection {
                 self.server = nil
                 keepUpstream ? server.release() : server.discard()
             }
-            answered(keepAlive: keepClient && keepsAlive && !record.closesClient)
+            // Its head has said whether it is the last. If it did not, the client may be sending the next request already,
+            // also if we have begun to drain since.
+            answered(keepAlive: keepClient && record.facts.keepAlive && !record.closesClient)
         case .abort: cut { channel.resetOnClose() }
         case .abandon: cut {}
         }

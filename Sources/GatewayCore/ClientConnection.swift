@@ -11,8 +11,10 @@ final class ClientConnection: ReadinessHandler {
     enum Phase {
         /// TLS: until both sides know the keys. → `head`, `closed`
         case handshake
-        /// Waiting for a request, or for the rest of its head. → `body`, `response`, `closing`
+        /// Waiting for a request, or for the rest of its head. → `asking`, `body`, `response`, `closing`
         case head
+        /// A head waits in the stash for the word of its token's issuer. → `head`, `closed`
+        case asking
         /// The body of a request is passed on. → `response`, `closing`
         case body
         /// The whole request was read; what else arrives belongs to the next one. → `head`, `tunnel`, `closing`
@@ -37,6 +39,7 @@ final class ClientConnection: ReadinessHandler {
     let peer: IPAddress
     let peerPort: UInt16
     let announcement: Announcement?
+    let door: Door
     /// Place in the worker's table.
     var slot = 0
     var deadline = Instant.never
@@ -72,13 +75,14 @@ final class ClientConnection: ReadinessHandler {
     var recentPlace = -1
 
     init(
-        _ channel: Channel, peer: IPAddress, port: UInt16, announcement: Announcement? = nil,
+        _ channel: Channel, peer: IPAddress, port: UInt16, door: Door, announcement: Announcement? = nil,
         addressSlot: Int32 = -1, worker: Worker, now: Instant
     ) {
         self.channel = channel
         self.peer = peer
         peerPort = port
         self.announcement = announcement
+        self.door = door
         self.worker = worker
         self.addressSlot = addressSlot
         stash = Stash(worker.account)
@@ -188,7 +192,7 @@ final class ClientConnection: ReadinessHandler {
         case .head: outbox.isEmpty
         case .body, .tunnel: server?.takesMore ?? false
         case .closing: true
-        case .handshake, .response, .closed: false
+        case .handshake, .asking, .response, .closed: false
         }
     }
 
@@ -203,7 +207,7 @@ final class ClientConnection: ReadinessHandler {
             switch phase {
             case .head:
                 guard offset < count else { return }
-                guard let next = takeRequest(offset, count) else { return }
+                guard let next = door == .checks ? takeCheck(offset, count) : takeRequest(offset, count) else { return }
                 offset = next
                 taken += 1
                 // Answers that a slow client does not read must not pile up behind it.
@@ -220,7 +224,7 @@ final class ClientConnection: ReadinessHandler {
                 return
             case .tunnel:
                 return tunnelReceived(worker.scratch.bytes(count).extracting(offset..<count), from: .client)
-            case .handshake, .closing, .closed:
+            case .handshake, .asking, .closing, .closed:
                 return
             }
         }
@@ -231,7 +235,7 @@ final class ClientConnection: ReadinessHandler {
         case .head, .closing: close()
         case .body: act(on: handle(.clientLost))
         case .tunnel: tunnelEnded(.client)
-        case .handshake, .response, .closed: break
+        case .handshake, .asking, .response, .closed: break
         }
     }
 
@@ -248,17 +252,17 @@ final class ClientConnection: ReadinessHandler {
             bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
         {
         case .incomplete:
-            stash.keep(bytes)
-            parsed = bytes.count
-            if !record.hasBegun {
-                record.hasBegun = true
-                deadline = now + worker.generation.configuration.timeouts.head
-            }
+            awaitRest(of: bytes, now)
+            return nil
+        case .introspect(let token):
+            wait(for: bytes.extracting(token), bytes)
             return nil
         case .refuse(let refusal):
             worker.traffic.note(record.facts.client)
             record.begin(bytes, peer: peer, worker: worker)
+            record.identity = worker.gatekeeper.identity
             audit(refusal, bytes, now)
+            if worker.gatekeeper.missesKey { worker.reportMissingKey() }
             let next = endOfBody(offset, count)
             respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
             return phase == .head ? next : nil
@@ -286,9 +290,18 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
+    /// The head at the front of `bytes` is not whole yet.
+    func awaitRest(of bytes: Span<UInt8>, _ now: Instant) {
+        stash.keep(bytes)
+        parsed = bytes.count
+        guard !record.hasBegun else { return }
+        record.hasBegun = true
+        deadline = now + worker.generation.configuration.timeouts.head
+    }
+
     /// Where the next request begins behind one that we answer ourselves; nil: its body is not here yet, so that the
     /// rest of it could not be told from the next request. The answer then says that the connection ends (RFC 9112 §9.6).
-    private func endOfBody(_ offset: Int, _ count: Int) -> Int? {
+    func endOfBody(_ offset: Int, _ count: Int) -> Int? {
         let start = offset + record.facts.headLength
         switch record.facts.framing {
         case .none: return start
@@ -303,11 +316,7 @@ final class ClientConnection: ReadinessHandler {
     private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
         let (worker, record) = (worker, record)
         record.plan = plan
-        record.identity = worker.gatekeeper.identity
-        if let identity = record.identity {
-            worker.telemetry.metrics.countAuthSuccess(.token)
-            if worker.gatekeeper.isNewToken { worker.telemetry.record(identity, auditRequest(bytes)) }
-        }
+        noteIdentity(bytes)
         if plan.isLogin { record.audit = auditRequest(bytes) }
         let pool = worker.pools[plan.upstream]
         record.pool = pool
@@ -317,7 +326,7 @@ final class ClientConnection: ReadinessHandler {
         record.requestBody = BodyRelay(reading: framing, writingChunks: framing == .chunked)
         worker.out.reset()
         worker.gatekeeper.prepare(
-            plan, record.facts, bytes, record.trace, peer: peer, link: link, into: &worker.out)
+            plan, record.facts, bytes, record.trace, peer: peer, link: link, way: record.way, into: &worker.out)
         if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
         record.exchange = Exchange(
             bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: pool.attempts)
@@ -331,7 +340,19 @@ final class ClientConnection: ReadinessHandler {
         return end
     }
 
-    private func recordBegins(_ now: Instant) {
+    /// The request may go on, and whose it is may be known.
+    func noteIdentity(_ bytes: Span<UInt8>) {
+        guard let identity = worker.gatekeeper.identity else { return }
+        record.identity = identity
+        worker.telemetry.metrics.countAuthSuccess(.token)
+        if let plan = record.plan, plan.grace > .zero {
+            worker.telemetry.record(inGrace: identity, at: worker.clock.wall, auditRequest(bytes))
+        } else if worker.gatekeeper.isNewToken {
+            worker.telemetry.record(identity, auditRequest(bytes))
+        }
+    }
+
+    func recordBegins(_ now: Instant) {
         if record.isResting { record = worker.records.take() }
         record.reset(startedAt: now)
     }

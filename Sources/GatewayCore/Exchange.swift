@@ -40,6 +40,8 @@ struct Exchange: ~Copyable {
         case requestMalformed
         /// The body of the request is larger than allowed.
         case requestTooLarge
+        /// The server has taken nothing of the request's body for as long as it may.
+        case requestStuck
         /// The client is gone, or its body stopped in the middle.
         case clientLost
         /// The deadline of the present state is over.
@@ -119,7 +121,7 @@ struct Exchange: ~Copyable {
         case (.leasing, .connectFailed), (.leasing, .upstreamLost):
             return retry(orRefuse: .upstreamUnreachable)
         case (.leasing, .handshakeFailed(let refusal)): return retry(orRefuse: refusal)
-        case (.leasing, .timedOut):
+        case (.leasing, .timedOut), (.leasing, .requestStuck):
             return retry(orRefuse: .connectTimeout)
         case (.leasing, .notLeased(let refusal)): return end(.refuse(refusal))
         case (.leasing, .retryDenied): return end(.refuse(failure ?? .upstreamUnreachable))
@@ -159,6 +161,7 @@ struct Exchange: ~Copyable {
             return .report
         case (.judgingMalformed, .judged): return end(clientIsGone ? .abandon : .refuse(.badResponse))
         case (.sending, .timedOut): return end(.refuse(.bodyTimeout))
+        case (.sending, .requestStuck): return end(.refuse(.responseTimeout))
         case (.awaiting, .timedOut): return end(clientIsGone ? .abandon : .refuse(.responseTimeout))
         case (.sending, .requestMalformed), (.leasing, .requestMalformed), (.judging, .requestMalformed),
             (.judgingMalformed, .requestMalformed):
@@ -167,11 +170,11 @@ struct Exchange: ~Copyable {
             (.judgingMalformed, .requestTooLarge):
             return end(.refuse(.bodyTooLarge))
         case (.relaying, .requestMalformed), (.relaying, .requestTooLarge), (.relaying, .upstreamLost),
-            (.relaying, .responseMalformed), (.relaying, .timedOut):
+            (.relaying, .responseMalformed), (.relaying, .timedOut), (.relaying, .requestStuck):
             return end(.abort)
 
         // The upstream may close behind its answer while the answer is held.
-        case (.judging, .upstreamLost), (.judging, .timedOut): return .none
+        case (.judging, .upstreamLost), (.judging, .timedOut), (.judging, .requestStuck): return .none
 
         case (.awaiting, .clientLost) where isLogin, (.judging, .clientLost), (.judgingMalformed, .clientLost):
             clientIsGone = true
@@ -184,7 +187,7 @@ struct Exchange: ~Copyable {
             (_, .handshakeFailed), (_, .notLeased), (_, .retryDenied), (.awaiting, .requestEnded), (.sending, .judged),
             (.awaiting, .judged), (.relaying, .judged), (.judging, .responseHead), (.relaying, .responseHead),
             (.sending, .responseEnded), (.awaiting, .responseEnded), (.judging, .responseEnded),
-            (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .switched):
+            (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .requestStuck), (_, .switched):
             // The connections cannot produce these; one that did must not bring the other exchanges down.
             return end(.abort)
         }

@@ -22,6 +22,8 @@ final class ExchangeRecord {
     var requestBody = BodyRelay(reading: .none, writingChunks: false)
 
     let trace = RequestTrace()
+    let way = ForwardingText()
+    private let sender = SenderText()
     var plan: Plan?
     var facts = RequestFacts(client: IPAddress(v4: 0))
     private var generation: Generation?
@@ -37,6 +39,8 @@ final class ExchangeRecord {
     var status = 0
     var bytesIn: Int64 = 0
     var bytesOut: Int64 = 0
+    /// Bytes of a large body that the server was seen to have taken.
+    var taken: Int64 = 0
     var refusal: Refusal?
     var leasedAt: Instant?
     var server: ServerLabel?
@@ -75,6 +79,7 @@ final class ExchangeRecord {
         status = 0
         bytesIn = 0
         bytesOut = 0
+        taken = 0
         refusal = nil
         if server != nil { server = nil }
         leasedAt = nil
@@ -92,7 +97,7 @@ final class ExchangeRecord {
     var context: ResponseContext {
         ResponseContext(
             isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
-            isSecure: facts.isSecure, upgrade: plan?.upgrade)
+            isSecure: facts.isSecure, upgrade: plan?.upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false)
     }
 
     /// A head was judged, and `facts` are there; keeps what the log line will say of it, because the bytes will be gone by then.
@@ -100,7 +105,10 @@ final class ExchangeRecord {
         assert(!isResting)
         hasBegun = true
         // Nearly always those of the last exchange.
-        if generation !== worker.generation { generation = worker.generation }
+        if generation !== worker.generation {
+            generation = worker.generation
+            way.clear()
+        }
         if metrics !== worker.telemetry.metrics { metrics = worker.telemetry.metrics }
         bytesIn = Int64(facts.headLength)
         worker.gatekeeper.name(trace, bytes, peer: peer)
@@ -118,7 +126,10 @@ final class ExchangeRecord {
     }
 
     /// The origin that an answer of our own may name, if the route that allows it is still the one it was.
-    func origin(under current: Generation) -> [UInt8] { generation === current ? origin : [] }
+    func origin(under current: Generation) -> [UInt8] { !origin.isEmpty && generation === current ? origin : [] }
+
+    /// As the configuration that the exchange began with calls it.
+    var routeName: String? { facts.route.flatMap { generation?.configuration.routes[$0].name } }
 
     /// Keeps the composed head, so that it can be sent again. One that does not fit is not sent again.
     func keepForReplay(_ head: Span<UInt8>) {
@@ -152,20 +163,22 @@ final class ExchangeRecord {
     }
 
     /// Counts the exchange, writes its log line and gives the buffer back.
-    /// - Parameter proxy: who announced the peer.
-    func settle(peer: IPAddress, port: UInt16, proxy: IPAddress?, worker: Worker) {
+    /// - Parameters:
+    ///   - proxy: who announced the peer.
+    ///   - isCheck: the peer asked about a request of a client of its own.
+    func settle(peer: IPAddress, port: UInt16, proxy: IPAddress?, isCheck: Bool, worker: Worker) {
         assert(!isResting)
         isSettled = true
         let now = worker.clock.now
         if !(wasCut && status == 0), !lasts { count(now, worker) }
         if let line = line.take() {
-            writeLine(line.span, peer, port, proxy, now, worker)
+            writeLine(line.span, peer, port, proxy, isCheck, now, worker)
         } else if let buffer = buffer.take() {
-            writeLine(buffer.pendingBytes, peer, port, proxy, now, worker)
+            writeLine(buffer.pendingBytes, peer, port, proxy, isCheck, now, worker)
             worker.buffers.give(buffer)
         } else {
             // A request that never became whole; its line says what is known.
-            writeLine(Span(), peer, port, proxy, now, worker)
+            writeLine(Span(), peer, port, proxy, isCheck, now, worker)
         }
         if identity != nil { identity = nil }
         if pool != nil { pool = nil }
@@ -186,21 +199,22 @@ final class ExchangeRecord {
     }
 
     private func writeLine(
-        _ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ proxy: IPAddress?, _ now: Instant, _ worker: Worker
+        _ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ proxy: IPAddress?, _ isCheck: Bool, _ now: Instant,
+        _ worker: Worker
     ) {
-        guard worker.telemetry.access.isOn else { return }
-        let line = AccessFacts(
+        var line = AccessFacts(
             finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
             proxy: proxy, status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut),
             route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
             upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
+        line.isCheck = isCheck
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
         let trace = trace
         worker.telemetry.access.append(
-            line, pending, in: kept, names: (generation ?? worker.generation).names, server: serverText.span,
-            requestID: trace.requestID, traceID: trace.traceID, user: user.span)
+            line, pending, in: kept, from: sender, names: (generation ?? worker.generation).names,
+            server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span)
     }
 }
 

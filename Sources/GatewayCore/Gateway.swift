@@ -32,13 +32,21 @@ package final class Gateway {
     private(set) var loadedAt = WallTime.now()
     let startedAt = Instant.now()
     let configurationPath: String
-    let broadcast: BlockBroadcast
+    let broadcast: LedgerBroadcast
     private(set) var directory: UpstreamDirectory?
     private(set) var upstreams: UpstreamHealth?
+    let keys: KeyStore
+    let keyDesk: KeyDesk
+    let lockdowns: LockdownDesk
+    let logLevels: LogLevelDesk
+    let introspection: IntrospectionDesk
+    let assertions: AssertionKeyStore
     /// The public addresses, with the real port where 0 was asked for.
-    var boundListeners: [String] { listeners.addresses(secure: false) }
+    var boundListeners: [String] { listeners.addresses(of: .plain) }
     /// The same of those with TLS.
-    var boundSecureListeners: [String] { listeners.addresses(secure: true) }
+    var boundSecureListeners: [String] { listeners.addresses(of: .secure) }
+    /// Those at which proxies ask.
+    var boundCheckListeners: [String] { listeners.addresses(of: .checks) }
 
     private let logs: LogWriter
     private let reload: () -> LoadResult
@@ -58,7 +66,7 @@ package final class Gateway {
     private(set) var listeners: Listeners
     private(set) var reloads: ReloadQueue?
     private var certificates: CertificateStore?
-    private let upstreamTLS: UpstreamTLSTrail
+    let upstreamTLS: UpstreamTLSTrail
     let inheritance: Inheritance
     let supervisor: Supervisor
     /// Of the program, to another process.
@@ -70,7 +78,7 @@ package final class Gateway {
     var life = Life.starting
     /// While an upgrade was under way.
     var endIsAsked = false
-    private var cut = 0
+    var cut = 0
 
     enum Life: Equatable {
         /// Until the ledger is ready and the upstreams' names were looked up once. → `serving`
@@ -112,6 +120,7 @@ package final class Gateway {
         }
         log = OperationalLog(logs, level: LogLevel(configuration.logs.level))
         audit = AuditLog(logs)
+        logLevels = LogLevelDesk(log.level, log: log, audit: audit, on: loop)
         upstreamTLS = UpstreamTLSTrail(log)
         supervisor = Supervisor(inheritance.environment, process: getpid(), log: log)
         metrics = ControlMetrics(ledger: configuration.redis == nil ? .embedded : .starting)
@@ -125,7 +134,7 @@ package final class Gateway {
             throw StartFailure(description: "\(error.setting): \(error.description)")
         }
         workers = WorkerPool(count: configuration.workers)
-        broadcast = BlockBroadcast(workers.mailboxes, on: loop)
+        broadcast = LedgerBroadcast(workers.mailboxes, on: loop)
         // The trail and the ledger know each other: the trail is made first and told of the gateway later.
         let relay = StateRelay()
         trail = LedgerTrail(
@@ -141,20 +150,40 @@ package final class Gateway {
         desk = LoginDesk(
             configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit,
             metrics: metrics)
-        let (keys, problems) = KeySet.build(from: configuration.tokens)
         let toUpstreams: UpstreamTLSLoader.Loaded
+        let trust: [String: TLSClientContext]
+        let issuerTrust: TLSClientContext?
         do throws(CertificateLoader.Finding) {
             toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
+            trust = try KeyStore.trust(for: configuration.tokens)
+            issuerTrust = try IntrospectionDesk.trust(for: configuration.tokens)
         } catch {
             throw StartFailure(error)
         }
+        let pool = workers
+        keys = KeyStore(
+            configuration, trust: trust, on: loop, log: log, metrics: metrics.keys,
+            publish: { pool.send(.keys($0)) })
+        keyDesk = KeyDesk(running: { pool.running }, on: loop) { pool.send(.inspectKeys($0, ticket: $1)) }
+        introspection = IntrospectionDesk(
+            configuration, trust: issuerTrust, on: loop, log: log, metrics: metrics.introspection,
+            publish: { pool.send(.introspected($0, token: $1)) })
+        trail.sharedKeysChanged = { [unowned keys] in keys.take(shared: $0) }
+        lockdowns = LockdownDesk(
+            broadcast: broadcast, audit: audit, log: log, routes: configuration.routes.map(\.name))
+        trail.lockdownsChanged = { [unowned lockdowns] in lockdowns.take($0, at: .now(), wall: .now()) }
+        assertions = AssertionKeyStore(
+            in: configuration.stateDirectory, on: loop, log: log, audit: audit,
+            publish: { pool.send(.assertionKeys($0)) })
+        do { try assertions.begin(configuration.assertion) } catch { throw StartFailure(error) }
         generation = Generation(
-            number: 1, configuration: configuration, rules: GatekeeperRules(configuration, keys: keys),
+            number: 1, configuration: configuration,
+            rules: GatekeeperRules(configuration, keys: keys.keys, assertionKeys: assertions.keyring),
             room: configuration.room, upstreamTLS: toUpstreams.contexts)
-        report(problems)
         reportRoom()
         report(toUpstreams.warnings)
         relay.gateway = self
+        assertions.ownsState = { [unowned self] in ownsState }
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
             workers.send(.standing($0))
@@ -174,6 +203,7 @@ package final class Gateway {
         } catch {
             throw StartFailure(description: error.description)
         }
+        do { try assertions.keep() } catch { throw StartFailure(error) }
         for reject in inheritance.closeRest() {
             log.log(
                 .warning, "listener.inherited_unused",
@@ -216,7 +246,7 @@ package final class Gateway {
 
     private var namesAreKnown = false
     private var publishedHealth: HealthState?
-    private var oneAddressToldUntil = Instant(nanoseconds: .min)
+    var oneAddressToldUntil = Instant(nanoseconds: .min)
 
     // MARK: Starting
 
@@ -235,11 +265,12 @@ package final class Gateway {
             })
         // By message, as after a reload: nothing but the worker then holds on to a socket that goes.
         for (index, mailbox) in workers.mailboxes.enumerated() { mailbox.send(.listeners(listeners.of(worker: index))) }
+        assertions.release()
         publishHealth()
         log.ready(
-            listeners: boundListeners, secureListeners: boundSecureListeners, admin: admin?.address,
-            adminSocket: configuration.admin.socketPath,
-            pid: getpid(), version: GatewayVersion.text, took: Instant.now() - startedAt)
+            listeners: boundListeners, secureListeners: boundSecureListeners, checkListeners: boundCheckListeners,
+            admin: admin?.address, adminSocket: configuration.admin.socketPath, pid: getpid(),
+            version: GatewayVersion.text, took: Instant.now() - startedAt)
         inheritance.predecessor?.serves(version: GatewayVersion.text)
         supervisor.tell(.ready(takesOver: inheritance.predecessor.map { _ in getpid() }), servingStatus)
     }
@@ -250,41 +281,6 @@ package final class Gateway {
             reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
             codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels,
             letGo: LetGo.allCases.map(\.rawValue))
-    }
-
-    // MARK: Messages
-
-    private func receive(_ message: ControlMessage) {
-        switch message {
-        case .loginFailed(let report): desk.failed(report)
-        case .loginSucceeded(let request): desk.succeeded(request)
-        case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
-        case .handshake(let upstream, let server, let problem):
-            upstreamTLS.note(upstream: upstream, server: server, problem: problem)
-        case .headerRefused(let sender, let reason, let untold):
-            log.log(
-                .warning, "proxy_protocol.refused", "A connection without a sound PROXY header was closed",
-                [
-                    ("address", .text(sender.description)), ("reason", .text(reason)), ("untold", .number(untold)),
-                ])
-        case .upstream(let report): upstreams?.received(report)
-        case .oneAddress(let address): trafficComesFrom(address)
-        case .drained(let connections):
-            cut += connections
-            if workers.ended() { finish() }
-        }
-    }
-
-    /// Told at most once an hour: what to do about it does not change with every minute.
-    private func trafficComesFrom(_ address: IPAddress) {
-        let now = Instant.now()
-        guard now >= oneAddressToldUntil else { return }
-        oneAddressToldUntil = now + .seconds(3_600)
-        log.log(
-            .warning, "traffic.one_address",
-            "Nearly all requests come from one private address. If that is a proxy or a bridge, all of its clients are "
-                + "counted and blocked as one: name its network in trusted_proxies",
-            [("address", .text(address.description)), ("setting", .text("trusted_proxies"))])
     }
 
     fileprivate func ledgerStateChanged() {
@@ -311,6 +307,8 @@ package final class Gateway {
     /// Everything counted so far, as Prometheus reads it.
     func exposition() -> [UInt8] {
         metrics.blocksInForce = ledger.blockCount
+        metrics.revocationsInForce = ledger.revocationCount
+        metrics.lockdowns = lockdowns.records.count
         metrics.connectionLimit = generation.room.connections
         metrics.buffered = shared.bufferedBytes
         metrics.bufferLimit = generation.room.memory
@@ -354,8 +352,14 @@ package final class Gateway {
             return refuse(result.diagnostics + [problem].compactMap(\.self))
         }
         let toUpstreams: UpstreamTLSLoader.Loaded
+        let trust: [String: TLSClientContext]
+        let issuerTrust: TLSClientContext?
+        let signing: AssertionKeyring?
         do throws(CertificateLoader.Finding) {
             toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
+            trust = try KeyStore.trust(for: next.tokens)
+            issuerTrust = try IntrospectionDesk.trust(for: next.tokens)
+            signing = try assertions.keyring(for: next.assertion, at: .now())
             try adopt(certificatesOf: next)
         } catch {
             let problem = result.diagnostic(at: error.setting, error.text)
@@ -366,20 +370,22 @@ package final class Gateway {
                 .warning, "gateway.restart_needed", "The setting changed, but only a restart brings it into force",
                 [("setting", .text(name))])
         }
-        let (keys, problems) = KeySet.build(from: next.tokens)
-        report(problems)
         report(toUpstreams.warnings)
         upstreamTLS.reset()
         configuration = next
+        keys.adopt(next, trust: trust)
+        assertions.adopt(next.assertion, signing, at: .now())
         loadedAt = .now()
         generation = Generation(
-            number: generation.number + 1, configuration: next, rules: GatekeeperRules(next, keys: keys),
-            room: next.room, upstreamTLS: toUpstreams.contexts, after: generation)
+            number: generation.number + 1, configuration: next,
+            rules: GatekeeperRules(next, keys: keys.keys, assertionKeys: signing), room: next.room,
+            upstreamTLS: toUpstreams.contexts, after: generation)
         reportRoom()
-        log.level = LogLevel(next.logs.level)
+        logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)
         ledger.adopt(LoginRule(next))
+        lockdowns.adopt(routes: next.routes.map(\.name))
         listeners = nextListeners
         let catalog = makeCatalog()
         let generation = generation
@@ -389,8 +395,12 @@ package final class Gateway {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))
                 mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
+            introspection.adopt(next, trust: issuerTrust)
+            keys.release()
+            assertions.release()
             metrics.reloaded(successfully: true)
-            log.reloaded(path: configurationPath, listeners: boundListeners + boundSecureListeners)
+            log.reloaded(
+                path: configurationPath, listeners: boundListeners + boundSecureListeners + boundCheckListeners)
             done(.applied(result.diagnostics))
         }
     }
@@ -415,14 +425,6 @@ package final class Gateway {
 
     private func report(_ warnings: [CertificateLoader.Finding]) {
         for warning in warnings { log.certificateProblem(warning) }
-    }
-
-    private func report(_ problems: [KeyProblem]) {
-        for problem in problems {
-            log.log(
-                .warning, "tokens.key_problem", "A key is not used as it stands",
-                [("reason", .text(problem.description))])
-        }
     }
 }
 

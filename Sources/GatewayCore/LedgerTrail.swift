@@ -6,15 +6,21 @@ internal import Wire
 
 /// Follows the ledger: sends its changes to the workers and writes what happened into audit record, log and metrics.
 final class LedgerTrail: LedgerSink {
-    private let broadcast: BlockBroadcast
+    private let broadcast: LedgerBroadcast
     private let audit: AuditLog
     private let log: OperationalLog
     private let metrics: ControlMetrics
     /// The ledger's state changed, or it became ready.
     private let stateChanged: () -> Void
+    /// Hears of all keys that were added at run time, sealed, when one of them has changed.
+    var sharedKeysChanged: ([String: String]) -> Void = { _ in }
+    /// Hears of all lockdowns, by route, when something that is shared has changed.
+    var lockdownsChanged: ([String: SharedText]) -> Void = { _ in }
+    /// What was told of keys last.
+    private var keys: [String: String]?
 
     init(
-        broadcast: BlockBroadcast, audit: AuditLog, log: OperationalLog, metrics: ControlMetrics,
+        broadcast: LedgerBroadcast, audit: AuditLog, log: OperationalLog, metrics: ControlMetrics,
         stateChanged: @escaping () -> Void
     ) {
         self.broadcast = broadcast
@@ -24,7 +30,25 @@ final class LedgerTrail: LedgerSink {
         self.stateChanged = stateChanged
     }
 
-    func ledger(changed delta: BlockDelta) { broadcast.send(delta) }
+    func ledger(changed delta: BlockDelta) { broadcast.send(.blocks(delta)) }
+
+    func ledger(shared: [SharedName: SharedText]) {
+        var keys: [String: String] = [:]
+        var lockdowns: [String: SharedText] = [:]
+        for (name, text) in shared {
+            switch name.kind {
+            case .key: keys[name.id] = text.text
+            case .lockdown: lockdowns[name.id] = text
+            }
+        }
+        if keys != self.keys {
+            self.keys = keys
+            sharedKeysChanged(keys)
+        }
+        lockdownsChanged(lockdowns)
+    }
+
+    func ledger(revoked delta: RevocationDelta) { broadcast.send(.revocations(delta)) }
 
     func ledger(noted event: LedgerEvent) {
         switch event {
@@ -43,6 +67,21 @@ final class LedgerTrail: LedgerSink {
             log.log(
                 .warning, "block.permanent", "A block without a time to live was set by hand; it never ends by itself",
                 [("network", .text(record.network.description))])
+        case .revokedByCommand(let record, let decider):
+            metrics.revocationSet(.operator)
+            recordRevocation(record, note: decider == .local ? " (authority away)" : "")
+        case .revocationSeen(let record):
+            metrics.revocationSet(.external)
+            recordRevocation(record, note: "")
+        case .revocationLifted(let record, let cause): lifted(record, cause)
+        case .unparsableKey(let key) where RevocationKey.isOne(key):
+            log.log(
+                .error, "revocation.unparsable_key", "A key names nothing that can be revoked, so it revokes nothing",
+                [("key", .text(key))])
+        case .unparsableKey(let key) where key.hasPrefix(SharedName.Kind.lockdown.rawValue):
+            log.log(
+                .error, "lockdown.unparsable_key", "A key names nothing that can be closed, so it closes nothing",
+                [("key", .text(key))])
         case .unparsableKey(let key):
             log.log(
                 .warning, "block.unparsable_key", "A key names no address or network, so it blocks nobody",
@@ -51,15 +90,18 @@ final class LedgerTrail: LedgerSink {
             log.log(
                 .error, "ledger.counter_unusable", "A failure counter in the store cannot be counted up",
                 [("address", .text(address.description)), ("reason", .text(problem))])
-        case .flushDetected(let restored):
+        case .flushDetected(let restored, let revocations):
             for _ in 0..<restored { metrics.blockSet(.restored) }
+            for _ in 0..<revocations { metrics.revocationSet(.restored) }
             log.log(
-                .error, "ledger.flush_detected", "The store lost its data; automatic blocks were restored",
-                [("restored", .number(restored))])
+                .error, "ledger.flush_detected",
+                "The store lost its data; automatic blocks and all revocations were restored",
+                [("restored", .number(restored)), ("revocations", .number(revocations))])
             audit.record(
                 AuditEvent(
                     .operation(
-                        action: "blocks_restored", detail: "the store lost its data; \(restored) blocks restored",
+                        action: "blocks_restored",
+                        detail: "the store lost its data; \(restored) blocks and \(revocations) revocations restored",
                         actor: "gateway")))
         case .degraded(let reason):
             metrics.ledgerFailed()
@@ -95,6 +137,28 @@ final class LedgerTrail: LedgerSink {
         if client != nil { event.stage = Stage.judge.rawValue }
         event.code = ErrorCode.addressBlocked.rawValue
         audit.record(event)
+    }
+
+    private func recordRevocation(_ record: RevocationRecord, note: String) {
+        var detail = record.description + note
+        if !record.reason.isEmpty { detail += ": \(record.reason)" }
+        if let left = record.remaining(at: .now()) { detail += ", until \((WallTime.now() + left).text)" }
+        audit.record(AuditEvent(.operation(action: "tokens_revoked", detail: detail, actor: record.actor)))
+    }
+
+    private func lifted(_ record: RevocationRecord, _ cause: LiftCause) {
+        let actor: String
+        let why: String
+        switch cause {
+        case .expired: (actor, why) = ("gateway", "its time is over")
+        case .deleted: (actor, why) = ("redis", "the key was deleted")
+        case .flushed: (actor, why) = ("redis", "the store lost its data")
+        case .command(let operatorName): (actor, why) = (operatorName, "command")
+        }
+        metrics.revocationLifted()
+        audit.record(
+            AuditEvent(
+                .operation(action: "revocation_lifted", detail: "\(record.description): \(why)", actor: actor)))
     }
 
     private func lifted(_ record: BlockRecord, _ cause: LiftCause) {

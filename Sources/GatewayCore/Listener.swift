@@ -14,8 +14,8 @@ final class Listener: ReadinessHandler {
     }
 
     let socket: ListeningSocket
-    /// TLS. A reload may change it for those who come from now on.
-    var isSecure: Bool
+    /// A reload may change it for those who come from now on.
+    var door: Door
     private unowned let worker: Worker
     private var watcher: Watcher?
     private var timer: LoopTimer?
@@ -28,7 +28,7 @@ final class Listener: ReadinessHandler {
 
     init(_ listener: PublicListener, worker: Worker) {
         socket = listener.socket
-        isSecure = listener.isSecure
+        door = listener.door
         self.worker = worker
         watch()
         timer = LoopTimer(on: worker.loop) { [unowned self] in
@@ -59,7 +59,7 @@ final class Listener: ReadinessHandler {
                     connection.close()
                     continue
                 }
-                worker.arrived(connection, peer: ip, port: port, isSecure: isSecure)
+                worker.arrived(connection, peer: ip, port: port, at: door)
             case .none: return
             case .exhausted:
                 guard phase == .accepting else { return }

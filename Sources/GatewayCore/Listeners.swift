@@ -2,15 +2,32 @@ internal import Settings
 internal import Transport
 internal import Wire
 
-/// A listening socket and what is spoken on it.
-struct PublicListener: Sendable {
-    let socket: ListeningSocket
-    /// TLS.
-    let isSecure: Bool
+/// What is spoken at an address, and with whom.
+enum Door: Sendable {
+    /// HTTP with clients.
+    case plain
+    /// HTTP over TLS with clients.
+    case secure
+    /// Proxies ask whether requests of theirs may pass.
+    case checks
+
+    var setting: String {
+        switch self {
+        case .plain: "listen"
+        case .secure: "tls.listen"
+        case .checks: "forward_auth.listen"
+        }
+    }
 }
 
-/// The public listeners that are open: for each address one socket per worker, so that workers share no queue. A value:
-/// the next one is made whole, and put into force or thrown away.
+/// A listening socket of a worker.
+struct PublicListener: Sendable {
+    let socket: ListeningSocket
+    let door: Door
+}
+
+/// The listeners of the workers that are open: for each address one socket per worker, so that workers share no queue.
+/// A value: the next one is made whole, and put into force or thrown away.
 struct Listeners {
     struct Failure: Error, CustomStringConvertible {
         /// The setting that named the address.
@@ -21,8 +38,17 @@ struct Listeners {
     /// An address as it was asked for, and what is spoken there.
     struct Wanted: Hashable {
         let text: Configuration.SocketAddressText
-        let isSecure: Bool
-        var setting: String { isSecure ? "tls.listen" : "listen" }
+        let door: Door
+        var setting: String { door.setting }
+
+        /// What keeps its sockets over a reload. Those for proxies never become those for clients: where a client is
+        /// served, what a proxy asks would be forwarded, and the answer of a backend taken for a verdict.
+        var identity: Identity { Identity(text: text, isForProxies: door == .checks) }
+
+        struct Identity: Hashable {
+            let text: Configuration.SocketAddressText
+            let isForProxies: Bool
+        }
     }
 
     struct Entry {
@@ -40,19 +66,20 @@ struct Listeners {
     private static let endingTime = Interval.seconds(2)
 
     static func wanted(by configuration: Configuration) -> [Wanted] {
-        configuration.listeners.map { Wanted(text: $0, isSecure: false) }
-            + (configuration.tls?.listeners ?? []).map { Wanted(text: $0, isSecure: true) }
+        configuration.listeners.map { Wanted(text: $0, door: .plain) }
+            + (configuration.tls?.listeners ?? []).map { Wanted(text: $0, door: .secure) }
+            + configuration.forwardAuth.listeners.map { Wanted(text: $0, door: .checks) }
     }
 
     /// What worker `index` listens on.
     func of(worker index: Int) -> [PublicListener] {
         entries.flatMap { entry in
-            entry.sockets[index].map { PublicListener(socket: $0, isSecure: entry.wanted.isSecure) }
+            entry.sockets[index].map { PublicListener(socket: $0, door: entry.wanted.door) }
         }
     }
 
-    func addresses(secure: Bool) -> [String] {
-        entries.filter { $0.wanted.isSecure == secure }.compactMap { $0.address?.description }
+    func addresses(of door: Door) -> [String] {
+        entries.filter { $0.wanted.door == door }.compactMap { $0.address?.description }
     }
 
     /// Keeps the very sockets of addresses that are wanted again, opens the new ones and leaves out the others. Throws
@@ -62,7 +89,7 @@ struct Listeners {
         for wanted: [Wanted], workers: Int, now: Instant, from inheritance: Inheritance? = nil
     ) throws(Failure) -> Listeners {
         var result = Listeners()
-        let kept = Listeners.match(wanted.map(\.text), entries.map(\.wanted.text))
+        let kept = Listeners.match(wanted.map(\.identity), entries.map(\.wanted.identity))
         result.ending = ending.filter { $0.until > now }
         for (index, entry) in entries.enumerated() where !kept.contains(index) {
             if let address = entry.address { result.ending.append((address, now + Listeners.endingTime)) }
@@ -84,12 +111,10 @@ struct Listeners {
 
     /// For each wanted address the place of the open one that goes on; nil: there is none. An address may stand twice
     /// when it has port 0, and each is another one then.
-    static func match(
-        _ wanted: [Configuration.SocketAddressText], _ open: [Configuration.SocketAddressText]
-    ) -> [Int?] {
+    static func match<Address: Equatable>(_ wanted: [Address], _ open: [Address]) -> [Int?] {
         var free = Set(open.indices)
-        return wanted.map { text in
-            guard let place = open.indices.first(where: { free.contains($0) && open[$0] == text }) else { return nil }
+        return wanted.map { want in
+            guard let place = open.indices.first(where: { free.contains($0) && open[$0] == want }) else { return nil }
             free.remove(place)
             return place
         }

@@ -2,9 +2,19 @@ internal import Policy
 internal import Wire
 
 /// What the gateway answers by itself on the public listener: `/health`, short, for load balancers and probes (the
-/// detailed form is on the admin listener), and OPTIONS that may go no further.
+/// detailed form is on the admin listener), the keys of the assertions, and OPTIONS that may go no further.
 struct LocalAnswers {
     var health = HealthState(ledger: "embedded", isReady: true)
+    /// The key set of the assertions; empty: there is none.
+    var assertionKeys: [UInt8] = []
+    /// Seconds that it may be kept.
+    private var keysAge = 0
+
+    /// What the rules say of the key set.
+    mutating func take(_ rules: GatekeeperRules) {
+        assertionKeys = rules.assertionKeys?.document ?? []
+        keysAge = Int(rules.assertions?.jwksMaximumAge.seconds ?? 0)
+    }
 
     func write(
         _ answer: LocalAnswer, _ facts: RequestFacts, _ hardening: ResponseHardening, keepAlive: Bool, wall: WallTime,
@@ -32,6 +42,16 @@ struct LocalAnswers {
             endHead(&out, length: body.utf8.count)
             if !facts.isHead { out.append(text: body) }
             return status
+        case .assertionKeys:
+            out.append("HTTP/1.1 200 OK\r\nDate: ")
+            out.append(date)
+            out.append("\r\nContent-Type: ")
+            out.append(AssertionKeyring.contentType)
+            out.append("\r\nCache-Control: public, max-age=")
+            out.append(decimal: keysAge)
+            endHead(&out, length: assertionKeys.count)
+            if !facts.isHead { out.append(assertionKeys) }
+            return 200
         case .redirect(let location):
             out.append("HTTP/1.1 308 Permanent Redirect\r\nDate: ")
             out.append(date)

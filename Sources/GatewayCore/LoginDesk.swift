@@ -15,9 +15,16 @@ final class LoginDesk {
         case successor(tell: (LoginFailure) -> Void)
     }
 
+    /// Whose failure the successor counts.
+    private enum Waiting {
+        case ours(LoginReport)
+        /// Of the process that we took over from.
+        case predecessors(LoginFailure, then: (FailureCount) -> Void)
+    }
+
     private var counter: Counter
-    private var awaitingSuccessor: [FailureID: LoginReport] = [:]
-    private let broadcast: BlockBroadcast
+    private var awaitingSuccessor: [FailureID: Waiting] = [:]
+    private let broadcast: LedgerBroadcast
     private let workers: [Mailbox<WorkerMessage>]
     private let audit: AuditLog
     private let metrics: ControlMetrics
@@ -28,7 +35,7 @@ final class LoginDesk {
     private static let remembered = 65_536
 
     init(
-        _ configuration: Configuration, ledger: any Ledger, broadcast: BlockBroadcast,
+        _ configuration: Configuration, ledger: any Ledger, broadcast: LedgerBroadcast,
         workers: [Mailbox<WorkerMessage>], audit: AuditLog, metrics: ControlMetrics
     ) {
         counter = .ledger(ledger)
@@ -51,16 +58,26 @@ final class LoginDesk {
         case .ledger(let ledger):
             ledger.recordFailure(report.failure, now: now) { [unowned self] outcome in
                 metrics.ledgerAnswered(after: Instant.now() - now)
-                counted(report, outcome.count, isNewlyBlocked: outcome.isNewlyBlocked)
+                counted(report, FailureCount(outcome))
             }
         case .successor(let tell):
-            awaitingSuccessor[report.failure.id] = report
+            awaitingSuccessor[report.failure.id] = .ours(report)
             tell(report.failure)
         }
     }
 
-    private func counted(_ report: LoginReport, _ count: Int, isNewlyBlocked: Bool) {
-        record(report, count, isNewlyBlocked)
+    /// A login has failed in the process that we took over from, and its answer waits there. Whoever counts ours counts it.
+    func failedInPredecessor(_ failure: LoginFailure, then done: @escaping (FailureCount) -> Void) {
+        switch counter {
+        case .ledger(let ledger): ledger.recordFailure(failure, now: .now()) { done(FailureCount($0)) }
+        case .successor(let tell):
+            awaitingSuccessor[failure.id] = .predecessors(failure, then: done)
+            tell(failure)
+        }
+    }
+
+    private func counted(_ report: LoginReport, _ count: FailureCount) {
+        record(report, count)
         broadcast.whenApplied(within: deadline, now: Instant.now()) { [unowned self] in
             workers[report.worker].send(.judged(ticket: report.ticket))
         }
@@ -70,18 +87,26 @@ final class LoginDesk {
     func leaveCounting(to tell: @escaping (LoginFailure) -> Void) { counter = .successor(tell: tell) }
 
     /// It has counted a failure; the block that came of it has been told before.
-    func successorCounted(_ id: FailureID, _ count: Int, isNewlyBlocked: Bool) {
-        guard let report = awaitingSuccessor.removeValue(forKey: id) else { return }
-        counted(report, count, isNewlyBlocked: isNewlyBlocked)
+    func successorCounted(_ id: FailureID, _ count: FailureCount) {
+        switch awaitingSuccessor.removeValue(forKey: id) {
+        case .ours(let report): counted(report, count)
+        case .predecessors(_, let done): done(count)
+        case nil: return
+        }
     }
 
     /// This process counts again, what the other one did not answer first: a failure that it had counted and saved
     /// counts twice then, which is better than not at all.
     func count(with ledger: any Ledger) {
         counter = .ledger(ledger)
-        let reports = awaitingSuccessor.values
+        let waiting = awaitingSuccessor.values
         awaitingSuccessor = [:]
-        for report in reports { failed(report) }
+        for one in waiting {
+            switch one {
+            case .ours(let report): failed(report)
+            case .predecessors(let failure, let done): failedInPredecessor(failure, then: done)
+            }
+        }
     }
 
     func succeeded(_ request: AuditRequest) {
@@ -90,20 +115,20 @@ final class LoginDesk {
         audit.record(request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil))
     }
 
-    private func record(_ report: LoginReport, _ count: Int, _ isNewlyBlocked: Bool) {
+    private func record(_ report: LoginReport, _ count: FailureCount) {
         let address = report.failure.address
         if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
-        recent[address] = (count, Instant.now() + login.window)
+        recent[address] = (count.failures, Instant.now() + login.window)
         audit.record(
             report.request.event(
                 .loginFailed(
-                    reason: Reason.badCredentials.rawValue, failures: count, limit: login.limit,
+                    reason: Reason.badCredentials.rawValue, failures: count.failures, limit: login.limit,
                     window: login.window),
                 stage: .judge, code: nil))
-        guard isNewlyBlocked else { return }
+        guard count.isNewlyBlocked else { return }
         audit.record(
             report.request.event(
-                .bruteForceDetected(failures: count, window: login.window), stage: .judge,
+                .bruteForceDetected(failures: count.failures, window: login.window), stage: .judge,
                 code: .addressBlocked))
     }
 }

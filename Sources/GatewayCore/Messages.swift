@@ -7,8 +7,12 @@ internal import Wire
 /// What the control thread tells a worker. Applied in the order in which it was sent.
 enum WorkerMessage: Sendable {
     /// The worker answers with `ControlMessage.applied` when the change is in force on all its connections.
-    case blocks(BlockDelta, sequence: Int)
+    case ledger(LedgerChange, sequence: Int)
     case generation(Generation, MetricShard)
+    /// What tokens are verified with from now on.
+    case keys(KeySet)
+    /// What assertions are signed with from now on.
+    case assertionKeys(AssertionKeyring)
     /// For connections that are accepted from now on.
     case certificates(TLSServerContext)
     /// All sockets to listen on from now on: those that it has already go on, others are closed.
@@ -17,6 +21,10 @@ enum WorkerMessage: Sendable {
     case standing(UpstreamStanding)
     /// The failure behind this ticket is counted; its answer may go.
     case judged(ticket: Int)
+    /// What the issuer of a token says of it, or that it says nothing.
+    case introspected(IntrospectionAnswer, token: [UInt8])
+    /// The worker answers with `ControlMessage.keysInspected`.
+    case inspectKeys(KeyQuestion, ticket: Int)
     case health(HealthState)
     /// No new connections; answers say `Connection: close`. A connection that waits for a request is closed when it has
     /// waited for `quiet`. The worker answers `drained` when the last one is gone, or at the deadline.
@@ -32,11 +40,57 @@ enum ControlMessage: Sendable {
     case handshake(upstream: String, server: String, problem: String?)
     /// A connection of a peer that announces clients did not begin with a sound PROXY header.
     case headerRefused(IPAddress, reason: String, untold: Int)
+    /// A proxy does not say of a request what it must, or somebody asks who may not.
+    case callerProblem(IPAddress, CallerProblem, untold: Int)
     /// Nearly all requests of a worker come from one private address that is not a trusted proxy.
     case oneAddress(IPAddress)
     case upstream(UpstreamReport)
+    /// Only its issuer knows what this token is worth. Told once until `introspected` comes.
+    case tokenUnknown([UInt8])
+    /// A token named a key that is not here. Told at most once a second by each worker.
+    case keyMissed(isIncomplete: Bool)
+    case keysInspected(KeyAnswer, ticket: Int)
+    /// Tokens that these sources of keys have signed came from the future, by so many milliseconds at most.
+    case clocksAhead([String: Int64])
     /// The worker's thread ends; so many connections were cut off.
     case drained(cut: Int)
+}
+
+/// What the control thread asks every worker about keys.
+enum KeyQuestion: Sendable {
+    /// What was seen of their tokens.
+    case usage
+    /// What requests with these tokens would be told.
+    case judge([[UInt8]])
+}
+
+enum KeyAnswer: Sendable {
+    case usage([KeyUsage])
+    case verdicts([TokenVerdict])
+}
+
+/// What became of a token, as an operator may know it.
+struct TokenVerdict: Hashable, Sendable {
+    /// Nil: it is good.
+    var reason: Reason?
+    /// The label of the key that signed it, where that was found out; of a refused one its `kid`, or what it claims to be.
+    var key: String?
+    var subject: String?
+    var expiresAt: WallTime?
+
+    init(_ outcome: TokenOutcome) {
+        switch outcome {
+        case .verified(let token):
+            key = token.keyLabel
+            subject = String(decoding: token.subject, as: UTF8.self)
+            expiresAt = token.expiresAt
+        case .refused(let refusal):
+            reason = refusal.reason
+            key = refusal.keyID
+            subject = refusal.subject
+            expiresAt = refusal.expiresAt
+        }
+    }
 }
 
 /// A failed login whose answer a worker is holding.

@@ -5,7 +5,11 @@ internal import Wire
 /// A worker's tunnels and event streams: exchanges that were allowed once and last, so that what allowed them may end
 /// before they do. All other exchanges are judged again with the next request.
 final class OpenStreams {
+    /// Whether somebody is going to look for those whose token is worth nothing any more.
+    private enum Look { case none, due }
+
     private var open: [ObjectIdentifier: ClientConnection] = [:]
+    private var look = Look.none
 
     func insert(_ connection: ClientConnection) { open[ObjectIdentifier(connection)] = connection }
 
@@ -27,6 +31,27 @@ final class OpenStreams {
         case .replaceAll: affected = Array(open.values)
         }
         for stream in affected where isBlocked(stream.record.facts.client) { stream.cutStream(.blocked) }
+    }
+
+    /// Tokens may have died. True: `cutDead` is to be called soon. Not at once, since a flood of logouts must not cost a look
+    /// at each stream for each of them.
+    func mustLook() -> Bool {
+        guard !open.isEmpty, look == .none else { return false }
+        look = .due
+        return true
+    }
+
+    /// Cuts those whose token is worth nothing any more.
+    func cutDead(_ isDead: (VerifiedToken) -> Bool) {
+        look = .none
+        for stream in open.values {
+            if let token = stream.record.identity, isDead(token) { stream.cutStream(.tokenRevoked) }
+        }
+    }
+
+    /// Cuts those whose route is closed to their client.
+    func cutLockedOut() {
+        for stream in Array(open.values) where stream.isLockedOut { stream.cutStream(.lockedDown) }
     }
 
     func cutExpired(at now: Instant) {

@@ -303,7 +303,7 @@ final class ServerConnection: ReadinessHandler {
                     }
                     return client.act(on: step)
                 }
-                guard compose(response, bytes, for: client) else { return malformed() }
+                guard compose(response, bytes, to: context, for: client) else { return malformed() }
                 if response.isEventStream { pool.answered(by: server, status: response.status) }
                 phase = .body
                 offset += response.headLength
@@ -341,11 +341,13 @@ final class ServerConnection: ReadinessHandler {
     }
 
     /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
-    private func compose(_ response: Response, _ bytes: Span<UInt8>, for client: ClientConnection) -> Bool {
+    private func compose(
+        _ response: Response, _ bytes: Span<UInt8>, to context: ResponseContext, for client: ClientConnection
+    ) -> Bool {
         client.answerBegins(response)
         let trace = client.record.trace
         worker.responses.writeHead(
-            response, bytes, to: client.record.context, keepAlive: client.willKeepAlive,
+            response, bytes, to: context, keepAlive: client.willKeepAlive,
             date: worker.clock.date(), requestID: trace.requestID, into: &worker.out)
         responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
         responseKeepsAlive = response.keepAlive

@@ -35,6 +35,13 @@ final class Tunnel {
             if case .finished = flow { return sender == .ended }
             return false
         }
+
+        var mayPass: Bool {
+            switch flow {
+            case .passing, .telling: true
+            case .finishing, .finished: false
+            }
+        }
     }
 
     /// What becomes of bytes that arrived: so many of them pass, and behind them goes a Close of ours, if any.
@@ -61,6 +68,9 @@ final class Tunnel {
     /// Its end has begun and must not take long: a WebSocket ends on both sides or not at all (RFC 6455 §7.1.1), while
     /// another protocol may go on in one direction.
     var isEnding: Bool { isWebSocket ? end != nil : end != nil && end != .clientClosed && end != .serverClosed }
+
+    /// Nothing passes any more in either direction.
+    var isStopped: Bool { !fromClient.mayPass && !fromServer.mayPass }
 
     /// Bytes arrived from `side`.
     func take(_ bytes: Span<UInt8>, from side: Side) -> Passage {

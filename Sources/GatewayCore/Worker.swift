@@ -20,7 +20,8 @@ struct WorkerSeed: Sendable {
 }
 
 /// One thread that serves requests: its event loop, listeners, connections, upstream pools, and its own copy of the
-/// blocked addresses. Nothing it does for a request waits for another thread, except for the judgement of a login.
+/// blocked addresses. Nothing it does for a request waits for another thread, except for the judgement of a login
+/// and for what only the issuer of a token knows.
 final class Worker {
     let index: Int
     let loop: EventLoop
@@ -42,9 +43,9 @@ final class Worker {
     /// For connections that are accepted from now on.
     private var tls: TLSServerContext?
     private(set) var pools: [UpstreamPool] = []
-    private(set) var isDraining = false
+    var isDraining: Bool { drainQuiet != nil }
 
-    private let control: Mailbox<ControlMessage>
+    let control: Mailbox<ControlMessage>
     private let shared: SharedCounters
     private let heartbeat: Heartbeat
     private var receiver: MailboxReceiver<WorkerMessage>?
@@ -52,6 +53,7 @@ final class Worker {
     /// Those that take who is on the way and nobody else.
     private var closing: [Listener] = []
     private var sweepTimer: LoopTimer?
+    var lookTimer: LoopTimer?
     /// By their slots.
     private(set) var connections: [ClientConnection?] = []
     private var relief: Relief?
@@ -61,21 +63,28 @@ final class Worker {
     private var openCount = 0
     let streams = OpenStreams()
     private var drainDeadline = Instant.never
-    /// How long a connection may wait for its next request while draining.
-    private var drainQuiet = Interval.zero
+    /// How long a connection may wait for its next request while draining; nil: we are not.
+    private(set) var drainQuiet: Interval?
     private var hasDrained = false
     /// Held answers by ticket.
     private var awaitingJudgement: [Int: ClientConnection] = [:]
     private var nextTicket = 0
+    var nextKeyReport = Instant(nanoseconds: .min)
     /// By upstream.
     private var standings: [String: UpstreamStanding] = [:]
     var traffic = TrafficShare()
+    /// Of this generation, once a proxy has asked.
+    private var checkReader: CheckReader?
+    private(set) lazy var inquiries = Inquiries(self)
+    private(set) lazy var callers = Callers(self)
     private(set) lazy var reception = ProxyReception(self)
     /// What was closed in this turn and may still be on the call stack.
     private var farewell: [AnyObject] = []
 
     private static let badCredentials = Reason.allCases.firstIndex(of: .badCredentials)!
     private static let sweepInterval = Interval.milliseconds(250)
+    /// A tunnel is closed so much later than its token is revoked.
+    static let lookInterval = Interval.milliseconds(20)
     /// What OpenSSL holds for a session, in round numbers: measured with 1,000 idle ones (docs/decisions/abuse.md).
     static let sessionMemory = 16 << 10
 
@@ -97,9 +106,14 @@ final class Worker {
         relief = Relief(self)
         account.limit = seed.generation.room.memory
         account.whenFull = { [unowned self] in relief?.memoryIsFull() }
+        localAnswers.take(seed.generation.rules)
         makePools()
         sweepTimer = LoopTimer(on: loop) { [unowned self] in sweep() }
         sweepTimer?.fire(every: Worker.sweepInterval)
+        lookTimer = LoopTimer(on: loop) { [unowned self] in
+            clock.tick()
+            cutDeadStreams()
+        }
     }
 
     /// What `out` holds. The memory is the worker's; what it holds changes with the next message.
@@ -111,27 +125,27 @@ final class Worker {
     // MARK: Connections
 
     func accepted(
-        _ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool, announcement: Announcement? = nil
+        _ socket: StreamSocket, peer: IPAddress, port: UInt16, at door: Door, announcement: Announcement? = nil
     ) {
         var addressSlot: Int32 = -1
         let each = generation.configuration.limits.connectionsPerAddress
-        if each > 0, let addresses = generation.addresses, !gatekeeper.isSpared(peer) {
+        if each > 0, door != .checks, let addresses = generation.addresses, !gatekeeper.isSpared(peer) {
             switch addresses.enter(peer, limit: each) {
             case .counted(let slot): addressSlot = slot
             case .uncounted: break
             case .full:
                 telemetry.record(refusedConnectionOf: peer, port: port, now: clock.now)
-                return refuseAdmission(.tooManyConnections, socket, isSecure: isSecure)
+                return refuseAdmission(.tooManyConnections, socket, at: door)
             }
         }
         // Said in one call and forgotten: whoever is over the limit gets no buffer and no time.
         guard takePlace() else {
             leave(addressSlot)
-            return refuseAdmission(.overloaded, socket, isSecure: isSecure)
+            return refuseAdmission(.overloaded, socket, at: door)
         }
         socket.sendWithoutDelay()
         var channel = Channel.plain(socket)
-        if isSecure {
+        if door == .secure {
             guard let session = tls?.accept(socket) else {
                 shared.connectionClosed()
                 leave(addressSlot)
@@ -141,7 +155,8 @@ final class Worker {
             account.take(Worker.sessionMemory)
         }
         let connection = ClientConnection(
-            channel, peer: peer, port: port, announcement: announcement, addressSlot: addressSlot, worker: self,
+            channel, peer: peer, port: port, door: door, announcement: announcement, addressSlot: addressSlot,
+            worker: self,
             now: clock.now)
         if let slot = freeSlots.popLast() {
             connection.slot = slot
@@ -152,7 +167,7 @@ final class Worker {
         }
         openCount += 1
         telemetry.metrics.connectionOpened()
-        if isDraining { connection.drain(quiet: drainQuiet) }
+        if let drainQuiet { connection.drain(quiet: drainQuiet) }
     }
 
     /// A place among the connections of the process, which somebody else may have to leave for it.
@@ -167,10 +182,10 @@ final class Worker {
         return false
     }
 
-    private func refuseAdmission(_ refusal: Refusal, _ socket: StreamSocket, isSecure: Bool) {
+    private func refuseAdmission(_ refusal: Refusal, _ socket: StreamSocket, at door: Door) {
         telemetry.count(refusal)
         // A handshake for a refusal would cost more than the request.
-        guard !isSecure else { return socket.close() }
+        guard door != .secure else { return socket.close() }
         out.reset()
         gatekeeper.write(
             refusal, RequestFacts(client: IPAddress(v4: 0)), origin: Span(), requestID: Span(),
@@ -195,6 +210,13 @@ final class Worker {
         keepUntilEndOfTurn(connection)
         if !paused.isEmpty { resumeListeners() }
         finishDrainingIfEmpty()
+    }
+
+    var checks: CheckReader {
+        if let checkReader { return checkReader }
+        let made = CheckReader(generation.rules)
+        checkReader = made
+        return made
     }
 
     // MARK: Pressure
@@ -245,24 +267,38 @@ final class Worker {
     private func receive(_ message: WorkerMessage) {
         clock.tick()
         switch message {
-        case .blocks(let delta, let sequence):
-            gatekeeper.blocks.apply(delta, at: clock.now)
-            streams.cut(blockedBy: delta) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+        case .ledger(let change, let sequence):
+            apply(change)
             control.send(.applied(worker: index, sequence: sequence))
         case .generation(let next, let metrics):
             generation = next
             account.limit = next.room.memory
+            countAssertions()
             telemetry.adopt(metrics)
             gatekeeper.adopt(next.rules)
+            cutDeadStreams()
+            localAnswers.take(next.rules)
             responses = ResponseReader(next.rules)
+            checkReader = nil
             for pool in pools { pool.retire() }
             makePools()
+        case .keys(let keys):
+            gatekeeper.adopt(keys)
+            cutDeadStreams()
+            // What is missing now is news again.
+            nextKeyReport = Instant(nanoseconds: .min)
+        case .inspectKeys(let question, let ticket):
+            control.send(.keysInspected(answer(to: question), ticket: ticket))
+        case .assertionKeys(let keys):
+            gatekeeper.adopt(keys)
+            localAnswers.assertionKeys = keys.document
         case .certificates(let context): tls = context
         case .standing(let standing):
             standings[standing.name] = standing
             for pool in pools where pool.name == standing.name { pool.update(standing, at: clock.now) }
         case .judged(let ticket):
             awaitingJudgement.removeValue(forKey: ticket)?.judged()
+        case .introspected(let answer, let token): inquiries.answered(answer, about: token)
         case .health(let state):
             localAnswers.health = state
         case .listeners(let wanted): listen(on: wanted)
@@ -303,6 +339,11 @@ final class Worker {
         control.send(.loginSucceeded(request))
     }
 
+    /// Something is wrong with a proxy that asks, or with one that may not.
+    func report(caller: IPAddress, problem: CallerProblem, untold: Int) {
+        control.send(.callerProblem(caller, problem, untold: untold))
+    }
+
     /// What a handshake with a server came to is news.
     func report(handshakeWith server: String, of upstream: String, problem: String?) {
         control.send(.handshake(upstream: upstream, server: server, problem: problem))
@@ -321,6 +362,7 @@ final class Worker {
         heartbeat.beat(now)
         for connection in connections {
             guard let connection else { continue }
+            connection.lookAtServer(at: now)
             if connection.deadline <= now { connection.deadlinePassed() }
             if generation.progress.rate > 0 { connection.checkProgress(generation.progress, at: now) }
             // After that, since whoever is about to be read keeps nobody waiting.
@@ -328,10 +370,14 @@ final class Worker {
             connection.rest()
         }
         streams.cutExpired(at: now)
+        if gatekeeper.advance(to: clock.wall) { cutDeadStreams() }
         account.tell()
+        countAssertions()
         if shared.bufferedBytes > generation.room.memory { relief?.memoryIsFull() }
         for pool in pools { pool.sweep(now) }
         pipes.sweep()
+        let leads = gatekeeper.takeLeads()
+        if !leads.isEmpty { control.send(.clocksAhead(leads)) }
         gatekeeper.blocks.sweep(at: now)
         if let address = traffic.verdict(at: now) { control.send(.oneAddress(address)) }
         if isDraining, now >= drainDeadline { finishDraining() }
@@ -346,7 +392,7 @@ final class Worker {
             guard let present = listeners.first(where: { $0.socket === want.socket }) else {
                 return Listener(want, worker: self)
             }
-            present.isSecure = want.isSecure
+            present.door = want.door
             return present
         }
     }
@@ -368,7 +414,6 @@ final class Worker {
     private func drain(until deadline: Instant, quiet: Interval) {
         drainDeadline = min(drainDeadline, deadline)
         guard !isDraining else { return }
-        isDraining = true
         drainQuiet = quiet
         close(listeners)
         listeners = []

@@ -6,10 +6,20 @@ final class WorkerClock {
     private(set) var now = Instant.now()
     private(set) var wall = WallTime.now()
 
+    /// When both clocks were read; in between the second is counted on from there by the first.
+    private var read = Instant(nanoseconds: 0)
+    private var wallThen = WallTime(milliseconds: 0)
+    /// How late a step of the system's clock may be noticed.
+    private static let countedOn = Interval.milliseconds(50)
+
     /// To be called where the loop calls into the worker.
     func tick() {
         now = Instant.now()
-        wall = WallTime.now()
+        if now - read > WorkerClock.countedOn {
+            wallThen = WallTime.now()
+            read = now
+        }
+        wall = wallThen + (now - read)
     }
 
     private var second = Int64.min

@@ -35,6 +35,9 @@ final class WorkerPool {
         for mailbox in mailboxes { mailbox.send(message) }
     }
 
+    /// Some have not yet said `drained`.
+    var isRunning: Bool { running > 0 }
+
     /// One of them has said `drained`. True: it was the last.
     func ended() -> Bool {
         running -= 1

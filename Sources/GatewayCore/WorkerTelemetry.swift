@@ -41,6 +41,22 @@ final class WorkerTelemetry {
                 user: .verified(String(decoding: identity.subject, as: UTF8.self))))
     }
 
+    /// Counts and records that an expired token was accepted in its grace: each time, since it is an exception.
+    func record(
+        inGrace identity: VerifiedToken, at now: WallTime, _ request: @autoclosure () -> AuditRequest
+    ) {
+        let expiry = AuditExpiry(
+            at: now.milliseconds, expiresAt: identity.expiresAt.milliseconds, issuedAt: identity.issuedAt?.milliseconds)
+        metrics.countExpiredToken(.inGrace, expiry.age)
+        guard audit.isOn else { return }
+        var token = AuditToken(Span(), issuedAt: identity.issuedAt, expiresAt: identity.expiresAt)
+        token.expiry = expiry
+        audit.record(
+            request().event(
+                .authenticatedInGrace(token: token), stage: .authenticate, code: nil,
+                user: .verified(String(decoding: identity.subject, as: UTF8.self))))
+    }
+
     /// Writes the audit record of a connection that was one too many of its address.
     func record(refusedConnectionOf peer: IPAddress, port: UInt16, now: Instant) {
         guard let suppressed = audit.admitRefusedConnection(from: peer, at: now) else { return }
@@ -57,9 +73,10 @@ final class WorkerTelemetry {
     ///   - client: whose request it was.
     ///   - token: the refused token; only its prefix is kept.
     ///   - claimed: what it said of itself.
+    ///   - identity: of a verified token, which does not allow the request.
     func record(
         _ refusal: Refusal, of client: IPAddress, _ request: @autoclosure () -> AuditRequest, token: AuditToken?,
-        claimed: TokenRefusal?, now: Instant
+        claimed: TokenRefusal?, identity: VerifiedToken?, now: Instant
     ) {
         guard audit.isOn, let reason = refusal.reason else { return }
         switch refusal.stage {
@@ -76,8 +93,18 @@ final class WorkerTelemetry {
         case .authorize:
             audit.record(
                 request().event(
-                    .authorizationFailed(reason: reason.rawValue), stage: .authorize, code: refusal.code))
+                    .authorizationFailed(reason: reason.rawValue), stage: .authorize, code: refusal.code,
+                    user: identity.map { .verified(String(decoding: $0.subject, as: UTF8.self)) }))
         default: break
         }
+    }
+}
+
+extension AuditExpiry {
+    /// Nil: the token was not refused for its end, or nobody has signed it, so that its dates mean nothing.
+    init?(_ refusal: TokenRefusal, at now: WallTime) {
+        guard refusal.isSigned, refusal.reason == .tokenExpired, let end = refusal.expiresAt else { return nil }
+        self.init(
+            at: now.milliseconds, expiresAt: end.milliseconds, issuedAt: refusal.issuedAt?.milliseconds)
     }
 }

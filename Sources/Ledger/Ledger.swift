@@ -1,7 +1,7 @@
 package import Policy
 package import Wire
 
-/// Where blocks and failure counters live. Two homes: `EmbeddedLedger` in this process, `RedisLedger` shared by replicas.
+/// Where blocks, failure counters and revocations live. Two homes: `EmbeddedLedger` in this process, `RedisLedger` shared by replicas.
 ///
 /// Belongs to the control thread: every call is made on its loop, and every completion and every call of the sink comes
 /// on it. Nothing here waits.
@@ -41,6 +41,32 @@ package protocol Ledger: AnyObject {
     /// How many there are, without listing them.
     var blockCount: Int { get }
 
+    /// Revokes tokens on behalf of an operator. An existing revocation of the target is replaced.
+    ///
+    /// The sink has been given the delta before this returns; the completion comes when the store has it, or is known to
+    /// be away (`local`).
+    func revoke(_ record: RevocationRecord, completion: @escaping (Decider) -> Void)
+
+    /// Takes a revocation back. The completion gets the one that was in force; nil: there was none.
+    func unrevoke(
+        _ target: RevocationTarget, actor: String, completion: @escaping (RevocationRecord?, Decider) -> Void)
+
+    /// Every revocation, those for later included, in no order.
+    func revocations() -> [RevocationRecord]
+
+    /// That of exactly this target; nil: there is none.
+    func revocation(of target: RevocationTarget) -> RevocationRecord?
+
+    /// How many there are, without listing them.
+    var revocationCount: Int { get }
+
+    /// Gives a text to all replicas, in place of one of the same name; nil takes it away. The sink hears of it before this
+    /// returns, and again when its time is over.
+    /// - Parameter text: at most `longestSharedText` bytes of ASCII that only the gateways understand.
+    func share(_ name: SharedName, _ text: SharedText?, completion: @escaping (Decider) -> Void)
+
+    var shared: [SharedName: SharedText] { get }
+
     /// Failures that wait to be told to the authority.
     var waitingFailures: Int { get }
 
@@ -49,6 +75,9 @@ package protocol Ledger: AnyObject {
 
     var totals: LedgerTotals { get }
 }
+
+/// A value of the store is read up to 4 KiB.
+package let longestSharedText = 3_500
 
 /// One failed login, as the worker that saw the 401 reports it.
 package struct LoginFailure: Hashable, Sendable {
@@ -122,6 +151,10 @@ package enum LedgerState: Hashable, Sendable {
 package protocol LedgerSink: AnyObject {
     /// Blocks came into force or were lifted. Expired ones are not announced here: the workers know their deadlines.
     func ledger(changed delta: BlockDelta)
+    /// Revocations were set or are over, also by themselves.
+    func ledger(revoked delta: RevocationDelta)
+    /// All of them, when one has changed.
+    func ledger(shared: [SharedName: SharedText])
     func ledger(noted event: LedgerEvent)
 }
 
@@ -136,14 +169,18 @@ package enum LedgerEvent: Hashable, Sendable {
     /// A block appeared or changed in the store: set by hand or by another replica (`record.origin` tells).
     case blockSeen(BlockRecord)
     case lifted(BlockRecord, LiftCause)
+    case revokedByCommand(RevocationRecord, decider: Decider)
+    /// A revocation appeared or changed in the store: set by hand or by another replica (`record.origin` tells).
+    case revocationSeen(RevocationRecord)
+    case revocationLifted(RevocationRecord, LiftCause)
     /// Somebody set a block by hand that never ends.
     case permanentBlock(BlockRecord)
-    /// A key `ip_block:…` that names no address; it blocks nobody.
+    /// A key `ip_block:…` that names no address, or `revoked:…` and the like that name nothing: it is not in force.
     case unparsableKey(String)
     /// The counter of the address in the store is no integer; its failures are counted here only.
     case counterUnusable(IPAddress, String)
-    /// The store lost its data; that many automatic blocks were put back.
-    case flushDetected(restored: Int)
+    /// The store lost its data; that many automatic blocks and revocations were put back.
+    case flushDetected(blocks: Int, revocations: Int)
     case degraded(reason: String)
     /// - Parameters:
     ///   - outage: How long it was degraded.
@@ -173,6 +210,9 @@ package struct LedgerTotals: Hashable, Sendable {
     package var blocksSet = 0
     package var blocksSeen = 0
     package var blocksLifted = 0
+    package var revocationsSet = 0
+    package var revocationsSeen = 0
+    package var revocationsLifted = 0
     package var replayed = 0
     package var replayDropped = 0
     package var reconnects = 0

@@ -36,6 +36,14 @@ package struct ClientAddress: Sendable {
         isFinished = !trusted.contains(peer)
     }
 
+    /// The walk over what a proxy says that is trusted as such. The address stays unspecified where it says nothing
+    /// sound.
+    package init(toldByCaller trusted: TrustedNetworks) {
+        address = IPAddress(v4: 0)
+        self.trusted = trusted
+        isFinished = false
+    }
+
     /// Whether an X-Forwarded-For field could still change the answer. False at once for a peer that is not trusted.
     package var wantsMore: Bool { !isFinished }
 

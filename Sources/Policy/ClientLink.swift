@@ -16,6 +16,9 @@ package final class ClientLink: Sendable {
         certificateFields = Array(text.utf8)
     }
 
+    /// Of a client whose connection ends at a proxy that vouches for it.
+    package static let vouched = ClientLink()
+
     /// A client without a certificate.
     package init() { certificateFields = [] }
 }

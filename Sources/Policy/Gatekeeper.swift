@@ -1,3 +1,4 @@
+internal import Crypto
 internal import Settings
 package import Wire
 
@@ -10,14 +11,22 @@ package final class Gatekeeper {
     private(set) var rules: GatekeeperRules
     /// The addresses that are blocked now; the worker applies the Ledger's changes to it.
     package var blocks = BlockTable()
+    /// The routes that are closed now; the worker applies their changes to it.
+    package var lockdowns: LockdownTable
 
     var fields: FieldTable
     var classes: [FieldClass]
     /// The canonical path, where the client wrote another spelling.
     var rewrittenPath: [UInt8] = []
     var head = HeadNotes()
+    var knownHost = KnownHost()
+    let lastRefusal = RefusalText()
     var identifiers = IDGenerator()
     private let authenticator: Authenticator
+    /// Nil: nothing is signed for backends.
+    private(set) var asserter: Asserter?
+    /// When the request was decided.
+    private(set) var decidedAt = WallTime(milliseconds: 0)
     /// What the token of the last refused request claimed; for the audit record, marked there as unverified.
     package private(set) var tokenRefusal: TokenRefusal?
     /// Where that token stands in the head.
@@ -25,35 +34,83 @@ package final class Gatekeeper {
 
     package init(_ rules: GatekeeperRules) {
         self.rules = rules
+        lockdowns = LockdownTable(names: rules.configuration.routes.map(\.name))
         fields = FieldTable(capacity: rules.fieldLimit)
         classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
         authenticator = Authenticator(
             keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
+        asserter = Gatekeeper.asserter(rules)
+    }
+
+    private static func asserter(_ rules: GatekeeperRules) -> Asserter? {
+        guard let assertions = rules.assertions, let keys = rules.assertionKeys else { return nil }
+        return Asserter(assertions, keys)
     }
 
     /// Takes over new rules; the blocks stay in force, remembered tokens do not.
     package func adopt(_ rules: GatekeeperRules) {
         self.rules = rules
+        lastRefusal.clear()
         fields = FieldTable(capacity: rules.fieldLimit)
         classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
+        lockdowns.adopt(names: rules.configuration.routes.map(\.name))
         authenticator.update(keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
+        asserter = Gatekeeper.asserter(rules)
     }
+
+    /// Takes over new keys under the same rules. Remembered tokens are judged again at their next use, so a key that is gone
+    /// stops at once.
+    package func adopt(_ keys: KeySet) { authenticator.update(keys: keys) }
+
+    /// What was seen of tokens, by key.
+    package func keyUsage(at now: WallTime) -> [KeyUsage] { authenticator.usage(at: now) }
+
+    /// What a request with this token would be told, before any route is asked.
+    package func judge(token: Span<UInt8>, at now: WallTime) -> TokenOutcome { authenticator.judge(token, at: now) }
+
+    /// Takes over a change of the revocations; the next request meets it.
+    package func apply(_ delta: RevocationDelta) { authenticator.apply(delta) }
+
+    /// Whether the token that has opened something which goes on is worth nothing any more: it is revoked, or its key is
+    /// gone.
+    package func isDead(_ token: VerifiedToken, at now: WallTime) -> Bool { authenticator.isDead(token, at: now) }
+
+    /// Takes note of the time. True: a revocation that was announced for later has come into force.
+    package func advance(to now: WallTime) -> Bool { authenticator.advance(to: now) }
+
+    /// Takes over other keys to sign assertions with, under the same rules.
+    package func adopt(_ keys: AssertionKeyring) { asserter?.adopt(keys) }
+
+    /// Assertions that were signed since the last call.
+    package func countAssertions() -> Int { asserter?.takeCount() ?? 0 }
+
+    /// The token of the last request named a key that is not here, and might be fetched.
+    package var missesKey: Bool {
+        authenticator.hasProviders && (tokenRefusal?.reason == .unknownKid || tokenRefusal?.reason == .jwksUnavailable)
+    }
+
+    /// How far ahead of ours the clocks of sources of keys were since the last call, in milliseconds; those that were.
+    package func takeLeads() -> [String: Int64] { authenticator.takeLeads() }
+
+    /// A provider's keys are not here.
+    package var lacksKeys: Bool { authenticator.lacksKeys }
 
     /// The life of a request up to the moment it may be forwarded. `bytes` begin with its head and may hold more.
     /// - Parameters:
     ///   - link: of a connection with TLS.
+    ///   - passage: who forwards the request if it may go on.
     ///   - facts: what was found out of the request, whatever the verdict; nothing while its head is incomplete.
     package func decide(
-        _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, now: Instant, wall: WallTime,
-        facts: inout RequestFacts
+        _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, passage: Passage = .ours, now: Instant,
+        wall: WallTime, facts: inout RequestFacts
     ) -> Verdict {
         facts = RequestFacts(client: peer)
         facts.isSecure = link != nil
         // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
         // nothing must be known (places of another client's token or trace, its path in a log line).
-        head = HeadNotes()
-        tokenRefusal = nil
-        refusedToken = nil
+        forget()
+        head.passage = passage
+        decidedAt = wall
         do throws(Refusal) {
             guard try read(bytes, &facts) else {
                 facts = RequestFacts(client: peer)
@@ -62,15 +119,22 @@ package final class Gatekeeper {
             identify(bytes, peer, &facts)
             if !facts.isSecure { facts.isSecure = isVouchedSecure(bytes, peer) }
             try screen(facts, now)
-            if isHealthCheck(bytes, facts) { return .answer(.health) }
+            // Beside a proxy the path is its own.
+            if passage == .ours, isHealthCheck(bytes, facts) { return .answer(.health) }
             if mustBeSecure(bytes, facts) {
                 guard !facts.host.isEmpty else { throw .misdirected }
                 return .answer(.redirect(location: secureLocation(facts, bytes)))
             }
+            if passage == .ours, try isForAssertionKeys(bytes, facts) { return .answer(.assertionKeys) }
             let route = try route(bytes, &facts)
-            let identity = try authenticate(bytes, route, wall)
-            try authorize(identity, route)
+            // Before any token is looked at: who is let through says an address alone.
+            if !lockdowns.isEmpty, lockdowns.end(ofRoute: route, for: facts.client, at: now) != nil {
+                throw .lockedDown
+            }
+            let identity = try authenticate(bytes, facts, route, wall)
+            // Known from here on, also of who is refused.
             head.identity = identity
+            try authorize(identity, route, wall)
             if let hops = head.hopsLeft, hops < 0 {
                 return .answer(.options(allow: rules.routes.allowedMethods(ofRoute: route)))
             }
@@ -79,14 +143,38 @@ package final class Gatekeeper {
                 upstream: rules.configuration.routes[route].upstream,
                 isLogin: rules.logins.contains(method: bytes.extracting(facts.method), path: path),
                 isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method)))
+            plan.tokenIsInQuery = head.queryCut != nil
+            plan.grace = head.grace
             plan.responseTimeout = rules.configuration.routes[route].responseTimeout
             plan.closesAtExpiry = rules.configuration.routes[route].closesAtExpiry
             // A login is judged by its answer, and a 101 is none.
             if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
+            if passage == .theirs { try admitUnchanged(plan, bytes) }
             return .forward(plan)
         } catch {
-            return .refuse(error)
+            // Not refused yet: the same head is decided again when the issuer has answered.
+            guard let token = refusedToken, tokenRefusal?.isPending == true else { return .refuse(error) }
+            forget()
+            return .introspect(token: token)
         }
+    }
+
+    /// The issuer of a token has answered. The answer holds for all that is decided until `forgetAnswer`, and longer where it
+    /// may be kept.
+    package func learn(_ answer: IntrospectionAnswer, about token: [UInt8], at now: WallTime) {
+        authenticator.learn(answer, about: token, at: now)
+    }
+
+    /// Until `forgetAnswer` a token that nothing is known of is answered with 503, and nobody is asked.
+    package func loseHope() { authenticator.loseHope() }
+
+    package func forgetAnswer() { authenticator.forgetAnswer() }
+
+    /// Forgets the request that was decided last; to be called, too, before an answer to what no stage has seen.
+    package func forget() {
+        head = HeadNotes()
+        tokenRefusal = nil
+        refusedToken = nil
     }
 
     // MARK: identify
@@ -127,6 +215,18 @@ package final class Gatekeeper {
         return method.equals("GET") || method.equals("HEAD")
     }
 
+    /// On every host, and on no route: whoever verifies need not be anybody's client.
+    private func isForAssertionKeys(_ bytes: Span<UInt8>, _ facts: RequestFacts) throws(Refusal) -> Bool {
+        guard let path = rules.assertions?.jwksPath, !path.isEmpty, Bytes.equal(path.span, canonicalPath(bytes))
+        else { return false }
+        let method = bytes.extracting(facts.method)
+        guard method.equals("GET") || method.equals("HEAD") else {
+            head.allow = "GET, HEAD"
+            throw .methodNotAllowed
+        }
+        return true
+    }
+
     private func route(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Int {
         let found = rules.routes.match(
             host: bytes.extracting(facts.host), path: canonicalPath(bytes),
@@ -148,11 +248,17 @@ package final class Gatekeeper {
     package var isNewToken: Bool { head.identity != nil && !authenticator.lastWasRemembered }
 
     private func authenticate(
-        _ bytes: Span<UInt8>, _ route: Int, _ wall: WallTime
+        _ bytes: Span<UInt8>, _ facts: borrowing RequestFacts, _ route: Int, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
-        // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does.
-        if head.isPreflight || !authenticator.looksForTokens(route: route) { return nil }
-        var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: route))
+        guard authenticator.looksForTokens(route: route) else { return nil }
+        let places = rules.tokenPlaces[route]
+        var credentials = Credentials(places)
+        if places.isExposed { findExposed(&credentials, bytes, facts, route) }
+        // A preflight carries no credentials by design (Fetch §3.2.2); the request behind it does. But both have one query.
+        if head.isPreflight {
+            if credentials.place == .malformed { throw .malformedCredentials }
+            return nil
+        }
         for index in 0..<fields.count {
             switch classes[index] {
             case .authorization: credentials.takeAuthorization(fields[index].value, of: bytes)
@@ -160,10 +266,13 @@ package final class Gatekeeper {
             default: continue
             }
         }
-        switch authenticator.authenticate(credentials.place, in: bytes, route: route, at: wall) {
+        // The word that goes with it cannot be given to a backend that another proxy asks.
+        let grace = head.passage == .ours ? grace(bytes, facts, route) : .zero
+        switch authenticator.authenticate(credentials.place, in: bytes, route: route, at: wall, grace: grace) {
         case .anonymous: return nil
         case .identified(let token):
             head.tokenIsFromCookie = credentials.isCookie
+            if grace > .zero, authenticator.isInGrace(token, at: wall) { head.grace = grace }
             return token
         case .refused(let refusal, let details):
             tokenRefusal = details
@@ -174,12 +283,12 @@ package final class Gatekeeper {
 
     /// A request without a token got here because its route allows that; rules about claims then do not apply either,
     /// unless the route has some.
-    private func authorize(_ identity: VerifiedToken?, _ route: Int) throws(Refusal) {
+    private func authorize(_ identity: VerifiedToken?, _ route: Int, _ wall: WallTime) throws(Refusal) {
         guard let identity else {
             if rules.routesWithClaims[route], !head.isPreflight { throw .missingToken }
             return
         }
-        if let refusal = authenticator.authorize(identity, route: route) { throw refusal }
+        if let refusal = authenticator.authorize(identity, route: route, at: wall) { throw refusal }
     }
 
     /// The verified token of the request that was decided last.

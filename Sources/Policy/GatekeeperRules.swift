@@ -14,20 +14,32 @@ package final class GatekeeperRules: Sendable {
     let trusted: TrustedNetworks
     /// Peers whose connections begin with a PROXY header.
     package let announcers: TrustedNetworks
+    /// Proxies that may ask whether a request of theirs may pass.
+    package let callers: TrustedNetworks
     let neverBlocked: TrustedNetworks
     let routes: RouteTable
     let logins: LoginEndpoints
     let classifier: FieldClassifier
-    /// For each route whether it asks for claims or roles.
+    /// For each route whether it asks for anything but a token.
     let routesWithClaims: [Bool]
+    /// Where each route looks for the token.
+    let tokenPlaces: [TokenPlaces]
+    /// What each route tells those whose token falls short.
+    let demands: [Challenge.Demands]
     /// Some route takes paths that would otherwise be refused.
     let hasPathRules: Bool
     let keys: KeySet
     let tokenPolicy: TokenPolicy
     package let hardening: ResponseHardening
+    /// Nil: nothing is signed.
+    package let assertions: AssertionRules?
+    /// What is signed with until other keys come; nil without `assertions`.
+    package let assertionKeys: AssertionKeyring?
 
-    /// - Parameter keys: built from `configuration.tokens`; problems with them were reported by whoever built them.
-    package init(_ configuration: Configuration, keys: KeySet) {
+    /// - Parameters:
+    ///   - keys: built from `configuration.tokens`; problems with them were reported by whoever built them.
+    ///   - assertionKeys: for a configuration with assertions.
+    package init(_ configuration: Configuration, keys: KeySet, assertionKeys: AssertionKeyring? = nil) {
         self.configuration = configuration
         headLimits = HeadParser.Limits(
             headBytes: configuration.limits.headBytes, targetBytes: configuration.limits.targetBytes)
@@ -37,11 +49,19 @@ package final class GatekeeperRules: Sendable {
         failureStatuses = configuration.login.failureStatuses
         trusted = TrustedNetworks(configuration.trustedProxies)
         announcers = TrustedNetworks(configuration.announcers)
+        callers = TrustedNetworks(configuration.forwardAuth.trusted)
         neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
         logins = LoginEndpoints(configuration.login.endpoints)
-        classifier = FieldClassifier(identityHeaders: configuration.identityHeaders)
-        routesWithClaims = configuration.routes.map { !$0.requiredClaims.isEmpty || !$0.requiredRoles.isEmpty }
+        classifier = FieldClassifier(
+            identityHeaders: configuration.identityHeaders, assertionHeader: configuration.assertion?.header)
+        assertions = configuration.assertion.map { AssertionRules($0, configuration) }
+        self.assertionKeys = assertionKeys
+        routesWithClaims = configuration.routes.map {
+            !$0.requiredClaims.isEmpty || !$0.requiredRoles.isEmpty || !$0.requiredScopes.isEmpty || !$0.stepUp.isEmpty
+        }
+        tokenPlaces = configuration.routes.map(TokenPlaces.init)
+        demands = configuration.routes.map(Challenge.Demands.init)
         hasPathRules = configuration.routes.contains { $0.paths != PathRules() }
         self.keys = keys
         hardening = ResponseHardening(configuration)

@@ -17,6 +17,11 @@ package enum Methods {
             && !method.equals("TRACK") && !method.equals("PRI")
     }
 
+    /// RFC 9110 §9.2.1: of those that are in use.
+    package static func isSafe(_ method: Span<UInt8>) -> Bool {
+        method.equals("GET") || method.equals("HEAD") || method.equals("OPTIONS")
+    }
+
     /// RFC 9110 §9.2.2.
     package static func isIdempotent(_ method: Span<UInt8>) -> Bool {
         method.equals("GET") || method.equals("HEAD") || method.equals("OPTIONS") || method.equals("PUT")

@@ -34,6 +34,8 @@ package struct RequestFacts: Sendable {
 package enum LocalAnswer: Sendable {
     /// GET or HEAD of `/health` on the public listener.
     case health
+    /// GET or HEAD of the keys that assertions are verified with.
+    case assertionKeys
     /// OPTIONS that may travel no further (RFC 9110 §7.6.2), with the methods of its route; empty: any.
     case options(allow: String)
     /// 308 to the https address, which is ASCII.
@@ -51,6 +53,10 @@ package struct Plan: Sendable {
     package var upgrade: Upgrade?
     /// In place of `timeouts.response`.
     package var responseTimeout: Interval?
+    /// The token came in the query: caches must not keep the answer for others (RFC 6750 §2.3).
+    package var tokenIsInQuery = false
+    /// The token has expired, and is good for so long after its end, beyond the leeway; 0: it has not.
+    package var grace = Interval.zero
     /// A tunnel or event stream ends with the token.
     package var closesAtExpiry = true
 
@@ -66,6 +72,8 @@ package enum Verdict: Sendable {
     /// The head is not complete, and nothing is wrong with it yet.
     case incomplete
     case refuse(Refusal)
+    /// Only the issuer of the token there knows: to be asked, and this to be decided again.
+    case introspect(token: Range<Int>)
     case answer(LocalAnswer)
     case forward(Plan)
 }

@@ -34,6 +34,8 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     case userAgent
     case origin
     case accessControlRequestMethod
+    /// It may hold the token of a WebSocket.
+    case webSocketProtocol
 
     /// Whether a client's field of this class never reaches the backend as sent, on no route. What the backend needs of
     /// them (the body's framing, forwarding, identity) is written anew.
@@ -74,9 +76,9 @@ package struct FieldClassifier: Sendable {
     /// Bit n: some identity header has n bytes (63: 63 or more). Most names are let go by this alone.
     private var identityLengths: UInt64 = 0
 
-    package init(identityHeaders: [Configuration.IdentityHeader]) {
-        for header in identityHeaders {
-            let name = header.name.utf8.map(folded)
+    package init(identityHeaders: [Configuration.IdentityHeader], assertionHeader: String? = nil) {
+        for header in identityHeaders.map(\.name) + [assertionHeader].compactMap(\.self) {
+            let name = header.utf8.map(folded)
             identityNames.append(identityText.count..<identityText.count + name.count)
             identityText += name
             identityLengths |= 1 << UInt64(min(name.count, 63))
@@ -160,7 +162,9 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
         if means(name, "content-length") { return .contentLength }
         if means(name, "http2-settings") { return .hopByHop }
         if means(name, "x-original-url") || means(name, "true-client-ip") { return .forwarding }
-    case 15: if means(name, "x-forwarded-for") { return .xForwardedFor }
+    case 15:
+        if means(name, "x-forwarded-for") { return .xForwardedFor }
+        if means(name, "x-token-expired") { return .identity }
     case 16:
         if means(name, "x-forwarded-host") { return .xForwardedHost }
         if means(name, "proxy-connection") { return .hopByHop }
@@ -172,6 +176,7 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
     case 19:
         if means(name, "proxy-authorization") { return .hopByHop }
         if means(name, "x-cluster-client-ip") { return .forwarding }
+    case 22: if means(name, "sec-websocket-protocol") { return .webSocketProtocol }
     case 25: if means(name, "proxy-authentication-info") { return .hopByHop }
     case 29: if means(name, "access-control-request-method") { return .accessControlRequestMethod }
     default: break

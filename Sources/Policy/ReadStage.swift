@@ -28,11 +28,18 @@ struct HeadNotes {
     var upgrade = SingleField.absent
     /// Set with `identity`: it came in the route's cookie, which browsers send without being asked.
     var tokenIsFromCookie = false
+    /// The parameter with the token, and what of the query goes with it.
+    var queryCut: Range<Int>?
+    /// The token among subprotocols, and their list.
+    var subprotocols: (token: Range<Int>, list: Range<Int>)?
     var traceparent = SingleField.absent
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
     var requestID = SingleField.absent
     var identity: VerifiedToken?
+    /// Set with `identity`: it has expired, and is good for so long after its end; 0: it has not.
+    var grace = Interval.zero
+    var passage = Passage.ours
 }
 
 /// Where a field stands that means something only when it is there once.
@@ -183,7 +190,7 @@ extension Gatekeeper {
         case .malformed: throw .malformed
         case .target(let target):
             facts.authority = facts.host
-            let host = facts.host.isEmpty ? nil : Authority(bytes, facts.host)
+            let host = facts.host.isEmpty ? nil : knownHost.name(bytes, facts.host)
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
                 // RFC 9110 §7.4: what belongs on a secured connection is served to a trusted gateway at most.
@@ -196,7 +203,7 @@ extension Gatekeeper {
                 facts.authority = authority.host.lowerBound..<target.path.lowerBound
                 head.writesHost = true
             } else if let host {
-                facts.host = host.host
+                facts.host = host
             } else if line.minorVersion >= 1, extent == .whole {
                 throw .malformed
             }

@@ -17,11 +17,14 @@ package enum Reason: String, CaseIterable, Sendable {
     case accountLocked = "account_locked"
     case rateLimited = "rate_limited"
     case jwksUnavailable = "jwks_unavailable"
+    case tokenInactive = "token_inactive"
+    case introspectionUnavailable = "introspection_unavailable"
     case tokenTooLarge = "token_too_large"
     case missingClaim = "missing_claim"
     case malformedRequest = "malformed_request"
     case badCredentials = "bad_credentials"
     case foreignOrigin = "foreign_origin"
+    case lockedDown = "locked_down"
 }
 
 /// The codes that clients and runbooks know, in the `code` member of a refusal's body.
@@ -30,6 +33,7 @@ package enum ErrorCode: String, CaseIterable, Sendable {
     case tokenExpired = "AUTH_002"
     case tokenRevoked = "AUTH_003"
     case addressBlocked = "AUTH_004"
+    case loginTooWeak = "AUTH_005"
     case forbidden = "PERM_001"
     case missingRole = "PERM_002"
     case rateLimited = "RATE_001"
@@ -87,6 +91,12 @@ package struct Refusal: Error, Sendable {
     /// The numbers of stage, code and reason in their `allCases`: what logs and metrics look their labels up by.
     package let labels: Labels
 
+    /// It says when to try again (RFC 9110 §10.2.3, RFC 6585 §4).
+    package var asksToRetry: Bool { status == 503 || status == 429 }
+
+    /// Its challenge names what the route demands.
+    package var namesDemands: Bool { self == .missingScope || self == .loginTooWeak }
+
     /// Places in `Stage`, `ErrorCode` and `Reason`.
     package struct Labels: Hashable, Sendable {
         package let stage: Int
@@ -122,6 +132,9 @@ package struct Refusal: Error, Sendable {
         .read, 400, .malformedRequest, "The request is malformed", reason: .malformedRequest, closes: true)
     package static let ambiguousPath = Refusal(
         .read, 400, .malformedRequest, "The path of the request is ambiguous", reason: .malformedRequest, closes: true)
+    /// A proxy that asks by forward-auth does not say what it must, or its client could say it.
+    package static let misdescribed = Refusal(
+        .read, 400, .malformedRequest, "The proxy did not describe the request as it must", reason: .malformedRequest)
     package static let headTimeout = Refusal(
         .read, 408, .timeout, "The request took too long to arrive", closes: true)
     package static let bodyTooLarge = Refusal(
@@ -146,6 +159,9 @@ package struct Refusal: Error, Sendable {
     // route
     package static let noRoute = Refusal(.route, 404, .noRoute, "No route matches the request")
     package static let methodNotAllowed = Refusal(.route, 405, .noRoute, "The route does not allow the method")
+    /// An operator has closed the route for a while.
+    package static let lockedDown = Refusal(
+        .route, 503, .unavailable, "The route is closed for a while", reason: .lockedDown, proxyError: .requestDenied)
     // authenticate
     package static let missingToken = Refusal(
         .authenticate, 401, .invalidToken, "A token is required", reason: .missingToken)
@@ -173,6 +189,14 @@ package struct Refusal: Error, Sendable {
                     bearerError: "invalid_token")
             )
         })
+    /// A provider's keys are not here yet, or too old. Not the client's fault, and no reason to log in again.
+    package static let keysUnavailable = Refusal(
+        .authenticate, 503, .unavailable, "The keys that tokens are checked with cannot be fetched",
+        reason: .jwksUnavailable, proxyError: .internalResponse)
+    /// The issuer of an opaque token does not say what it is worth. Not the client's fault either.
+    package static let introspectionUnavailable = Refusal(
+        .authenticate, 503, .unavailable, "The issuer of the token cannot be asked about it",
+        reason: .introspectionUnavailable, proxyError: .internalResponse)
     // authorize
     package static let missingClaim = Refusal(
         .authorize, 403, .forbidden, "The token lacks a claim that the route requires", reason: .missingClaim,
@@ -180,6 +204,13 @@ package struct Refusal: Error, Sendable {
     package static let missingRole = Refusal(
         .authorize, 403, .missingRole, "The token lacks a role that the route requires",
         reason: .insufficientPermissions, bearerError: "insufficient_scope")
+    package static let missingScope = Refusal(
+        .authorize, 403, .forbidden, "The token lacks a scope that the route requires",
+        reason: .insufficientPermissions, bearerError: "insufficient_scope")
+    /// RFC 9470 §3: 401, because the same user may come back with a better login.
+    package static let loginTooWeak = Refusal(
+        .authorize, 401, .loginTooWeak, "The route requires a stronger or more recent login",
+        reason: .insufficientPermissions, bearerError: "insufficient_user_authentication")
     /// A WebSocket whose token came in a cookie, opened by a page of another host.
     package static let foreignOrigin = Refusal(
         .authorize, 403, .forbidden, "The origin may not open a connection with this cookie", reason: .foreignOrigin)
@@ -189,6 +220,12 @@ package struct Refusal: Error, Sendable {
         closes: true)
     package static let websocketVersion = Refusal(
         .prepare, 426, .unsupported, "The WebSocket version is not supported")
+    /// Of forward-auth, as the next one: nobody would leave the field out on the way to the backend.
+    package static let disguisedField = Refusal(
+        .prepare, 400, .malformedRequest, "A field of the request has the name of another one in disguise",
+        reason: .malformedRequest)
+    package static let upgradeNotAllowed = Refusal(
+        .prepare, 403, .forbidden, "The route does not allow the upgrade", proxyError: .requestDenied)
     // lease
     package static let shortOfMemory = Refusal(
         .lease, 503, .unavailable, "The gateway has no memory for the body of the request",

@@ -13,21 +13,37 @@ extension Gatekeeper {
         _ refusal: Refusal, _ facts: RequestFacts, origin: Span<UInt8>, requestID: Span<UInt8>, date: Span<UInt8>,
         retryAfter: Int = 1, keepAlive: Bool, into out: inout ByteWriter
     ) {
+        let form = RefusalText.Form(refusal, facts, origin: origin, requestID: requestID, keepAlive: keepAlive)
+        if let form, lastRefusal.write(form, requestID: requestID, date: date, into: &out) { return }
+        let start = out.count
+        let places = compose(
+            refusal, facts, origin: origin, requestID: requestID, date: date, retryAfter: retryAfter,
+            keepAlive: keepAlive, into: &out)
+        if let form, !out.overflowed { lastRefusal.keep(out.bytes.extracting(start...), form, places) }
+    }
+
+    private func compose(
+        _ refusal: Refusal, _ facts: RequestFacts, origin: Span<UInt8>, requestID: Span<UInt8>, date: Span<UInt8>,
+        retryAfter: Int, keepAlive: Bool, into out: inout ByteWriter
+    ) -> RefusalText.Places {
+        let start = out.count
+        var places = RefusalText.Places()
         out.append("HTTP/1.1 ")
         out.append(decimal: refusal.status)
         out.append(" ")
         out.append(StatusPhrase.of(refusal.status))
         out.append("\r\nDate: ")
+        places.date = out.count - start
         out.append(date)
         out.append("\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: ")
         out.append(decimal: bodyLength(refusal, requestID))
         out.append("\r\n")
-        if let challenge = Challenge.value(for: refusal) {
+        if let challenge = Challenge.value(for: refusal, demands: demands(facts)) {
             out.append("WWW-Authenticate: ")
             out.append(text: challenge)
             out.append("\r\n")
         }
-        if refusal.status == 503 || refusal.status == 429 {
+        if refusal.asksToRetry {
             out.append("Retry-After: ")
             out.append(decimal: retryAfter)
             out.append("\r\n")
@@ -38,13 +54,15 @@ extension Gatekeeper {
             out.append("\r\n")
         }
         if refusal == .websocketVersion {
-            // RFC 6455 §4.4; RFC 9110 §15.5.22 asks for Upgrade.
-            out.append("Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+            // RFC 6455 §4.4; RFC 9110 §15.5.22 asks for Upgrade, of the connection that the client itself has.
+            out.append("Sec-WebSocket-Version: 13\r\n")
+            if head.passage == .ours { out.append("Upgrade: websocket\r\nConnection: Upgrade\r\n") }
         }
         writeCORS(facts, origin, into: &out)
         if !rules.hardening.isEmpty { rules.hardening.write(isSecure: facts.isSecure, into: &out) }
         if requestID.count > 0 {
             out.append("X-Request-Id: ")
+            places.requestID = out.count - start
             out.append(requestID)
             out.append("\r\n")
         }
@@ -55,7 +73,25 @@ extension Gatekeeper {
         }
         if !keepAlive { out.append("Connection: close\r\n") }
         out.append("\r\n")
-        if !facts.isHead { writeBody(refusal, requestID, into: &out) }
+        guard !facts.isHead else { return places }
+        out.append("{\"type\":\"about:blank\",\"title\":\"")
+        out.append(refusal.title)
+        out.append("\",\"status\":")
+        out.append(decimal: refusal.status)
+        out.append(",\"code\":\"")
+        out.append(text: refusal.code.rawValue)
+        if requestID.count > 0 {
+            out.append("\",\"request_id\":\"")
+            places.bodyRequestID = out.count - start
+            out.append(requestID)
+        }
+        out.append("\"}\n")
+        return places
+    }
+
+    private func demands(_ facts: RequestFacts) -> Challenge.Demands? {
+        guard let route = facts.route, route < rules.demands.count else { return nil }
+        return rules.demands[route]
     }
 
     /// A browser shows a refusal to its page only when it is told that the page may see it (Fetch §3.2.3).
@@ -78,21 +114,7 @@ extension Gatekeeper {
         out.append("Access-Control-Expose-Headers: WWW-Authenticate, X-Request-Id, Retry-After\r\n")
     }
 
-    private func writeBody(_ refusal: Refusal, _ requestID: Span<UInt8>, into out: inout ByteWriter) {
-        out.append("{\"type\":\"about:blank\",\"title\":\"")
-        out.append(refusal.title)
-        out.append("\",\"status\":")
-        out.append(decimal: refusal.status)
-        out.append(",\"code\":\"")
-        out.append(text: refusal.code.rawValue)
-        if requestID.count > 0 {
-            out.append("\",\"request_id\":\"")
-            out.append(requestID)
-        }
-        out.append("\"}\n")
-    }
-
-    /// Of `writeBody`; status has three digits, and neither titles nor request ids need escaping.
+    /// Of the body that `compose` writes; status has three digits, and neither titles nor request ids need escaping.
     private func bodyLength(_ refusal: Refusal, _ requestID: Span<UInt8>) -> Int {
         let fixed = "{\"type\":\"about:blank\",\"title\":\"\",\"status\":xxx,\"code\":\"\"}\n".utf8.count
         let identified = requestID.count > 0 ? "\",\"request_id\":\"".utf8.count + requestID.count : 0

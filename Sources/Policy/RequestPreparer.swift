@@ -7,17 +7,23 @@ extension Gatekeeper {
     ///
     /// Fields that `Connection` names are left out before ours are added, so that `Connection: X-User-Id` cannot take
     /// away what was verified here (CVE-2024-45410).
+    /// - Parameter way: of the connection's requests before.
     package func prepare(
         _ plan: Plan, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ trace: RequestTrace,
-        peer: IPAddress, link: ClientLink? = nil, into out: inout ByteWriter
+        peer: IPAddress, link: ClientLink? = nil, way: ForwardingText? = nil, into out: inout ByteWriter
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        copyFields(bytes, into: &out)
+        copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, into: &out)
         if let upgrade = plan.upgrade {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
             out.append("\r\n")
+            if let offer = upgrade.offer, !offer.others.isEmpty {
+                out.append("Sec-WebSocket-Protocol: ")
+                out.append(offer.others)
+                out.append("\r\n")
+            }
         }
         if let hops = head.hopsLeft {
             out.append("Max-Forwards: ")
@@ -26,15 +32,14 @@ extension Gatekeeper {
         }
         if head.writesLength { writeLength(facts.framing, into: &out) }
         if facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
-        writeForwarding(facts, bytes, peer, into: &out)
-        out.append("Via: 1.")
-        out.append(UInt8(ascii: "0") + facts.minorVersion)
-        out.append(" ")
-        out.append(text: rules.viaName)
-        out.append("\r\n")
+        writeWay(facts, bytes, peer, way, into: &out)
         trace.write(into: &out)
         if let link, !link.certificateFields.isEmpty { out.append(link.certificateFields) }
-        if let identity = head.identity { out.append(identity.identityFields) }
+        if let identity = head.identity {
+            out.append(identity.identityFields)
+            asserter?.write(identity, upstream: plan.upstream, at: decidedAt, into: &out)
+        }
+        writeGrace(into: &out)
         out.append("\r\n")
     }
 
@@ -45,7 +50,7 @@ extension Gatekeeper {
             out.append("*")
         } else {
             out.append(canonicalPath(bytes))
-            out.append(bytes, head.query)
+            writeQuery(bytes, into: &out)
         }
         out.append(" HTTP/1.1\r\n")
     }
@@ -66,7 +71,8 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    private func copyFields(_ bytes: Span<UInt8>, into out: inout ByteWriter) {
+    /// - Parameter places: where the route looks for the token.
+    private func copyFields(_ bytes: Span<UInt8>, _ places: TokenPlaces?, into out: inout ByteWriter) {
         guard fields.count > 0 else { return }
         var run = Int(fields[0].nameStart)
         for index in 0..<fields.count {
@@ -81,6 +87,9 @@ extension Gatekeeper {
             case .tracestate: keep = head.continuesTrace
             // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.
             case .expect: keep = head.line.minorVersion >= 1
+            case .webSocketProtocol: keep = head.subprotocols == nil
+            case .authorization: keep = places?.keepsAuthorization(field.value, of: bytes) ?? true
+            case .cookie: keep = places?.keepsCookies(field.value, of: bytes) ?? true
             default:
                 keep =
                     !kind.isStripped
@@ -90,6 +99,7 @@ extension Gatekeeper {
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
                 run = Int(field.end)
+                if let places, kind == .cookie { Cookies.write(without: places.cookie, bytes, field.value, into: &out) }
             }
         }
         out.append(bytes, run..<Int(fields[fields.count - 1].end))
@@ -103,11 +113,35 @@ extension Gatekeeper {
         return false
     }
 
-    /// X-Forwarded-* and Forwarded (RFC 7239). What a trusted proxy said before is continued, anybody else's is replaced.
-    private func writeForwarding(
-        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ peer: IPAddress, into out: inout ByteWriter
+    /// What the upstream learns of the request's way: copied from `way` if a request before was told the same.
+    private func writeWay(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ peer: IPAddress, _ way: ForwardingText?,
+        into out: inout ByteWriter
     ) {
         let trustsPeer = rules.trusted.contains(peer)
+        // A trusted proxy sends the requests of many clients, and says of each where it came from.
+        let kept = trustsPeer ? nil : way
+        let host = bytes.extracting(facts.authority)
+        if let text = kept?.of(facts, host, peer), !text.isEmpty { return out.append(text) }
+        let start = out.count
+        let hostPlace = writeForwarding(facts, bytes, peer, trustsPeer, into: &out)
+        out.append("Via: 1.")
+        out.append(UInt8(ascii: "0") + facts.minorVersion)
+        out.append(" ")
+        out.append(text: rules.viaName)
+        out.append("\r\n")
+        guard let kept, !out.overflowed else { return }
+        let hostStart = hostPlace - start
+        kept.keep(out.bytes.extracting(start...), of: facts, host: hostStart..<hostStart + host.count, peer)
+    }
+
+    /// X-Forwarded-* and Forwarded (RFC 7239). What a trusted proxy said before is continued, anybody else's is replaced.
+    /// - Returns: where in `out` the host stands.
+    private func writeForwarding(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ peer: IPAddress, _ trustsPeer: Bool,
+        into out: inout ByteWriter
+    ) -> Int {
+        var hostPlace = out.count
         out.append("X-Forwarded-For: ")
         if trustsPeer, head.forwardedForCount > 0 {
             // A field without a value would leave an empty element, which a sender must not make (RFC 9110 §5.6.1.1).
@@ -125,10 +159,11 @@ extension Gatekeeper {
         let host = if let said { said } else { facts.authority }
         if !host.isEmpty {
             out.append("X-Forwarded-Host: ")
+            hostPlace = out.count
             out.append(bytes, host)
             out.append("\r\n")
         }
-        guard rules.configuration.forwarding.forwarded else { return }
+        guard rules.configuration.forwarding.forwarded else { return hostPlace }
         out.append(facts.client.isV4 ? "Forwarded: for=" : "Forwarded: for=\"[")
         out.append(facts.client)
         if !facts.client.isV4 { out.append("]\"") }
@@ -140,6 +175,7 @@ extension Gatekeeper {
         out.append(";proto=")
         if let proto { out.append(bytes, proto) } else { out.append(facts.isSecure ? "https" : "http") }
         out.append("\r\n")
+        return hostPlace
     }
 
     /// The value of a field that occurs once and is made of characters that a scheme or host may have.

@@ -11,6 +11,8 @@ package final class RequestTrace {
     private var isNamed = false
 
     private static let length = 119
+    /// Of an id that was made here.
+    static let idLength = 32
 
     /// Of nothing: a connection that was refused before it could ask.
     package init() {
@@ -57,7 +59,7 @@ package final class RequestTrace {
     package var requestID: Span<UInt8> {
         @_lifetime(borrow self)
         get {
-            if given.isEmpty { return part(0, 32) }
+            if given.isEmpty { return part(0, RequestTrace.idLength) }
             // The array stays until the next request is named.
             let bytes = given.withUnsafeBufferPointer { $0 }
             return unsafe _overrideLifetime(Span(_unsafeElements: bytes), borrowing: self)

@@ -26,10 +26,14 @@ package struct ResponseContext: Sendable {
     package let isSecure: Bool
     /// What the server was asked to change to.
     package let upgrade: Upgrade?
+    /// `Plan.tokenIsInQuery`.
+    package let tokenIsInQuery: Bool
 
     package init(
-        isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false, upgrade: Upgrade? = nil
+        isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false, upgrade: Upgrade? = nil,
+        tokenIsInQuery: Bool = false
     ) {
+        self.tokenIsInQuery = tokenIsInQuery
         self.isSecure = isSecure
         self.upgrade = upgrade
         self.isHead = isHead
@@ -96,6 +100,7 @@ package struct ResponseReader: ~Copyable {
         let proof = upgrade.accept
         var upgrades = 0
         var accepts = 0
+        var choices = 0
         for index in 0..<fields.count {
             let name = bytes.extracting(fields[index].name)
             let value = bytes.extracting(fields[index].value)
@@ -105,6 +110,10 @@ package struct ResponseReader: ~Copyable {
             } else if upgrade.isWebSocket, name.equalsIgnoringCase("sec-websocket-accept") {
                 guard proof.span.equals(value) else { return false }
                 accepts += 1
+            } else if let offer = upgrade.offer, name.equalsIgnoringCase("sec-websocket-protocol") {
+                // One of those that it was offered; the client was heard to offer more.
+                guard offer.holds(value), choices == 0 else { return false }
+                choices += 1
             }
         }
         return upgrades == 1 && accepts == (upgrade.isWebSocket ? 1 : 0)
@@ -183,6 +192,10 @@ package struct ResponseReader: ~Copyable {
         out.append(via)
         out.append("X-Request-Id: ")
         out.append(requestID)
+        if let offer = upgrade.offer, !holds("sec-websocket-protocol", bytes) {
+            out.append("\r\nSec-WebSocket-Protocol: ")
+            out.append(offer.marker)
+        }
         out.append("\r\nConnection: Upgrade\r\nUpgrade: ")
         out.append(upgrade.name)
         out.append("\r\n\r\n")
@@ -213,6 +226,7 @@ package struct ResponseReader: ~Copyable {
                 goesToClient($0, bytes)
             }
         }
+        if context.tokenIsInQuery { out.append("Cache-Control: private\r\n") }
         if response.writesChunks { out.append("Transfer-Encoding: chunked\r\n") }
         if !keepAlive { out.append("Connection: close\r\n") }
         out.append("\r\n")
@@ -291,6 +305,11 @@ package struct ResponseReader: ~Copyable {
     private func goesToClient(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {
         if connection.namesFields, isNamedByConnection(name, bytes) { return false }
         return (0..<fields.count).contains { bytes.extracting(fields[$0].name).equalsIgnoringCase(name) }
+    }
+
+    /// Whether the head has a field of this name, which must be lower case.
+    private func holds(_ name: StaticString, _ bytes: Span<UInt8>) -> Bool {
+        (0..<fields.count).contains { bytes.extracting(fields[$0].name).equalsIgnoringCase(name) }
     }
 
     private func isNamedByConnection(_ name: Span<UInt8>, _ bytes: Span<UInt8>) -> Bool {

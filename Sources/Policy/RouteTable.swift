@@ -54,6 +54,8 @@ package struct RouteTable: ~Copyable, Sendable {
     private var placeOfRoute: [Int]
     private var hostSlots: [Int32]
     private var placeSlots: [Int32]
+    /// Some route is for a host of its own.
+    private var namesHosts = false
     private var hasWildcards = false
     /// The host index of the routes for any host.
     private var anyHost: Int?
@@ -97,7 +99,7 @@ package struct RouteTable: ~Copyable, Sendable {
     ///   - method: for a preflight the value of Access-Control-Request-Method, so that it meets the route of the request
     ///     that will follow.
     package func match(host: Span<UInt8>, path: Span<UInt8>, method: Span<UInt8>) -> Match {
-        if host.count > 0, host[0] != UInt8(ascii: "."), let index = findHost(host, from: 0),
+        if namesHosts, host.count > 0, host[0] != UInt8(ascii: "."), let index = findHost(host, from: 0),
             let place = findPlace(host: index, path)
         {
             return choose(at: place, method)
@@ -227,6 +229,7 @@ extension RouteTable {
         }
         let isWildcard = written.hasPrefix("*.")
         let name = (isWildcard ? written.dropFirst() : Substring(written)).utf8.map(Characters.lowercased)
+        namesHosts = true
         if isWildcard { hasWildcards = true }
         if let known = findHost(name.span, from: 0) { return known }
         var hash = FNV1a.seed

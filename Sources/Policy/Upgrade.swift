@@ -8,11 +8,14 @@ package final class Upgrade: Sendable {
     package let name: [UInt8]
     /// What Sec-WebSocket-Accept must say; empty for other protocols than WebSocket.
     let accept: [UInt8]
+    /// Where the token came as a subprotocol: what was offered besides.
+    let offer: SubprotocolOffer?
 
     package var isWebSocket: Bool { !accept.isEmpty }
 
     /// - Parameter key: of Sec-WebSocket-Key; empty for other protocols.
-    init(_ name: Span<UInt8>, key: Span<UInt8> = Span()) {
+    init(_ name: Span<UInt8>, key: Span<UInt8> = Span(), offer: SubprotocolOffer? = nil) {
+        self.offer = offer
         self.name = name.withUnsafeBufferPointer { Array($0) }
         accept = key.isEmpty ? [] : Upgrade.accept(for: key)
     }
@@ -31,16 +34,26 @@ extension Gatekeeper {
     ///
     /// Comes behind all other stages, so a WebSocket is refused like any request, and never after its 101.
     func upgrade(_ bytes: Span<UInt8>, _ facts: RequestFacts, _ route: Int) throws(Refusal) -> Upgrade? {
-        guard case .at(let index) = head.upgrade, head.connection.upgrades, facts.minorVersion >= 1, !head.isPreflight
-        else { return nil }
-        let name = bytes.extracting(fields[index].value)
-        guard allowsUpgrade(to: name, route) else { return nil }
+        guard let place = askedProtocol(bytes, facts, route) else { return nil }
+        let name = bytes.extracting(place)
         let isWebSocket = name.equalsIgnoringCase("websocket")
         let key = isWebSocket ? try websocketKey(bytes, facts) : 0..<0
         // The body would have to be read before the first byte of the other protocol.
         guard facts.framing == .none else { return nil }
         try checkOrigin(bytes, facts, route)
-        return Upgrade(name, key: bytes.extracting(key))
+        var offer: SubprotocolOffer?
+        if let (token, list) = head.subprotocols {
+            offer = SubprotocolOffer(rules.tokenPlaces[route].subprotocol, token: token, in: bytes, list)
+        }
+        return Upgrade(name, key: bytes.extracting(key), offer: offer)
+    }
+
+    /// Where the protocol stands that the request may change to.
+    func askedProtocol(_ bytes: Span<UInt8>, _ facts: borrowing RequestFacts, _ route: Int) -> Range<Int>? {
+        guard case .at(let index) = head.upgrade, head.connection.upgrades, facts.minorVersion >= 1, !head.isPreflight,
+            allowsUpgrade(to: bytes.extracting(fields[index].value), route)
+        else { return nil }
+        return fields[index].value
     }
 
     private func allowsUpgrade(to name: Span<UInt8>, _ route: Int) -> Bool {

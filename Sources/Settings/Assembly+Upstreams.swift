@@ -9,6 +9,7 @@ extension Assembly {
         upstream.balance = .init(rawValue: text("\(path).balance")) ?? .roundRobin
         upstream.hash.source = .init(rawValue: text("\(path).hash_on")) ?? .client
         upstream.hash.name = settings.text("\(path).hash_name")
+        upstream.assertionAudience = settings.text("\(path).assertion_audience")
         upstream.retries = integer("\(path).retries")
         upstream.failureStatuses = integers("\(path).failure_statuses")
         upstream.slowStart = interval("\(path).slow_start")

@@ -10,7 +10,7 @@ struct Assembly {
     func configuration() -> Configuration {
         let upstreamNames = settings.names["upstreams"] ?? []
         let stateDirectory = path("state_dir")
-        return Configuration(
+        var configuration = Configuration(
             listeners: addresses("listen"),
             workers: settings.integer("workers") ?? processorCount(),
             admin: .init(
@@ -51,16 +51,20 @@ struct Assembly {
                 guard case .claim(let value)? = settings.value("identity.headers.\(name)") else { return missing(name) }
                 return .init(name: name, value: value)
             },
+            assertion: assertion(),
             logs: .init(
                 access: logTarget("logs.access"), audit: logTarget("logs.audit"),
                 level: .init(rawValue: text("logs.level")) ?? .info),
             metrics: .init(prefix: text("metrics.prefix")), tls: tls(), securityHeaders: securityHeaders())
+        configuration.forwardAuth.listeners = addresses("forward_auth.listen")
+        configuration.forwardAuth.trusted = networks("forward_auth.trusted")
+        return configuration
     }
 
     private func route(_ path: String, _ upstreams: [String]) -> Configuration.Route {
         let names = settings.names["\(path).claims"] ?? []
         let origins = texts("\(path).cors.origins")
-        return .init(
+        var route = Configuration.Route(
             name: settings.text("\(path).name") ?? text("\(path).path"),
             host: settings.text("\(path).host"),
             path: text("\(path).path"),
@@ -74,6 +78,20 @@ struct Assembly {
             paths: pathRules("\(path).paths"), upgrades: texts("\(path).upgrades"),
             closesAtExpiry: boolean("\(path).close_at_expiry"),
             responseTimeout: settings.interval("\(path).response_timeout"))
+        route.tokenParameter = settings.text("\(path).token_query")
+        route.tokenSubprotocol = settings.text("\(path).token_subprotocol")
+        route.expiredGrace = settings.interval("\(path).expired_grace")
+        route.stripsToken = boolean("\(path).strip_token")
+        route.requiredScopes = texts("\(path).scopes")
+        route.stepUp.levels = texts("\(path).step_up.acr")
+        route.stepUp.methods = texts("\(path).step_up.amr")
+        route.stepUp.maximumAge = settings.interval("\(path).step_up.max_age")
+        if boolean("tokens.admin_needs_mfa"), route.requiredRoles.contains(where: isAdministrator),
+            route.stepUp.levels.isEmpty, route.stepUp.methods.isEmpty
+        {
+            route.stepUp.methods = ["mfa"]
+        }
+        return route
     }
 
     private func pathRules(_ path: String) -> PathRules {
@@ -102,13 +120,23 @@ struct Assembly {
                 source: key.isPEM ? .pem(path: key.variable, contents: contents) : .secret(contents),
                 algorithms: [key.algorithm])
         }
-        return .init(
+        var tokens = Configuration.Tokens(
             keys: written + exported, issuers: texts("tokens.issuers"), audiences: texts("tokens.audiences"),
             leeway: interval("tokens.leeway"), maximumBytes: integer("tokens.max_bytes"),
             cacheEntries: integer("tokens.cache_entries"), rolesClaim: text("tokens.roles_claim"))
+        tokens.scopesClaim = text("tokens.scopes_claim")
+        tokens.introspection = introspection()
+        tokens.ringSecret = secrets.secrets["tokens.ring_secret"]
+        return tokens
     }
 
     private func key(_ path: String) -> Configuration.Tokens.Key {
+        var key = source(path)
+        if let issuer = settings.text("\(path).issuer") { key.issuer = issuer }
+        return key
+    }
+
+    private func source(_ path: String) -> Configuration.Tokens.Key {
         let algorithms = texts("\(path).algorithms")
         let id = text("\(path).id")
         if let pem = secrets.keyFiles["\(path).pem_file"] {
@@ -117,8 +145,33 @@ struct Assembly {
         if let jwks = secrets.keyFiles["\(path).jwks_file"] {
             return .init(id: id, source: .jwks(path: jwks.path, contents: jwks.contents), algorithms: [])
         }
+        if case .web(let issuer)? = settings.value("\(path).oidc_issuer") {
+            return .init(
+                id: id, source: .provider(provider(.discovery(issuer: issuer), path)), algorithms: [],
+                issuer: issuer.description)
+        }
+        if case .web(let url)? = settings.value("\(path).jwks_url") {
+            return .init(id: id, source: .provider(provider(.jwks(url), path)), algorithms: [])
+        }
         guard let secret = secrets.secrets["\(path).secret"] else { return missing("\(path).secret") }
         return .init(id: id, source: .secret(secret), algorithms: algorithms.isEmpty ? ["HS256"] : algorithms)
+    }
+}
+
+/// The role of `tokens.admin_needs_mfa`, however it is written.
+func isAdministrator(_ role: String) -> Bool { role.lowercased() == "admin" }
+
+extension Assembly {
+    private func provider(
+        _ location: Configuration.Tokens.Provider.Location, _ path: String
+    ) -> Configuration.Tokens.Provider {
+        var provider = Configuration.Tokens.Provider(location, section: path)
+        provider.authoritiesPath = settings.text("\(path).ca_file").map { resolvePath($0, in: directory) }
+        provider.allowsHTTP = boolean("\(path).allow_http")
+        provider.refresh = interval("\(path).refresh")
+        provider.timeout = interval("\(path).timeout")
+        provider.maximumAge = interval("\(path).max_stale")
+        return provider
     }
 }
 

@@ -34,6 +34,8 @@ package enum CheckCommand {
         }
         var summary = "\(name) is sound: \(counted(configuration.listeners.count, "listener")), "
         if let tls = configuration.tls { summary += "\(counted(tls.listeners.count, "TLS listener")), " }
+        let asked = configuration.forwardAuth.listeners.count
+        if asked > 0 { summary += "\(counted(asked, "forward-auth listener")), " }
         summary += "\(counted(configuration.upstreams.count, "upstream")), "
         summary += "\(counted(configuration.routes.count, "route")), "
         summary += "\(counted(configuration.tokens.keys.count, "token key"))"

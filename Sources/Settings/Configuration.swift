@@ -14,6 +14,7 @@ package struct Configuration: Sendable {
     package var trustedProxies: [IPNetwork]
     /// Peers whose connections begin with a PROXY header, which says who the peer is.
     package var announcers: [IPNetwork] = []
+    package var forwardAuth = ForwardAuth()
     /// Addresses that no rule ever blocks. Trusted proxies belong to them without being named.
     package var neverBlock: [IPNetwork]
     package var limits: Limits
@@ -26,6 +27,8 @@ package struct Configuration: Sendable {
     package var redis: Redis?
     package var tokens: Tokens
     package var identityHeaders: [IdentityHeader]
+    /// Nil: backends get no signed assertion.
+    package var assertion: Assertion?
     package var logs: Logs
     package var metrics: Metrics
     package var tls: TLS?
@@ -40,6 +43,14 @@ package struct Configuration: Sendable {
             self.host = host
             self.port = port
         }
+    }
+
+    /// Where proxies ask whether a request of theirs may pass; without addresses, nowhere.
+    package struct ForwardAuth: Sendable {
+        package var listeners: [SocketAddressText] = []
+        /// Who may ask.
+        package var trusted: [IPNetwork] = []
+        package init() {}
     }
 
     /// Where a server listens, as it was written.
@@ -117,6 +128,8 @@ package struct Configuration: Sendable {
         package var idleTimeout: Interval
         package var balance = Balance.roundRobin
         package var hash = HashKey()
+        /// `aud` of assertions for it; nil: that of all.
+        package var assertionAudience: String?
         /// Times that a request may be tried again.
         package var retries = 1
         /// Answers that count as failures of the server, 500 to 599.
@@ -147,10 +160,21 @@ package struct Configuration: Sendable {
         package var authentication: Authentication
         /// Name of a cookie that may carry the token when there is no Authorization field.
         package var cookie: String?
+        /// Name of a parameter of the query that may carry the token.
+        package var tokenParameter: String?
+        /// WebSocket subprotocol in front of the one that is the token.
+        package var tokenSubprotocol: String?
+        /// Whether the upstream gets the request without its token.
+        package var stripsToken = false
+        /// How long an expired token is still good for safe methods; nil: it is not.
+        package var expiredGrace: Interval?
         /// Claims that must have one of the given values.
         package var requiredClaims: [RequiredClaim]
         /// The token must carry at least one of them; empty: no rule.
         package var requiredRoles: [String]
+        /// The token must carry all of them.
+        package var requiredScopes: [String] = []
+        package var stepUp = StepUp()
         package var cors: CORS?
         package var paths = PathRules()
         /// Protocols that a client may change to (RFC 9110 §7.8), as they stand in Upgrade; letter case does not matter.
@@ -179,6 +203,20 @@ package struct Configuration: Sendable {
     }
 
     /// The origins whose browsers may read a refusal; successful answers carry the backend's own CORS fields.
+    /// What the login behind a token must have been like (RFC 9470).
+    package struct StepUp: Hashable, Sendable {
+        /// `acr` must be one of them; empty: no rule.
+        package var levels: [String] = []
+        /// `amr` must hold one of them; empty: no rule.
+        package var methods: [String] = []
+        /// Since `auth_time`; nil: no rule.
+        package var maximumAge: Interval?
+
+        package init() {}
+
+        package var isEmpty: Bool { levels.isEmpty && methods.isEmpty && maximumAge == nil }
+    }
+
     package struct CORS: Sendable {
         /// `*` or origins as browsers send them.
         package var allowedOrigins: [String]
@@ -229,6 +267,12 @@ package struct Configuration: Sendable {
         package var cacheEntries: Int
         /// Where roles are found in the claims; the value is a string (split at spaces) or a list of strings.
         package var rolesClaim: String
+        /// The same of scopes.
+        package var scopesClaim = "scope"
+        /// Seals keys that are added at run time; nil: none.
+        package var ringSecret: Secret?
+        /// Nil: opaque tokens are refused.
+        package var introspection: Introspection?
 
         package struct Key: Sendable {
             /// Names the key in logs; for keys other than JWKS also the `kid` that selects it, when set.
@@ -236,12 +280,22 @@ package struct Configuration: Sendable {
             package var source: Source
             /// Empty for a JWKS, whose keys name their own.
             package var algorithms: [String]
+            /// `iss` of every token that such a key has signed; nil: not this key's business.
+            package var issuer: String?
+
+            package init(id: String, source: Source, algorithms: [String], issuer: String? = nil) {
+                self.id = id
+                self.source = source
+                self.algorithms = algorithms
+                self.issuer = issuer
+            }
         }
 
         package enum Source: Sendable {
             case secret(Secret)
             case pem(path: String, contents: Secret)
             case jwks(path: String, contents: Secret)
+            case provider(Provider)
         }
     }
 

@@ -3,7 +3,7 @@ internal import Wire
 /// Rules between settings. Each looks only at values that are sound by themselves, so that one mistake is one error.
 struct CrossChecks {
     let settings: ResolvedSettings
-    private let secrets: SecretSettings
+    let secrets: SecretSettings
     var findings: Findings
 
     init(_ settings: ResolvedSettings, _ secrets: SecretSettings) {
@@ -16,12 +16,16 @@ struct CrossChecks {
         checkListeners()
         checkTLS()
         checkAdmin()
+        checkForwardAuth()
         checkNetworks()
         checkLimits()
         checkUpstreams()
         checkRoutes()
+        checkFactors()
         checkKeys()
+        checkIntrospection()
         checkIdentity()
+        checkAssertion()
     }
 
     private mutating func checkListeners() {
@@ -44,7 +48,7 @@ struct CrossChecks {
     }
 
     /// Whether both would take connections to one address; `0.0.0.0` and `::` take those to all of them.
-    private func overlaps(
+    func overlaps(
         _ a: Configuration.SocketAddressText, _ b: Configuration.SocketAddressText
     ) -> Bool {
         func isWildcard(_ host: String) -> Bool { IPAddress(host)?.isUnspecified == true }
@@ -170,7 +174,7 @@ struct CrossChecks {
             hint: "set less than \"limits.connections\", or 0")
     }
 
-    private func isEveryone(_ network: IPNetwork) -> Bool {
+    func isEveryone(_ network: IPNetwork) -> Bool {
         network.bits == 0 || (network.bits == 96 && network.base.isV4)
     }
 
@@ -212,6 +216,7 @@ struct CrossChecks {
         for index in 0..<count {
             let path = "routes[\(index)]"
             checkUpstreamReference(path)
+            checkTokenPlaces(path)
             checkRules(path)
             if let key = RouteKey(settings, path) {
                 if let first = keys[key] {
@@ -227,6 +232,7 @@ struct CrossChecks {
             }
         }
         if !unguarded.isEmpty, (settings.counts["tokens.keys"] ?? 0) == 0, secrets.environmentKeys.isEmpty,
+            settings.written("tokens.introspection.url") == nil,
             !findings.hasErrors(aboutVariables: EnvironmentOnly.variables)
         {
             let names = unguarded.map { "\"\($0)\"" }.joined(separator: ", ")
@@ -236,6 +242,21 @@ struct CrossChecks {
                     + "there is no token key",
                 hint: "set \"tokens.keys\", or JWT_SECRET in the environment (openssl rand -hex 32 makes one)")
         }
+    }
+
+    /// A rule that meets no route would be mistaken for a protection.
+    private mutating func checkFactors() {
+        guard case .boolean(true)? = settings.value("tokens.admin_needs_mfa") else { return }
+        let count = settings.counts["routes"] ?? 0
+        guard
+            !(0..<count).contains(where: {
+                settings.items("routes[\($0)].roles").contains { isAdministrator($0.written) }
+            })
+        else { return }
+        findings.error(
+            settings.place(of: "tokens.admin_needs_mfa"),
+            "no route asks for the role \"admin\", so this would do nothing",
+            hint: "add roles: [admin] to the routes of administrators, or step_up: {amr: [mfa]}")
     }
 
     private mutating func checkUpstreamReference(_ path: String) {
@@ -263,70 +284,23 @@ struct CrossChecks {
         if let entry = settings.written("\(path).roles"), !entry.items.isEmpty {
             findings.error(entry.place, "roles are asked for, but the route looks at no token", hint: hint)
         }
+        for (name, words) in [
+            ("scopes", "scopes are"), ("step_up.acr", "a level of authentication is"),
+            ("step_up.amr", "a method of authentication is"), ("step_up.max_age", "a recent login is"),
+        ] {
+            guard let entry = settings.written("\(path).\(name)"), !entry.items.isEmpty else { continue }
+            findings.error(entry.place, "\(words) asked for, but the route looks at no token", hint: hint)
+        }
         if settings.names["\(path).claims"] != nil {
             findings.error(
                 settings.place(of: "\(path).claims"), "claims are asked for, but the route looks at no token",
                 hint: hint)
         }
+        checkTokenPlaces(unread: path)
         if settings.written("\(path).cookie") != nil {
             findings.warning(
                 settings.place(of: "\(path).cookie"), "the cookie is never read: the route looks at no token",
                 hint: "set auth: optional or auth: required")
-        }
-    }
-
-    private mutating func checkKeys() {
-        var seen: [String: String] = [:]
-        for index in 0..<(settings.counts["tokens.keys"] ?? 0) {
-            let path = "tokens.keys[\(index)]"
-            if let id = settings.text("\(path).id") {
-                if seen[id] != nil || secrets.environmentKeys.contains(where: { $0.key.variable == id }) {
-                    findings.error(
-                        settings.place(of: "\(path).id"), "the key id \"\(id)\" stands twice",
-                        hint: "give each key a name of its own")
-                }
-                seen[id] = path
-            }
-            checkAlgorithms(path)
-        }
-    }
-
-    private mutating func checkAlgorithms(_ path: String) {
-        guard let entry = settings.entries["\(path).algorithms"], !entry.isBroken else { return }
-        let sources = ["secret", "secret_file", "pem_file", "jwks_file"]
-        guard sources.count(where: { settings.written("\(path).\($0)") != nil }) == 1 else { return }
-        let isPEM = settings.written("\(path).pem_file") != nil
-        let isJWKS = settings.written("\(path).jwks_file") != nil
-        if isJWKS {
-            if !entry.items.isEmpty {
-                findings.error(
-                    entry.place, "a JWKS names the algorithms of its keys itself", hint: "remove \"algorithms\"")
-            }
-            return
-        }
-        if isPEM, entry.items.isEmpty {
-            findings.error(
-                settings.place(of: "\(path).pem_file"), "the key has no algorithms",
-                hint: "add algorithms: [RS256] for an RSA key, [ES256] for P-256, [EdDSA] for Ed25519")
-        }
-        for item in entry.items {
-            // RFC 8725 §2.1: a public key must never serve as an HMAC secret.
-            let isHash = SettingRows.hashAlgorithms.contains(item.written)
-            if isHash == isPEM {
-                findings.error(
-                    item.place, "\(item.written) cannot be used with a \(isPEM ? "public key" : "shared secret")",
-                    hint: isPEM ? "use RS256, PS256, ES256 or EdDSA" : "use HS256, HS384 or HS512")
-            }
-        }
-        guard let secret = secrets.secrets["\(path).secret"] else { return }
-        // RFC 7518 §3.2: a key of the same size as the hash output, or larger.
-        let needed = entry.items.compactMap { ["HS256": 32, "HS384": 48, "HS512": 64][$0.written] }.max() ?? 32
-        if secret.count < needed {
-            let place =
-                settings.written("\(path).secret")?.place ?? settings.place(of: "\(path).secret_file")
-            findings.error(
-                place, "the secret has \(secret.count) bytes; HS\(needed * 8) needs at least \(needed)",
-                hint: "make one with: openssl rand -hex \(needed)")
         }
     }
 
@@ -347,10 +321,11 @@ struct CrossChecks {
         }
     }
 
-    private static let reserved: Set<String> = [
-        "CONNECTION", "CONTENT_LENGTH", "COOKIE", "EXPECT", "FORWARDED", "HOST", "KEEP_ALIVE", "TE", "TRACEPARENT",
-        "TRAILER", "TRANSFER_ENCODING", "UPGRADE", "VIA", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO",
-        "X_REQUEST_ID",
+    static let reserved: Set<String> = [
+        "ACCESS_CONTROL_REQUEST_METHOD", "AUTHORIZATION", "CONNECTION", "CONTENT_LENGTH", "CONTENT_TYPE", "COOKIE",
+        "EXPECT", "FORWARDED", "HOST", "HTTP2_SETTINGS", "KEEP_ALIVE", "MAX_FORWARDS", "ORIGIN", "PROXY_AUTHORIZATION",
+        "PROXY_CONNECTION", "TE", "TRACEPARENT", "TRACESTATE", "TRAILER", "TRANSFER_ENCODING", "UPGRADE", "VIA",
+        "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REQUEST_ID", "X_TOKEN_EXPIRED",
     ]
 }
 

@@ -217,6 +217,5 @@ enum EnvironmentOnly {
         Unbuilt(name: "REDIS_SSL", what: "TLS to Redis", harmless: "false"),
         Unbuilt(name: "GATEWAY_RATE_LIMIT", what: "rate limiting", harmless: nil),
         Unbuilt(name: "RATE_LIMIT_", what: "rate limiting", harmless: nil),
-        Unbuilt(name: "MFA_REQUIRED_FOR_ADMIN", what: "step-up authentication", harmless: "false"),
     ]
 }

@@ -27,8 +27,12 @@ struct SecretSettings {
     mutating func read(_ environment: [String: String]) {
         readSecret("admin.token")
         if settings.usesRedis { readSecret("redis.password") }
+        readSecret("tokens.ring_secret")
+        readSecret("tokens.introspection.client_secret")
+        readAuthorities("tokens.introspection.ca_file")
         for index in 0..<(settings.counts["tokens.keys"] ?? 0) { readKey("tokens.keys[\(index)]") }
         readTLS()
+        readAssertionKey()
         for key in EnvironmentOnly.keys { readEnvironmentKey(key, environment) }
     }
 
@@ -126,15 +130,29 @@ struct SecretSettings {
         }
     }
 
-    private mutating func readKey(_ path: String) {
-        let sources = ["secret", "secret_file", "pem_file", "jwks_file"].filter {
-            settings.written("\(path).\($0)") != nil
+    /// The same of the key that assertions are signed with.
+    private mutating func readAssertionKey() {
+        guard let name = settings.text("assertion.key_file"), settings.written("assertion.key_file") != nil else {
+            return
         }
+        let place = settings.place(of: "assertion.key_file")
+        guard let file = open(name, at: place, isSecret: { _ in true }) else { return }
+        _ = checkPEM(file.bytes, "the file \"\(name)\"", at: place)
+    }
+
+    /// That the file can be read; what is in it is looked at by whoever asks the server.
+    private mutating func readAuthorities(_ path: String) {
+        guard let entry = settings.written(path), case .text(let name)? = entry.items.first?.value else { return }
+        _ = open(name, at: entry.place, isSecret: { _ in false })
+    }
+
+    private mutating func readKey(_ path: String) {
+        let sources = SettingRows.keySources.filter { settings.written("\(path).\($0)") != nil }
         guard let source = sources.first, sources.count == 1 else {
             if sources.isEmpty {
                 findings.error(
-                    settings.place(of: path), "the key has neither secret, secret_file, pem_file nor jwks_file",
-                    hint: "add one of them")
+                    settings.place(of: path), "the key has no source",
+                    hint: "add one of \(SettingRows.keySources.joined(separator: ", "))")
             } else {
                 findings.error(
                     settings.place(of: "\(path).\(sources[1])"),
@@ -155,6 +173,8 @@ struct SecretSettings {
                 return
             }
             keyFiles[setting] = (resolvePath(name, in: directory), Secret(file.bytes))
+        case "jwks_url", "oidc_issuer":
+            readAuthorities("\(path).ca_file")
         default:
             readSecret("\(path).secret")
         }

@@ -10,6 +10,8 @@ indirect enum SettingKind: Sendable {
     case size(ClosedRange<Int>)
     /// `250ms`, `5s`, `10m`, `24h`, `1d`.
     case duration(ClosedRange<Interval>)
+    /// The same, with words for whoever wants more than is allowed.
+    case boundedDuration(ClosedRange<Interval>, why: String)
     case boolean
     case choice([String])
     /// `host:port` to listen on; port 0 lets the system choose.
@@ -32,6 +34,8 @@ indirect enum SettingKind: Sendable {
     case hostPattern
     /// `*` or an origin as browsers send it.
     case origin
+    /// An http or https URL.
+    case webAddress
     /// `off`, `stdout`, or a path.
     case logTarget
     /// A path on this machine.
@@ -63,6 +67,8 @@ indirect enum SettingKind: Sendable {
 enum WordRule: Sendable {
     /// RFC 9110 §5.6.2: header and cookie names, the pseudonym in Via.
     case token
+    /// RFC 3986 §2.3: what no form of a query may write in two ways.
+    case parameter
     /// Prometheus: letters, digits and underscores, not beginning with a digit.
     case metricPrefix
     /// Lower case letters, digits, `-` and `_`: names that appear in variables and labels.
@@ -80,6 +86,8 @@ enum WordRule: Sendable {
         switch self {
         case .token:
             return text.utf8.allSatisfy { $0.isAlphanumeric || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+        case .parameter:
+            return text.utf8.allSatisfy { $0.isAlphanumeric || "-._~".utf8.contains($0) }
         case .metricPrefix:
             return text.utf8.allSatisfy { $0.isAlphanumeric || $0 == UInt8(ascii: "_") } && !text.utf8.first!.isDigit
         case .name:
@@ -105,6 +113,7 @@ enum WordRule: Sendable {
     var alphabet: String {
         switch self {
         case .token: "letters, digits and !#$%&'*+-.^_`|~"
+        case .parameter: "letters, digits and -._~"
         case .metricPrefix: "letters, digits and _, not beginning with a digit"
         case .name: "lower case letters, digits, - and _"
         case .serverName: "letters, digits and -._:"
@@ -135,6 +144,7 @@ enum SettingValue: Sendable {
     case log(Configuration.Logs.Target)
     case claim(Configuration.IdentityHeader.Value)
     case secret(Secret)
+    case web(WebAddress)
 }
 
 /// What is wrong with a text, and how to mend it. Kinds of secrets never quote the text.
@@ -156,6 +166,7 @@ extension SettingKind {
         case .integerOrAuto(let range): text == "auto" ? .none : .integer(try parseInteger(text, range))
         case .size(let range): .integer(try parseSize(text, range))
         case .duration(let range): .interval(try parseDuration(text, range))
+        case .boundedDuration(let range, let why): .interval(try parseDuration(text, range, why: why))
         case .boolean: .boolean(try parseBoolean(text))
         case .choice(let words): .text(try parseChoice(text, words))
         case .listener: .address(try parseSocketAddress(text, lowestPort: 0))
@@ -169,6 +180,7 @@ extension SettingKind {
         case .method: .text(try parseMethod(text))
         case .hostPattern: .text(try parseHostPattern(text))
         case .origin: .text(try parseOrigin(text))
+        case .webAddress: .web(try parseWebAddress(text))
         case .logTarget: .log(try parseLogTarget(text))
         case .file: .text(try parseText(text))
         case .word(let rule): .text(try parseWord(text, rule))
@@ -185,7 +197,8 @@ extension SettingKind {
         case .integer(let range): "number, \(range.lowerBound) to \(range.upperBound)"
         case .integerOrAuto(let range): "`auto` or a number, \(range.lowerBound) to \(range.upperBound)"
         case .size(let range): "size, \(sizeText(range.lowerBound)) to \(sizeText(range.upperBound))"
-        case .duration(let range): "duration, \(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
+        case .duration(let range), .boundedDuration(let range, _):
+            "duration, \(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
         case .boolean: "`true` or `false`"
         case .choice(let words): words.map { "`\($0)`" }.joined(separator: ", ")
         case .listener: "`host:port`"
@@ -198,6 +211,7 @@ extension SettingKind {
         case .method: "method"
         case .hostPattern: "host name, `*.` before it for its subdomains"
         case .origin: "`*` or an origin, `https://app.example.org`"
+        case .webAddress: "`https://host/path`"
         case .logTarget: "`off`, `stdout` or a path"
         case .file: "path"
         case .word(let rule): "word of \(rule.alphabet)"

@@ -49,7 +49,10 @@ private let durationUnits: [(suffix: String, milliseconds: Int)] = [
     ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
 ]
 
-func parseDuration(_ text: String, _ range: ClosedRange<Interval>) throws(Complaint) -> Interval {
+/// - Parameter why: said to whoever leaves the range.
+func parseDuration(
+    _ text: String, _ range: ClosedRange<Interval>, why: String? = nil
+) throws(Complaint) -> Interval {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     let suffix = text.dropFirst(digits.count)
     guard let number = plainNumber(digits) else {
@@ -67,7 +70,8 @@ func parseDuration(_ text: String, _ range: ClosedRange<Interval>) throws(Compla
     guard !overflow, !overflowAgain, range.contains(Interval(nanoseconds: Int64(nanoseconds))) else {
         throw Complaint(
             "\(text) is out of range",
-            hint: "from \(durationText(range.lowerBound)) to \(durationText(range.upperBound))")
+            hint: "from \(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
+                + (why.map { "; \($0)" } ?? ""))
     }
     return Interval(nanoseconds: Int64(nanoseconds))
 }

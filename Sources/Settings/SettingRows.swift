@@ -4,8 +4,8 @@ private import Wire
 /// are in SettingRowsUpstreams.swift, routes and keys in SettingRowsRouting.swift.
 enum SettingRows {
     static let all: [SettingRow] =
-        listening + abuse + announcing + tls + upstreams + connecting + routing + lasting + paths + protection
-        + observing
+        listening + abuse + announcing + asking + tls + upstreams + connecting + routing + lasting + paths + protection
+        + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
@@ -13,6 +13,9 @@ enum SettingRows {
             "proxy_protocol", .section,
             "Whose word about a connection's client is believed before a byte of it is read (HAProxy's PROXY protocol)."
         ),
+        SectionRow(
+            "forward_auth", .section,
+            "Deciding beside another proxy, which asks about each request; docs/forward-auth.md."),
         SectionRow("limits", .section, "What a client may ask for; what is larger is refused."),
         SectionRow("timeouts", .section, "How long the gateway waits."),
         SectionRow("tls", .section, "HTTPS for clients; without a certificate there is none."),
@@ -39,6 +42,9 @@ enum SettingRows {
         SectionRow("routes[]", .section, "One route."),
         SectionRow("routes[].claims", .map(nil), "Claims the token must have, each with the values that are accepted."),
         SectionRow(
+            "routes[].step_up", .section,
+            "What the login behind the token must have been like; who falls short is told so (RFC 9470)."),
+        SectionRow(
             "routes[].paths", .section,
             "What becomes of spellings of a path that programs read in two ways; docs/paths.md says when which is safe."
         ),
@@ -50,12 +56,20 @@ enum SettingRows {
         SectionRow("tokens", .section, "How JSON Web Tokens are checked."),
         SectionRow("tokens.keys", .list, "The keys that may have signed a token."),
         SectionRow(
-            "tokens.keys[]", .section, "One key: exactly one of `secret`, `secret_file`, `pem_file`, `jwks_file`."),
+            "tokens.keys[]", .section,
+            "One key, or the keys of one issuer: exactly one of `secret`, `secret_file`, `pem_file`, `jwks_file`, "
+                + "`jwks_url`, `oidc_issuer`. docs/keys.md."),
+        SectionRow(
+            "tokens.introspection", .section,
+            "Asking the issuer about tokens that are no JWTs (RFC 7662); docs/introspection.md."),
         SectionRow("identity", .section, "What backends learn about the caller."),
         SectionRow(
             "identity.headers", .map(.token),
             fallback: [("X-User-ID", "sub"), ("X-User-Role", "role"), ("X-Authenticated", "@authenticated")],
             "Headers for backends and the claims that fill them; whatever a client sends under these names is removed."),
+        SectionRow(
+            "assertion", .section,
+            "What the gateway signs for backends, so that they need not believe a header; docs/assertions.md."),
         SectionRow("logs", .section, "Where log lines go."),
         SectionRow("metrics", .section, "What Prometheus reads."),
     ]

@@ -24,11 +24,43 @@ extension SettingRows {
             "routes[].cookie", .word(.token), .absent("no cookie"), example: "access_token",
             "Cookie that carries the token when there is no Authorization field."),
         SettingRow(
-            "routes[].claims.*", .listOrSingle(.text), .required, example: "[gold, silver]",
-            "Values of the claim, one of which the token must have."),
+            "routes[].token_query", .word(.parameter), .absent("no parameter"), example: "access_token",
+            "Parameter of the query that may carry the token of a GET or HEAD; it is never forwarded. docs/authorization.md."
+        ),
         SettingRow(
-            "routes[].roles", .list(.text), .items([]), example: "[admin]",
+            "routes[].token_subprotocol", .word(.token), .absent("no subprotocol"), example: "bearer",
+            "WebSocket subprotocol that announces the token: what is offered right behind it is the token, and neither is "
+                + "forwarded. docs/websocket.md."),
+        SettingRow(
+            "routes[].strip_token", .boolean, .value("false"), example: "true",
+            "Whether the token is left out of what is forwarded: the Bearer field, and of the Cookie field the one cookie."
+        ),
+        SettingRow(
+            "routes[].expired_grace",
+            .boundedDuration(
+                .seconds(1)...(.seconds(300)),
+                why: "a stolen token would be good for as long; who must be let in later needs tokens that last longer"),
+            .absent("none"), example: "1m",
+            "How long an expired token is still good for GET, HEAD and OPTIONS, beyond `tokens.leeway`; the backend is told by "
+                + "`X-Token-Expired: true`."),
+        SettingRow(
+            "routes[].claims.*", .listOrSingle(.text), .required, example: "[gold, silver]",
+            "Values of the claim, one of which the token must have; `@present` is any value."),
+        SettingRow(
+            "routes[].roles", .list(.text), .items([]), example: "[auditor, admin]",
             "Roles, one of which the token must have; none named: no rule."),
+        SettingRow(
+            "routes[].scopes", .list(.text), .items([]), example: "[orders.read, orders.write]",
+            "Scopes, all of which the token must have; none named: no rule."),
+        SettingRow(
+            "routes[].step_up.acr", .listOrSingle(.text), .items([]), example: "[gold, silver]",
+            "Levels of authentication (`acr`), one of which the login behind the token must have reached."),
+        SettingRow(
+            "routes[].step_up.amr", .listOrSingle(.text), .items([]), example: "[mfa, hwk]",
+            "Methods (`amr`, RFC 8176), one of which the login must have used."),
+        SettingRow(
+            "routes[].step_up.max_age", .duration(.seconds(1)...(.seconds(366 * 86_400))), .absent("any age"),
+            example: "5m", "How long ago the login (`auth_time`) may be."),
         SettingRow(
             "routes[].cors.origins", .list(.origin), .required, example: "[\"https://app.example.org\"]",
             "Origins whose scripts may read the gateway's own refusals."),
@@ -77,7 +109,7 @@ extension SettingRows {
             "How long the start waits for the first complete copy of the blocks."),
         SettingRow(
             "tokens.keys[].id", .word(.label), .required, example: "primary",
-            "Name of the key in logs; for all but JWKS also the `kid` that selects it."),
+            "Name of the key in logs; for a secret and a PEM also the `kid` that selects it."),
         SettingRow(
             "tokens.keys[].secret", .secret(minimum: 32), .absent("no secret"),
             example: "not-a-real-secret-of-32-bytes-or-more",
@@ -114,9 +146,20 @@ extension SettingRows {
             "tokens.roles_claim", .text, .value("roles"), example: "groups",
             "Claim that holds the caller's roles: text with spaces between, or a list."),
         SettingRow(
+            "tokens.scopes_claim", .text, .value("scope"), example: "scp",
+            "Claim that holds the token's scopes: text with spaces between, or a list."),
+        SettingRow(
+            "tokens.admin_needs_mfa", .boolean, .value("false"), example: "true",
+            variables: [.init(name: "MFA_REQUIRED_FOR_ADMIN", part: .whole)],
+            "Whether routes for the role `admin` ask for a login with several factors (`amr` has `mfa`), where they name no "
+                + "`acr` or `amr` of their own."),
+        SettingRow(
             "identity.headers.*", .claimSource, .required, example: "email",
             "Claim that fills the header; `@authenticated` is `true` for a verified token."),
     ]
+
+    /// The settings of which a key has exactly one.
+    static let keySources = ["secret", "secret_file", "pem_file", "jwks_file", "jwks_url", "oidc_issuer"]
 
     static let hashAlgorithms = ["HS256", "HS384", "HS512"]
     static let keyAlgorithms = [

@@ -26,6 +26,10 @@ extension SettingRows {
             "upstreams.*.hash_name", .word(.token), .absent("no name"), example: "X-Tenant",
             "Name of the header or cookie for `hash_on`."),
         SettingRow(
+            "upstreams.*.assertion_audience", .text, .absent("`assertion.audience`"), example: "orders-api",
+            "Audience (`aud`) of the assertions for this backend: with one of its own it cannot use them anywhere else."
+        ),
+        SettingRow(
             "upstreams.*.retries", .integer(0...5), .value("1"), example: "2",
             "Times that a request is tried again, where that does no harm."),
         SettingRow(

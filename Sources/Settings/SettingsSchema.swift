@@ -73,7 +73,7 @@ extension Reference {
                 ("type", .array([.string("integer"), .string("string")])),
                 ("pattern", .string("^(0|[1-9][0-9]*)(KiB|MiB|GiB)?$")),
             ]
-        case .duration:
+        case .duration, .boundedDuration:
             return string("^(0|[1-9][0-9]*)(ms|s|m|h|d)$")
         case .boolean:
             return [("type", .string("boolean"))]
@@ -96,6 +96,8 @@ extension Reference {
             return string("^[A-Z]+$")
         case .origin:
             return string("^(\\*|https?://.+)$")
+        case .webAddress:
+            return string("^https?://")
         case .logTarget:
             return [("type", .array([.string("string"), .string("boolean")]))]
         case .secret(let minimum):

@@ -1,4 +1,4 @@
-package import Wire
+public import Wire
 
 /// The access log of one worker: a line of JSON per exchange, formatted straight into a ring that the disk thread
 /// empties. No allocation, no lock, no system call. Made and used on the worker's own thread.
@@ -17,42 +17,27 @@ package final class AccessLog {
     /// Writes the line of an exchange that is over.
     /// - `pending`, `memory`: what `PendingAccess.note` kept, and where; a `pending` that noted nothing stands for a
     ///   request that could not be read.
+    /// - `sender`: what was written of the connection in the last line.
     /// - `names`: those of the configuration that served the exchange.
     /// - the spans: empty where there is nothing to say. `user` only where the token was verified. An id of 32
     ///   bytes is one that was made here, or one like it: it is not escaped.
     package func append(
-        _ facts: borrowing AccessFacts, _ pending: PendingAccess, in memory: Span<UInt8>, names: AccessNames,
-        server: Span<UInt8>, requestID: Span<UInt8>, traceID: Span<UInt8>, user: Span<UInt8>
+        _ facts: borrowing AccessFacts, _ pending: PendingAccess, in memory: Span<UInt8>, from sender: SenderText,
+        names: AccessNames, server: Span<UInt8>, requestID: Span<UInt8>, traceID: Span<UInt8>, user: Span<UInt8>
     ) {
         guard channel.isOn else { return }
         guard let room = channel.lineMemory() else { return }
         var line = LineWriter(room.mutableBytes)
         begin(&line, at: facts.finished)
         line.raw(facts.status >= 500 ? "\"ERROR\"" : "\"INFO\"")
-        line.raw(",\"service\":\"gateway\",\"event\":\"http.request\",\"client_ip\":\"")
-        let address = line.count
-        line.address(facts.client)
-        let addressEnd = line.count
-        if facts.client == facts.peer {
-            if facts.peerPort > 0 {
-                line.raw("\",\"client_port\":")
-                line.number(Int(facts.peerPort))
-                line.raw(",\"peer_ip\":\"")
-            } else {
-                line.raw("\",\"peer_ip\":\"")
-            }
-            line.again(address..<addressEnd)
-        } else {
-            line.raw("\",\"peer_ip\":\"")
-            line.address(facts.peer)
-        }
-        line.raw("\",\"peer_port\":")
-        line.number(Int(facts.peerPort))
+        line.raw(",\"service\":\"gateway\",\"event\":\"http.request\"")
+        line.raw(sender.of(client: facts.client, peer: facts.peer, port: facts.peerPort))
         if let proxy = facts.proxy {
             line.raw(",\"proxy_ip\":\"")
             line.address(proxy)
             line.raw("\"")
         }
+        if facts.isCheck { line.raw(",\"via\":\"forward_auth\"") }
         line.raw(memory.extracting(first: Int(pending.count)))
         line.raw(",\"status\":")
         line.number(facts.status)
@@ -122,31 +107,33 @@ package final class AccessLog {
 }
 
 /// What is known of an exchange when it is over.
-package struct AccessFacts: Sendable {
-    package var finished: WallTime
+public struct AccessFacts: Sendable {
+    public var finished: WallTime
     /// From the first byte of the request to the last of the response.
-    package var duration: Interval
-    package var client: IPAddress
-    package var peer: IPAddress
+    public var duration: Interval
+    public var client: IPAddress
+    public var peer: IPAddress
     /// RFC 6302 §2: behind a large NAT an address without its port names nobody. 0: unknown.
-    package var peerPort: UInt16
+    public var peerPort: UInt16
     /// Who announced the peer in a PROXY header; nil: nobody.
-    package var proxy: IPAddress?
-    package var status: Int
+    public var proxy: IPAddress?
+    /// A proxy asked about the request.
+    public var isCheck = false
+    public var status: Int
     /// Of head and body, as received from and sent to the client.
-    package var bytesIn: Int
-    package var bytesOut: Int
+    public var bytesIn: Int
+    public var bytesOut: Int
     /// Indices into the lists that `AccessNames` was made from.
-    package var route: Int?
-    package var upstream: Int?
-    package var upstreamStatus: Int?
+    public var route: Int?
+    public var upstream: Int?
+    public var upstreamStatus: Int?
     /// From the lease to the end of the upstream's response.
-    package var upstreamTime: Interval?
-    package var refusal: AccessRefusal?
+    public var upstreamTime: Interval?
+    public var refusal: AccessRefusal?
     /// Of a tunnel, and of an event stream that was cut.
-    package var end: TunnelEnd?
+    public var end: TunnelEnd?
 
-    package init(
+    public init(
         finished: WallTime, duration: Interval, client: IPAddress, peer: IPAddress, peerPort: UInt16,
         proxy: IPAddress? = nil, status: Int, bytesIn: Int, bytesOut: Int, route: Int? = nil, upstream: Int? = nil,
         upstreamStatus: Int? = nil, upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil, end: TunnelEnd? = nil
@@ -170,12 +157,12 @@ package struct AccessFacts: Sendable {
 }
 
 /// Why the gateway itself answered: indices into the lists that `AccessNames` was made from.
-package struct AccessRefusal: Hashable, Sendable {
-    package var stage: Int
-    package var code: Int
-    package var reason: Int?
+public struct AccessRefusal: Hashable, Sendable {
+    public var stage: Int
+    public var code: Int
+    public var reason: Int?
 
-    package init(stage: Int, code: Int, reason: Int? = nil) {
+    public init(stage: Int, code: Int, reason: Int? = nil) {
         self.stage = stage
         self.code = code
         self.reason = reason

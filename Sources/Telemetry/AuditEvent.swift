@@ -14,6 +14,8 @@ package struct AuditEvent: Sendable {
     package var peerPort: UInt16 = 0
     /// Who announced the peer in a PROXY header; nil: nobody.
     package var proxy: IPAddress?
+    /// A proxy asked about the request.
+    package var isCheck = false
     package var user: AuditUser?
     /// The gateway's own refusal, where there was one.
     package var stage: String?
@@ -43,6 +45,8 @@ package struct AuditEvent: Sendable {
         case authenticationFailed(reason: String, token: AuditToken?)
         /// A token was verified.
         case authenticated(token: AuditToken?)
+        /// A token was verified that has expired: the route still takes it for a while.
+        case authenticatedInGrace(token: AuditToken?)
         /// A verified token lacks what the route requires.
         case authorizationFailed(reason: String)
         /// The limit of failures is reached.
@@ -83,6 +87,8 @@ package struct AuditToken: Hashable, Sendable {
     package let prefix: String
     package var issuedAt: WallTime?
     package var expiresAt: WallTime?
+    /// Of one whose signature was right, and that had expired.
+    package var expiry: AuditExpiry?
 
     /// Keeps only the prefix of `token`; of one that is not much longer, nothing.
     package init(_ token: Span<UInt8>, issuedAt: WallTime? = nil, expiresAt: WallTime? = nil) {

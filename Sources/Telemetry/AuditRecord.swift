@@ -46,6 +46,7 @@ private func writeHead(
         if event.peerPort > 0 { number(",\"peer_port\":", Int(event.peerPort), to: &line) }
     }
     if let proxy = event.proxy { address(",\"proxy_ip\":", IPNetwork(proxy), to: &line) }
+    if event.isCheck { line.raw(",\"via\":\"forward_auth\"") }
     field(",\"trace_id\":", event.traceID, to: &line)
 }
 
@@ -81,7 +82,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         number(",\"time_window_seconds\":", Int(window.seconds), to: &line)
     case .loginSucceeded(let failures):
         number(",\"failed_attempts\":", failures, to: &line)
-    case .authenticationFailed(_, let token), .authenticated(let token):
+    case .authenticationFailed(_, let token), .authenticated(let token), .authenticatedInGrace(let token):
         if let token { writeToken(token, at: time, to: &line) }
     case .authorizationFailed: break
     case .bruteForceDetected(let failures, let window):
@@ -114,6 +115,9 @@ private func writeToken(_ token: AuditToken, at time: WallTime, to line: inout L
     timestamp(",\"token_issued_at\":", token.issuedAt, to: &line)
     timestamp(",\"token_expires_at\":", token.expiresAt, to: &line)
     timestamp(",\"current_time\":", time, to: &line)
+    guard let expiry = token.expiry else { return }
+    number(",\"expired_for_seconds\":", expiry.seconds, to: &line)
+    field(",\"expired_age\":", expiry.age.rawValue, to: &line)
 }
 
 extension AuditEvent {

@@ -43,6 +43,12 @@ extension AuditEvent {
                     level: .info, event: "security.auth_success", action: "token_accepted",
                     message: "Token accepted", owasp: "authn_token_success")
             ]
+        case .authenticatedInGrace:
+            return [
+                AuditWords(
+                    level: .warning, event: "security.auth_success", action: "token_accepted_in_grace",
+                    message: "Expired token accepted in grace", owasp: "authn_token_success")
+            ]
         case .authorizationFailed(let reason):
             return [
                 AuditWords(

@@ -20,6 +20,16 @@ package enum BlockLiftCause: String, CaseIterable, Sendable {
     case external
 }
 
+/// Who revoked tokens.
+package enum RevocationSetCause: String, CaseIterable, Sendable {
+    /// The command line or the admin API.
+    case `operator`
+    /// Seen in Redis: set by hand or by another replica.
+    case external
+    /// After the authority lost its data.
+    case restored
+}
+
 /// Where blocks and counters live at the moment.
 package enum LedgerCondition: String, CaseIterable, Sendable {
     case embedded
@@ -44,6 +54,10 @@ package final class ControlMetrics {
     private var certificateLoads = (ok: 0, failed: 0)
     private var blocksSet: [BlockSetCause: Int] = [:]
     private var blocksLifted: [BlockLiftCause: Int] = [:]
+    package var revocationsInForce = 0
+    package var lockdowns = 0
+    private var revocationsSet: [RevocationSetCause: Int] = [:]
+    private var revocationsLifted = 0
     private var reloads = (ok: 0, failed: 0)
     private var ledgerErrors = 0
     private var latency = Array(repeating: 0, count: ControlMetrics.latencyBounds.count + 1)
@@ -56,11 +70,16 @@ package final class ControlMetrics {
     ]
 
     package let upstreams = UpstreamMetrics()
+    package let keys = KeyMetrics()
+    package let introspection = IntrospectionMetrics()
 
     package init(ledger: LedgerCondition) { self.ledger = ledger }
 
     package func blockSet(_ cause: BlockSetCause) { blocksSet[cause, default: 0] += 1 }
     package func blockLifted(_ cause: BlockLiftCause) { blocksLifted[cause, default: 0] += 1 }
+
+    package func revocationSet(_ cause: RevocationSetCause) { revocationsSet[cause, default: 0] += 1 }
+    package func revocationLifted() { revocationsLifted += 1 }
 
     package func reloaded(successfully: Bool) {
         if successfully { reloads.ok += 1 } else { reloads.failed += 1 }
@@ -92,6 +111,16 @@ package final class ControlMetrics {
         for cause in BlockLiftCause.allCases {
             text.sample("blocks_lifted_total", "cause=\"\(cause.rawValue)\"", blocksLifted[cause] ?? 0)
         }
+        text.family("revocations", .gauge, "Revocations of tokens, those for later included.")
+        text.sample("revocations", "", revocationsInForce)
+        text.family("revocations_set_total", .counter, "Revocations that were set, by cause.")
+        for cause in RevocationSetCause.allCases {
+            text.sample("revocations_set_total", "cause=\"\(cause.rawValue)\"", revocationsSet[cause] ?? 0)
+        }
+        text.family("revocations_lifted_total", .counter, "Revocations that ended or were taken back.")
+        text.sample("revocations_lifted_total", "", revocationsLifted)
+        text.family("lockdowns", .gauge, "Routes that are closed for a while.")
+        text.sample("lockdowns", "", lockdowns)
         text.family("ledger_state", .gauge, "1 for the state that the ledger is in.")
         for state in LedgerCondition.allCases {
             text.sample("ledger_state", "state=\"\(state.rawValue)\"", state == ledger ? 1 : 0)
@@ -124,5 +153,7 @@ package final class ControlMetrics {
                 "index=\"\(index)\",name=\"\(escapedLabel(certificate.name))\"", Int(certificate.notAfter))
         }
         upstreams.write(to: &text)
+        keys.write(to: &text)
+        introspection.write(to: &text)
     }
 }

@@ -53,17 +53,6 @@ struct LineWriter: ~Copyable, ~Escapable {
         bytes.withUnsafeBytes { copy($0) }
     }
 
-    /// Bytes of this line once more.
-    @_lifetime(self: copy self)
-    mutating func again(_ range: Range<Int>) {
-        guard range.upperBound <= count, reserve(range.count) else { return }
-        let at = count
-        memory.withUnsafeMutableBytes { bytes in
-            _ = memcpy(bytes.baseAddress! + at, bytes.baseAddress! + range.lowerBound, range.count)
-        }
-        count += range.count
-    }
-
     @_lifetime(self: copy self)
     private mutating func copy(_ source: UnsafeRawBufferPointer) {
         guard let from = source.baseAddress, source.count > 0, reserve(source.count) else { return }

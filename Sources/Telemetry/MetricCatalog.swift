@@ -32,6 +32,11 @@ package final class MetricCatalog: Sendable {
                     ]
                 case .duration: [route, Dimension(label: "", values: Array(repeating: "", count: Buckets.cells))]
                 case .authFailures: [Dimension(label: "failure_reason", values: reasons)]
+                case .expiredTokens:
+                    [
+                        Dimension(label: "result", values: ExpiredTokenResult.allCases.map(\.rawValue)),
+                        Dimension(label: "age", values: ExpiredAge.allCases.map(\.rawValue)),
+                    ]
                 case .authSuccess: [Dimension(label: "kind", values: AuthSuccessKind.allCases.map(\.rawValue))]
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
@@ -40,9 +45,12 @@ package final class MetricCatalog: Sendable {
                     [upstream, Dimension(label: "result", values: UpstreamHandshake.allCases.map(\.rawValue))]
                 case .proxyHeaders:
                     [Dimension(label: "result", values: ProxyHeaderResult.allCases.map(\.rawValue))]
+                case .checks:
+                    [Dimension(label: "result", values: CheckResult.allCases.map(\.rawValue))]
                 case .tunnelsClosed:
                     [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
-                case .acceptPauses, .accountLockouts, .loginFailures, .connections, .connectionsAccepted, .tunnels:
+                case .acceptPauses, .accountLockouts, .assertions, .loginFailures, .connections, .connectionsAccepted,
+                    .tunnels:
                     [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
                     .upstreamRetriesDenied, .upstreamConnections:
@@ -89,8 +97,10 @@ struct FamilyLayout: Sendable {
 
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
-    case requests, duration, authFailures, authSuccess, accountLockouts, loginFailures, refusals
-    case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, tlsHandshakes, tunnels, tunnelsClosed
+    case requests, duration, authFailures, expiredTokens, authSuccess, accountLockouts, assertions, loginFailures,
+        refusals
+    case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, checks, tlsHandshakes, tunnels,
+        tunnelsClosed
     case upstreamConnects, upstreamConnectFailures, upstreamHandshakes, upstreamFailures, upstreamRetries
     case upstreamRetriesDenied
     case upstreamConnections
@@ -101,8 +111,10 @@ enum Family: Int, CaseIterable, Sendable {
         case .requests: "http_requests_total"
         case .duration: "http_request_duration_seconds"
         case .authFailures: "auth_failures_total"
+        case .expiredTokens: "expired_tokens_total"
         case .authSuccess: "auth_success_total"
         case .accountLockouts: "account_lockouts_total"
+        case .assertions: "assertions_signed_total"
         case .loginFailures: "login_failures_total"
         case .refusals: "requests_refused_total"
         case .connections: "client_connections"
@@ -110,6 +122,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .letGo: "client_connections_let_go_total"
         case .acceptPauses: "accept_pauses_total"
         case .proxyHeaders: "proxy_headers_total"
+        case .checks: "forward_auth_checks_total"
         case .tlsHandshakes: "tls_handshakes_total"
         case .tunnels: "tunnels"
         case .tunnelsClosed: "tunnels_closed_total"
@@ -128,8 +141,11 @@ enum Family: Int, CaseIterable, Sendable {
         case .requests: "Requests by route, method and status of the response."
         case .duration: "Time from the first byte of a request to the last byte of its response."
         case .authFailures: "Failed logins and refused tokens by reason."
+        case .expiredTokens:
+            "Expired tokens with a right signature, by what became of them and how long ago they expired."
         case .authSuccess: "Accepted logins and verified tokens."
         case .accountLockouts: "Accounts that were locked."
+        case .assertions: "Assertions for backends that were signed; those that were used again are not among them."
         case .loginFailures: "Failed logins that were counted against an address."
         case .refusals: "Requests that the gateway refused itself, by stage and code."
         case .connections: "Open connections of clients."
@@ -137,6 +153,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .letGo: "Connections of clients that were let go before their time, by reason."
         case .acceptPauses: "Times that a listener found no descriptor for a connection."
         case .proxyHeaders: "Connections of peers that announce clients, by what became of their PROXY headers."
+        case .checks: "Requests that proxies asked about, by the answer."
         case .tlsHandshakes: "TLS handshakes of clients by what became of them."
         case .tunnels: "Open WebSockets and other tunnels."
         case .tunnelsClosed: "WebSockets and other tunnels that ended, by the first reason."
@@ -226,6 +243,16 @@ package enum ProxyHeaderResult: String, CaseIterable, Sendable {
     case late
 }
 
+/// What a proxy that asked was told.
+package enum CheckResult: String, CaseIterable, Sendable {
+    case allowed
+    case refused
+    /// It did not say what it must of the request.
+    case misdescribed
+    /// Who asked may not; nothing was said.
+    case stranger
+}
+
 /// What became of a TLS handshake with a server of an upstream.
 package enum UpstreamHandshake: String, CaseIterable, Sendable {
     case full, resumed
@@ -237,7 +264,7 @@ package enum UpstreamHandshake: String, CaseIterable, Sendable {
 }
 
 /// Why a tunnel ended; where several reasons follow one another, the first.
-package enum TunnelEnd: String, CaseIterable, Sendable {
+public enum TunnelEnd: String, CaseIterable, Sendable {
     /// The side said its end.
     case clientClosed = "client_closed"
     case serverClosed = "server_closed"
@@ -248,6 +275,10 @@ package enum TunnelEnd: String, CaseIterable, Sendable {
     case idle
     case blocked
     case tokenExpired = "token_expired"
+    /// The token was revoked, or its key is no longer one of ours.
+    case tokenRevoked = "token_revoked"
+    /// An operator has closed the route.
+    case lockedDown = "locked_down"
     /// The gateway is ending.
     case draining
 }

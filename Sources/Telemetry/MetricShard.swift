@@ -49,7 +49,14 @@ package final class MetricShard: Sendable {
 
     package func countAuthSuccess(_ kind: AuthSuccessKind) { cells.add(1, to: authSuccess + (kind == .login ? 0 : 1)) }
 
+    package func countExpiredToken(_ result: ExpiredTokenResult, _ age: ExpiredAge) {
+        let ages = ExpiredAge.allCases
+        let row = ExpiredTokenResult.allCases.firstIndex(of: result)! * ages.count
+        raise(.expiredTokens, row + ages.firstIndex(of: age)!)
+    }
+
     package func countAccountLockout() { raise(.accountLockouts) }
+    package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.
     package func countLoginFailure() { raise(.loginFailures) }
 
@@ -62,6 +69,8 @@ package final class MetricShard: Sendable {
     package func countProxyHeader(_ result: ProxyHeaderResult) {
         raise(.proxyHeaders, ProxyHeaderResult.allCases.firstIndex(of: result)!)
     }
+
+    package func countCheck(_ result: CheckResult) { raise(.checks, CheckResult.allCases.firstIndex(of: result)!) }
 
     package func tunnelOpened() { raise(.tunnels) }
     package func tunnelClosed(_ end: TunnelEnd) {

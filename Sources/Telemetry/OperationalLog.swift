@@ -34,6 +34,7 @@ package enum LogValue: Sendable {
 package final class OperationalLog: Sendable {
     private let writer: LogWriter
     private let threshold: Atomic<UInt8>
+    private let scopes = Atomic<UInt64>(0)
 
     package init(_ writer: LogWriter, level: LogLevel) {
         self.writer = writer
@@ -46,12 +47,25 @@ package final class OperationalLog: Sendable {
         set { threshold.store(newValue.rawValue, ordering: .relaxed) }
     }
 
+    /// The level of one scope in place of `level`; nil: it follows that. For one thread alone, which is the control thread.
+    package func setLevel(_ level: LogLevel?, of scope: LogScope) {
+        var levels = ScopedLevels(word: scopes.load(ordering: .relaxed))
+        levels[scope] = level
+        scopes.store(levels.word, ordering: .relaxed)
+    }
+
+    func level(of event: String) -> LogLevel {
+        let levels = ScopedLevels(word: scopes.load(ordering: .relaxed))
+        guard levels.word != 0, let scope = LogScope(event: event) else { return level }
+        return levels[scope] ?? level
+    }
+
     /// Writes a line, if its level asks for it. `fields` may not repeat the names that every line has.
     package func log(
         _ level: LogLevel, _ event: String, _ message: @autoclosure () -> String,
         _ fields: @autoclosure () -> [(String, LogValue)] = [], at time: WallTime = .now()
     ) {
-        guard level >= self.level else { return }
+        guard level >= self.level(of: event) else { return }
         writer.submit(operationalLine(level, event, message(), fields(), at: time), to: .operational)
     }
 }
@@ -60,11 +74,12 @@ package final class OperationalLog: Sendable {
 extension OperationalLog {
     /// The gateway serves. `listeners` are the bound addresses, with the real port where 0 was asked for.
     package func ready(
-        listeners: [String], secureListeners: [String] = [], admin: String?, adminSocket: String?, pid: Int32,
-        version: String, took: Interval
+        listeners: [String], secureListeners: [String] = [], checkListeners: [String] = [], admin: String?,
+        adminSocket: String?, pid: Int32, version: String, took: Interval
     ) {
         var fields: [(String, LogValue)] = [("listeners", .texts(listeners))]
         if !secureListeners.isEmpty { fields.append(("tls_listeners", .texts(secureListeners))) }
+        if !checkListeners.isEmpty { fields.append(("forward_auth_listeners", .texts(checkListeners))) }
         if let admin { fields.append(("admin", .text(admin))) }
         if let adminSocket { fields.append(("admin_socket", .text(adminSocket))) }
         fields += [("pid", .number(Int(pid))), ("version", .text(version)), ("startup_ms", .length(took))]

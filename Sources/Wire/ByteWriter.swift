@@ -81,6 +81,15 @@ public struct ByteWriter: ~Copyable {
         append(bytes.extracting(range))
     }
 
+    /// Puts `bytes` in the place of as many that were written from `start` on.
+    package mutating func overwrite(at start: Int, with bytes: Span<UInt8>) {
+        precondition(start >= 0 && bytes.count <= used - start, "only what was written can be replaced")
+        let place = memory + start
+        bytes.withUnsafeBufferPointer { source in
+            if let from = source.baseAddress { place.update(from: from, count: source.count) }
+        }
+    }
+
     /// Inlined, so that a literal is stored with a few moves of known size.
     @inlinable
     @inline(__always)

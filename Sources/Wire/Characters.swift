@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// The character classes of RFC 9110 and RFC 9112, as bit sets over ASCII: two words and a shift, no table in memory.
 public enum Characters {
     /// One bit per byte below 128.
@@ -99,8 +101,11 @@ extension Span<UInt8> {
     /// Equal length and content; not in constant time, so not for secrets.
     package func equals(_ other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
-        for index in 0..<count where self[index] != other[index] { return false }
-        return true
+        return withUnsafeBytes { mine in
+            other.withUnsafeBytes { theirs in
+                mine.isEmpty || memcmp(mine.baseAddress!, theirs.baseAddress!, mine.count) == 0
+            }
+        }
     }
 
     /// A copy as text; bytes that are not UTF-8 become U+FFFD. For logs and diagnostics, not for the path of a request.

@@ -21,6 +21,8 @@ public struct Interval: Hashable, Comparable, Sendable {
     /// Whole seconds, rounded towards zero.
     @inlinable
     public var seconds: Int64 { nanoseconds / 1_000_000_000 }
+    /// Whole seconds, rounded up: as long as something is ahead there is time left of it.
+    package var secondsRoundedUp: Int { Int((nanoseconds + 999_999_999) / 1_000_000_000) }
 
     @inlinable
     public static func < (a: Interval, b: Interval) -> Bool { a.nanoseconds < b.nanoseconds }
@@ -66,11 +68,12 @@ public struct Instant: Hashable, Comparable, Sendable {
 }
 
 /// A point in civil time (UTC): for logs, token claims and what is written to disk. It may jump.
-package struct WallTime: Hashable, Comparable, Sendable {
+public struct WallTime: Hashable, Comparable, Sendable {
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    package var milliseconds: Int64
+    public var milliseconds: Int64
 
-    package init(milliseconds: Int64) { self.milliseconds = milliseconds }
+    @inlinable
+    public init(milliseconds: Int64) { self.milliseconds = milliseconds }
     package init(seconds: Int64) { self.milliseconds = seconds * 1_000 }
 
     /// CLOCK_REALTIME, to the millisecond.
@@ -83,8 +86,10 @@ package struct WallTime: Hashable, Comparable, Sendable {
     /// Whole seconds since 1970, rounded down.
     package var seconds: Int64 { milliseconds >= 0 ? milliseconds / 1_000 : (milliseconds - 999) / 1_000 }
 
-    package static func < (a: WallTime, b: WallTime) -> Bool { a.milliseconds < b.milliseconds }
-    package static func + (a: WallTime, b: Interval) -> WallTime {
+    @inlinable
+    public static func < (a: WallTime, b: WallTime) -> Bool { a.milliseconds < b.milliseconds }
+    @inlinable
+    public static func + (a: WallTime, b: Interval) -> WallTime {
         WallTime(milliseconds: a.milliseconds + b.milliseconds)
     }
     package static func - (a: WallTime, b: WallTime) -> Interval {

@@ -70,7 +70,9 @@ extension Command {
             let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts.first ?? "")
             guard word.hasPrefix("--"), let option = options.first(where: { $0.name == name }) else {
-                throw usage("there is no option \(word)", guess: nearest(name, options.map(\.name)).map { "--\($0)" })
+                let begun = options.filter { !name.isEmpty && $0.name.hasPrefix(name) }
+                let guess = begun.count == 1 ? begun[0].name : nearest(name, options.map(\.name))
+                throw usage("there is no option \(word)", guess: guess.map { "--\($0)" })
             }
             guard call.options[name] == nil else { throw usage("--\(name) stands twice") }
             if option.value == nil {

@@ -54,6 +54,122 @@ enum CommandTable {
             summary: "List the blocks in force.",
             action: OperatorCommands.blocks),
         Command(
+            name: "revoke",
+            options: RevocationCommands.targets + [
+                RevocationCommands.tokenFile,
+                Option(
+                    name: "issued-before", value: "TIME",
+                    help: "only those issued until then: now, 2026-11-29T07:00:00Z, or seconds since 1970"),
+                Option(
+                    name: "for", value: "TIME",
+                    help:
+                        "30s, 10m, 12h, 7d or permanent; else until it is taken back, and a --token-file until it has "
+                        + "expired"),
+                Option(name: "reason", value: "TEXT", help: "written into the revocation and the audit record"),
+                .config, .socket, .json,
+            ],
+            summary: "Refuse tokens from now on, on all replicas, and close what they have opened.",
+            details: [
+                "Stolen tokens: --sub USER --issued-before now; who logs in again is let in.",
+                "A leaked key: gateway keys revoke, since whoever has it makes tokens of any date.",
+            ],
+            action: RevocationCommands.revoke),
+        Command(
+            name: "unrevoke", options: RevocationCommands.targets + [.config, .socket, .json],
+            summary: "Take a revocation back.",
+            action: RevocationCommands.unrevoke),
+        Command(
+            name: "revocations",
+            options: [
+                Option(name: "limit", value: "NUMBER", help: "at most so many, the newest first; else 1000"),
+                .config, .socket, .json,
+            ],
+            summary: "List what is revoked.",
+            action: RevocationCommands.revocations),
+        Command(
+            name: "lockdown", operands: "ROUTE", operandCount: 1...1,
+            options: [
+                Option(name: "for", value: "TIME", help: "30s, 10m, 12h, at most 7d; it opens again by itself"),
+                Option(
+                    name: "allow", value: "LIST", help: "who is let through all the same: 203.0.113.7,10.0.0.0/8"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                .config, .socket, .json,
+            ],
+            summary: "Refuse every request of a route with 503 for a while, on all replicas, and close what is open.",
+            details: [
+                "ROUTE is its name in the access log: the one of the configuration, or else its path.",
+                "--for must be there. A second one of the same route takes the place of the first.",
+            ],
+            action: LockdownCommands.lockDown),
+        Command(
+            name: "lockdowns", options: [.config, .socket, .json],
+            summary: "List the routes that are closed.",
+            action: LockdownCommands.lockdowns),
+        Command(
+            name: "unlock-route", operands: "ROUTE", operandCount: 1...1, options: [.config, .socket, .json],
+            summary: "Open a route again before its time.",
+            action: LockdownCommands.unlockRoute),
+        Command(
+            name: "keys list", options: [.config, .socket, .json],
+            summary: "List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.",
+            action: KeyCommands.list),
+        Command(
+            name: "keys add", operands: "KEY", operandCount: 1...1,
+            options: [
+                Option(name: "secret-file", value: "FILE", help: "holds a shared secret"),
+                Option(
+                    name: "pem-file", value: "FILE", help: "holds a public key or a certificate; needs --algorithms"),
+                Option(
+                    name: "algorithms", value: "LIST", help: "such as HS256 or RS256,PS256; else all that fit a secret"),
+                Option(name: "issuer", value: "ISSUER", help: "the one whose tokens the key is for; else any"),
+                .config, .socket, .json,
+            ],
+            summary: "Accept tokens of one more key, on all replicas, without a reload.",
+            action: KeyCommands.add),
+        Command(
+            name: "keys remove", operands: "KEY", operandCount: 1...1,
+            options: [
+                Option(name: "in-use", value: nil, help: "also when tokens of it are in use"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                KeyCommands.dryRun, .config, .socket, .json,
+            ],
+            summary: "Take a key away that was added.",
+            action: KeyCommands.remove),
+        Command(
+            name: "keys retire", operands: "KEY", operandCount: 1...1,
+            options: [
+                Option(name: "in", value: "TIME", help: "30m, 12h, 7d"),
+                Option(name: "at", value: "TIME", help: "such as 2026-11-29T07:00:00Z"),
+                Option(name: "last", value: nil, help: "also when no other key is accepted then"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                KeyCommands.dryRun, .config, .socket, .json,
+            ],
+            summary: "Refuse tokens of a key from a time on, on all replicas; until then they are good.",
+            action: KeyCommands.retire),
+        Command(
+            name: "keys revoke", operands: "KEY", operandCount: 1...1,
+            options: [
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                KeyCommands.dryRun, .config, .socket, .json,
+            ],
+            summary: "Refuse tokens of a key at once, on all replicas, and close what they have opened.",
+            action: KeyCommands.revoke),
+        Command(
+            name: "keys rollback", operands: "KEY", operandCount: 1...1,
+            options: [KeyCommands.dryRun, .config, .socket, .json],
+            summary: "Accept a key again that was retired or revoked.",
+            action: KeyCommands.rollback),
+        Command(
+            name: "keys verify",
+            options: [
+                RevocationCommands.tokenFile,
+                Option(name: "expect", value: "WORD", help: "accepted (else) or refused: what the exit code is about"),
+                .config, .socket, .json,
+            ],
+            summary:
+                "Prove on every worker which keys' tokens are accepted now; with --token-file, whether that one is.",
+            action: KeyCommands.verify),
+        Command(
             name: "status", options: [.config, .socket, .json],
             summary: "Show how the running gateway is.",
             action: OperatorCommands.status),
@@ -67,8 +183,30 @@ enum CommandTable {
             details: ["It is the program that the running gateway was started by, as its path leads to it now."],
             action: OperatorCommands.upgrade),
         Command(
-            name: "log-level", operands: "LEVEL", operandCount: 1...1, options: [.config, .socket, .json],
-            summary: "Set the log level of the running gateway until its next reload: debug, info, warning or error.",
+            name: "rotate-assertion-key",
+            options: [
+                Option(
+                    name: "compromised", value: nil,
+                    help: "the keys before are in the wrong hands: withdraw them and sign with the new one at once"),
+                .config, .socket, .json,
+            ],
+            summary: "Have the running gateway publish a new key for its assertions and, in a while, sign with it.",
+            details: [
+                "In a while: when whoever verifies must have asked for the keys again (assertion.jwks_max_age).",
+                "A key of assertion.key_file is rotated by putting another one in front of it.",
+            ],
+            action: OperatorCommands.rotateAssertionKey),
+        Command(
+            name: "log-level", operands: "LEVEL", operandCount: 1...1,
+            options: [
+                Option(name: "for", value: "TIME", help: "30s, 10m, 12h, at most 24h; else until the next reload"),
+                Option(
+                    name: "scope", value: "SCOPE",
+                    help: "only events of this name before the dot: ledger, upstream, tls"),
+                .config, .socket, .json,
+            ],
+            summary: "Set the log level of the running gateway for a while: debug, info, warning or error.",
+            details: ["What has a time outlives a reload, but not the process."],
             action: OperatorCommands.logLevel),
         Command(
             name: "version", options: [.socket, .json],

@@ -8,6 +8,14 @@ enum HelpText {
         return text + "\n" + exitCodes
     }
 
+    /// The commands that begin with one word: `keys`.
+    static func group(_ first: String) -> String {
+        let commands = CommandTable.all.filter { $0.name.hasPrefix("\(first) ") }
+        let width = column(commands.map(\.name))
+        return "usage: gateway \(first) COMMAND\n\n"
+            + commands.map { "  \(pad($0.name, width))\($0.summary)\n" }.joined()
+    }
+
     static func of(_ command: Command) -> String {
         var text = "usage: gateway \(command.synopsis)\n\n\(command.summary)\n"
         for line in command.details { text += "\(line)\n" }

@@ -33,11 +33,15 @@ enum OperatorCommands {
     }
 
     @Sendable static func blocks(_ call: Invocation) throws(CommandFailure) -> ExitCode {
-        let limit = call.options["limit"] ?? "1000"
-        guard let number = Int(limit), (1...10_000).contains(number) else {
+        try ask(call, "GET", "/api/v1/blocks?limit=\(try limit(call))") { OperatorReports.blocks($0) }
+    }
+
+    /// How many of a list are shown.
+    static func limit(_ call: Invocation) throws(CommandFailure) -> Int {
+        guard let number = Int(call.options["limit"] ?? "1000"), (1...10_000).contains(number) else {
             throw CommandFailure(.usage, "--limit is a number from 1 to 10000")
         }
-        return try ask(call, "GET", "/api/v1/blocks?limit=\(number)") { OperatorReports.blocks($0) }
+        return number
     }
 
     @Sendable static func status(_ call: Invocation) throws(CommandFailure) -> ExitCode {
@@ -54,14 +58,29 @@ enum OperatorCommands {
         }
     }
 
+    @Sendable static func rotateAssertionKey(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        try ask(call, "POST", "/admin/keys/rotate", body: ["compromised": .boolean(call.has("compromised"))]) {
+            OperatorReports.rotated($0)
+        }
+    }
+
     @Sendable static func logLevel(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         let levels = Configuration.Logs.Level.allCases.map(\.rawValue)
         guard levels.contains(call.operands[0]) else {
             let guess = nearest(call.operands[0], levels).map { "; did you mean \($0)?" } ?? ""
             throw CommandFailure(.usage, "LEVEL is one of \(levels.joined(separator: ", "))\(guess)")
         }
-        return try ask(call, "PUT", "/api/v1/log-level", body: ["level": .string(call.operands[0])]) {
-            "the log level is \($0["level"]?.string ?? "") until the next reload\n"
+        var members: [JSONValue.Member] = [.init("level", .string(call.operands[0]))]
+        if let scope = call.options["scope"] { members.append(.init("scope", .string(scope))) }
+        if let text = call.options["for"] {
+            guard case .seconds(let seconds) = BlockLength(text), seconds <= 86_400 else {
+                throw CommandFailure(.usage, "\"\(text)\" is no time; write 30s, 10m, 12h, at most 24h")
+            }
+            members.append(.init("duration_seconds", .integer(seconds)))
+        }
+        return try ask(call, "PUT", "/api/v1/log-level", body: .object(members)) {
+            let scope = $0["scope"]?.string.map { " of \(printable($0))" } ?? ""
+            return "the log level\(scope) is \(OperatorReports.logLevel($0))\n"
         }
     }
 
@@ -84,16 +103,18 @@ enum OperatorCommands {
     // MARK: Asking
 
     /// Sends the request and prints the answer: as it came with `--json`, else in the words of `report`.
-    private static func ask(
+    /// - Parameter verdict: what the command returns when the gateway did what was asked, however it is printed.
+    static func ask(
         _ call: Invocation, _ method: String, _ target: String, body: JSONValue? = nil,
-        patience: Interval = AdminClient.patience, report: (JSONValue) -> String
+        patience: Interval = AdminClient.patience, verdict: (JSONValue) -> ExitCode = { _ in .ok },
+        report: (JSONValue) -> String
     ) throws(CommandFailure) -> ExitCode {
         var client = try client(call)
         client.patience = patience
         let answer = try client.send(method, target, body: body)
         if call.has("json") {
             Terminal.print(String(decoding: answer.body, as: UTF8.self))
-            return answer.isSuccess ? .ok : .failed
+            return answer.isSuccess ? verdict((try? JSONValue.read(answer.body)) ?? .null) : .failed
         }
         let document: JSONValue
         do throws(JSONFault) {
@@ -103,7 +124,7 @@ enum OperatorCommands {
         }
         guard answer.isSuccess else { throw CommandFailure(.failed, OperatorReports.problem(document)) }
         Terminal.print(report(document))
-        return .ok
+        return verdict(document)
     }
 
     private static func client(_ call: Invocation) throws(CommandFailure) -> AdminClient {
@@ -131,7 +152,7 @@ enum OperatorCommands {
         return path
     }
 
-    private static func network(_ text: String) throws(CommandFailure) -> IPNetwork {
+    static func network(_ text: String) throws(CommandFailure) -> IPNetwork {
         if let network = IPNetwork(text) { return network }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         var hint = "write it as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"

@@ -57,6 +57,12 @@ enum OperatorReports {
         var table = TextTable("gateway \(string(document, "version"))", "\(string(document, "status")), up \(uptime)")
         table.append("ledger", ledger(document["ledger"] ?? .null, document["cache"] ?? .null))
         table.append("blocks", "\(document["blocks"]?["in_force"]?.integer ?? 0) in force")
+        if let revoked = document["revocations"]?["in_force"]?.integer, revoked > 0 {
+            table.append("revocations", "\(revoked)")
+        }
+        for lockdown in document["lockdowns"]?.array ?? [] {
+            table.append("closed \(string(lockdown, "route"))", LockdownReports.ending(lockdown))
+        }
         let connections = document["connections"] ?? .null
         table.append(
             "connections", "\(connections["open"]?.integer ?? 0) of at most \(connections["limit"]?.integer ?? 0)")
@@ -76,15 +82,39 @@ enum OperatorReports {
             "configuration",
             "\(string(configuration, "path")), generation \(configuration["generation"]?.integer ?? 0), "
                 + "loaded \(shortTime(string(configuration, "loaded_at")))")
-        table.append("log level", string(document, "log_level"))
+        let levels = document["log_levels"]?.array ?? []
+        let general = levels.first { $0["scope"]?.string == nil }
+        table.append("log level", general.map(logLevel) ?? string(document, "log_level"))
+        for level in levels {
+            if let scope = level["scope"]?.string { table.append("log level \(printable(scope))", logLevel(level)) }
+        }
         for upstream in document["upstreams"]?.array ?? [] {
             table.append("upstream \(string(upstream, "name"))", Self.upstream(upstream))
+        }
+        for source in document["keys"]?.array ?? [] {
+            table.append("keys \(string(source, "id"))", Self.keySource(source))
         }
         return table.text
     }
 
+    /// `debug for 10m, until 2026-11-29 07:39:16Z`
+    static func logLevel(_ document: JSONValue) -> String {
+        let level = string(document, "level")
+        guard let seconds = document["ttl_seconds"]?.integer else { return "\(level) until the next reload" }
+        return "\(level) for \(relativeTime(seconds)), until \(shortTime(string(document, "expires_at")))"
+    }
+
     static func reloaded(_ document: JSONValue) -> String {
         diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
+    }
+
+    static func rotated(_ document: JSONValue) -> String {
+        let previous = document["previous"] ?? .null
+        let end =
+            previous["published_until"]?.string.map { "is published until \(shortTime(printable($0)))" }
+            ?? "is withdrawn"
+        return "\(string(document, "algorithm")) key \(string(document, "kid")) is published and signs from "
+            + "\(shortTime(string(document, "signs_at"))); the one before, \(string(previous, "kid")), \(end)\n"
     }
 
     static func upgraded(_ document: JSONValue) -> String {
@@ -114,6 +144,22 @@ enum OperatorReports {
         return "\(address) (\(state)\(reason)\(back))"
     }
 
+    /// `good: idp/one, fetched 12:00:00`, and what went wrong since.
+    private static func keySource(_ source: JSONValue) -> String {
+        var text = string(source, "state")
+        let keys = strings(source["keys"])
+        if !keys.isEmpty { text += ": \(keys)" }
+        if let time = source["fetched_at"]?.string { text += ", fetched \(shortTime(printable(time)))" }
+        if let problem = source["problem"]?.string {
+            text += "; failed \(source["failures"]?.integer ?? 0) times since: \(printable(problem))"
+        }
+        // Less is what a message takes, or a clock that counts whole seconds.
+        if let lead = source["clock_ahead_ms"]?.integer, lead >= 1_000 {
+            text += "; its clock is \(lead / 1_000) s ahead"
+        }
+        return text
+    }
+
     private static func ledger(_ ledger: JSONValue, _ cache: JSONValue) -> String {
         var text = string(ledger, "state")
         if let address = cache["address"]?.string { text += ", redis \(printable(address))" }
@@ -128,7 +174,7 @@ enum OperatorReports {
     }
 
     /// The other replicas have not heard of it.
-    private static func localNote(_ document: JSONValue) -> String {
+    static func localNote(_ document: JSONValue) -> String {
         document["decided_by"]?.string == "local" ? "\n(Redis is away: other replicas follow when it is back)" : ""
     }
 
@@ -143,7 +189,7 @@ enum OperatorReports {
         "\(count == 0 ? "no" : String(count)) \(noun)\(count == 1 ? "" : "s")"
     }
 
-    private static func string(_ object: JSONValue, _ name: String, else other: String = "") -> String {
+    static func string(_ object: JSONValue, _ name: String, else other: String = "") -> String {
         object[name]?.string.map(printable) ?? other
     }
 

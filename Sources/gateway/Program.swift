@@ -21,7 +21,7 @@ enum Program {
         guard let name = words.first else {
             throw CommandFailure(.usage, HelpText.overview())
         }
-        let rest = Array(words.dropFirst())
+        var rest = Array(words.dropFirst())
         switch name {
         case "help", "--help", "-h":
             Terminal.print(try help(rest))
@@ -29,7 +29,7 @@ enum Program {
         case "--version": return try perform(program, ["version"] + rest, environment)
         default: break
         }
-        let command = try find(name)
+        let command = try find(name, &rest)
         if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
             Terminal.print(HelpText.of(command))
             return .ok
@@ -42,12 +42,25 @@ enum Program {
 
     static func help(_ words: [String]) throws(CommandFailure) -> String {
         guard let name = words.first else { return HelpText.overview() }
-        return HelpText.of(try find(name))
+        var rest = Array(words.dropFirst())
+        return HelpText.of(try find(name, &rest))
     }
 
-    private static func find(_ name: String) throws(CommandFailure) -> Command {
+    /// Takes the second word of the command's name out of `rest`, where it has one.
+    private static func find(_ first: String, _ rest: inout [String]) throws(CommandFailure) -> Command {
+        var name = first
+        if CommandTable.all.contains(where: { $0.name.hasPrefix("\(first) ") }) {
+            let second = rest.first.flatMap { $0.hasPrefix("-") ? nil : $0 }
+            if second != nil { rest.removeFirst() }
+            guard let second else {
+                throw CommandFailure(.usage, HelpText.group(first))
+            }
+            name += " \(second)"
+        }
         if let command = CommandTable.all.first(where: { $0.name == name }) { return command }
-        let guess = nearest(name, CommandTable.all.map(\.name) + ["help"])
+        let groups = Set(
+            CommandTable.all.compactMap { $0.name.split(separator: " ").dropLast().first.map(String.init) })
+        let guess = nearest(name, CommandTable.all.map(\.name) + ["help"] + groups)
         let question = guess.map { "; did you mean \($0)?" } ?? ""
         throw CommandFailure(
             .usage, "there is no command \"\(name)\"\(question)\n`gateway help` lists what there is")

@@ -55,7 +55,7 @@ enum ServiceCommands {
 
     /// What is asked of this host, beside what the settings say.
     private static func look(_ result: LoadResult) -> [Diagnostic] {
-        CertificateLoader.diagnostics(result) + HostCheck.diagnostics(result)
+        CertificateLoader.diagnostics(result) + AssertionKeyLoader.diagnostics(result) + HostCheck.diagnostics(result)
     }
 
     private static func document(

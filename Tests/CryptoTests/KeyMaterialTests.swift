@@ -70,6 +70,15 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         #expect(throws: KeyError.self) { try KeyMaterial(rsaModulus: [1], exponent: [1, 0, 1]) }
     }
 
+    /// CVE-2017-15361.
+    @Test func `of RSA is refused when it is of the kind that can be factored`() {
+        var modulus = decoded(Vectors.factorableModulus)
+        #expect(throws: KeyError.rsaFactorable) { try KeyMaterial(rsaModulus: modulus, exponent: [1, 0, 1]) }
+        // What makes it one of them is not to be found in its neighbour.
+        modulus[255] -= 2
+        #expect(throws: Never.self) { try KeyMaterial(rsaModulus: modulus, exponent: [1, 0, 1]) }
+    }
+
     @Test func `of a curve is refused off the curve, at infinity or with short coordinates`() {
         let (x, y) = (decoded(Vectors.p256X), decoded(Vectors.p256Y))
         var off = y
@@ -82,6 +91,36 @@ private func read(_ pem: String) throws(KeyError) -> KeyMaterial { try KeyMateri
         }
         #expect(throws: KeyError.coordinateLength(bytes: 32, needed: 57)) { try KeyMaterial(edwards: .ed448, x: x) }
         #expect(throws: KeyError.unsupportedKind) { try read(Vectors.secp256k1) }
+    }
+
+    /// Under the neutral element one signature is right for every message.
+    @Test(arguments: [0, 0x80] as [UInt8])
+    func `of an Edwards curve is refused when its order is small`(sign: UInt8) throws {
+        func point(_ start: [UInt8], _ rest: UInt8, _ count: Int, _ end: [UInt8] = []) -> [UInt8] {
+            var bytes = start + [UInt8](repeating: rest, count: count - start.count - end.count) + end
+            bytes[count - 1] |= sign
+            return bytes
+        }
+        let small25519 = [
+            point([0], 0, 32), point([1], 0, 32), point([0xec], 0xff, 32, [0x7f]), point([0xed], 0xff, 32, [0x7f]),
+            point([0xee], 0xff, 32, [0x7f]),
+            point(decoded("JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU"), 0, 32),
+            point(decoded("xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o"), 0, 32),
+        ]
+        for x in small25519 {
+            #expect(SmallOrderPoints.contains(x, on: .ed25519))
+            #expect(throws: KeyError.pointInvalid, "\(x)") { try KeyMaterial(edwards: .ed25519, x: x) }
+        }
+        let middle: [UInt8] = [0xfe] + [UInt8](repeating: 0xff, count: 27) + [0]
+        let low = [UInt8](repeating: 0xff, count: 27)
+        for x in [
+            point([0], 0, 57), point([1], 0, 57), point([0xfe] + low + middle, 0, 57),
+            point([0xff] + low + middle, 0, 57),
+            point([UInt8](repeating: 0, count: 28) + [UInt8](repeating: 0xff, count: 28) + [0], 0, 57),
+        ] {
+            #expect(SmallOrderPoints.contains(x, on: .ed448))
+            #expect(throws: KeyError.pointInvalid, "\(x)") { try KeyMaterial(edwards: .ed448, x: x) }
+        }
     }
 
     @Test func `is refused from an encrypted block, from no block and from a damaged one`() {

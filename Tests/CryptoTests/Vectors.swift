@@ -176,6 +176,13 @@ enum Vectors {
         jhvjyFnAGnpPjaB368SxGukrkuqnDh4BhHAU_Leum1migKDW_Y3iGdBA-z6YhUJiLfQLoqUHjSNlFc80o0o6xl7h\
         FHtAOyia3zLjt5funMF2eJDD9v3AKHJz74MEDsSEMdYg4hZBIXmo7y3-T6Gk-m4szhPL-317bqAvaQ
         """
+    /// 2048 bits, with primes of the form k·M + 65537^a mod M.
+    static let factorableModulus = """
+        wwNJWj7Hn3Nq4uPietSs7vOAdVVPDLXwVPR85VIIdIPxnO6P2VUr2Nx6kn5fSN6e1HPqh8aSMv4lJTk9xKyWiC2z\
+        059RJil5W7cUuYKjE-P3aE8GiK6tx42_U48NepiGt-fJ8lZv5iCvdR6TCNEDnCS7s0PFcjqsU7ActuCQksrvHape\
+        8csvV-mLx76w_SxM1TaRTZSao-7r3R4jMvyrbVo9wOVX8dcH1EAitbWjGILzSACLh7TZLC2bLuXHSVqPlPFPWqxx\
+        -qk4V2yANmhwJ5N8LrV-L-V8dUFBYdD74nXLvXK7jS_NNPKw8KkPrps5T5yvQ8rWVyn-nCNUEOcj2w
+        """
     static let p256X = "4OwWr5tQNbnngfuGhPigmR_moqEJmIAThMUWDraNdaE"
     static let p256Y = "5reMsZSlSlKhuOb4byxjgDgftx8HnrCNhWOAGEZ197c"
     static let ed25519X = "dyHVkoMhPW3eP_sa_JlJgbSJD0EfuWjrrYo5jTYAUTI"

@@ -23,7 +23,7 @@ import Wire
     private func snapshot(ledger: LedgerState = .embedded, redis: Bool = false) throws -> GatewaySnapshot {
         GatewaySnapshot(
             health: HealthState(ledger: ledger.word, isReady: true), isServing: true, isDraining: false,
-            ledger: ledger, totals: LedgerTotals(), blockCount: 3,
+            ledger: ledger, totals: LedgerTotals(), blockCount: 3, revocationCount: 1,
             configuration: try configuration(redis ? "redis: {address: \"10.0.0.9:6379\"}" : ""),
             configurationPath: "gateway.conf", generation: 2, loadedAt: wall, uptime: .seconds(90),
             openConnections: 7,
@@ -36,7 +36,27 @@ import Wire
                         .init(address: "127.0.0.1:9000", state: "up", check: "ok"),
                         .init(address: "[::1]:9001", state: "ejected", reason: "connection_lost", backIn: 7),
                     ])
+            ],
+            keySources: [
+                KeySourceState(
+                    id: "idp", state: .stale, keys: ["idp/one"], fetchedAt: wall, failures: 2, problem: "status 500",
+                    clockAhead: .milliseconds(1_500))
             ], logLevel: "info", process: 42)
+    }
+
+    @Test func `name closed routes to operators alone`() throws {
+        var snapshot = try snapshot()
+        snapshot.now = now
+        snapshot.lockdowns = [
+            ("/later", Instant.never), ("/sooner", now + .seconds(60)),
+        ].map { route, end in
+            LockdownRecord(
+                Lockdown(route: route, allowed: [], until: end), reason: "leak", actor: "uid:0", since: wall)
+        }
+        let closed = AdminReports.status(snapshot, at: wall)["lockdowns"]?.array
+        #expect(closed?.map { $0["route"] } == ["/sooner", "/later"])
+        #expect(closed?.map { $0["expires_at"] } == ["2026-11-21T12:01:00.000Z", .null])
+        #expect(AdminReports.detailedHealth(snapshot, at: wall)["lockdowns"] == nil)
     }
 
     @Test func `have what the runbooks read from the detailed health`() throws {
@@ -52,6 +72,13 @@ import Wire
         #expect(report["connections"] == ["open": 7, "limit": 10000])
         #expect(report["buffers"] == ["held": 5, "limit": 1_073_741_824])
         #expect(report["pressure"] == ["memory"])
+        #expect(
+            report["keys"] == [
+                [
+                    "id": "idp", "state": "stale", "keys": ["idp/one"], "fetched_at": "2026-11-21T12:00:00.000Z",
+                    "failures": 2, "problem": "status 500", "clock_ahead_ms": 1500,
+                ]
+            ])
         #expect(
             report["upstreams"] == [
                 [

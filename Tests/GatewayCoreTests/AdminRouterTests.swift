@@ -1,5 +1,6 @@
 import Ledger
 import Settings
+import Telemetry
 import Testing
 import Wire
 
@@ -32,7 +33,7 @@ import Wire
 
     // MARK: Who
 
-    @Test(arguments: ["/health", "/health/detailed", "/ready", "/live", "/metrics"])
+    @Test(arguments: ["/health", "/health/detailed", "/ready", "/live", "/metrics", "/.well-known/jwks.json"])
     func `answers probes and Prometheus without a token`(path: String) throws {
         let order = try withoutToken.decide(request("GET", path), from: .network)
         #expect(order.actor.description == "anonymous")
@@ -172,9 +173,35 @@ import Wire
     }
 
     @Test func `knows four log levels`() throws {
-        #expect(try command(request("PUT", "/api/v1/log-level", body: #"{"level":"debug"}"#)) == .logLevel(.debug))
+        #expect(
+            try command(request("PUT", "/api/v1/log-level", body: #"{"level":"debug"}"#))
+                == .logLevel(LogLevelOrder(level: .debug)))
+        let full = #"{"level":"error","scope":"ledger","duration_seconds":86400,"actor":"bob"}"#
+        #expect(
+            try command(request("PUT", "/api/v1/log-level", body: full))
+                == .logLevel(LogLevelOrder(level: .error, scope: .ledger, duration: .seconds(86_400))))
+        for body in [
+            #"{"level":"info","duration_seconds":0}"#, #"{"level":"info","duration_seconds":86401}"#,
+            #"{"level":"info","scope":"redis"}"#, #"{"level":"info","scope":""}"#, #"{"level":"info","for":"1h"}"#,
+        ] { #expect(problem(request("PUT", "/api/v1/log-level", body: body))?.status == 422) }
         #expect(problem(request("PUT", "/api/v1/log-level", body: #"{"level":"loud"}"#))?.status == 422)
         #expect(problem(request("PUT", "/api/v1/log-level", body: "{}"))?.status == 422)
+    }
+
+    @Test func `rotates keys gently unless they are said to be compromised`() throws {
+        func rotation(_ body: String) throws(AdminProblem) -> AdminCommand {
+            try command(request("POST", "/admin/keys/rotate", body: body))
+        }
+        #expect(try rotation("") == .rotateAssertionKey(isCompromised: false))
+        #expect(try rotation("{}") == .rotateAssertionKey(isCompromised: false))
+        #expect(try rotation(#"{"compromised":false}"#) == .rotateAssertionKey(isCompromised: false))
+        #expect(try rotation(#"{"compromised":true}"#) == .rotateAssertionKey(isCompromised: true))
+        for body in [#"{"compromised":1}"#, #"{"compromised":"true"}"#, #"{"comprimised":true}"#] {
+            #expect(problem(request("POST", "/admin/keys/rotate", body: body))?.status == 422, "\(body)")
+        }
+        #expect(problem(request("POST", "/admin/keys/rotate", body: "true"))?.status == 400)
+        #expect(problem(request("GET", "/admin/keys/rotate"))?.status == 405)
+        #expect(problem(request("POST", "/admin/keys/rotate"), from: .network)?.status == 401)
     }
 
     @Test func `names the methods a path allows`() {

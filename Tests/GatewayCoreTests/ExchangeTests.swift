@@ -252,6 +252,15 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
         #expect(step(in: state, .timedOut) == expected)
     }
 
+    /// 408 would tell the client that it was slow, and that it may send the same again (RFC 9110 §15.5.9).
+    @Test(arguments: [
+        ("leasing", Exchange.Step.refuse(.connectTimeout)), ("sending", .refuse(.responseTimeout)), ("judging", .none),
+        ("relaying", .abort),
+    ])
+    func `answers 504 for a server that does not take the body`(state: String, expected: Exchange.Step) {
+        #expect(step(in: state, .requestStuck) == expected)
+    }
+
     @Test(arguments: ["sending", "awaiting", "judging"])
     func `answers 502 for an answer that cannot be understood`(state: String) {
         #expect(step(in: state, .responseMalformed) == .refuse(.badResponse))

@@ -13,7 +13,7 @@ import Testing
     }
 
     private func wanted(_ host: String, _ port: UInt16, secure: Bool = false) -> Listeners.Wanted {
-        Listeners.Wanted(text: address(host, port), isSecure: secure)
+        Listeners.Wanted(text: address(host, port), door: secure ? .secure : .plain)
     }
 
     @Test func `of addresses that stay are found again wherever they stand`() {
@@ -34,7 +34,7 @@ import Testing
             #expect(second.of(worker: worker)[1].socket === first.of(worker: worker)[0].socket)
             #expect(second.of(worker: worker)[0].socket !== first.of(worker: worker)[1].socket)
         }
-        #expect(second.addresses(secure: false).count == 2)
+        #expect(second.addresses(of: .plain).count == 2)
     }
 
     @Test func `share one port among the workers where the system chose it`() throws {
@@ -47,7 +47,18 @@ import Testing
         let first = try Listeners().next(for: [wanted("127.0.0.1", 0)], workers: 1, now: now)
         let second = try first.next(for: [wanted("127.0.0.1", 0, secure: true)], workers: 1, now: now)
         #expect(second.of(worker: 0)[0].socket === first.of(worker: 0)[0].socket)
-        #expect(second.of(worker: 0)[0].isSecure && !first.of(worker: 0)[0].isSecure)
+        #expect(second.of(worker: 0)[0].door == .secure && first.of(worker: 0)[0].door == .plain)
+    }
+
+    @Test func `for proxies never become those for clients`() throws {
+        let asked = Listeners.Wanted(text: address("127.0.0.1", 0), door: .checks)
+        let first = try Listeners().next(for: [wanted("127.0.0.1", 0), asked], workers: 1, now: now)
+        let second = try first.next(
+            for: [wanted("127.0.0.1", 0), wanted("127.0.0.1", 0), asked], workers: 1, now: now)
+        #expect(second.of(worker: 0)[0].socket === first.of(worker: 0)[0].socket)
+        #expect(second.of(worker: 0)[1].socket !== first.of(worker: 0)[1].socket)
+        #expect(second.of(worker: 0)[2].socket === first.of(worker: 0)[1].socket)
+        #expect(second.addresses(of: .checks) == first.addresses(of: .checks))
     }
 
     @Test func `are refused with the setting and the reason when an address is taken`() throws {
@@ -67,7 +78,7 @@ import Testing
         let one = try Listeners().next(for: [wanted("0.0.0.0", 0)], workers: 2, now: now)
         let port = try #require(one.entries[0].address?.port)
         let narrower = try one.next(for: [wanted("127.0.0.1", port)], workers: 2, now: now)
-        #expect(narrower.addresses(secure: false) == ["127.0.0.1:\(port)"])
+        #expect(narrower.addresses(of: .plain) == ["127.0.0.1:\(port)"])
     }
 
     @Test func `come back although the last handshakes at their address are still being finished`() throws {
@@ -75,7 +86,7 @@ import Testing
         let port = try #require(first.entries[0].address?.port)
         let second = try first.next(for: [wanted("127.0.0.2", 0)], workers: 1, now: now)
         let third = try second.next(for: [wanted("127.0.0.1", port)], workers: 1, now: now + .milliseconds(100))
-        #expect(third.addresses(secure: false) == ["127.0.0.1:\(port)"])
+        #expect(third.addresses(of: .plain) == ["127.0.0.1:\(port)"])
         // Later on, whoever holds the port is a stranger.
         #expect(throws: Listeners.Failure.self) {
             try second.next(for: [wanted("127.0.0.1", port)], workers: 1, now: now + .seconds(3))

@@ -55,6 +55,21 @@ extension Tunnel {
         #expect(tunnel.end == nil)
     }
 
+    @Test func `is stopped when nothing passes in either direction`() {
+        let tunnel = Tunnel(isWebSocket: true)
+        #expect(!tunnel.isStopped)
+        #expect(tunnel.passed(Array(serverFrame.prefix(3)), .server) == 3)
+        _ = tunnel.tell(.draining, close)
+        #expect(!tunnel.isStopped, "the rest of the frame passes yet")
+        #expect(tunnel.passed(Array(serverFrame.suffix(1)), .server) == 1)
+        #expect(tunnel.isStopped)
+        let other = Tunnel(isWebSocket: false)
+        other.ended(.client)
+        #expect(!other.isStopped)
+        _ = other.cut(.blocked, close)
+        #expect(other.isStopped)
+    }
+
     @Test func `that is cut passes nothing more`() {
         let tunnel = Tunnel(isWebSocket: false)
         let told = tunnel.cut(.blocked, close)

@@ -102,8 +102,14 @@ import Testing
         (.block(IPNetwork("203.0.113.0/24")!, milliseconds: 1_500), "block 203.0.113.0/24 1500"),
         (.block(IPNetwork("2001:db8::1")!, milliseconds: nil), "block 2001:db8::1 ever"),
         (.lift(IPNetwork("203.0.113.7")!), "lift 203.0.113.7"),
-        (.counted(id, count: 5, isNewlyBlocked: true), "counted 0000000000000001ffffffffffffffff 5 block"),
-        (.counted(id, count: 4, isNewlyBlocked: false), "counted 0000000000000001ffffffffffffffff 4 none"),
+        (
+            .counted(id, FailureCount(failures: 5, isNewlyBlocked: true)),
+            "counted 0000000000000001ffffffffffffffff 5 block"
+        ),
+        (
+            .counted(id, FailureCount(failures: 4, isNewlyBlocked: false)),
+            "counted 0000000000000001ffffffffffffffff 4 none"
+        ),
         (.state, "state"),
         (.serve, "serve"),
         (
@@ -111,6 +117,12 @@ import Testing
             "failed 0000000000000001ffffffffffffffff 203.0.113.7"
         ),
         (.reload, "reload"),
+        (
+            .lockdown(route: "/a,b", allowed: [IPNetwork("10.0.0.0/8")!, IPNetwork("2001:db8::1")!], milliseconds: 9),
+            "lockdown /a,b 9 10.0.0.0/8 2001:db8::1"
+        ),
+        (.lockdown(route: "/", allowed: [], milliseconds: nil), "lockdown / ever"),
+        (.reopen(route: "/admin"), "reopen /admin"),
     ])
     func `are lines, read as they were written`(_ message: HandoverMessage, _ text: String) {
         #expect(message.text == text)
@@ -120,6 +132,10 @@ import Testing
     @Test(arguments: [
         "", "state now", "prepared x", "prepared 1 ", "block 203.0.113.7", "block 203.0.113.7 -1", "block here ever",
         "counted 1 2 none", "counted 0000000000000001ffffffffffffffff 5 maybe", "failed 0 203.0.113.7", "sing",
+        "revoke sub 6 all now", "revoke sub  all now", "revoke who 61 all now", "revoke sub 61 some now",
+        "revoke sub 61 all then", "unrevoke sub 6g", "unrevoke sub",
+        "lockdown", "lockdown /", "lockdown / -1", "lockdown  1", "lockdown / 1 ", "lockdown / 1 10.1.2.3/8", "reopen",
+        "reopen ",
     ])
     func `are nothing else`(_ text: String) {
         #expect(HandoverMessage(text) == nil)
@@ -128,15 +144,54 @@ import Testing
     @Test func `tell of blocks by what is left of them`() {
         let now = Instant(nanoseconds: 5_000_000_000)
         let network = IPNetwork("203.0.113.7")!
-        let set = BlockDelta.set([
-            BlockEntry(network: network, deadline: now + .seconds(300)), BlockEntry(network: network, deadline: .never),
-        ])
+        let set = LedgerChange.blocks(
+            .set([
+                BlockEntry(network: network, deadline: now + .seconds(300)),
+                BlockEntry(network: network, deadline: .never),
+            ]))
         #expect(
             set.messages(at: now) == [
                 .block(network, milliseconds: 300_000), .block(network, milliseconds: nil),
             ])
-        #expect(BlockDelta.lift([network]).messages(at: now) == [.lift(network)])
-        #expect(BlockDelta.replaceAll([]).messages(at: now) == [])
+        #expect(LedgerChange.blocks(.lift([network])).messages(at: now) == [.lift(network)])
+        #expect(LedgerChange.blocks(.replaceAll([])).messages(at: now) == [])
+    }
+
+    @Test func `tell of lockdowns by what is left of them`() {
+        let now = Instant(nanoseconds: 5_000_000_000)
+        let network = IPNetwork("10.0.0.0/8")!
+        let longest = String(repeating: "r", count: Lockdown.longestName)
+        let set = LedgerChange.lockdown(
+            .set(Lockdown(route: longest, allowed: Array(repeating: network, count: 32), until: now + .seconds(60))))
+        let messages = set.messages(at: now)
+        #expect(
+            messages == [
+                .lockdown(route: longest, allowed: Array(repeating: network, count: 32), milliseconds: 60_000)
+            ])
+        #expect(messages.allSatisfy { $0.text.utf8.count < LineBuffer.longest })
+        #expect(
+            LedgerChange.lockdown(.set(Lockdown(route: "/", allowed: [], until: .never))).messages(at: now)
+                == [.lockdown(route: "/", allowed: [], milliseconds: nil)])
+        #expect(LedgerChange.lockdown(.lift(route: "/")).messages(at: now) == [.reopen(route: "/")])
+    }
+
+    @Test func `tell of revocations whatever their names hold`() throws {
+        let target = try #require(RevocationTarget(.subject, "a b\né"))
+        let entries = [
+            RevocationEntry(target: target, cutoff: .everyToken),
+            RevocationEntry(
+                target: target, cutoff: .issuedBefore(WallTime(milliseconds: 1_700_000_000_123)),
+                from: WallTime(milliseconds: 1_800_000_000_000)),
+        ]
+        let set = LedgerChange.revocations(.set(entries)).messages(at: .now())
+        #expect(
+            set.map(\.text) == [
+                "revoke sub 6120620ac3a9 all now", "revoke sub 6120620ac3a9 1700000000123 1800000000000",
+            ])
+        let lift = LedgerChange.revocations(.lift([target])).messages(at: .now())
+        #expect(lift.map(\.text) == ["unrevoke sub 6120620ac3a9"])
+        for message in set + lift { #expect(HandoverMessage(message.text) == message) }
+        #expect(LedgerChange.revocations(.replaceAll(entries)).messages(at: .now()) == [])
     }
 
     @Test func `come out whole, however they were cut`() {
@@ -160,6 +215,7 @@ import Testing
         let predecessor: Predecessor
         var proceeded = 0
         var reloads = 0
+        var ends = 0
         var failures: [LoginFailure] = []
 
         init() {
@@ -183,8 +239,8 @@ import Testing
                 on: loop, proceed: { [unowned self] in proceeded += 1 }, reload: { [unowned self] in reloads += 1 },
                 count: { [unowned self] failure, done in
                     failures.append(failure)
-                    done(FailureOutcome(count: 5, block: nil, isNewlyBlocked: true, decider: .authority))
-                })
+                    done(FailureCount(failures: 5, isNewlyBlocked: true))
+                }, ended: { [unowned self] in ends += 1 })
             turn()
         }
 
@@ -206,6 +262,23 @@ import Testing
         bench.hear("ffffffffe 203.0.113.8\n")
         bench.turn()
         #expect(bench.failures.map(\.address.description) == ["203.0.113.7", "203.0.113.8"])
+    }
+
+    @Test func `tells when the other is no more, and until then that it finishes`() {
+        let bench = Bench()
+        bench.hear("state\n")
+        bench.predecessor.obtainState()
+        bench.attach()
+        _ = bench.predecessor.letsServe(on: [])
+        bench.hear("serve\n")
+        bench.turn()
+        #expect(!bench.predecessor.isFinishing)
+        bench.predecessor.serves(version: "1")
+        #expect(bench.predecessor.isFinishing)
+        bench.other.close()
+        bench.turn()
+        #expect(!bench.predecessor.isFinishing)
+        #expect(bench.ends == 1)
     }
 
     @Test func `serves only when the other lets it`() {
@@ -255,7 +328,7 @@ import Testing
         bench.predecessor.obtainState()
         bench.attach()
         _ = bench.said()
-        bench.predecessor.tell(.lift([IPNetwork("203.0.113.7")!]), at: .now())
+        bench.predecessor.tell(.blocks(.lift([IPNetwork("203.0.113.7")!])), at: .now())
         bench.turn()
         #expect(bench.said() == "lift 203.0.113.7\n")
     }

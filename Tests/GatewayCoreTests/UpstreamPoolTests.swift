@@ -49,8 +49,8 @@ private final class Bench {
             on: loop)
         precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
         client = ClientConnection(
-            .plain(StreamSocket(descriptor: descriptors[0])), peer: IPAddress("203.0.113.9")!, port: 1, worker: worker,
-            now: .now())
+            .plain(StreamSocket(descriptor: descriptors[0])), peer: IPAddress("203.0.113.9")!, port: 1, door: .plain,
+            worker: worker, now: .now())
     }
 
     deinit {

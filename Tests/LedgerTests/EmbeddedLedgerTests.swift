@@ -214,6 +214,16 @@ import Wire
         #expect(end == JournalState())
     }
 
+    @Test func `lies in a directory that is made with those it is in`() throws {
+        let nested = "\(directory.path)/a/b"
+        let held = try StateDirectory(nested)
+        defer { held.release() }
+        var status = stat()
+        #expect(stat("\(directory.path)/a", &status) == 0)
+        #expect(status.st_mode & 0o777 == 0o700)
+        #expect(throws: LedgerError.self) { try StateDirectory("\(nested)/ledger.lock/c") }
+    }
+
     @Test func `replaces itself by a shorter one when it has grown`() throws {
         let held = try StateDirectory(directory.path)
         defer { held.release() }

@@ -311,6 +311,23 @@ struct `While Redis is away` {
         harness.stop(ledger)
     }
 
+    @Test func `carries over by itself what was lifted while Redis refused to write`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        for _ in 1...5 { _ = try harness.fail(ledger, "198.51.100.7") }
+        _ = try fixture.redis("CONFIG", "SET", "min-replicas-to-write", "1")
+        #expect(try harness.unblock(ledger, .network(IPNetwork("198.51.100.7")!)).decider == .local)
+        #expect(!harness.isBlocked("198.51.100.7"))
+        #expect(ledger.state.word == "degraded")
+        _ = try fixture.redis("CONFIG", "SET", "min-replicas-to-write", "0")
+        #expect(harness.wait { ledger.state == .connected && ledger.pendingLifts.isEmpty })
+        #expect(ledger.totals.reconnects == 0)
+        #expect(try fixture.redis("EXISTS", "ip_block:198.51.100.7", "login_fail:198.51.100.7") == "0")
+        #expect(!harness.isBlocked("198.51.100.7"))
+        harness.stop(ledger)
+    }
+
     @Test func `a server that refuses to write degrades, and recovers by itself`() throws {
         let fixture = try RedisFixture(deadline: brief)
         let harness = fixture.harness

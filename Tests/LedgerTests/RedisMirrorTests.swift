@@ -122,7 +122,7 @@ struct `The mirror of a real Redis` {
         _ = try fixture.redis("SET", "ip_block:192.0.2.1", "1")
         #expect(harness.wait { harness.isBlocked("192.0.2.1") })
         _ = try fixture.redis("FLUSHALL")
-        #expect(fixture.sees { $0 == .flushDetected(restored: 1) })
+        #expect(fixture.sees { $0 == .flushDetected(blocks: 1, revocations: 0) })
         #expect(harness.isBlocked("198.51.100.7"))
         #expect(!harness.isBlocked("192.0.2.1"))
         #expect(harness.wait { (try? fixture.redis("EXISTS", "gateway:epoch")) == "1" })
@@ -185,6 +185,7 @@ struct `The mirror of a real Redis` {
         let fixture = try RedisFixture(
             options: [
                 "--port", String(port), "--user", "gateway", "on", ">secret", "~ip_block:*", "~login_fail:*",
+                "~revoked:*", "~keyring:*", "~lockdown:*",
                 "~login_seen:*",
                 "~gateway:epoch", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
             ])

@@ -30,6 +30,10 @@ import Testing
         }
         let told = rows.map { row in String(row.split(separator: "|")[1].filter(\.isLetter)) }
         #expect(told == Stage.allCases.map(\.rawValue))
+        for (row, stage) in zip(rows, Stage.allCases) {
+            let statuses = Set(DocumentedRefusals.all.filter { $0.1.stage == stage }.map(\.1.status))
+            #expect(Set(row.split { !$0.isNumber }.compactMap { Int($0) }.filter { $0 >= 400 }) == statuses, "\(stage)")
+        }
     }
 
     @Test func `each refusal stands under its stage`() {
@@ -131,6 +135,7 @@ private enum DocumentedRefusals {
         ("tooManyConnections", .tooManyConnections),
         ("malformed", .malformed),
         ("ambiguousPath", .ambiguousPath),
+        ("misdescribed", .misdescribed),
         ("headTimeout", .headTimeout),
         ("bodyTooLarge", .bodyTooLarge),
         ("targetTooLong", .targetTooLong),
@@ -143,17 +148,24 @@ private enum DocumentedRefusals {
         ("addressBlocked", .addressBlocked),
         ("noRoute", .noRoute),
         ("methodNotAllowed", .methodNotAllowed),
+        ("lockedDown", .lockedDown),
         ("missingToken", .missingToken),
         ("tokenExpired", .tokenExpired),
         ("tokenRevoked", .tokenRevoked),
         ("tokenTooLarge", .tokenTooLarge),
         ("malformedCredentials", .malformedCredentials),
         ("invalidToken", .invalidToken(.invalidSignature)),
+        ("keysUnavailable", .keysUnavailable),
+        ("introspectionUnavailable", .introspectionUnavailable),
         ("missingClaim", .missingClaim),
         ("missingRole", .missingRole),
+        ("missingScope", .missingScope),
+        ("loginTooWeak", .loginTooWeak),
         ("foreignOrigin", .foreignOrigin),
         ("malformedHandshake", .malformedHandshake),
         ("websocketVersion", .websocketVersion),
+        ("disguisedField", .disguisedField),
+        ("upgradeNotAllowed", .upgradeNotAllowed),
         ("shortOfMemory", .shortOfMemory),
         ("upstreamUnreachable", .upstreamUnreachable),
         ("circuitOpen", .circuitOpen),
@@ -170,7 +182,7 @@ private enum DocumentedRefusals {
 
     static let invalidTokenReasons: [Reason] = [
         .invalidToken, .invalidSignature, .algNotAllowed, .unknownKid, .notYetValid, .wrongIssuer, .wrongAudience,
-        .missingClaim,
+        .missingClaim, .tokenInactive,
     ]
 
     /// How the row begins. The reason of an invalid token differs from case to case and stands below the table.

@@ -71,14 +71,17 @@ enum House {
             logs: .init(access: .off, audit: .off, level: .info), metrics: .init(prefix: "gateway"))
     }
 
-    static func rules(_ configuration: Configuration) -> GatekeeperRules {
-        GatekeeperRules(configuration, keys: KeySet.build(from: configuration.tokens).keys)
+    static func rules(_ configuration: Configuration, signing: AssertionKeyring? = nil) -> GatekeeperRules {
+        GatekeeperRules(
+            configuration, keys: KeySet.build(from: configuration.tokens).keys, assertionKeys: signing)
     }
 
     /// A gatekeeper whose identifiers are those of xoshiro256** with the seed 1, 2, 3, 4. 198.51.100.7 and the network
     /// 2001:db8:bad::/48 are blocked for a minute.
-    static func gatekeeper(_ configuration: Configuration = House.configuration()) -> Gatekeeper {
-        let gatekeeper = Gatekeeper(rules(configuration))
+    static func gatekeeper(
+        _ configuration: Configuration = House.configuration(), signing: AssertionKeyring? = nil
+    ) -> Gatekeeper {
+        let gatekeeper = Gatekeeper(rules(configuration, signing: signing))
         gatekeeper.identifiers = IDGenerator(seed: (1, 2, 3, 4))
         let entries = ["198.51.100.7/32", "2001:db8:bad::/48"].map {
             BlockEntry(network: IPNetwork($0)!, deadline: now + .seconds(60))
@@ -95,7 +98,9 @@ enum House {
 final class Gate {
     private let gatekeeper: Gatekeeper
 
-    init(_ configuration: Configuration = House.configuration()) { gatekeeper = House.gatekeeper(configuration) }
+    init(_ configuration: Configuration = House.configuration(), signing: AssertionKeyring? = nil) {
+        gatekeeper = House.gatekeeper(configuration, signing: signing)
+    }
 
     func decide(
         _ text: String, from peer: String = "203.0.113.9", at now: Instant = House.now, wall: WallTime = Mint.now
@@ -107,11 +112,11 @@ final class Gate {
     }
 
     /// What goes to the upstream; nil when the request does not get that far, or is too long for `capacity`.
-    func forwarded(_ text: String, capacity: Int = 65_536) -> String? {
+    func forwarded(_ text: String, capacity: Int = 65_536, at wall: WallTime = Mint.now) -> String? {
         let bytes = Array(text.utf8)
         var facts = RequestFacts(client: House.client)
         let verdict = gatekeeper.decide(
-            bytes.span, peer: House.client, now: House.now, wall: Mint.now, facts: &facts)
+            bytes.span, peer: House.client, now: House.now, wall: wall, facts: &facts)
         guard case .forward(let plan) = verdict else { return nil }
         let trace = RequestTrace()
         gatekeeper.name(trace, bytes.span, peer: House.client)
@@ -120,18 +125,24 @@ final class Gate {
         return out.overflowed ? nil : out.bytes.text
     }
 
-    /// The gateway's own answer to a head without an origin.
-    func answer(_ refusal: Refusal, requestID: String = "", keepAlive: Bool = true, isHead: Bool = false) -> String {
+    /// The gateway's own answer to a head without an origin, unless one is given.
+    func answer(
+        _ refusal: Refusal, requestID: String = "", keepAlive: Bool = true, isHead: Bool = false,
+        isSecure: Bool = false, date: String = House.date, origin: String = "", retryAfter: Int = 1
+    ) -> String {
         var facts = RequestFacts(client: House.client)
         facts.isHead = isHead
+        facts.isSecure = isSecure
+        facts.route = origin.isEmpty ? nil : House.routes.firstIndex { $0.cors != nil }
         var out = ByteWriter(capacity: 4_096)
-        let date = Array(House.date.utf8)
         gatekeeper.write(
-            refusal, facts, origin: Span(), requestID: Array(requestID.utf8).span, date: date.span,
-            keepAlive: keepAlive, into: &out)
+            refusal, facts, origin: Array(origin.utf8).span, requestID: Array(requestID.utf8).span,
+            date: Array(date.utf8).span, retryAfter: retryAfter, keepAlive: keepAlive, into: &out)
         return out.bytes.text
     }
 
+    func adopt(_ keys: AssertionKeyring) { gatekeeper.adopt(keys) }
+    func countAssertions() -> Int { gatekeeper.countAssertions() }
     func adopt(_ configuration: Configuration) { gatekeeper.adopt(House.rules(configuration)) }
     func apply(_ delta: BlockDelta) { gatekeeper.blocks.apply(delta, at: House.now) }
 

@@ -19,7 +19,8 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         ("Transfer-Encoding", .transferEncoding), ("Connection", .connection), ("Upgrade", .upgrade),
         ("Authorization", .authorization), ("Cookie", .cookie), ("Expect", .expect), ("Via", .via),
         ("traceparent", .traceparent), ("tracestate", .tracestate), ("X-Request-Id", .requestID),
-        ("User-Agent", .userAgent), ("Origin", .origin), ("Date", .endToEnd), ("Server", .endToEnd),
+        ("User-Agent", .userAgent), ("Sec-WebSocket-Protocol", .webSocketProtocol), ("Origin", .origin),
+        ("Date", .endToEnd), ("Server", .endToEnd),
         ("Access-Control-Request-Method", .accessControlRequestMethod),
         ("X-Forwarded-For", .xForwardedFor), ("X-Forwarded-Host", .xForwardedHost),
         ("X-Forwarded-Proto", .xForwardedProto),
@@ -53,7 +54,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     @Test(arguments: [
         "X-User-ID", "x-user-id", "X_User_Id", "X-User_ID", "X_USER-ID", "X-User-Role", "x_user_role",
         "X-Authenticated",
-        "X_AUTHENTICATED",
+        "X_AUTHENTICATED", "X-Token-Expired", "x-token-expired",
     ])
     func `finds identity headers in every spelling`(name: String) {
         #expect(classify(name) == .identity)
@@ -62,7 +63,9 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     @Test(arguments: [
         "Content_Length", "Transfer_Encoding", "content_type", "X_Forwarded_For", "X-Forwarded_Proto",
         "x_forwarded-host",
-        "User_Agent", "Keep_Alive", "X_Request_Id", "HTTP2_Settings",
+        "User_Agent", "X_Token_Expired", "Sec_WebSocket_Protocol", "Sec-WebSocket_Protocol", "Keep_Alive",
+        "X_Request_Id",
+        "HTTP2_Settings",
     ])
     func `sees through underscores in names that matter`(name: String) {
         #expect(classify(name) == .disguised)

@@ -10,7 +10,7 @@ private let refusals: [Refusal] = [
     .noRoute, .methodNotAllowed, .missingToken, .tokenExpired, .tokenRevoked, .tokenTooLarge, .malformedCredentials,
     .invalidToken(.invalidSignature), .missingClaim, .missingRole, .upstreamUnreachable, .connectTimeout,
     .upstreamUntrusted, .upstreamDistrusts, .upstreamHandshakeFailed, .upstreamFailed, .badResponse, .responseTimeout,
-    .bodyTimeout, .malformedBody,
+    .bodyTimeout, .malformedBody, .keysUnavailable, .introspectionUnavailable, .missingScope, .loginTooWeak,
 ]
 
 @Suite struct `The gateway's own answer` {

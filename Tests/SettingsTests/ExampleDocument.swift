@@ -8,10 +8,17 @@ struct ExampleDocument {
         ("upstreams.example.servers", "[\"127.0.0.1:9001\"]"),
         ("routes[0].path", "/"),
         ("routes[0].upstream", "first"),
+        ("routes[0].roles", "[admin]"),
         ("redis.address", "127.0.0.1:6379"),
         ("tokens.keys[0].id", "main"),
         ("tokens.keys[0].secret", String(repeating: "0123456789abcdef", count: 4)),
+        ("tokens.introspection.url", "\"http://127.0.0.1:9002/about-tokens\""),
+        ("tokens.introspection.client_id", "edge"),
+        ("tokens.introspection.client_secret", "another-client-secret"),
         ("identity.headers.X-User-ID", "sub"),
+        ("assertion.header", "X-Identity-Assertion"),
+        ("assertion.issuer", "https://gateway.example.org"),
+        ("assertion.audience", "backends"),
         ("tls.certificate_file", "/tls/chain.pem"),
         ("tls.key_file", "/tls/key.pem"),
         ("tls.client_ca_file", "/tls/clients.pem"),
@@ -23,9 +30,13 @@ struct ExampleDocument {
     static let files: [String: FileAccess.File] = [
         "/run/secrets/admin": file("another-admin-token", mode: 0o600),
         "/run/secrets/redis": file("another-password", mode: 0o600),
+        "/run/secrets/ring": file("another-ring-secret-of-32-bytes-0123", mode: 0o600),
+        "/run/secrets/introspection": file("a-third-client-secret", mode: 0o600),
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
+        "/etc/gateway/idp-ca.pem": file("", mode: 0o644),
         "/etc/gateway/jwks.json": file("{\"keys\": []}", mode: 0o644),
+        "/etc/gateway/assertion.pem": file("-----BEGIN PRIVATE KEY-----", mode: 0o600),
     ].merging(tlsFiles) { first, _ in first }
 
     /// Nobody looks into them here.
@@ -51,6 +62,10 @@ struct ExampleDocument {
         row.path.hasPrefix("upstreams.*.tls.") && !row.path.hasSuffix(".enabled")
     }
 
+    static func needsProvider(_ row: SettingRow) -> Bool {
+        SettingRows.providers.contains { $0.path == row.path } && !row.path.hasSuffix(".issuer")
+    }
+
     /// The concrete path of a row in this document.
     static func concrete(_ path: String) -> String {
         switch path {
@@ -65,9 +80,16 @@ struct ExampleDocument {
         switch row.path {
         case "tokens.keys[].secret_file", "tokens.keys[].jwks_file":
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
+        case "tokens.keys[].jwks_url", "tokens.keys[].oidc_issuer":
+            settings.removeAll { $0.path == "tokens.keys[0].secret" }
+        case _ where Self.needsProvider(row):
+            settings.removeAll { $0.path == "tokens.keys[0].secret" }
+            settings.append(("tokens.keys[0].jwks_url", "\"https://issuer.example.org/jwks.json\""))
         case "tokens.keys[].pem_file":
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
+        case "tokens.introspection.client_secret_file":
+            settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "tls.redirect_port": settings.append(("tls.redirect", "true"))
         case _ where Self.needsSecuring(row): settings += Self.secured
         default: break

@@ -125,6 +125,10 @@ import Testing
                 roles: [admin]
                 claims: {tier: gold}
                 cookie: session
+                strip_token: true
+                token_query: t
+                token_subprotocol: bearer
+                expired_grace: 10s
             """,
             says: """
                 gateway.conf:6:12: error: roles are asked for, but the route looks at no token
@@ -139,6 +143,64 @@ import Testing
                     cookie: session
                             ^~~~~~~
                     set auth: optional or auth: required
+                gateway.conf:9:18: error: no token would be left out: the route looks at none
+                    strip_token: true
+                                 ^~~~
+                    set auth: optional or auth: required, or remove the setting
+                gateway.conf:10:18: error: the token would be forwarded unread: the route looks at none
+                    token_query: t
+                                 ^
+                    set auth: optional or auth: required, or remove the setting
+                gateway.conf:11:24: error: the token would be forwarded unread: the route looks at none
+                    token_subprotocol: bearer
+                                       ^~~~~~
+                    set auth: optional or auth: required, or remove the setting
+                gateway.conf:12:20: error: expired tokens would be let in, but the route looks at no token
+                    expired_grace: 10s
+                                   ^~~
+                    set auth: optional or auth: required, or remove the setting
+                """),
+        Mistake(
+            "a subprotocol with a token, and no WebSocket",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - {path: /, upstream: api, auth: optional, token_subprotocol: bearer, upgrades: [mqtt]}
+              - {path: /a, upstream: api, auth: optional, token_query: "a&b", token_subprotocol: "a b"}
+              - {path: /b, upstream: api, auth: optional, token_subprotocol: bearer, upgrades: [WebSocket]}
+            """,
+            says: """
+                gateway.conf:3:65: error: the subprotocol is never read: the route allows no WebSocket
+                    - {path: /, upstream: api, auth: optional, token_subprotocol: bearer, upgrades: [mqtt]}
+                                                                                  ^~~~~~
+                    add websocket to "upgrades", or remove the setting
+                gateway.conf:4:60: error: "a&b" has characters that are not allowed here
+                    - {path: /a, upstream: api, auth: optional, token_query: "a&b", token_subprotocol: "a b"}
+                                                                             ^~~~~
+                    use letters, digits and -._~
+                gateway.conf:4:86: error: "a b" has characters that are not allowed here
+                    - {path: /a, upstream: api, auth: optional, token_query: "a&b", token_subprotocol: "a b"}
+                                                                                                       ^~~~~
+                    use letters, digits and !#$%&'*+-.^_`|~
+                """),
+        Mistake(
+            "a grace that is too long",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - {path: /, upstream: api, auth: optional, expired_grace: 301s}
+              - {path: /a, upstream: api, auth: optional, expired_grace: 0s}
+              - {path: /b, upstream: api, auth: optional, expired_grace: 5m}
+            """,
+            says: """
+                gateway.conf:3:61: error: 301s is out of range
+                    - {path: /, upstream: api, auth: optional, expired_grace: 301s}
+                                                                              ^~~~
+                    from 1s to 5m; a stolen token would be good for as long; who must be let in later needs tokens that last longer
+                gateway.conf:4:62: error: 0s is out of range
+                    - {path: /a, upstream: api, auth: optional, expired_grace: 0s}
+                                                                               ^~
+                    from 1s to 5m; a stolen token would be good for as long; who must be let in later needs tokens that last longer
                 """),
         Mistake(
             "an admin listener for everyone",
@@ -181,15 +243,19 @@ import Testing
         Mistake(
             "identity headers that collide",
             """
-            \(minimal)identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub}}
+            \(minimal)identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub, X-Token-Expired: a}}
             """,
             says: """
                 gateway.conf:3:38: error: backends cannot tell the header "X_User_Id" from another one in the list
-                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub}}
+                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub, X-Token-Expired: a}}
                                                          ^~~~~~~~~
                 gateway.conf:3:56: error: the header "Host" belongs to HTTP or to the gateway itself
-                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub}}
+                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub, X-Token-Expired: a}}
                                                                            ^~~~
+                    choose an X- name
+                gateway.conf:3:67: error: the header "X-Token-Expired" belongs to HTTP or to the gateway itself
+                    identity: {headers: {X-User-ID: sub, X_User_Id: email, Host: sub, X-Token-Expired: a}}
+                                                                                      ^~~~~~~~~~~~~~~
                     choose an X- name
                 """),
     ]

@@ -16,7 +16,7 @@ import Testing
           keys:
             - id: main
               secret: \(secret)
-            - {secret: \(secret), id: other}
+            - {secret: \(secret)-2, id: other}
         """
 
     @Test(arguments: Array(":{}[],\"'&*!#|>%@-? \n\t="))
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func `is redacted in the effective configuration`() {
-        let result = load(Self.text, ["JWT_SECRET": Self.secret])
+        let result = load(Self.text, ["JWT_SECRET": "\(Self.secret)-another"])
         #expect(result.diagnostics == [])
         #expect(!result.effective.contains("hunter"))
         #expect(result.effective.contains("admin.token: <redacted>"))

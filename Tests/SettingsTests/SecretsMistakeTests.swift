@@ -190,10 +190,10 @@ import Testing
                     - {id: main, secret_file: a, pem_file: b}
                                                            ^
                     a key has one of them: keep one
-                gateway.conf:6:7: error: the key has neither secret, secret_file, pem_file nor jwks_file
+                gateway.conf:6:7: error: the key has no source
                     - {id: none}
                       ^~~~~~~~~~
-                    add one of them
+                    add one of secret, secret_file, pem_file, jwks_file, jwks_url, oidc_issuer
                 """),
         Mistake(
             "a secret file that is not there",

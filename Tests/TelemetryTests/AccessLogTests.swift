@@ -23,7 +23,7 @@ struct SampleExchange {
         routes: ["root", "api"], upstreams: ["backend"], stages: ["screen", "authenticate"],
         codes: ["AUTH_004", "AUTH_001"], reasons: ["ip_blocked", "invalid_token"])
 
-    func append(to log: AccessLog) {
+    func append(to log: AccessLog, from sender: SenderText = SenderText()) {
         var memory = [UInt8](repeating: 0, count: PendingAccess.memorySize)
         var pending = PendingAccess()
         var span = memory.mutableSpan
@@ -31,7 +31,7 @@ struct SampleExchange {
             method: method.utf8Span.span, host: host.utf8Span.span, path: path.utf8Span.span,
             userAgent: userAgent.utf8Span.span, in: &span)
         log.append(
-            facts, pending, in: memory.span, names: SampleExchange.names, server: server.utf8Span.span,
+            facts, pending, in: memory.span, from: sender, names: SampleExchange.names, server: server.utf8Span.span,
             requestID: requestID.utf8Span.span, traceID: traceID.utf8Span.span, user: user.utf8Span.span)
     }
 }
@@ -55,6 +55,36 @@ struct SampleExchange {
             + #""upstream_status":200,"upstream_ms":1.000,"request_id":"req-1","#
             + #""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","user_id":"alice"}"#
         #expect(try lines(of: [SampleExchange()]) == [expected])
+    }
+
+    @Test func `names the sender of each request, whoever sent the one before`() throws {
+        let workshop = Workshop()
+        let writer = try LogWriter(targets(access: .file(path: workshop.file("access.log"))), spillPath: nil)
+        let log = AccessLog(writer.accessChannel())
+        let sender = SenderText()
+        let senders: [(client: String, peer: String, port: UInt16)] = [
+            ("203.0.113.7", "10.0.0.1", 1), ("203.0.113.7", "10.0.0.1", 1), ("203.0.113.8", "10.0.0.1", 1),
+            ("203.0.113.8", "203.0.113.8", 1), ("203.0.113.8", "203.0.113.8", 65_535),
+            ("2001:db8::1", "2001:db8::1", 0),
+            ("1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444:5555:6666:7777:8888", 65_535),
+        ]
+        for one in senders {
+            var exchange = SampleExchange()
+            exchange.facts.client = try #require(IPAddress(one.client))
+            exchange.facts.peer = try #require(IPAddress(one.peer))
+            exchange.facts.peerPort = one.port
+            exchange.append(to: log, from: sender)
+        }
+        writer.stop()
+        let written = workshop.lines("access.log")
+        try #require(written.count == senders.count)
+        for (text, one) in zip(written, senders) {
+            let line = try object(text)
+            #expect(line["client_ip"] as? String == one.client)
+            #expect(line["peer_ip"] as? String == one.peer)
+            #expect(line["peer_port"] as? Int == Int(one.port))
+            #expect(line["client_port"] as? Int == (one.client == one.peer && one.port > 0 ? Int(one.port) : nil))
+        }
     }
 
     @Test func `names stage, code and reason of a refusal, and the port of a client without a proxy`() throws {
@@ -121,8 +151,8 @@ struct SampleExchange {
             status: 400,
             bytesIn: 9, bytesOut: 0)
         log.append(
-            facts, PendingAccess(), in: Span(), names: SampleExchange.names, server: Span(), requestID: Span(),
-            traceID: Span(), user: Span())
+            facts, PendingAccess(), in: Span(), from: SenderText(), names: SampleExchange.names, server: Span(),
+            requestID: Span(), traceID: Span(), user: Span())
         writer.stop()
         let line = try object(try #require(workshop.lines("access.log").first))
         #expect(line["status"] as? Int == 400)

@@ -63,6 +63,28 @@ import Wire
         #expect(try context(both[1])["failure_reason"] == nil)
     }
 
+    @Test(arguments: [
+        (1_795_262_399, 1_795_262_300, 1, "under_minute"), (1_795_262_340, 1_795_262_339, 60, "longer"),
+        (1_795_262_341, nil, 59, "under_minute"), (1_795_262_340, 1_795_262_279, 60, "under_lifetime"),
+        (1_795_262_300, nil, 100, "longer"), (1_795_000_000, 1_794_000_000, 262_400, "under_lifetime"),
+        (1_795_000_000, 1_794_999_000, 262_400, "longer"), (1_795_262_401, nil, 0, "under_minute"),
+    ])
+    func `says how long a token had been expired`(_ end: Int64, _ start: Int64?, _ seconds: Int, _ age: String) throws {
+        var token = AuditToken(Span())
+        token.expiry = AuditExpiry(
+            at: 1_795_262_400_000, expiresAt: end * 1_000, issuedAt: start.map { $0 * 1_000 })
+        let context = try context(records(AuditEvent(.authenticatedInGrace(token: token)))[0])
+        #expect(context["expired_for_seconds"] as? Int == seconds)
+        #expect(context["expired_age"] as? String == age)
+    }
+
+    @Test func `takes dates of any size for the age of a token`() {
+        let far: Int64 = 9_007_199_254_740_992_000
+        #expect(AuditExpiry(at: 1_795_262_400_000, expiresAt: -far, issuedAt: far).age == .longer)
+        #expect(AuditExpiry(at: far, expiresAt: -far, issuedAt: -far).seconds == Int(Int64.max / 1_000))
+        #expect(AuditExpiry(at: 0, expiresAt: far, issuedAt: nil).seconds == 0)
+    }
+
     @Test func `never passes a user off as proved who is only claimed`() throws {
         var event = AuditEvent(.authenticationFailed(reason: "invalid_signature", token: nil))
         event.user = .claimed("admin")
@@ -104,6 +126,7 @@ import Wire
         (AuditEvent.Kind.loginSucceeded(afterFailures: 2), "security.auth_success", "authn_login_successafterfail"),
         (.loginSucceeded(afterFailures: 0), "security.auth_success", "authn_login_success"),
         (.authenticated(token: nil), "security.auth_success", "authn_token_success"),
+        (.authenticatedInGrace(token: nil), "security.auth_success", "authn_token_success"),
         (.authorizationFailed(reason: "insufficient_permissions"), "security.auth_failure", "authz_fail"),
         (
             .bruteForceDetected(failures: 5, window: .seconds(300)), "security.brute_force_detected",

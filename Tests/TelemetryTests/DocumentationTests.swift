@@ -21,6 +21,8 @@ import Wire
         shard.countRequest(route: 0, method: .get, status: 200, duration: .milliseconds(7))
         shard.countRefusal(stage: 0, code: 0)
         let control = ControlMetrics(ledger: .embedded)
+        control.keys.sources = ["idp"]
+        control.keys.clockLeads = ["idp": 1_500]
         control.certificates = [("gateway.test", 1_800_000_000)]
         control.upstreams.states = [.init(name: "backend", circuit: .closed, servers: [("10.0.0.5:9000", .up)])]
         let text = String(
@@ -86,6 +88,7 @@ import Wire
             .loginFailed(reason: "bad_credentials", failures: 1, limit: 5, window: .seconds(60)),
             .loginSucceeded(afterFailures: 0), .loginSucceeded(afterFailures: 1),
             .authenticationFailed(reason: "token_expired", token: nil), .authenticated(token: nil),
+            .authenticatedInGrace(token: nil),
             .authorizationFailed(reason: "missing_claim"), .bruteForceDetected(failures: 5, window: .seconds(60)),
             .blocked(AuditBlock(subject: network, length: nil, expiresAt: nil, trigger: "t", actor: "a")),
             .unblocked(subject: network, trigger: "t", actor: "a"), .blockExpired(subject: network),

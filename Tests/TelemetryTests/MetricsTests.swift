@@ -40,6 +40,8 @@ import Wire
         shards[0].countRequest(route: 1, method: .post, status: 401, duration: .seconds(3))
         shards[0].countAuthSuccess(.login)
         shards[0].countLoginFailure()
+        shards[0].countExpiredToken(.refused, .longer)
+        shards[0].countExpiredToken(.inGrace, .underMinute)
         shards[1].connectionClosed()
         shards[1].upstreamDisconnected(0)
         shards[1].upstreamConnectFailed(0)
@@ -53,6 +55,9 @@ import Wire
             #"gateway_auth_failures_total{failure_reason="invalid_token"} 0"#,
             #"gateway_auth_success_total{kind="token"} 2"#,
             #"gateway_auth_success_total{kind="login"} 1"#,
+            #"gateway_expired_tokens_total{result="refused",age="longer"} 1"#,
+            #"gateway_expired_tokens_total{result="in_grace",age="under_minute"} 1"#,
+            #"gateway_expired_tokens_total{result="refused",age="under_lifetime"} 0"#,
             "gateway_account_lockouts_total 0",
             "gateway_login_failures_total 1",
             #"gateway_requests_refused_total{stage="screen",code="AUTH_004"} 2"#,
@@ -156,7 +161,8 @@ import Wire
     @Test func `take no more cells than the lists allow, whatever clients send`() {
         // (2 routes + none) x 10 methods x 66 statuses, and so on; no client adds one.
         #expect(StatusLabel.values.count == 66)
-        #expect(catalog().count == 3 * 10 * 66 + 3 * 16 + 3 + 2 + 1 + 1 + 4 + 1 + 1 + 1 + 6 + 1 + 8 + 5 + 5)
+        #expect(
+            catalog().count == 3 * 10 * 66 + 3 * 16 + 3 + 6 + 2 + 1 + 1 + 1 + 4 + 1 + 1 + 1 + 6 + 1 + 10 + 5 + 5 + 4)
     }
 
     @Test func `escape the names that an operator may choose`() {

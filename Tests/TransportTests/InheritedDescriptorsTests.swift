@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func `are from a gateway when our parent hands over`() throws {
-        let found = try read(["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "1:99", "LISTEN_FDNAMES": "handover"])
+        let found = try read(["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "3:99", "LISTEN_FDNAMES": "handover"])
         #expect(found == InheritedDescriptors(origin: .predecessor, names: ["handover"]))
     }
 
@@ -42,12 +42,12 @@ import Testing
             "LISTEN_FDNAMES has 1 names (\"a\"), and LISTEN_FDS says 2"
         ),
         (
-            ["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "2:99"],
-            "GATEWAY_HANDOVER is \"2:99\": the running gateway hands over in another way"
+            ["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "1:99"],
+            "GATEWAY_HANDOVER is \"1:99\": the running gateway hands over in another way"
         ),
         (
-            ["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "1:98"],
-            "GATEWAY_HANDOVER is \"1:98\", but the process that started this one is 99: start the gateway's program "
+            ["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "3:98"],
+            "GATEWAY_HANDOVER is \"3:98\", but the process that started this one is 99: start the gateway's program "
                 + "itself, without one between"
         ),
     ])

@@ -34,7 +34,7 @@ import Testing
         #expect(
             try failure("status", "--scoket", "x")?.message
                 == "there is no option --scoket; did you mean --socket?\n\(usage)")
-        #expect(try failure("status", "-j")?.message == "there is no option -j\n\(usage)")
+        #expect(try failure("status", "-j")?.message == "there is no option -j; did you mean --json?\n\(usage)")
         #expect(try failure("status", "--socket")?.message == "--socket needs PATH\n\(usage)")
         #expect(try failure("status", "--json=1")?.message == "--json takes no value\n\(usage)")
         #expect(try failure("status", "--json", "--json")?.message == "--json stands twice\n\(usage)")

@@ -9,18 +9,32 @@ import Testing
             try Program.help([]) == """
                 usage: gateway COMMAND [OPTION…]
 
-                  run        Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs, SIGUSR2 upgrades.
-                  check      Say what is wrong with the configuration, and whether its files can be written.
-                  reference  Print every setting: what it means, its range, its default, its variables.
-                  block      Refuse every request of an address or network with 403.
-                  unblock    Lift a block and forget the failed logins, so that the next 401 does not block again.
-                  blocks     List the blocks in force.
-                  status     Show how the running gateway is.
-                  reload     Have the running gateway read its configuration again; a bad one changes nothing.
-                  upgrade    Have the running gateway's program started anew and take over; one that fails changes nothing.
-                  log-level  Set the log level of the running gateway until its next reload: debug, info, warning or error.
-                  version    Print the version of this program, and with --socket that of the running gateway.
-                  help       Explain a command: gateway help COMMAND.
+                  run                   Serve until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR1 reopens the logs, SIGUSR2 upgrades.
+                  check                 Say what is wrong with the configuration, and whether its files can be written.
+                  reference             Print every setting: what it means, its range, its default, its variables.
+                  block                 Refuse every request of an address or network with 403.
+                  unblock               Lift a block and forget the failed logins, so that the next 401 does not block again.
+                  blocks                List the blocks in force.
+                  revoke                Refuse tokens from now on, on all replicas, and close what they have opened.
+                  unrevoke              Take a revocation back.
+                  revocations           List what is revoked.
+                  lockdown              Refuse every request of a route with 503 for a while, on all replicas, and close what is open.
+                  lockdowns             List the routes that are closed.
+                  unlock-route          Open a route again before its time.
+                  keys list             List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.
+                  keys add              Accept tokens of one more key, on all replicas, without a reload.
+                  keys remove           Take a key away that was added.
+                  keys retire           Refuse tokens of a key from a time on, on all replicas; until then they are good.
+                  keys revoke           Refuse tokens of a key at once, on all replicas, and close what they have opened.
+                  keys rollback         Accept a key again that was retired or revoked.
+                  keys verify           Prove on every worker which keys' tokens are accepted now; with --token-file, whether that one is.
+                  status                Show how the running gateway is.
+                  reload                Have the running gateway read its configuration again; a bad one changes nothing.
+                  upgrade               Have the running gateway's program started anew and take over; one that fails changes nothing.
+                  rotate-assertion-key  Have the running gateway publish a new key for its assertions and, in a while, sign with it.
+                  log-level             Set the log level of the running gateway for a while: debug, info, warning or error.
+                  version               Print the version of this program, and with --socket that of the running gateway.
+                  help                  Explain a command: gateway help COMMAND.
 
                 exit codes
                   0   all went well

@@ -26,6 +26,25 @@ import Wire
         #expect(shortTime("2026-11-21T07:09:16.123Z") == "2026-11-21 07:09:16Z")
     }
 
+    @Test func `says when a new key signs and what becomes of the one before`() throws {
+        let answer = try document(
+            #"""
+            {"rotated":true,"kid":"new","algorithm":"ES256","signs_at":"2026-11-21T07:09:16.123Z",
+             "previous":{"kid":"old","published_until":"2026-11-21T07:20:16.123Z"}}
+            """#)
+        #expect(
+            OperatorReports.rotated(answer) == "ES256 key new is published and signs from 2026-11-21 07:09:16Z; "
+                + "the one before, old, is published until 2026-11-21 07:20:16Z\n")
+        let compromised = try document(
+            #"""
+            {"rotated":true,"kid":"new","algorithm":"EdDSA","signs_at":"2026-11-21T07:09:16.123Z",
+             "previous":{"kid":"old","published_until":null}}
+            """#)
+        #expect(
+            OperatorReports.rotated(compromised) == "EdDSA key new is published and signs from 2026-11-21 07:09:16Z; "
+                + "the one before, old, is withdrawn\n")
+    }
+
     @Test func `lists blocks`() throws {
         let answer = try document(
             #"""
@@ -128,6 +147,19 @@ import Wire
                 upstream other  nowhere:80 (no address is known)
 
                 """)
+    }
+
+    @Test func `shows the log levels that somebody has set`() throws {
+        let answer = try document(
+            #"""
+            {"configuration":{"loaded_at":"2026-11-21T07:00:00.000Z"},"log_level":"debug","log_levels":[
+              {"scope":null,"level":"debug","ttl_seconds":60,"expires_at":"2026-11-21T08:00:00.123Z"},
+              {"scope":"ledger","level":"error","ttl_seconds":null,"expires_at":null}]}
+            """#)
+        #expect(
+            OperatorReports.status(answer).contains(
+                "\nlog level         debug for 1m, until 2026-11-21 08:00:00Z\n"
+                    + "log level ledger  error until the next reload\n"))
     }
 
     @Test func `shows the findings of a refused reload`() {

@@ -9,6 +9,24 @@ BLOCKED_ADDRESS = "127.0.0.7"
 
 MEBIBYTE = 1 << 20
 
+# What a browser sends with a request of a page's script; the generator itself sends only Host.
+BROWSER = (
+    "Sec-CH-UA: \"Chromium\";v=\"142\", \"Not_A Brand\";v=\"99\"",
+    "Sec-CH-UA-Mobile: ?0",
+    "Sec-CH-UA-Platform: \"Linux\"",
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    "Accept: application/json, text/plain, */*",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Accept-Language: en-GB,en;q=0.9,de;q=0.8",
+    "Cache-Control: no-cache",
+    "Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=v2.1.0",
+    "Origin: https://app.example.org",
+    "Referer: https://app.example.org/orders?page=3",
+    "Sec-Fetch-Dest: empty",
+    "Sec-Fetch-Mode: cors",
+    "Sec-Fetch-Site: same-site",
+)
+
 # Each proxy is asked with these in turn. No cache of tokens here holds half as many, so that by the time a token comes
 # again it was forgotten.
 NEVER_SEEN = 20_000
@@ -38,6 +56,7 @@ class Case:
     expect: int = 200
     length: int | None = 100  # of the answer's body; None where every proxy has its own
     source: str | None = None
+    fields: tuple[str, ...] = ()  # of the request, besides Host
     tokens: int = 0  # how many of them take turns
     body_bytes: int = 0  # of the request
     chunk: int = 0  # size of its chunks
@@ -54,8 +73,9 @@ class Case:
         options = {"path": self.path, "method": self.method, "expect": self.expect, "length": self.length}
         options |= {"source": self.source, "body-bytes": self.body_bytes, "chunk": self.chunk}
         options |= {"tls": self.setup.tls, "reconnect": self.reconnect, "resume": self.resume}
+        options["header"] = list(self.fields)
         if self.tokens == 1:
-            options["header"] = tokens.header(self.setup.algorithm)
+            options["header"].append(tokens.header(self.setup.algorithm))
         elif self.tokens > 1:
             options["headers"] = tokens.headers(self.setup.algorithm, self.tokens)
         if self.setup.routes:
@@ -63,8 +83,8 @@ class Case:
         return {name: value for name, value in options.items() if value}
 
 
-def _with_tokens(name, title, algorithm, count):
-    return Case(name, title, path="/secure/100", tokens=count, setup=Setup(algorithm=algorithm))
+def _with_tokens(name, title, algorithm, count, **more):
+    return Case(name, title, path="/secure/100", tokens=count, setup=Setup(algorithm=algorithm), **more)
 
 
 def _with_bodies(name, title, path, answer=100, body=0, chunk=0):
@@ -78,6 +98,7 @@ _ALL = (
     Case("plain-4k", "plain 4 KB", path="/4k", length=4096),
     Case("blocked", "blocked 403", expect=403, length=None, source=BLOCKED_ADDRESS),
     _with_tokens("hs256", "HS256, repeated token", "HS256", 1),
+    _with_tokens("hs256-browser", "HS256, repeated token, a browser's fields", "HS256", 1, fields=BROWSER),
     _with_tokens("hs256-cold", "HS256, never seen", "HS256", NEVER_SEEN),
     _with_tokens("rs256", "RS256, repeated token", "RS256", 1),
     _with_tokens("rs256-1000", "RS256, 1,000 tokens", "RS256", 1000),

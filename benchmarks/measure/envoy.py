@@ -33,7 +33,7 @@ class Envoy(Proxy):
 
     @classmethod
     def version(cls):
-        return "Envoy " + first_line([program(), "--version"]).split("/")[1]
+        return "Envoy " + first_line([program(), "--version"]).split("/")[-4]
 
     def listener(self):
         chain = {"filters": [{"name": "http", "typed_config": self.connection_manager()}]}

@@ -30,7 +30,11 @@ def loop_command(port, case, connections=1, **more):
         options["first"] = _asked.get(port, 0)
     command = [tool("loop")]
     for option, value in options.items():
-        command += [f"--{option}"] if value is True else [f"--{option}", str(value)]
+        if value is True:
+            command.append(f"--{option}")
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            command += [f"--{option}", str(one)]
     return command
 
 
@@ -73,7 +77,7 @@ def wrk(port, case, connections, seconds):
     """Runs wrk, for what it can do: it cannot choose its source address, and asks the same again and again."""
     if set(case.options) - {"path", "method", "expect", "length", "header"}:
         return loop(port, case, connections=connections, seconds=seconds)
-    headers = ["-H", case.options["header"]] if "header" in case.options else []
+    headers = [word for header in case.options.get("header", []) for word in ("-H", header)]
     command = [need("wrk"), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", *headers]
     text = subprocess.run([*command, f"http://127.0.0.1:{port}{case.path}"], capture_output=True, text=True).stdout
     total = re.search(r"(\d+) requests in ([\d.]+)(m?s)", text)

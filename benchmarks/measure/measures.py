@@ -30,7 +30,8 @@ class Section:
     ratio_title: str = "CPU ratio"
 
 
-REQUESTS = Section("Requests", (CPU, PER_SECOND, P50, P99))
+USER = Column("user_us", "of these in user code", 1)
+REQUESTS = Section("Requests", (CPU, USER, PER_SECOND, P50, P99))
 BODIES = Section("Bodies", (*REQUESTS.columns, Column("mb_per_second", "MB/s")))
 TLS = Section("TLS", REQUESTS.columns)
 WEBSOCKET = Section("WebSocket", (Column("cpu_us", "CPU µs/message", 2), Column("per_second", "messages/s"), P50, P99))
@@ -127,11 +128,11 @@ def section_of(case):
 
 
 def at_fixed_rate(case, options, peers):
-    """A third of what HAProxy, or the last peer, serves in a closed loop: a rate that all of them keep up with."""
+    """Half of what the slowest serves in a closed loop: a rate that all of them keep up with."""
     with running.all_of(peers, case) as started:
-        reference = started.get("haproxy") or list(started.values())[-1]
-        most = load.loop(reference[0].port, case, connections=options.connections, seconds=1)
-        rate = round(most.requests / most.seconds / 3)
+        amount = {"connections": options.connections, "seconds": 1}
+        most = [load.loop(proxy.port, case, **amount) for proxy, _ in started.values()]
+        rate = round(min(one.requests / one.seconds for one in most) / 2)
 
         def once(proxy, service):
             amount = (options.connections, options.seconds)
@@ -140,9 +141,9 @@ def at_fixed_rate(case, options, peers):
         return rounds.alternate(started, options.rounds, once)
 
 
-def starting(options, peers):
+def starting(forget, options, peers):
     """The same turns as everywhere, but nothing stays running between them."""
-    named = {peer.name: (peer,) for peer in peers}
+    named = {peer.name: (peer, forget) for peer in peers}
     return rounds.alternate(named, options.rounds, startup.measure)
 
 
@@ -165,7 +166,10 @@ def _all():
         yield Measure(f"count-{name}", CASES[name].title, COUNTS, partial(counted, CASES[name]))
     for name, connections in (("idle", 1000), ("idle-many", idle.many())):
         yield Measure(name, f"{connections:,} connections", IDLE, partial(resting, connections))
-    yield Measure("startup", "usual configuration", STARTUP, starting)
+    yield Measure("startup", "usual configuration", STARTUP, partial(starting, startup.forget_nothing))
+    if startup.can_forget_files():
+        title = "usual configuration, files not in memory"
+        yield Measure("startup-cold", title, STARTUP, partial(starting, startup.forget_files))
     yield Measure("reload", "plain 100 B, 5 reloads a second", RELOAD, reloading)
 
 

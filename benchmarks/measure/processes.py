@@ -79,6 +79,15 @@ class Service:
         tasks = [task for pid in (self.pid, *children(self.pid)) for task in Path(f"/proc/{pid}/task").iterdir()]
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
+    def ticks(self):
+        """The same in the kernel's ticks: those in which user code ran, and all. What they say of a second is rough."""
+        user = both = 0
+        for pid in (self.pid, *children(self.pid)):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            user += int(fields[11])
+            both += int(fields[11]) + int(fields[12])
+        return user, both
+
     def resident_bytes(self):
         """VmRSS."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

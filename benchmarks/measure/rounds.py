@@ -34,10 +34,12 @@ def measure_once(proxy, service, case, connections, seconds, generator, **more):
     """
     proxy.tidy()
     generator(proxy.port, case, connections=connections, seconds=WARM_UP_SECONDS, **more)
-    before = service.cpu_ns()
+    ticks, before = service.ticks(), service.cpu_ns()
     seen = generator(proxy.port, case, connections=connections, seconds=seconds, **more)
     # User and system time of all the proxy's threads per finished request.
     values = {"cpu_us": (service.cpu_ns() - before) / 1e3 / seen.requests}
+    user, both = (now - then for now, then in zip(service.ticks(), ticks))
+    values["user_us"] = values["cpu_us"] * user / max(1, both)
     values |= {"per_second": seen.requests / seen.seconds, "p50_us": seen.p50_us, "p99_us": seen.p99_us}
     if case.body_bytes or case.length and case.length >= 1 << 20:
         moved = seen.requests * (case.body_bytes + (case.length or 0))

@@ -1,6 +1,7 @@
 """How long a proxy takes from its start to the first answer, what it then holds in memory, and how big it is."""
 
 import http.client
+import os
 import subprocess
 import time
 from functools import cache
@@ -14,13 +15,32 @@ POLL_SECONDS = 0.0005
 SETTLE_SECONDS = 0.5
 
 
-def measure(peer):
+# Where root tells Linux to drop what it keeps of files.
+CACHES = Path("/proc/sys/vm/drop_caches")
+
+
+def can_forget_files():
+    return os.access(CACHES, os.W_OK)
+
+
+def forget_files():
+    """As after a boot: every page of programs and libraries that nobody uses is read from the disk again."""
+    os.sync()
+    CACHES.write_text("3")
+
+
+def forget_nothing():
+    """The files were read a moment ago."""
+
+
+def measure(peer, forget):
     """One start of a plainly configured proxy."""
     with workspace.scratch_directory() as directory:
         backend, port = start_backend(directory)
         with backend:
             proxy = peer(directory, port)
             command = proxy.command()
+            forget()
             began = time.monotonic()
             with Service(command, proxy.directory / "output.log") as service:
                 service.wait_until(lambda: proxy.is_ready(service), POLL_SECONDS)

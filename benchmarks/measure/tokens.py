@@ -16,6 +16,11 @@ def header(algorithm):
     return f"Authorization: Bearer {_token(algorithm, _signer(algorithm), 123_456_789)}"
 
 
+def expired_header(algorithm):
+    """Of a token that was good once."""
+    return f"Authorization: Bearer {_token(algorithm, _signer(algorithm), 1, expires=1_700_000_001)}"
+
+
 def forged_header(algorithm):
     """The same with another signature of the same length."""
     before, _, signature = header(algorithm).rpartition(".")
@@ -35,14 +40,14 @@ def headers(algorithm, count):
     return path
 
 
-def _token(algorithm, sign, number):
+def _token(algorithm, sign, number, expires=EXPIRES):
     """Subject, role, times, an identifier."""
     claims = {
         "sub": f"user-{number:010}",
         "role": "user",
         "iss": "https://id.example.org",
         "iat": 1_700_000_000,
-        "exp": EXPIRES,
+        "exp": expires,
         "jti": f"0f8fad5b-d9cb-469f-a165-{number:012}",
     }
     signed = _part({"alg": algorithm, "typ": "JWT"}) + b"." + _part(claims)

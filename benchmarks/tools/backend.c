@@ -4,6 +4,7 @@
 //   /100 /4k /1m   200 with that many bytes        POST /…/login   401, what a wrong password gets
 //   /upload        200 when 10 MiB were received   /chunked        1 MiB in chunks when 1 MiB was received
 //   /ws            101, then every frame comes back
+//   /who           200 when the identity of the token that is repeated came with the request, else 400
 //   /count         how many requests came before   anything else   404
 // A request is answered when its body is complete; a body of another size than the path wants gets 400.
 // Prints {"port":N} when it listens, runs until it is killed.
@@ -104,6 +105,12 @@ static void refresh_dates(void) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) memcpy(all[i]->date, text, DATE_BYTES);
 }
 
+/// What a proxy adds that has verified the token of tokens.py.
+static bool is_identified(const char *head) {
+    return strcasestr(head, "\r\nx-user-id: user-0123456789\r\n") && strcasestr(head, "\r\nx-user-role: user\r\n")
+        && strcasestr(head, "\r\nx-authenticated: true\r\n");
+}
+
 static const struct answer *choose(const char *head) {
     const char *target = strchr(head, ' ');
     if (!target) return &missing;
@@ -118,6 +125,7 @@ static const struct answer *choose(const char *head) {
     if (IS("/1m")) return &large;
     if (IS("/upload")) return &uploaded;
     if (IS("/chunked")) return &chunked;
+    if (IS("/who")) return is_identified(head) ? &small : &mistaken;
     if (IS("/ws") && strcasestr(head, "\r\nupgrade: websocket")) return &upgraded;
     if (IS("/login") && strncmp(head, "POST ", 5) == 0) return &denied;
     if (IS("/count")) {

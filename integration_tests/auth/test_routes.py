@@ -5,7 +5,8 @@ import time
 import pytest
 
 from harness.client import request
-from harness.tokens import bearer, claims, token
+from harness.processes import wait_until
+from harness.tokens import SECRET, bearer, claims, token
 
 
 def test_an_open_route_does_not_look_at_tokens(gateway, backend):
@@ -51,6 +52,16 @@ def test_a_role_is_required(gateway, backend, body, status):
         assert response.code == "PERM_002"
         assert 'error="insufficient_scope"' in response.field("WWW-Authenticate")
         assert backend.requests == []
+
+
+def test_the_records_name_whom_the_route_has_refused(gateway):
+    """The token was good, so the name is no mere claim."""
+    assert gateway.get("/admin", fields=bearer(token(claims("alice")))).status == 403
+    context = gateway.wait_event("security.auth_failure", action="authorization_failed")["context"]
+    assert (context["user_id"], context["user_verified"]) == ("alice", True)
+    assert gateway.wait_event("http.request", status=403)["user_id"] == "alice"
+    assert gateway.get("/open").status == 200
+    assert "user_id" not in gateway.wait_event("http.request", path="/open"), "it was the one before"
 
 
 @pytest.mark.parametrize(("tier", "status"), [("gold", 200), ("silver", 200), ("lead", 403), (None, 403)])
@@ -107,3 +118,44 @@ def test_no_more_than_six_characters_of_a_token_are_logged(gateway):
     for text in (good, bad):
         assert text[:7] not in log
         assert text.rsplit(".", 1)[1] not in log
+
+
+STRICT = [
+    {"path": "/orders", "upstream": "api", "auth": "required", "scopes": ["read", "write"]},
+    {"path": "/transfer", "upstream": "api", "auth": "required", "step_up": {"acr": "gold", "max_age": "5m"}},
+    {"path": "/admin", "upstream": "api", "auth": "required", "roles": ["admin"]},
+]
+
+
+def test_a_scope_that_lacks_is_named(start_guarded, backend):
+    """RFC 6750 §3.1."""
+    gateway = start_guarded(routes=STRICT)
+    assert gateway.get("/orders", fields=bearer(token(claims(scope="write read")))).status == 200
+    response = gateway.get("/orders", fields=bearer(token(claims(scope="read"))))
+    assert (response.status, response.code) == (403, "PERM_001")
+    assert 'error="insufficient_scope"' in response.field("WWW-Authenticate")
+    assert 'scope="read write"' in response.field("WWW-Authenticate")
+    assert len(backend.requests) == 1
+
+
+def test_a_login_that_is_too_weak_or_too_old_is_asked_for_again(start_guarded, backend):
+    """RFC 9470 §3: a 401 that says what would be enough; the token is remembered, its age is not."""
+    gateway = start_guarded(routes=STRICT, tokens={"leeway": "0s"})
+    now = int(time.time())
+    ageing = token(claims(acr="gold", auth_time=now - 297))
+    assert gateway.get("/transfer", fields=bearer(ageing)).status == 200
+    for changes in ({"acr": "silver", "auth_time": now}, {"acr": "gold"}, {"acr": "gold", "auth_time": now - 400}):
+        response = gateway.get("/transfer", fields=bearer(token(claims(**changes))))
+        assert (response.status, response.code) == (401, "AUTH_005")
+        challenge = response.field("WWW-Authenticate")
+        assert 'error="insufficient_user_authentication"' in challenge
+        assert challenge.endswith('acr_values="gold", max_age=300')
+    wait_until("the login is too old", lambda: gateway.get("/transfer", fields=bearer(ageing)).code == "AUTH_005")
+
+
+def test_administrators_need_several_factors_when_the_environment_says_so(start_gateway, backend):
+    gateway = start_gateway(
+        backend, environment={"MFA_REQUIRED_FOR_ADMIN": "true"}, routes=STRICT, tokens={"keys": [{"id": "main", "secret": SECRET}]})
+    for methods, status in ((["pwd", "mfa"], 200), (["pwd"], 401), (None, 401)):
+        body = claims(roles=["admin"], amr=methods)
+        assert gateway.get("/admin", fields=bearer(token(body))).status == status

@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +54,7 @@ def answer(
 class Exchange:
     """One request while it is being answered. A handler may read the body when it likes, or not at all."""
 
-    def __init__(self, request: Request, connection: "_Connection") -> None:
+    def __init__(self, request: Request, connection: "Connection") -> None:
         self.request = request
         self._connection = connection
         self.closed = False
@@ -62,6 +63,12 @@ class Exchange:
         if not self.request.complete.is_set():
             self._connection.read_body(self.request)
         return self.request.body
+
+    def read_slowly(self, piece: int, pause: float) -> None:
+        """From now on: `pause` seconds, then at most `piece` bytes, and again. The system takes little in advance, but
+        some packets of the loopback's 64 KB: with less room TCP would send in fits and starts (RFC 9293 §3.8.6.2)."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262_144)
+        self._connection.piece, self._connection.pause = piece, pause
 
     def send(self, data: bytes) -> None:
         self._connection.socket.sendall(data)
@@ -90,14 +97,19 @@ def _ok(exchange: Exchange) -> bytes:
     return answer()
 
 
-class _Connection:
+class Connection:
+    """The server's end of one connection, read request by request."""
+
     def __init__(self, accepted: socket.socket, number: int) -> None:
         self.socket = accepted
         self.number = number
         self.buffer = bytearray()
+        self.piece, self.pause = 65_536, 0.0
 
     def _fill(self) -> bool:
-        piece = self.socket.recv(65_536)
+        if self.pause:
+            time.sleep(self.pause)
+        piece = self.socket.recv(self.piece)
         self.buffer += piece
         return bool(piece)
 
@@ -231,7 +243,7 @@ class Backend:
                 self.resumed += accepted.session_reused
                 with self._lock:
                     self._sockets.add(accepted)
-            connection = _Connection(accepted, number)
+            connection = Connection(accepted, number)
             while self._serve_one(connection):
                 continue
         except (EOFError, OSError):
@@ -242,7 +254,7 @@ class Backend:
                 self._sockets.discard(accepted)
             accepted.close()
 
-    def _serve_one(self, connection: _Connection) -> bool:
+    def _serve_one(self, connection: Connection) -> bool:
         request = connection.read_request()
         with self._lock:
             self.requests.append(request)

@@ -6,9 +6,20 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
+
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def make_key(kind: str = "ecdsa") -> Key:
+    """`ecdsa` on P-256, or `rsa` with 2048 bits, which takes a moment to find."""
+    return {
+        "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "rsa": lambda: rsa.generate_private_key(public_exponent=65_537, key_size=2_048),
+    }[kind]()
 
 
 def _name(common: str) -> x509.Name:
@@ -29,7 +40,7 @@ def _now() -> datetime.datetime:
 class Identity:
     """A certificate with its key, in files of its own."""
 
-    def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None) -> None:
+    def __init__(self, certificate: x509.Certificate, key: Key, issuer: x509.Certificate | None) -> None:
         self.certificate = certificate
         self.key = key
         self.issuer = issuer
@@ -61,8 +72,8 @@ class Identity:
 
 
 class Authority:
-    def __init__(self, name: str = "Test authority") -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name: str = "Test authority", kind: str = "ecdsa") -> None:
+        self.key = make_key(kind)
         self.certificate = (
             x509.CertificateBuilder().subject_name(_name(name)).issuer_name(_name(name))
             .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
@@ -70,10 +81,12 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self.key, hashes.SHA256()))
 
-    def issue(self, *names: str, days: int = 90, starts: int = -1, alternative: bool = True) -> Identity:
+    def issue(
+        self, *names: str, days: int = 90, starts: int = -1, alternative: bool = True, kind: str = "ecdsa",
+    ) -> Identity:
         """A certificate for the names (addresses among them), valid from `starts` to `days` days from now. Without
         `alternative` the first one is its common name and nothing else."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = make_key(kind)
         builder = (
             x509.CertificateBuilder().subject_name(_name(names[0])).issuer_name(self.certificate.subject)
             .public_key(key.public_key()).serial_number(x509.random_serial_number())

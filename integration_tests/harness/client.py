@@ -67,13 +67,16 @@ class Client:
     def __init__(
         self, address: tuple[str, int], source: str | None = None, timeout: float = 10.0,
         receive_buffer: int | None = None, tls: ssl.SSLContext | None = None, server_name: str | None = None,
-        session: ssl.SSLSession | None = None, preface: bytes = b"",
+        session: ssl.SSLSession | None = None, preface: bytes = b"", segment: int | None = None,
     ) -> None:
-        """`preface` is sent before everything else, TLS included."""
+        """`preface` is sent before everything else, TLS included. `segment`: the most bytes that a packet to us may bring,
+        as 1,460 in an Ethernet; the loopback has 64 KB, and senders hold more for it."""
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment is not None:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         if source is not None:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
@@ -112,26 +115,34 @@ class Client:
 
     def ask_while_sending(self, data: bytes, method: str) -> Response:
         """Reads what comes while it sends: a body that comes back need not fit into anybody's buffers."""
-        self._send_and_fill(data)
+        if unsent := self.offer(data):
+            raise ConnectionEnded(f"ended with {unsent} bytes to be sent: {bytes(self._buffer[:200])!r}")
         return self.read_final(method)
 
-    def _send_and_fill(self, data: bytes) -> None:
-        """One thread, because an SSLSocket of Python below 3.13 is not for two at once."""
+    def offer(self, data: bytes) -> int:
+        """Sends, and reads what comes meanwhile, until all is out or the other side has ended; the bytes that are left.
+
+        One thread, because an SSLSocket of Python below 3.13 is not for two at once."""
         timeout = self.socket.gettimeout()
         self.socket.setblocking(False)
         waiting = memoryview(data)
-        while waiting:
-            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                # The same bytes are offered again after a partial write, as OpenSSL asks for.
-                waiting = waiting[self.socket.send(waiting[:16_384]):]
-                continue
-            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                if not self._fill():
-                    raise ConnectionEnded(f"ended with {len(waiting)} bytes to be sent: {bytes(self._buffer[:200])!r}")
-                continue
-            if select.select([self.socket], [self.socket], [], timeout) == ([], [], []):
-                raise TimeoutError(f"nothing moves, {len(waiting)} bytes are to be sent")
-        self.socket.settimeout(timeout)
+        try:
+            while waiting:
+                with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    # The same bytes are offered again after a partial write, as OpenSSL asks for.
+                    waiting = waiting[self.socket.send(waiting[:16_384]):]
+                    continue
+                with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    if not self._fill():
+                        break
+                    continue
+                if select.select([self.socket], [self.socket], [], timeout) == ([], [], []):
+                    raise TimeoutError(f"nothing moves, {len(waiting)} bytes are to be sent")
+        except ConnectionError:
+            pass  # What was said before that can still be read.
+        finally:
+            self.socket.settimeout(timeout)
+        return len(waiting)
 
     def _fill(self) -> bool:
         piece = self.socket.recv(65_536)
@@ -162,15 +173,18 @@ class Client:
     def read_response(self, method: str = "GET") -> Response:
         """The next answer, interim ones too, with its body decoded."""
         response = self.read_head()
-        if method == "HEAD" or response.status < 200 or response.status in (204, 304):
-            return response
+        if method != "HEAD" and response.status >= 200 and response.status not in (204, 304):
+            self.read_body(response)
+        return response
+
+    def read_body(self, response: Response) -> None:
+        """The body behind a head that was just read."""
         if (response.field("Transfer-Encoding") or "").lower() == "chunked":
             response.body, response.trailers = self._read_chunks()
         elif (length := response.field("Content-Length")) is not None:
             response.body = self._take(int(length))
         else:
             response.body = self.read_to_end()
-        return response
 
     def read_final(self, method: str = "GET") -> Response:
         while (response := self.read_response(method)).status < 200:

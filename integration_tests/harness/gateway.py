@@ -131,6 +131,11 @@ class Gateway:
         return _pair(self._ready["tls_listeners"][0])
 
     @property
+    def check_address(self) -> tuple[str, int]:
+        """Where proxies ask."""
+        return _pair(self._ready["forward_auth_listeners"][0])
+
+    @property
     def admin(self) -> tuple[str, int]:
         return _pair(self._ready["admin"])
 

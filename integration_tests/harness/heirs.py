@@ -1,5 +1,7 @@
 """Processes that took over from a gateway."""
 
+from pathlib import Path
+
 from .gateway import Gateway
 from .processes import wait_until
 
@@ -31,3 +33,16 @@ class Heirs:
             line["pid"] for line in gateway.events("gateway.ready") if line["pid"] not in seen], 20)
         self._processes.append(ready[0])
         return ready[0]
+
+
+def processes(gateway: Gateway) -> list[int]:
+    """All that run with this gateway's configuration."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"run" in words and str(gateway.config_path).encode() in words and Heirs.runs(int(place.name)):
+            found.append(int(place.name))
+    return sorted(found)

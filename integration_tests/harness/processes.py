@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -47,10 +48,16 @@ def descriptors(pid: int) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago; for servers that cannot choose one by themselves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that was free a moment ago; for servers that cannot choose one by themselves.
+
+    Below those that the system gives to clients: a connection of the test's own load may be given any of them, and who
+    listens there again and again, as in a reload, would find it taken."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(lowest // 3, lowest)))
+            return probe.getsockname()[1]
+    raise NotReady("no port is free")
 
 
 def answers(port: int) -> bool:

@@ -23,7 +23,8 @@ class Redis:
             "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._directory,
             "--save", "", "--appendonly", "yes" if self._durable else "no", "--appendfsync", "always",
         ], self._directory)
-        wait_until("Redis answers", lambda: answers(self.port))
+        # It accepts before it has read what it kept, and answers LOADING until then.
+        wait_until("Redis answers", lambda: answers(self.port) and self.cli("PING") == "PONG")
         return self
 
     def kill(self) -> None:

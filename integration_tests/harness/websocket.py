@@ -11,8 +11,10 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection, serve
 
+from .backend import Exchange
 from .client import request
 from .gateway import Gateway
+from .processes import wait_until
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HANDSHAKE = {
@@ -55,6 +57,40 @@ def closing(data: bytes) -> tuple[int, str]:
         payload = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
     assert len(payload) == size, data
     return struct.unpack("!H", payload[:2])[0], payload[2:].decode()
+
+
+class Switching:
+    """A backend's handler that agrees to an upgrade, says `greeting` with the 101, and gives the test the connection."""
+
+    def __init__(self, head: bytes, greeting: bytes = b"") -> None:
+        self._answer = head + greeting
+        self.sockets: list[socket.socket] = []
+        self.early: list[bytes] = []
+        self._over = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> None:
+        exchange.close()
+        self.early.append(exchange.buffered())
+        exchange.send(self._answer)
+        exchange.socket.settimeout(10)
+        self.sockets.append(exchange.socket)
+        self._over.wait(60)
+
+    def socket(self) -> socket.socket:
+        return wait_until("the backend's side of the tunnel", lambda: self.sockets)[-1]
+
+    def read(self, count: int) -> bytes:
+        """So many bytes, those that came with the request among them."""
+        taken, connection = self.early[-1] if self.early else b"", self.socket()
+        self.early[-1:] = [b""]
+        while len(taken) < count:
+            piece = connection.recv(count - len(taken))
+            assert piece, taken
+            taken += piece
+        return taken
+
+    def release(self) -> None:
+        self._over.set()
 
 
 class Echo:

@@ -6,6 +6,8 @@ What the machine takes away from everybody meanwhile comes on top: a clock of ou
 import threading
 import time
 
+import pytest
+
 from harness.client import request
 from harness.load import Load, Sample
 from harness.logins import is_blocked
@@ -61,7 +63,20 @@ def test_a_block_by_hand_reaches_64_busy_connections_within_100_ms(start_gateway
     grace = clock.grace()
     assert between(samples, blocked + grace, lifted - 0.05) == {403}
     assert between(samples, lifted + grace, lifted + 0.6) == {200}
-    assert 0 not in {sample.status for sample in samples}, "no connection is cut for a block"
+
+
+@pytest.mark.once
+def test_no_connection_is_cut_for_a_block_and_no_request_fails_otherwise(start_gateway, login_backend, redis, address):
+    """Whenever it begins and ends: each request gets an answer, and it is one of the two."""
+    gateway = start_gateway(login_backend, redis)
+    with Load(gateway.address, HEALTH, 64, source=address) as load:
+        for _ in range(5):
+            redis.block(address)
+            wait_until("it is blocked", lambda: is_blocked(gateway, address))
+            redis.cli("DEL", f"ip_block:{address}")
+            wait_until("it is free", lambda: not is_blocked(gateway, address))
+        samples = load.stop()
+    assert {(sample.status, sample.code) for sample in samples} == {(200, None), (403, "AUTH_004")}
 
 
 def test_a_block_expires_to_the_moment(start_gateway, login_backend, redis, address):

@@ -9,6 +9,9 @@ from harness.logins import RIGHT, WRONG, block_by_burst, fail, is_blocked
 from harness.processes import wait_until
 from harness.tokens import SECRET, bearer
 
+# Five guesses are five: one that went uncounted is one too many.
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("path", ["/auth/login", "/api/v1/auth/login", "/auth/token", "/api/token/"])
 def test_every_known_login_endpoint_counts(start_gateway, login_backend, redis, address, path):
@@ -90,16 +93,16 @@ def test_500_parallel_wrong_logins_are_counted_exactly(
     assert statuses.count(401) == reached >= 5
     assert is_blocked(gateway, address)
     if home == "redis":
-        assert redis.failures(address) == reached
+        # Those that Redis answered too late for were decided here, and are carried over.
+        wait_until("Redis has counted each guess", lambda: redis.failures(address) == reached, 10)
 
 
 def test_parallel_bursts_of_many_addresses(start_gateway, login_backend, redis):
     gateway = start_gateway(login_backend, redis)
     addresses = [f"127.77.{number}.1" for number in range(40)]
     together(40, lambda index: fail(gateway, addresses[index], 6))
-    for address in addresses:
-        assert redis.failures(address) == 5
-        assert redis.blocked(address)
+    wait_until("Redis has counted each guess", lambda: all(redis.failures(address) == 5 for address in addresses), 10)
+    assert all(redis.blocked(address) for address in addresses)
 
 
 def test_a_401_that_nobody_waited_for_counts(start_gateway, login_backend, redis, address):

@@ -31,6 +31,7 @@ def server_errors(samples) -> list:
     return [sample for sample in samples if sample.status == 0 or sample.status >= 500]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("durable", [True, False], ids=["data survives", "data is lost"])
 def test_redis_killed_under_load_and_back(
         start_gateway, login_backend, start_redis, address, other_address, durable):
@@ -61,6 +62,7 @@ def test_redis_killed_under_load_and_back(
     assert gateway.events("ledger.degraded") and gateway.events("ledger.recovered")
 
 
+@pytest.mark.once
 def test_the_limit_holds_while_redis_is_away(start_gateway, login_backend, redis, address):
     gateway = start_gateway(login_backend, redis)
     redis.kill()

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.client import Client, request
-from harness.gateway import ROOT, Gateway
+from harness.gateway import Gateway
 from harness.processes import Process, answers, free_port, wait_until
-
-WSTEST = ROOT / ".build" / "wstest" / "wstest"
+from harness.programs import wstest
 
 # Framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, sending parts at once.
 SHORT = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
@@ -25,10 +24,9 @@ HANDSHAKE = request("GET", "/", {
 @pytest.fixture
 def echo_server(directory: Path) -> Iterator[int]:
     """The port of Autobahn's own server, which is right in every case."""
-    if not WSTEST.exists():
-        pytest.skip("wstest is missing: scripts/install-wstest installs it where there is a Python 2.7")
+    suite = wstest().parent
     port = free_port()
-    process = Process("echo-server", [WSTEST.parent / "echo-server", str(port)], directory)
+    process = Process("echo-server", [suite / "echo-server", str(port)], directory)
     wait_until("the echo server listens", lambda: answers(port), 30)
     yield port
     process.stop()
@@ -41,7 +39,7 @@ def verdicts(directory: Path, servers: dict[str, str], cases: list[str], timeout
     specification.write_text(json.dumps({
         "outdir": str(reports), "cases": cases, "exclude-cases": [], "exclude-agent-cases": {},
         "servers": [{"agent": agent, "url": url} for agent, url in servers.items()]}))
-    client = Process("wstest-client", [WSTEST, "-m", "fuzzingclient", "-s", specification], directory)
+    client = Process("wstest-client", [wstest(), "-m", "fuzzingclient", "-s", specification], directory)
     assert client.wait(timeout) == 0, client.log()[-2000:]
     index = json.loads((reports / "index.json").read_text())
     return {

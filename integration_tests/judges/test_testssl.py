@@ -10,8 +10,7 @@ import pytest
 from harness.backend import Backend
 from harness.certificates import Authority
 from harness.gateway import Gateway
-
-from .programs import found
+from harness.programs import needed
 
 # What is medium or worse and says nothing of the gateway, by testssl's own ids.
 ACCEPTED = {
@@ -27,7 +26,7 @@ CHECKS = ["-p", "-s", "-f", "-P", "-S", "-h", "-U"]
 def test_testssl_finds_nothing_of_medium_severity_or_above(
     start_gateway: Callable[..., Gateway], backend: Backend, directory: Path,
 ) -> None:
-    testssl = found("testssl", "testssl.sh")
+    testssl = needed("testssl")
     authority = Authority()
     chain, key = authority.issue("gateway.test").write(directory / "tls")
     gateway = start_gateway(backend, tls={

@@ -159,6 +159,7 @@ def test_open_connections_go_on_over_a_renewal(edge: Edge, authority: Authority,
     assert backend.requests[-1].body == b"x" * 100_000
 
 
+@pytest.mark.once
 def test_no_request_fails_while_certificates_are_renewed(
     start_edge: Callable[..., Edge], authority: Authority, volume: Volume,
 ) -> None:

@@ -165,6 +165,25 @@ def test_each_name_gets_the_response_of_its_own_certificate(
     assert {name: stapled(edge, version, name=name) for name in expected} == expected
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_of_two_kinds_of_key_for_one_name_each_gets_its_own_response(
+    stapler: Stapler, authority: Authority, directory: Path, version: str,
+) -> None:
+    rsa = authority.issue("gateway.test", kind="rsa")
+    chain, key = rsa.write(directory / "rsa")
+    own = directory / "rsa.der"
+    own.write_bytes(response(authority, rsa))
+    edge = stapler.open(
+        stapler.good(), certificates=[{"certificate_file": chain, "key_file": key, "ocsp_file": str(own)}])
+    # The authority signs with ECDSA, so a client that wants RSA must take that as well, behind its own.
+    wants = {
+        "-tls1_2": ["-cipher", "ECDHE-RSA-AES128-GCM-SHA256"],
+        "-tls1_3": ["-sigalgs", "rsa_pss_rsae_sha256"],
+    }[version]
+    assert stapled(edge, version) == stapler.server.certificate.serial_number
+    assert stapled(edge, version, *wants) == rsa.certificate.serial_number
+
+
 def test_a_client_that_does_not_ask_gets_none(stapler: Stapler) -> None:
     """RFC 6066 §8: the message may only come to who asked. TLS 1.2, where it is one of its own."""
     edge = stapler.open(stapler.good())

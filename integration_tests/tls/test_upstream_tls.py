@@ -343,6 +343,7 @@ def test_an_idle_connection_that_the_server_ends_is_not_used_again(service: Serv
         assert gateway.get("/").status == 200
 
 
+@pytest.mark.once
 def test_unasked_for_bytes_on_an_idle_connection_are_nobodys_answer(service: Service) -> None:
     backend = service.backend()
     backend.handler = lambda exchange: (exchange.read_body(), answer() + answer(200, "stolen"))[1]
@@ -457,6 +458,7 @@ def test_a_key_that_everybody_can_read_is_refused(service: Service) -> None:
     assert gateway.get("/").status == 200
 
 
+@pytest.mark.once
 def test_a_reload_takes_a_new_authority_under_load_and_drops_no_request(service: Service) -> None:
     backend = service.backend()
     gateway = service.gateway(backend, workers=2)

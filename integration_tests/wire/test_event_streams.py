@@ -1,50 +1,18 @@
 """Event streams and long polls: answers that take their time."""
 
 import signal
-import threading
 import time
 
 import pytest
 
 from harness.backend import Exchange, answer
-from harness.client import ConnectionEnded, request
+from harness.client import request
+from harness.event_streams import Events, is_cut, read_event
 from harness.processes import wait_until
 from harness.tokens import SECRET, bearer, claims, token
 
 TOKENS = {"keys": [{"id": "main", "secret": SECRET, "algorithms": ["HS256"]}], "leeway": "0s"}
 SHORT = {"body": "300ms", "drain": "1s"}
-
-
-class Events:
-    """A backend's handler that begins an event stream and sends what the test tells it to."""
-
-    def __init__(self, kind: str = "text/event-stream") -> None:
-        self._kind = kind
-        self._streams: list[Exchange] = []
-        self._over = threading.Event()
-
-    def __call__(self, exchange: Exchange) -> None:
-        exchange.close()
-        # Before the head is out: whoever has read it may go on to `send`.
-        self._streams.append(exchange)
-        exchange.send(f"HTTP/1.1 200 OK\r\nContent-Type: {self._kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-        self._over.wait(60)
-
-    def send(self, text: str) -> None:
-        stream = wait_until("the stream", lambda: self._streams)[-1]
-        stream.send(f"{len(text):x}\r\n{text}\r\n".encode())
-
-    def cut_off(self) -> bool:
-        """Whether the gateway has ended the newest stream."""
-        connection = wait_until("the stream", lambda: self._streams)[-1].socket
-        connection.settimeout(5)
-        try:
-            return connection.recv(1) == b""
-        except ConnectionResetError:
-            return True
-
-    def release(self) -> None:
-        self._over.set()
 
 
 @pytest.fixture
@@ -60,21 +28,6 @@ def subscribe(gateway, source=None, target="/", fields=None):
     head = client.read_head()
     assert (head.status, head.field("Transfer-Encoding")) == (200, "chunked")
     return client
-
-
-def read_event(client) -> bytes:
-    size = int(client._take_to(b"\r\n"), 16)
-    event = client.read_exactly(size)
-    assert client.read_exactly(2) == b"\r\n"
-    return event
-
-
-def is_cut(client) -> bool:
-    """Ended without the last chunk, so that the client sees that it was not the stream's own end."""
-    try:
-        return client.read_to_end() == b""
-    except (ConnectionResetError, ConnectionEnded):
-        return True
 
 
 def test_each_event_is_passed_on_when_it_comes(gateway, events):

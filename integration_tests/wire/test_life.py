@@ -90,6 +90,7 @@ def test_sigterm_without_connections_ends_within_a_second(gateway):
     assert gateway.events("gateway.stopped")[-1]["took_ms"] < 1_000
 
 
+@pytest.mark.once
 def test_sighup_under_load_drops_nothing_and_takes_the_new_routes(gateway, backend):
     changed = merged(gateway.settings, {"routes": [
         *gateway.settings["routes"], {"path": "/closed", "upstream": "api", "auth": "required"}],

@@ -49,6 +49,7 @@ def test_one_socket_is_watched_by_all_workers(start_gateway, backend):
         assert inode in descriptors(gateway.child.pid), "it is the very socket"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [2, 4, 5])
 def test_with_as_many_sockets_as_workers_or_more_no_queue_is_forgotten(start_gateway, backend, count):
     """The system spreads connections over all sockets of the port: one that nobody watched would leave them waiting."""
@@ -63,6 +64,7 @@ def test_with_as_many_sockets_as_workers_or_more_no_queue_is_forgotten(start_gat
             made.close()
 
 
+@pytest.mark.once
 def test_connections_that_came_before_the_gateway_are_served(start_gateway, backend):
     with listener() as given, socket.create_connection(given.getsockname()) as early:
         early.sendall(request("GET", "/early"))
@@ -71,6 +73,7 @@ def test_connections_that_came_before_the_gateway_are_served(start_gateway, back
         assert early.recv(12) == b"HTTP/1.1 200"
 
 
+@pytest.mark.once
 def test_connections_that_come_behind_its_end_wait_for_the_next(start_gateway, backend):
     """The service manager keeps the socket: nobody is turned away between two gateways."""
     with listener() as given:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.client import Client, request
 from harness.gateway import merged
-from harness.load import Load, NewConnections
+from harness.load import Load, NewConnections, failed
 from harness.processes import answers, free_port, wait_until
 
 # The full length by GATEWAY_TEST_LONG=1.
@@ -33,6 +33,7 @@ def test_a_new_listener_serves_after_a_reload_and_the_others_go_on(gateway):
     assert f"127.0.0.1:{port}" in gateway.events("gateway.reloaded")[-1]["listeners"]
 
 
+@pytest.mark.once
 def test_a_removed_listener_answers_everyone_who_reached_it(start_gateway, backend):
     """Thousands of connections, one for each request, while it is added and removed: none is reset, all who come after
     its end are refused."""
@@ -94,6 +95,7 @@ def test_a_listener_that_cannot_be_opened_refuses_the_whole_reload(gateway, star
     assert after["listeners"] == before["listeners"]
 
 
+@pytest.mark.once
 def test_reload_every_100_ms_under_load_fails_no_request(start_gateway, backend):
     """Routes, limits and listeners change with every reload; connections are kept alive, and made for each request."""
     gateway = start_gateway(backend)
@@ -118,7 +120,7 @@ def test_reload_every_100_ms_under_load_fails_no_request(start_gateway, backend)
     wait_until("the last reload", lambda: len(gateway.events("gateway.reloaded")) >= reloads * 0.8)
     assert gateway.events("gateway.reload_failed") == []
     assert fresh.bad == [] and sum(fresh.refused) == 0
-    assert {sample.status for sample in samples} == {200}
+    assert failed(samples) == [] and sum(fresh.good) > 50
     print(f"{reloads} reloads, {len(samples)} requests on kept connections, {sum(fresh.good)} on new ones, 0 failed")
 
 

@@ -1,7 +1,6 @@
 """The units of deploy/systemd, as systemd itself judges them."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -9,10 +8,9 @@ import pytest
 from harness.client import fetch, request
 from harness.gateway import ROOT, Gateway, binary, config, run_binary
 from harness.processes import Process
+from harness.programs import needed
 
 UNITS = ROOT / "deploy" / "systemd"
-
-pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 
 @pytest.fixture
@@ -25,7 +23,8 @@ def units(directory):
 
 
 def analyze(*words):
-    return subprocess.run(["systemd-analyze", *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
+    command = [needed("systemd-analyze"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("name", ["gateway.service", "gateway.socket"])
@@ -60,14 +59,14 @@ def test_the_unit_is_for_what_the_program_does(units):
         assert words == ["/usr/local/bin/gateway", verb, "--config", "/etc/gateway/gateway.conf"]
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_start_reload_upgrade_and_end_need_no_other_system_calls(directory, backend):
     """By what the kernel saw of a gateway that did all of it: the filter would end the process at the first other one."""
+    strace, allowed = needed("strace"), allowed_calls()
     gateway = Gateway(directory, config(backend.address, directory))
     gateway.write_config()
     trace = directory / "trace.txt"
     gateway.process = Process(
-        "gateway", ["strace", "-f", "-o", trace, binary(), "run", "--config", gateway.config_path], directory)
+        "gateway", [strace, "-f", "-o", trace, binary(), "run", "--config", gateway.config_path], directory)
     try:
         ready = gateway.wait_event("gateway.ready", 20)
         socket = ready["admin_socket"]
@@ -81,7 +80,7 @@ def test_start_reload_upgrade_and_end_need_no_other_system_calls(directory, back
         gateway.stop()
     used = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", trace.read_text(), re.MULTILINE))
     assert {"accept4", "epoll_wait", "flock", "execve"} <= used
-    assert used - allowed_calls() == set()
+    assert used - allowed == set()
 
 
 def allowed_calls():

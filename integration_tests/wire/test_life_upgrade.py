@@ -10,13 +10,14 @@ import time
 
 import pytest
 
+from harness import bodies
 from harness.backend import answer
 from harness.certificates import Authority
 from harness.client import Client, fetch, json_request, request
 from harness.gateway import binary, merged
 from harness.manager import Manager
 from harness.heirs import Heirs
-from harness.load import Load, NewConnections
+from harness.load import Load, NewConnections, failed
 from harness.processes import wait_until
 
 
@@ -88,26 +89,29 @@ def test_sigusr2_upgrades_again_and_again(start_gateway, backend, heirs):
     assert len(gateway.events("gateway.stopped")) == 4
 
 
-def test_no_request_fails_over_five_upgrades_under_load(tls_gateway, heirs):
-    """Kept connections and new ones, plain and over TLS."""
+@pytest.mark.once
+def test_no_request_fails_over_five_upgrades_under_load(tls_gateway, backend, heirs):
+    """Kept connections and new ones, plain and over TLS, with large bodies in both directions."""
     gateway, context = tls_gateway
+    backend.handler = bodies.serve
     process = gateway.child.pid
-    fresh = NewConnections(gateway.address, 4)
-    fresh_tls = NewConnections(gateway.secure_address, 2, tls=context)
-    with Load(gateway.address, request("GET", "/"), 6, pause=0.001) as load, \
-            Load(gateway.secure_address, request("GET", "/"), 3, pause=0.001, tls=context) as load_tls:
+    asked, asked_once = bodies.mixture(), bodies.mixture({"Connection": "close"})
+    fresh = NewConnections(gateway.address, 4, asked_once)
+    fresh_tls = NewConnections(gateway.secure_address, 2, asked_once, tls=context)
+    with Load(gateway.address, asked, 6, pause=0.001) as load, \
+            Load(gateway.secure_address, asked, 3, pause=0.001, tls=context) as load_tls:
         for _ in range(5):
             time.sleep(0.3)
             os.kill(process, signal.SIGUSR2)
             process = heirs.after(gateway, process)
         time.sleep(0.3)
-        samples = load.stop() + load_tls.stop()
+        samples, samples_tls = load.stop(), load_tls.stop()
     fresh.stop(), fresh_tls.stop()
     assert fresh.bad == [] and fresh_tls.bad == []
     assert sum(fresh.refused) == 0 and sum(fresh_tls.refused) == 0
-    assert {sample.status for sample in samples} == {200}
-    assert len(samples) > 500 and sum(fresh.good) > 200 and sum(fresh_tls.good) > 50
-    print(f"{len(samples)} on kept connections, {sum(fresh.good)} + {sum(fresh_tls.good)} on new ones, 0 failed")
+    assert failed(samples) == [] and failed(samples_tls) == []
+    assert len(samples) > 200 and len(samples_tls) > 50 and sum(fresh.good) > 100 and sum(fresh_tls.good) > 30
+    print(f"kept: {len(samples)} plain, {len(samples_tls)} TLS; new: {sum(fresh.good)}, {sum(fresh_tls.good)}")
 
 
 def test_a_request_under_way_is_finished_by_the_former_process(start_gateway, backend, heirs):
@@ -150,6 +154,7 @@ def test_blocks_and_counts_survive(start_gateway, backend, heirs, request, addre
     assert [login(gateway.address, other_address).status for _ in range(3)] == [401, 401, 403]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["embedded", "redis"])
 def test_a_login_that_fails_in_the_former_process_counts_in_the_new_one(
     start_gateway, backend, heirs, request, address, kind,
@@ -186,6 +191,7 @@ def test_a_login_that_fails_in_the_former_process_counts_in_the_new_one(
     assert len(audit) == 1
 
 
+@pytest.mark.once
 def test_fifty_logins_at_once_during_an_upgrade_are_all_counted(start_gateway, backend, heirs, address):
     backend.handler = lambda exchange: (time.sleep(0.002), answer(401))[1]
     gateway = start_gateway(backend, login={"limit": 1000}, timeouts={"drain": "5s"})
@@ -350,6 +356,7 @@ def test_sigterm_to_a_process_that_finishes_does_not_cut_it(start_gateway, backe
     assert gateway.child.wait(5) == 0
 
 
+@pytest.mark.once
 def test_listeners_and_workers_may_change_with_it(start_gateway, backend, heirs):
     gateway = start_gateway(backend, listen=["127.0.0.1:0", "127.0.0.2:0"], workers=3)
     kept, gone = (tuple(text.rsplit(":", 1)) for text in gateway.wait_event("gateway.ready")["listeners"])

@@ -312,6 +312,7 @@ def test_a_reload_changes_who_is_believed_for_new_connections(
         assert client.ask(request("GET", "/")).status == 200
 
 
+@pytest.mark.once
 def test_many_clients_behind_one_balancer_keep_their_names(start: START, backend: Backend, balancer: str) -> None:
     gateway = start(workers=2)
 
@@ -371,6 +372,7 @@ def test_a_health_check_announces_nobody(
     assert gateway.events("upstream.server_down") == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_no_server_connection_serves_two_clients(
     start_gateway: START, told: Backend, reader: Reader, address: str, other_address: str, version: str,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.backend import Backend
+from harness.backend import Backend, answer
 
 HOST = b"Host: a.test\r\n"
 _RANDOM = [
@@ -24,11 +24,15 @@ def ours(host: bytes, address: str, via: bytes = b"1.1") -> bytes:
         b"X-Request-Id: ID\r\ntraceparent: TRACE\r\n\r\n")
 
 
-def arrived(backend: Backend) -> bytes:
-    head = backend.only().head
+def anonymous(head: bytes) -> bytes:
+    """Without what is different each time."""
     for pattern, name in _RANDOM:
         head = re.sub(pattern, name, head)
-    return head + backend.only().raw_body
+    return head
+
+
+def arrived(backend: Backend) -> bytes:
+    return anonymous(backend.only().head) + backend.only().raw_body
 
 
 FORWARDED = {
@@ -116,6 +120,20 @@ def test_request_body_bytes(gateway, backend, address, rule, method):
     line = method.encode() + b" / HTTP/1.1\r\n" + HOST
     assert gateway.fetch(line + sent, address).status == 200
     assert arrived(backend) == line + fields + ours(b"a.test", address) + body
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"PATCH"])
+def test_request_without_a_length_has_no_body_and_411_is_the_backends_to_give(gateway, backend, address, method):
+    """§6.3 (7): what follows is the next request. RFC 9110 §15.5.12: who wants a length may ask for it; we do not."""
+    backend.answers(answer(411, b"how long?"))
+    line = method + b" / HTTP/1.1\r\n" + HOST
+    with gateway.connect(address) as client:
+        refused = client.send(line + b"\r\n" + b"GET /next HTTP/1.1\r\n" + HOST + b"\r\n").read_final()
+        assert (refused.status, refused.body, refused.code) == (411, b"how long?", None)
+        assert client.read_final().status == 411
+    first, second = backend.wait_for(2)
+    assert anonymous(first.head) == line + ours(b"a.test", address), "with neither field"
+    assert second.target == "/next"
 
 
 @pytest.mark.parametrize(("version", "via", "host"), [

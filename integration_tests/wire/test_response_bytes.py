@@ -66,6 +66,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fault", MALFORMED)
 def test_response_that_is_malformed_is_502_and_its_connection_is_given_up(gateway, backend, fault):
     """The client keeps its own connection, and the next answer on it is its own."""
@@ -178,6 +179,7 @@ def test_response_without_a_body_ends_with_its_head(gateway, backend, kind, behi
     assert backend.connections == (2 if behind else 1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("behind", [b"x", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong", b"\0" * 70_000])
 @pytest.mark.parametrize("said", [OK + LENGTH + b"\r\nok", CHUNKED + b"2\r\nok\r\n0\r\n\r\n", OK + b"Content-Length: 0\r\n\r\n"])
 def test_response_with_bytes_behind_it_is_the_last_of_its_connection(gateway, backend, said, behind):
@@ -190,6 +192,7 @@ def test_response_with_bytes_behind_it_is_the_last_of_its_connection(gateway, ba
     assert backend.connections == 2
 
 
+@pytest.mark.once
 def test_response_that_nobody_asked_for_ends_an_idle_connection(gateway, backend):
     received = threading.Event()
 
@@ -257,6 +260,7 @@ def test_interim_responses_come_before_the_final_one_and_in_order(gateway, backe
     assert gateway.fetch(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n").head.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.once
 def test_responses_are_never_another_clients(start_gateway, backend):
     """Half of the backend's answers are broken in some way; each client only ever gets what was said to it."""
     gateway = start_gateway(backend, upstreams={"api": {"circuit_breaker": {"failures": 0}}})

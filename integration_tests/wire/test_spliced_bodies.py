@@ -1,7 +1,5 @@
 """The middle of a large body goes from socket to socket inside the kernel: the same bytes, the same rules, the same ends."""
 
-import hashlib
-import random
 import socket
 import threading
 from itertools import pairwise
@@ -9,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from harness.backend import Exchange, answer
+from harness.bodies import digest, noise
 from harness.client import ConnectionEnded, request
 from harness.processes import wait_until
 
@@ -16,15 +15,6 @@ from harness.processes import wait_until
 LEAST, COPIED, PIPE = 256 << 10, 64 << 10, 512 << 10
 SIZES = [LEAST - 1, LEAST, LEAST + 1, LEAST + COPIED, PIPE, PIPE + COPIED, 3 * PIPE + 12_345]
 LARGE = 8 << 20
-
-
-def noise(size: int, seed: int = 1) -> bytes:
-    """Recognisable at every place, so that a piece that is lost, doubled or moved shows."""
-    return random.Random(seed).randbytes(size)
-
-
-def digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).hexdigest().encode()
 
 
 def fingerprint(exchange: Exchange) -> bytes:
@@ -168,6 +158,7 @@ def test_a_backend_may_refuse_a_large_body_before_its_end(gateway, backend):
         assert answered[0].startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.once
 def test_bytes_behind_a_large_answer_reach_nobody(gateway, backend):
     body = noise(LARGE)
     backend.handler = lambda exchange: (

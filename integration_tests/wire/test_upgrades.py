@@ -13,7 +13,7 @@ from harness.backend import Exchange, answer
 from harness.client import request
 from harness.processes import wait_until
 from harness.tokens import SECRET, bearer, token
-from harness.websocket import HANDSHAKE, closing, frame, handshake, switched
+from harness.websocket import HANDSHAKE, Switching, closing, frame, handshake, switched
 
 CHAT = {"Connection": "Upgrade", "Upgrade": "x-chat"}
 ROUTES = [
@@ -28,40 +28,6 @@ TOKENS = {"keys": [{"id": "main", "secret": SECRET, "algorithms": ["HS256"]}], "
 @pytest.fixture
 def gateway(start_gateway, backend):
     return start_gateway(backend, routes=ROUTES, tokens=TOKENS)
-
-
-class Switching:
-    """A backend's handler that agrees to an upgrade, says `greeting` with the 101, and hands the connection to the test."""
-
-    def __init__(self, head: bytes, greeting: bytes = b"") -> None:
-        self._answer = head + greeting
-        self.sockets: list[socket.socket] = []
-        self.early: list[bytes] = []
-        self._over = threading.Event()
-
-    def __call__(self, exchange: Exchange) -> None:
-        exchange.close()
-        self.early.append(exchange.buffered())
-        exchange.send(self._answer)
-        exchange.socket.settimeout(10)
-        self.sockets.append(exchange.socket)
-        self._over.wait(60)
-
-    def socket(self) -> socket.socket:
-        return wait_until("the backend's side of the tunnel", lambda: self.sockets)[-1]
-
-    def read(self, count: int) -> bytes:
-        """So many bytes, those that came with the request among them."""
-        taken, connection = self.early[-1] if self.early else b"", self.socket()
-        self.early[-1:] = [b""]
-        while len(taken) < count:
-            piece = connection.recv(count - len(taken))
-            assert piece, taken
-            taken += piece
-        return taken
-
-    def release(self) -> None:
-        self._over.set()
 
 
 @pytest.fixture

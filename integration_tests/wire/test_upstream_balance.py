@@ -97,6 +97,7 @@ def test_a_header_or_cookie_chooses_the_server(start_gateway, three, settings, f
     assert len({gateway.get("/").body for _ in range(5)}) == 1, "without it the address does"
 
 
+@pytest.mark.once
 def test_the_choice_holds_under_load(start_gateway, three, address):
     """Many clients at once, each on a connection of its own: nobody's answer comes from another's server."""
     gateway = start_gateway("unused", workers=2, upstreams=upstream(three, balance="consistent_hash"))

@@ -3,6 +3,8 @@
 import time
 from collections import Counter
 
+import pytest
+
 from harness.backend import Exchange, answer
 from harness.processes import free_port, wait_until
 
@@ -129,6 +131,7 @@ def test_a_kept_connection_that_its_server_closes_is_no_failure(start_gateway, s
     assert gateway.events("upstream.server_ejected") == []
 
 
+@pytest.mark.once
 def test_a_dead_server_costs_no_client_an_error(start_gateway, start_backend):
     """With a retry on another server nobody notices, and soon it is not even tried."""
     port, good = free_port(), start_backend(named("good"))

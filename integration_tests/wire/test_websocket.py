@@ -102,6 +102,7 @@ def test_the_subprotocol_is_agreed_on_by_the_ends(start_gateway):
     server.shutdown()
 
 
+@pytest.mark.once
 def test_many_are_open_at_once_and_none_gets_another_s_message(gateway):
     def talk(number: int) -> bool:
         with open_websocket(gateway) as client:

@@ -6,7 +6,7 @@ internal import Wire
 
 /// Does what an operator asked for, on the control thread, and says what became of it.
 final class AdminDesk {
-    private unowned let gateway: Gateway
+    unowned let gateway: Gateway
 
     /// How long an answer waits for the workers to have a block in force: what follows on it finds it done.
     private static let patience = Interval.milliseconds(250)
@@ -38,17 +38,30 @@ final class AdminDesk {
             completion(
                 .json(AdminReports.blocks(gateway.ledger.blocks(), limit: limit, now: .now(), wall: wall)))
         // What this process would set now, nobody would know of in a moment.
-        case .block where !gateway.ownsState, .unblock where !gateway.ownsState:
+        case let command where command.changesState && !gateway.ownsState:
             completion(AdminProblem.stateIsLeaving.response)
         case .block(let network, let duration, let reason):
             block(network, duration, reason, order.actor, completion)
         case .unblock(let target): unblock(target, order.actor, completion)
+        case .revocations(let limit):
+            completion(
+                .json(AdminReports.revocations(gateway.ledger.revocations(), limit: limit, now: .now(), wall: wall)))
+        case .revoke(let wanted): revoke(wanted, order.actor, completion)
+        case .unrevoke(let target): unrevoke(target, order.actor, completion)
+        case .lockdowns:
+            let records = gateway.lockdowns.records.values
+            completion(.json(["lockdowns": AdminReports.lockdowns(records, now: .now(), wall: wall)]))
+        case .lockDown(let wanted): lockDown(wanted, order.actor, completion)
+        case .unlockRoute(let name): unlock(name, order.actor, completion)
+        case .keys: keys(completion)
+        case .addKey(let key): add(key, order.actor, completion)
+        case .keyStep(let step): carryOut(step, order.actor, completion)
+        case .verifyKeys(let token): verifyKeys(token, completion)
         case .reload: reload(order.actor, completion)
         case .upgrade: upgrade(order.actor, completion)
-        case .logLevel(let level):
-            gateway.log.level = LogLevel(level)
-            record("log_level_changed", "The log level is \(level.rawValue) until the next reload", order.actor)
-            completion(.json(["level": .string(level.rawValue)]))
+        case .assertionKeys: completion(assertionKeys())
+        case .rotateAssertionKey(let isCompromised): rotate(isCompromised, order.actor, at: wall, completion)
+        case .logLevel(let wanted): setLogLevel(wanted, order.actor, completion)
         }
     }
 
@@ -145,12 +158,12 @@ final class AdminDesk {
         }
     }
 
-    private func whenInForce(_ proceed: @escaping () -> Void) {
+    func whenInForce(_ proceed: @escaping () -> Void) {
         gateway.broadcast.whenApplied(within: AdminDesk.patience, now: .now(), proceed)
     }
 
     /// A record of its own, where the ledger writes none.
-    private func record(_ action: String, _ detail: String, _ actor: AdminActor) {
+    func record(_ action: String, _ detail: String, _ actor: AdminActor) {
         gateway.audit.record(
             AuditEvent(.operation(action: action, detail: detail, actor: actor.description)))
     }

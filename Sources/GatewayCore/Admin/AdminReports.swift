@@ -5,12 +5,16 @@ internal import Wire
 
 /// What the control thread knows of the gateway at one moment, as plain values: the reports are made of this alone.
 struct GatewaySnapshot {
+    /// When it was taken.
+    var now = Instant.now()
     var health: HealthState
     var isServing: Bool
     var isDraining: Bool
     var ledger: LedgerState
     var totals: LedgerTotals
     var blockCount: Int
+    var revocationCount: Int
+    var lockdowns: [LockdownRecord] = []
     var configuration: Configuration
     var configurationPath: String
     var generation: Int
@@ -26,7 +30,10 @@ struct GatewaySnapshot {
     var adminAddress: String?
     /// In the order of the configuration.
     var upstreams: [UpstreamState]
+    var keySources: [KeySourceState]
     var logLevel: String
+    /// Those that an operator has set.
+    var logLevels: [LogLevelDesk.Change] = []
     var process: Int
 
     /// The one word for everything.
@@ -49,7 +56,9 @@ enum AdminReports {
         let counted: JSONValue = [
             "failures": .integer(totals.failures), "failures_decided_locally": .integer(totals.failuresDecidedLocally),
             "blocks_set": .integer(totals.blocksSet), "blocks_seen": .integer(totals.blocksSeen),
-            "blocks_lifted": .integer(totals.blocksLifted), "replayed": .integer(totals.replayed),
+            "blocks_lifted": .integer(totals.blocksLifted), "revocations_set": .integer(totals.revocationsSet),
+            "revocations_seen": .integer(totals.revocationsSeen),
+            "revocations_lifted": .integer(totals.revocationsLifted), "replayed": .integer(totals.replayed),
             "replay_dropped": .integer(totals.replayDropped), "reconnects": .integer(totals.reconnects),
             "resyncs": .integer(totals.resyncs), "flushes": .integer(totals.flushes),
             "unparsable_keys": .integer(totals.unparsableKeys),
@@ -62,8 +71,11 @@ enum AdminReports {
         ]
         return .object(
             common(snapshot, at: wall) + [
+                .init("lockdowns", lockdowns(snapshot.lockdowns, now: snapshot.now, wall: wall)),
                 .init("ledger_totals", counted), .init("login", rule),
-                .init("log_level", .string(snapshot.logLevel)), .init("pid", .integer(snapshot.process)),
+                .init("log_level", .string(snapshot.logLevel)),
+                .init("log_levels", .array(snapshot.logLevels.map { logLevel($0, now: snapshot.now, wall: wall) })),
+                .init("pid", .integer(snapshot.process)),
                 .init("admin_socket", .string(snapshot.configuration.admin.socketPath)),
                 .init("admin_listener", JSONValue(snapshot.adminAddress)),
             ])
@@ -85,6 +97,7 @@ enum AdminReports {
             .init("uptime_seconds", .integer(Int(snapshot.uptime.seconds))),
             .init("ledger", ledger(snapshot)), .init("cache", cache(snapshot)), .init("database", database(snapshot)),
             .init("blocks", ["in_force": .integer(snapshot.blockCount)]),
+            .init("revocations", ["in_force": .integer(snapshot.revocationCount)]),
             .init("workers", .integer(configuration.workers)),
             .init(
                 "connections",
@@ -96,6 +109,7 @@ enum AdminReports {
             .init("pressure", .array(snapshot.pressure.map { .string($0.rawValue) })),
             .init("listeners", .array(snapshot.listeners.map { .string($0) })),
             .init("upstreams", .array(configuration.upstreams.map { upstream($0, snapshot) })),
+            .init("keys", .array(snapshot.keySources.map(keySource))),
             .init(
                 "configuration",
                 [
@@ -152,6 +166,15 @@ enum AdminReports {
         ]
     }
 
+    private static func keySource(_ source: KeySourceState) -> JSONValue {
+        [
+            "id": .string(source.id), "state": .string(source.state.rawValue),
+            "keys": .array(source.keys.map { .string($0) }), "fetched_at": JSONValue(source.fetchedAt?.text),
+            "failures": .integer(source.failures), "problem": JSONValue(source.problem),
+            "clock_ahead_ms": .integer(Int(source.clockAhead.milliseconds)),
+        ]
+    }
+
     /// As it is written in gateway.conf.
     private static func text(_ location: Configuration.ServerLocation) -> String {
         switch location {
@@ -183,13 +206,11 @@ enum AdminReports {
         case .command: origin = "command"
         case .byHand: origin = "by_hand"
         }
-        // Rounded up: as long as it is in force there is time left.
-        let seconds = remaining.map { Int(($0.nanoseconds + 999_999_999) / 1_000_000_000) }
         return [
             "network": .string(record.network.description), "reason": .string(record.reason),
             "actor": .string(record.actor), "origin": .string(origin), "failures": JSONValue(failures),
             "since": .string(record.since.text), "expires_at": JSONValue(remaining.map { (wall + $0).text }),
-            "ttl_seconds": JSONValue(seconds), "permanent": .boolean(record.isPermanent),
+            "ttl_seconds": JSONValue(remaining.map(\.secondsRoundedUp)), "permanent": .boolean(record.isPermanent),
         ]
     }
 }

@@ -5,6 +5,8 @@ internal import Wire
 struct AdminResponse: Hashable, Sendable {
     var status: Int
     var contentType: String
+    /// Answers are about this moment, so nobody may keep them, unless it is said otherwise.
+    var cacheControl = "no-store"
     /// Further fields, as name and value.
     var fields: [Field] = []
     var body: [UInt8]
@@ -23,10 +25,10 @@ struct AdminResponse: Hashable, Sendable {
         AdminResponse(status: 200, contentType: contentType, body: body)
     }
 
-    /// The whole message. Answers of the admin server are about this moment, so nobody may keep them.
+    /// The whole message.
     func bytes(keepAlive: Bool, toHead: Bool, at wall: WallTime) -> [UInt8] {
         var head = "HTTP/1.1 \(status) \(phrase)\r\nDate: \(wall.httpDate)\r\nContent-Type: \(contentType)\r\n"
-        head += "Content-Length: \(body.count)\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+        head += "Content-Length: \(body.count)\r\nCache-Control: \(cacheControl)\r\nX-Content-Type-Options: nosniff\r\n"
         for field in fields { head += "\(field.name): \(field.value)\r\n" }
         if !keepAlive { head += "Connection: close\r\n" }
         head += "\r\n"
@@ -118,6 +120,23 @@ struct AdminProblem: Error, Hashable, Sendable {
 
     static let stateIsLeaving = AdminProblem(
         503, .unavailable, "Another process takes over", "ask again: it answers on the same socket")
+
+    static let nothingIsSigned = AdminProblem(
+        404, .noRoute, "No assertions are signed", "assertion.header is not set (docs/assertions.md)")
+
+    static func assertionKeyIsInFile(_ path: String) -> AdminProblem {
+        unusable("the key that signs is in \(path): put another one in front of it, and the gateway follows")
+    }
+
+    static func rotationIsUnderWay(_ id: String, until time: WallTime) -> AdminProblem {
+        AdminProblem(
+            503, .unavailable, "A rotation is under way",
+            "the key \(id) signs from \(time.text); ask again then, or say that the keys are compromised")
+    }
+
+    static func rotationFailed(_ reason: String) -> AdminProblem {
+        AdminProblem(503, .unavailable, "There is no new key, and the one before goes on", reason)
+    }
 
     static let upgradeIsUnderWay = AdminProblem(
         503, .unavailable, "An upgrade is under way", "there is one at a time; try again")

@@ -17,9 +17,36 @@ enum AdminCommand: Hashable, Sendable {
     /// - Parameter duration: nil: permanent.
     case block(IPNetwork, duration: BlockDuration, reason: String)
     case unblock(UnblockTarget)
+    /// At most `limit` of them, the newest first.
+    case revocations(limit: Int)
+    case revoke(RevocationOrder)
+    case unrevoke(RevocationTarget)
+    case lockdowns
+    case lockDown(LockdownOrder)
+    /// `name` is of a lockdown.
+    case unlockRoute(SharedName)
+    case keys
+    case addKey(AddedKey)
+    case keyStep(KeyStep)
+    /// Nil: with tokens that the gateway makes itself.
+    case verifyKeys(token: [UInt8]?)
     case reload
     case upgrade
-    case logLevel(Configuration.Logs.Level)
+    case logLevel(LogLevelOrder)
+    case assertionKeys
+    case rotateAssertionKey(isCompromised: Bool)
+}
+
+extension AdminCommand {
+    /// Whether it changes what is kept in the state directory or shared by replicas.
+    var changesState: Bool {
+        switch self {
+        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .rotateAssertionKey: true
+        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns, .keys,
+            .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
+            false
+        }
+    }
 }
 
 enum BlockDuration: Hashable, Sendable {
@@ -65,28 +92,40 @@ struct AdminRouter {
         case metrics = "/metrics"
         case status = "/api/v1/status"
         case blocks = "/api/v1/blocks"
+        case revocations = "/api/v1/revocations"
+        case lockdowns = "/api/v1/lockdowns"
+        case keys = "/api/v1/keys"
+        case verifyKeys = "/api/v1/keys/verify"
         case reload = "/api/v1/reload"
         case upgrade = "/api/v1/upgrade"
         case logLevel = "/api/v1/log-level"
+        case assertionKeys = "/.well-known/jwks.json"
+        case rotation = "/admin/keys/rotate"
 
         var methods: [String] {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics, .status: ["GET", "HEAD"]
+            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
+            case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
-            case .reload, .upgrade: ["POST"]
+            case .revocations, .lockdowns: ["GET", "HEAD", "POST"]
+            case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
 
         var isOpen: Bool {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics: true
-            case .status, .blocks, .reload, .upgrade, .logLevel: false
+            case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
+            case .status, .blocks, .revocations, .lockdowns, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
+                .rotation:
+                false
             }
         }
     }
 
     private static let oneBlock = "/api/v1/blocks/"
+    private static let oneRevocation = "/api/v1/revocations/"
+    private static let oneLockdown = "/api/v1/lockdowns/"
 
     func decide(_ request: AdminRequest, from peer: AdminPeer) throws(AdminProblem) -> Order {
         let path = Path(rawValue: request.path)
@@ -97,6 +136,23 @@ struct AdminRouter {
             guard path.methods.contains(request.method) else { throw .methodNotAllowed(path.methods) }
             let command = try command(path, request, &actor)
             return Order(command: command, actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.keyPrefix) {
+            return Order(command: .keyStep(try keyStep(request)), actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.oneRevocation) {
+            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+            guard request.query.isEmpty else {
+                throw .unusable("the name is percent-encoded: a question mark in it is %3F")
+            }
+            let place = request.path.dropFirst(AdminRouter.oneRevocation.count)
+            return Order(command: .unrevoke(try revocationTarget(inPath: place)), actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.oneLockdown) {
+            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+            guard request.query.isEmpty else { throw .unusable("a route, percent-encoded, and nothing behind it") }
+            let place = request.path.dropFirst(AdminRouter.oneLockdown.count)
+            return Order(command: .unlockRoute(try lockdownName(inPath: place)), actor: actor)
         }
         guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
         guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
@@ -140,8 +196,7 @@ struct AdminRouter {
         case (.ready, _): return .ready
         case (.live, _): return .live
         case (.blocks, "POST"):
-            let body = try members(of: request, allowed: ["network", "duration_seconds", "reason", "actor"])
-            if let claim = try string("actor", in: body) { actor = AdminActor(proved: actor.proved, claimed: claim) }
+            let body = try members(of: request, allowed: ["network", "duration_seconds", "reason", "actor"], &actor)
             return try block(body)
         case (.blocks, "DELETE"):
             // Never by leaving something out: all blocks are lifted only by a word that says so.
@@ -150,28 +205,55 @@ struct AdminRouter {
             }
             return .unblock(.all)
         case (.blocks, _):
-            let limit = request.query["limit"] ?? "1000"
-            guard let number = Int(limit), (1...10_000).contains(number) else {
-                throw .unusable("limit is a number from 1 to 10000")
-            }
-            return .blocks(limit: number)
+            return .blocks(limit: try limit(request))
+        case (.revocations, "POST"):
+            let body = try members(of: request, allowed: RevocationOrder.members, &actor)
+            return .revoke(try revocation(body))
+        case (.revocations, _): return .revocations(limit: try limit(request))
+        case (.lockdowns, "POST"):
+            let body = try members(of: request, allowed: LockdownOrder.members, &actor)
+            return .lockDown(try lockdown(body))
+        case (.lockdowns, _): return .lockdowns
+        case (.keys, "POST"): return .addKey(try keyToAdd(request))
+        case (.keys, _): return .keys
+        case (.verifyKeys, _): return .verifyKeys(token: try tokenToVerify(request))
         case (.reload, _): return .reload
         case (.upgrade, _): return .upgrade
-        case (.logLevel, _):
-            let body = try members(of: request, allowed: ["level"])
-            let names = Configuration.Logs.Level.allCases.map(\.rawValue)
-            guard let name = try string("level", in: body), let level = Configuration.Logs.Level(rawValue: name) else {
-                throw .unusable("level is one of \(names.joined(separator: ", "))")
+        case (.assertionKeys, _): return .assertionKeys
+        case (.rotation, _):
+            guard !request.body.isEmpty else { return .rotateAssertionKey(isCompromised: false) }
+            let body = try members(of: request, allowed: ["compromised", "actor"], &actor)
+            switch body["compromised"] {
+            case nil, .null: return .rotateAssertionKey(isCompromised: false)
+            case .boolean(let flag): return .rotateAssertionKey(isCompromised: flag)
+            default: throw .unusable("compromised is true or false")
             }
-            return .logLevel(level)
+        case (.logLevel, _):
+            let body = try members(of: request, allowed: LogLevelOrder.members, &actor)
+            return .logLevel(try logLevel(body))
         }
+    }
+
+    /// The same, of a body that may say who the caller is.
+    private func members(
+        of request: AdminRequest, allowed: [String], _ actor: inout AdminActor
+    ) throws(AdminProblem) -> JSONValue {
+        let body = try members(of: request, allowed: allowed)
+        if let claim = try string("actor", in: body) { actor = AdminActor(proved: actor.proved, claimed: claim) }
+        return body
+    }
+
+    private func limit(_ request: AdminRequest) throws(AdminProblem) -> Int {
+        guard let number = Int(request.query["limit"] ?? "1000"), (1...10_000).contains(number) else {
+            throw .unusable("limit is a number from 1 to 10000")
+        }
+        return number
     }
 
     private func block(_ body: JSONValue) throws(AdminProblem) -> AdminCommand {
         guard let name = try string("network", in: body) else { throw .unusable("network is missing") }
         let network = try network(name)
-        let reason = try string("reason", in: body) ?? ""
-        guard reason.utf8.count <= 256 else { throw .unusable("reason may have 256 bytes") }
+        let reason = try reason(in: body)
         let duration: BlockDuration
         switch body["duration_seconds"] {
         case nil: duration = .byRule
@@ -179,7 +261,14 @@ struct AdminRouter {
         case .integer(let seconds) where (1...315_360_000).contains(seconds): duration = .length(.seconds(seconds))
         default: throw .unusable("duration_seconds is a whole number from 1 to 315360000, or null for ever")
         }
-        return .block(network, duration: duration, reason: reason.isEmpty ? "operator" : reason)
+        return .block(network, duration: duration, reason: reason)
+    }
+
+    /// `operator` when none is given.
+    func reason(in body: JSONValue) throws(AdminProblem) -> String {
+        let reason = try string("reason", in: body) ?? ""
+        guard reason.utf8.count <= 256 else { throw .unusable("reason may have 256 bytes") }
+        return reason.isEmpty ? "operator" : reason
     }
 
     private func network(_ text: String) throws(AdminProblem) -> IPNetwork {
@@ -189,7 +278,7 @@ struct AdminRouter {
         return network
     }
 
-    private func members(of request: AdminRequest, allowed: [String]) throws(AdminProblem) -> JSONValue {
+    func members(of request: AdminRequest, allowed: [String]) throws(AdminProblem) -> JSONValue {
         let value: JSONValue
         do throws(JSONFault) {
             value = try JSONValue.read(request.body, depth: 1)
@@ -205,7 +294,7 @@ struct AdminRouter {
     }
 
     /// Nil when it is missing or null.
-    private func string(_ name: String, in body: JSONValue) throws(AdminProblem) -> String? {
+    func string(_ name: String, in body: JSONValue) throws(AdminProblem) -> String? {
         switch body[name] {
         case nil, .null: return nil
         case .string(let text): return text

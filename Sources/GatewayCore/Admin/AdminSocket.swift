@@ -55,15 +55,12 @@ final class AdminSocket {
 
     private static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
 
-    /// Makes what is missing of the path, for the gateway's user alone.
     private static func makeDirectory(of path: String) throws(Failure) {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        for count in 1..<max(1, parts.count) {
-            let directory = parts[..<count].joined(separator: "/")
-            guard !directory.isEmpty, access(directory, F_OK) != 0 else { continue }
-            guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
-                throw Failure(description: "cannot make the directory \(directory): \(text(errno))")
-            }
+        guard let end = path.lastIndex(of: "/") else { return }
+        do throws(DirectoryPath.Failure) {
+            try DirectoryPath.make(String(path[..<end]))
+        } catch {
+            throw Failure(description: "cannot make the directory \(error.path): \(text(error.errno))")
         }
     }
 

@@ -11,24 +11,18 @@ extension Gateway {
     var snapshot: GatewaySnapshot {
         GatewaySnapshot(
             health: health, isServing: isServing, isDraining: isDraining, ledger: ledger.state, totals: ledger.totals,
-            blockCount: ledger.blockCount, configuration: configuration, configurationPath: configurationPath,
+            blockCount: ledger.blockCount, revocationCount: ledger.revocationCount,
+            lockdowns: Array(lockdowns.records.values),
+            configuration: configuration,
+            configurationPath: configurationPath,
             generation: generation.number, loadedAt: loadedAt, uptime: Instant.now() - startedAt,
             openConnections: openConnections, room: generation.room, buffered: shared.bufferedBytes,
-            pressure: pressure.all, listeners: boundListeners + boundSecureListeners.map { "\($0) (TLS)" },
+            pressure: pressure.all,
+            listeners: boundListeners + boundSecureListeners.map { "\($0) (TLS)" }
+                + boundCheckListeners.map { "\($0) (forward-auth)" },
             adminAddress: admin?.address,
             upstreams: (upstreams?.upstreams ?? []).map { UpstreamState($0, at: .now()) },
-            logLevel: log.level.word, process: Int(getpid()))
-    }
-}
-
-extension LogLevel {
-    /// As gateway.conf spells it.
-    fileprivate var word: String {
-        switch self {
-        case .debug: Configuration.Logs.Level.debug.rawValue
-        case .info: Configuration.Logs.Level.info.rawValue
-        case .warning: Configuration.Logs.Level.warning.rawValue
-        case .error: Configuration.Logs.Level.error.rawValue
-        }
+            keySources: keys.states,
+            logLevel: log.level.word, logLevels: logLevels.inForce, process: Int(getpid()))
     }
 }

@@ -24,13 +24,21 @@ extension Gateway {
             log.draining(openConnections: shared.openConnections, deadline: configuration.timeouts.drain)
             supervisor.tell(.stopping, "Finishing what is under way")
             workers.send(.drain(deadline: now + configuration.timeouts.drain, quiet: Gateway.quiet))
-        case .draining(let since, .successor): life = .draining(since: since, .signal)
-        case .draining(_, .signal): cutDrain()
+        case .draining(let since, .successor):
+            life = .draining(since: since, .signal)
+        case .draining(_, .signal): workers.isRunning ? cutDrain() : finish()
         case .stopped: break
         }
     }
 
     func cutDrain() { workers.send(.drain(deadline: .now(), quiet: .zero)) }
+
+    /// One that stands between two processes stays until the former has finished: its failed logins go through here to the
+    /// one that counts. The former's deadline is not ours to set; a second signal ends the wait.
+    func finishIfNotBetween() {
+        guard ownsState || inheritance.predecessor?.isFinishing != true else { return }
+        finish()
+    }
 
     func finish() {
         admin?.stop()

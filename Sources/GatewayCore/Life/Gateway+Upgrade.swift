@@ -106,10 +106,15 @@ extension Gateway {
         switch message {
         case .block(let network, let length):
             let deadline = length.map { Instant.now() + Interval(nanoseconds: $0 * 1_000_000) } ?? .never
-            broadcast.send(.set([BlockEntry(network: network, deadline: deadline)]))
-        case .lift(let network): broadcast.send(.lift([network]))
-        case .counted(let id, let count, let isNewlyBlocked):
-            desk.successorCounted(id, count, isNewlyBlocked: isNewlyBlocked)
+            broadcast.send(.blocks(.set([BlockEntry(network: network, deadline: deadline)])))
+        case .lift(let network): broadcast.send(.blocks(.lift([network])))
+        case .revoke(let entry): broadcast.send(.revocations(.set([entry])))
+        case .unrevoke(let target): broadcast.send(.revocations(.lift([target])))
+        case .lockdown(let route, let allowed, let length):
+            let deadline = length.map { Instant.now() + Interval(nanoseconds: $0 * 1_000_000) } ?? .never
+            broadcast.send(.lockdown(.set(Lockdown(route: route, allowed: allowed, until: deadline))))
+        case .reopen(let route): broadcast.send(.lockdown(.lift(route: route)))
+        case .counted(let id, let count): desk.successorCounted(id, count)
         default: break
         }
     }
@@ -120,7 +125,7 @@ extension Gateway {
             try openState()
         } catch {
             // Somebody started another one, which has the state now.
-            cutDrain()
+            workers.isRunning ? cutDrain() : finish()
         }
     }
 
@@ -133,11 +138,14 @@ extension Gateway {
             on: loop, proceed: { [unowned self] in serveIfReady() },
             reload: { [unowned self] in reloadConfiguration() },
             count: { [unowned self] failure, done in
-                ledger.recordFailure(failure, now: .now()) { [unowned self] outcome in
-                    // Before they serve, the workers have nothing that a block could be late for.
-                    guard life == .serving else { return done(outcome) }
-                    broadcast.whenApplied(within: .milliseconds(250), now: .now()) { done(outcome) }
+                desk.failedInPredecessor(failure) { [unowned self] count in
+                    // Before they serve, and when they have ended, workers have nothing that a block could be late for.
+                    guard life != .starting, workers.isRunning else { return done(count) }
+                    broadcast.whenApplied(within: .milliseconds(250), now: .now()) { done(count) }
                 }
+            },
+            ended: { [unowned self] in
+                if case .draining = life, !workers.isRunning { finish() }
             })
     }
 

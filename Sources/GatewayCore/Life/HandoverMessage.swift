@@ -17,8 +17,13 @@ enum HandoverMessage: Hashable {
     /// A block came into force, for so long; nil: for ever.
     case block(IPNetwork, milliseconds: Int64?)
     case lift(IPNetwork)
+    case revoke(RevocationEntry)
+    case unrevoke(RevocationTarget)
+    /// A route is closed for so long; nil: until it is opened.
+    case lockdown(route: String, allowed: [IPNetwork], milliseconds: Int64?)
+    case reopen(route: String)
     /// The answer to `failed`; a block that came of it has been told before.
-    case counted(FailureID, count: Int, isNewlyBlocked: Bool)
+    case counted(FailureID, FailureCount)
 
     // The running one says:
 
@@ -39,7 +44,15 @@ enum HandoverMessage: Hashable {
         case .serving(let version): "serving \(version)"
         case .block(let network, let length): "block \(network) \(length.map { "\($0)" } ?? "ever")"
         case .lift(let network): "lift \(network)"
-        case .counted(let id, let count, let isNew): "counted \(id) \(count) \(isNew ? "block" : "none")"
+        case .revoke(let entry):
+            "revoke \(entry.target.words) \(entry.cutoff.word) \(entry.from.map { "\($0.milliseconds)" } ?? "now")"
+        case .unrevoke(let target): "unrevoke \(target.words)"
+        case .lockdown(let route, let allowed, let length):
+            (["lockdown", route, length.map { "\($0)" } ?? "ever"] + allowed.map(\.description))
+                .joined(separator: " ")
+        case .reopen(let route): "reopen \(route)"
+        case .counted(let id, let count):
+            "counted \(id) \(count.failures) \(count.isNewlyBlocked ? "block" : "none")"
         case .state: "state"
         case .serve: "serve"
         case .failed(let failure): "failed \(failure.id) \(failure.address)"
@@ -66,11 +79,31 @@ enum HandoverMessage: Hashable {
         case ("lift", 2):
             guard let network = IPNetwork(words[1]) else { return nil }
             self = .lift(network)
+        case ("revoke", 5):
+            guard let target = RevocationTarget(words: words[1...2]), let cutoff = RevocationCutoff(word: words[3])
+            else { return nil }
+            let from = Int64(words[4])
+            guard from != nil || words[4] == "now" else { return nil }
+            self = .revoke(
+                RevocationEntry(target: target, cutoff: cutoff, from: from.map { WallTime(milliseconds: $0) }))
+        case ("unrevoke", 3):
+            guard let target = RevocationTarget(words: words[1...2]) else { return nil }
+            self = .unrevoke(target)
+        case ("lockdown", 3...):
+            let networks = words[3...].compactMap { IPNetwork($0) }
+            let length = Int64(words[2])
+            guard Lockdown.isSound(words[1]), networks.count == words.count - 3,
+                words[2] == "ever" || (length ?? -1) >= 0
+            else { return nil }
+            self = .lockdown(route: String(words[1]), allowed: networks, milliseconds: length)
+        case ("reopen", 2):
+            guard Lockdown.isSound(words[1]) else { return nil }
+            self = .reopen(route: String(words[1]))
         case ("counted", 4):
             guard let id = FailureID(words[1]), let count = Int(words[2]), ["block", "none"].contains(words[3]) else {
                 return nil
             }
-            self = .counted(id, count: count, isNewlyBlocked: words[3] == "block")
+            self = .counted(id, FailureCount(failures: count, isNewlyBlocked: words[3] == "block"))
         case ("state", 1): self = .state
         case ("serve", 1): self = .serve
         case ("failed", 3):
@@ -79,6 +112,20 @@ enum HandoverMessage: Hashable {
         case ("reload", 1): self = .reload
         default: return nil
         }
+    }
+}
+
+/// What the process that counts says of a failed login.
+struct FailureCount: Hashable {
+    /// Of the address in its window, this one included.
+    var failures: Int
+    /// This one set the block.
+    var isNewlyBlocked: Bool
+}
+
+extension FailureCount {
+    init(_ outcome: FailureOutcome) {
+        self.init(failures: outcome.count, isNewlyBlocked: outcome.isNewlyBlocked)
     }
 }
 
@@ -92,17 +139,66 @@ extension FailureID {
     }
 }
 
-extension BlockDelta {
-    /// For a gateway that had all blocks a moment ago; what replaces all of them says nothing new to it.
+extension LedgerChange {
+    /// For a gateway that had everything a moment ago; what replaces all says nothing new to it.
     func messages(at now: Instant) -> [HandoverMessage] {
         switch self {
-        case .set(let entries):
+        case .blocks(.set(let entries)):
             entries.map {
                 .block($0.network, milliseconds: $0.deadline == .never ? nil : max(0, ($0.deadline - now).milliseconds))
             }
-        case .lift(let networks): networks.map { .lift($0) }
-        case .replaceAll: []
+        case .blocks(.lift(let networks)): networks.map { .lift($0) }
+        case .revocations(.set(let entries)): entries.map { .revoke($0) }
+        case .revocations(.lift(let targets)): targets.map { .unrevoke($0) }
+        case .lockdown(.set(let lockdown)):
+            [
+                .lockdown(
+                    route: lockdown.route, allowed: lockdown.allowed,
+                    milliseconds: lockdown.deadline == .never ? nil : max(0, (lockdown.deadline - now).milliseconds))
+            ]
+        case .lockdown(.lift(let route)): [.reopen(route: route)]
+        case .blocks(.replaceAll), .revocations(.replaceAll): []
         }
+    }
+}
+
+extension RevocationTarget {
+    /// Kind and name, which may hold anything, in hexadecimal.
+    fileprivate var words: String {
+        "\(kind.rawValue) \(name.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())"
+    }
+
+    fileprivate init?(words: ArraySlice<Substring>) {
+        guard let kind = Kind(rawValue: String(words.first!)), let digits = words.last?.utf8, digits.count % 2 == 0
+        else {
+            return nil
+        }
+        var bytes: [UInt8] = []
+        var rest = words.last!
+        while !rest.isEmpty {
+            guard let byte = UInt8(rest.prefix(2), radix: 16) else { return nil }
+            bytes.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        self.init(kind, String(decoding: bytes, as: UTF8.self))
+    }
+}
+
+extension RevocationCutoff {
+    fileprivate var word: String {
+        switch self {
+        case .everyToken: "all"
+        case .issuedBefore(let time): "\(time.milliseconds)"
+        }
+    }
+
+    fileprivate init?(word: Substring) {
+        guard word != "all" else {
+            self = .everyToken
+            return
+        }
+        guard let milliseconds = Int64(word) else { return nil }
+        self = .issuedBefore(WallTime(milliseconds: milliseconds))
     }
 }
 

@@ -9,7 +9,7 @@ package final class Inheritance {
     /// A socket that no setting has asked for yet.
     struct Offer {
         let socket: ListeningSocket
-        /// As its giver calls it: the setting, when it means to help (`listen`, `tls.listen`, `admin.listen`).
+        /// As its giver calls it: the setting, when it means to help (`listen`, `tls.listen`, `forward_auth.listen`).
         let name: String
         /// Among all that were given, from 0 on.
         let position: Int

@@ -27,7 +27,8 @@ final class Predecessor {
     /// Of a reload that came too late for it.
     private var reload: () -> Void = {}
     private var proceed: () -> Void = {}
-    private var count: (LoginFailure, @escaping (FailureOutcome) -> Void) -> Void = { _, _ in }
+    private var count: (LoginFailure, @escaping (FailureCount) -> Void) -> Void = { _, _ in }
+    private var ended: () -> Void = {}
 
     /// Owns the socket from now on.
     init(_ socket: StreamSocket) { phase = .beginning(socket, LineBuffer()) }
@@ -77,23 +78,28 @@ final class Predecessor {
     ///   - proceed: It lets us serve, or is gone.
     ///   - reload: The configuration is to be read again.
     ///   - count: A login failed there.
+    ///   - ended: It is no more.
     func attach(
         on loop: EventLoop, proceed: @escaping () -> Void, reload: @escaping () -> Void,
-        count: @escaping (LoginFailure, @escaping (FailureOutcome) -> Void) -> Void
+        count: @escaping (LoginFailure, @escaping (FailureCount) -> Void) -> Void, ended: @escaping () -> Void
     ) {
         guard case .beginning(let socket, let lines) = phase else { return }
         self.proceed = proceed
         self.reload = reload
         self.count = count
+        self.ended = ended
         phase = .preparing(
             HandoverChannel(
                 socket, after: lines, on: loop, receive: { [unowned self] in heard($0) },
                 ended: { [unowned self] in
                     let mayServeNow = if case .waiting = phase { true } else { false }
                     phase = .gone
-                    if mayServeNow { self.proceed() }
+                    mayServeNow ? self.proceed() : self.ended()
                 }))
     }
+
+    /// We serve, and its last logins are counted by us, or by whoever we have told of them.
+    var isFinishing: Bool { if case .finishing = phase { true } else { false } }
 
     /// Whether we may serve; asks when it has not been asked yet.
     func letsServe(on kept: Set<Int>) -> Bool {
@@ -114,10 +120,10 @@ final class Predecessor {
         phase = .finishing(line)
     }
 
-    /// A change of the blocks, which its connections must meet, too.
-    func tell(_ delta: BlockDelta, at now: Instant) {
+    /// A change that its connections must meet, too.
+    func tell(_ change: LedgerChange, at now: Instant) {
         guard let line else { return }
-        for message in delta.messages(at: now) { line.send(message) }
+        for message in change.messages(at: now) { line.send(message) }
     }
 
     private var line: HandoverChannel? {
@@ -134,12 +140,12 @@ final class Predecessor {
             phase = .permitted(line)
             proceed()
         case .failed(let failure):
-            count(failure) { [weak self] outcome in
-                self?.line?.send(.counted(failure.id, count: outcome.count, isNewlyBlocked: outcome.isNewlyBlocked))
-            }
+            count(failure) { [weak self] in self?.line?.send(.counted(failure.id, $0)) }
         case .reload: reload()
         // Of ours to it, or too early; it has its own rules for what we say.
-        case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .counted: return
+        case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .revoke, .unrevoke, .lockdown, .reopen,
+            .counted:
+            return
         }
     }
 }

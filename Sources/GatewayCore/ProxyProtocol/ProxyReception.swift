@@ -7,11 +7,12 @@ internal import Wire
 extension Worker {
     /// A connection was accepted. One of a peer that announces clients is served when its header is there, all others at
     /// once.
-    func arrived(_ socket: StreamSocket, peer: IPAddress, port: UInt16, isSecure: Bool) {
-        guard generation.rules.announcers.contains(peer) else {
-            return accepted(socket, peer: peer, port: port, isSecure: isSecure)
+    func arrived(_ socket: StreamSocket, peer: IPAddress, port: UInt16, at door: Door) {
+        if door == .checks, callers.turnAway(peer) { return socket.close() }
+        guard door != .checks, generation.rules.announcers.contains(peer) else {
+            return accepted(socket, peer: peer, port: port, at: door)
         }
-        reception.take(socket, from: Endpoint(peer, port), isSecure: isSecure)
+        reception.take(socket, from: Endpoint(peer, port), at: door)
     }
 }
 
@@ -31,9 +32,9 @@ final class ProxyReception {
 
     /// Takes over the socket. While it waits it has a place among `limits.connections`, which it then gives to the
     /// connection that comes of it.
-    func take(_ socket: StreamSocket, from sender: Endpoint, isSecure: Bool) {
+    func take(_ socket: StreamSocket, from sender: Endpoint, at door: Door) {
         guard worker.takePlace() else { return socket.close() }
-        let header = AwaitedHeader(socket, from: sender, isSecure: isSecure, in: self)
+        let header = AwaitedHeader(socket, from: sender, at: door, in: self)
         guard let outcome = header.look(worker.scratch) else {
             waiting[ObjectIdentifier(header)] = header
             return header.wait(on: worker.loop, until: worker.generation.configuration.timeouts.head)
@@ -58,10 +59,10 @@ final class ProxyReception {
         worker.telemetry.metrics.countProxyHeader(outcome.label)
         switch outcome {
         case .read(.sender):
-            worker.accepted(header.socket, peer: sender.address, port: sender.port, isSecure: header.isSecure)
+            worker.accepted(header.socket, peer: sender.address, port: sender.port, at: header.door)
         case .read(.announced(let source, let destination)):
             worker.accepted(
-                header.socket, peer: source.address, port: source.port, isSecure: header.isSecure,
+                header.socket, peer: source.address, port: source.port, at: header.door,
                 announcement: Announcement(by: sender.address, to: destination))
         case .malformed(let fault):
             header.socket.close()
@@ -119,15 +120,15 @@ private final class AwaitedHeader: ReadinessHandler {
 
     let socket: StreamSocket
     let sender: Endpoint
-    let isSecure: Bool
+    let door: Door
     private unowned let reception: ProxyReception
     private var watcher: Watcher?
     private var timer: LoopTimer?
 
-    init(_ socket: StreamSocket, from sender: Endpoint, isSecure: Bool, in reception: ProxyReception) {
+    init(_ socket: StreamSocket, from sender: Endpoint, at door: Door, in reception: ProxyReception) {
         self.socket = socket
         self.sender = sender
-        self.isSecure = isSecure
+        self.door = door
         self.reception = reception
     }
 

@@ -111,29 +111,11 @@ final class CertificateStore {
         }
     }
 
-    /// What tells one state of a file from another, following links.
-    private struct FileStamp: Equatable {
-        var device: UInt
-        var inode: UInt
-        var size: Int
-        /// Of the last change to content or mode: a key that nobody could read yet is one that is tried again.
-        var seconds: Int
-        var nanoseconds: Int
-    }
-
     private static func stamps(_ tls: Configuration.TLS) -> [FileStamp] {
         let paths =
             tls.certificates.flatMap { [$0.chainPath, $0.keyPath] + ($0.staplePath.map { [$0] } ?? []) }
             + (tls.clientAuthorityPath.map { [$0] } ?? [])
-        return paths.map { path in
-            var status = stat()
-            guard stat(path, &status) == 0 else {
-                return FileStamp(device: 0, inode: 0, size: -1, seconds: 0, nanoseconds: 0)
-            }
-            return FileStamp(
-                device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
-                seconds: Int(status.st_ctim.tv_sec), nanoseconds: Int(status.st_ctim.tv_nsec))
-        }
+        return paths.map(FileStamp.init)
     }
 }
 

@@ -36,7 +36,7 @@ extension UpstreamState {
 
     /// Rounded up: as long as it is ahead there is time left.
     fileprivate static func seconds(to instant: Instant, from now: Instant) -> Int {
-        max(0, Int(((instant - now).nanoseconds + 999_999_999) / 1_000_000_000))
+        max(0, (instant - now).secondsRoundedUp)
     }
 }
 

@@ -15,6 +15,8 @@ package final class EmbeddedLedger: Ledger {
     private let saved: JournalState
     private let tornBytes: Int
     private var local: LocalLedger
+    private var revocationBook = RevocationBook()
+    package private(set) var shared: [SharedName: SharedText] = [:]
     private var journal: JournalThread?
     private var expiry: LoopTimer?
     private var saving: LoopTimer?
@@ -54,8 +56,12 @@ package final class EmbeddedLedger: Ledger {
             local.counters.set(
                 address, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
         }
+        for revocation in saved.revocations.values { revocationBook.set(revocation.record(clock: clock)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
         sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
+        sink.ledger(revoked: .replaceAll(revocations().map(\.entry)))
+        shared = saved.shared.mapValues { $0.text(clock: clock) }
+        sink.ledger(shared: shared)
         sink.ledger(noted: .ready)
 
         expiry = LoopTimer(on: loop) { [unowned self] in expire() }
@@ -133,6 +139,43 @@ package final class EmbeddedLedger: Ledger {
         whenSaved { completion(UnblockOutcome(lifted: lifted, decider: .authority)) }
     }
 
+    package func revoke(_ record: RevocationRecord, completion: @escaping (Decider) -> Void) {
+        totals.revocationsSet += 1
+        revocationBook.set(record)
+        journal?.append([.revocation(StoredRevocation(record, clock: clock))], durable: true)
+        sink.ledger(revoked: .set([record.entry]))
+        scheduleExpiry()
+        sink.ledger(noted: .revokedByCommand(record, decider: .authority))
+        whenSaved { completion(.authority) }
+    }
+
+    package func unrevoke(
+        _ target: RevocationTarget, actor: String, completion: @escaping (RevocationRecord?, Decider) -> Void
+    ) {
+        guard case .ended(let record) = revocationBook.remove(target) else { return completion(nil, .authority) }
+        totals.revocationsLifted += 1
+        journal?.append([.revocationLifted(target)], durable: true)
+        sink.ledger(revoked: .lift([target]))
+        sink.ledger(noted: .revocationLifted(record, .command(actor: actor)))
+        whenSaved { completion(record, .authority) }
+    }
+
+    package func share(_ name: SharedName, _ text: SharedText?, completion: @escaping (Decider) -> Void) {
+        shared[name] = text
+        journal?.append([.shared(name, text, clock: clock)], durable: true)
+        sink.ledger(shared: shared)
+        scheduleExpiry()
+        whenSaved { completion(.authority) }
+    }
+
+    package func revocations() -> [RevocationRecord] { revocationBook.records(at: clock.now()) }
+
+    package func revocation(of target: RevocationTarget) -> RevocationRecord? {
+        revocationBook.record(of: target, at: clock.now())
+    }
+
+    package var revocationCount: Int { revocationBook.count }
+
     /// An operator who is told that it is done must find it done after a crash, too.
     private func whenSaved(_ proceed: @escaping () -> Void) {
         if let journal { journal.whenWritten(proceed) } else { proceed() }
@@ -157,11 +200,26 @@ package final class EmbeddedLedger: Ledger {
         let over = local.book.expire(at: clock.now())
         totals.blocksLifted += over.count
         for record in over { sink.ledger(noted: .lifted(record, .expired)) }
+        let ended = revocationBook.expire(at: clock.now())
+        totals.revocationsLifted += ended.count
+        if !ended.isEmpty { sink.ledger(revoked: .lift(ended.map(\.target))) }
+        for record in ended { sink.ledger(noted: .revocationLifted(record, .expired)) }
+        expireShared()
         scheduleExpiry()
     }
 
+    private func expireShared() {
+        let now = clock.now()
+        let over = shared.filter { $0.value.deadline <= now }
+        guard !over.isEmpty else { return }
+        for name in over.keys { shared[name] = nil }
+        sink.ledger(shared: shared)
+    }
+
     private func scheduleExpiry() {
-        guard let next = local.book.nextDeadline else { return }
+        var deadlines = [local.book.nextDeadline, revocationBook.nextDeadline].compactMap { $0 }
+        deadlines += shared.values.map(\.deadline)
+        guard let next = deadlines.min(), next != .never else { return }
         expiry?.fire(after: max(.milliseconds(1), next - clock.now()))
     }
 

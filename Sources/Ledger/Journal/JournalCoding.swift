@@ -5,9 +5,9 @@ internal import Wire
 /// The checksum is CRC-32 (ISO 3309); it finds the torn end of a write, it does not guard against a forger.
 enum JournalCoding {
     static let magic = Array("GWLEDG1\n".utf8)
-    /// No honest record is longer: two texts of at most `textLimit` and some numbers.
+    /// No honest record is longer: three texts of at most `textLimit` and some numbers.
     static let recordLimit = 4_096
-    private static let textLimit = 1_024
+    static let textLimit = 1_024
 
     static func append(_ record: JournalRecord, to bytes: inout [UInt8]) {
         let start = bytes.count
@@ -88,11 +88,32 @@ enum JournalCoding {
             put(network, to: &bytes)
         case .complete:
             bytes.append(10)
+        case .revocation(let revocation):
+            bytes.append(11)
+            put(revocation, to: &bytes)
+        case .revocationLifted(let target):
+            bytes.append(12)
+            put(target, to: &bytes)
+        case .pendingRevocationLift(let target):
+            bytes.append(13)
+            put(target, to: &bytes)
+        case .revocationLiftSettled(let target):
+            bytes.append(14)
+            put(target, to: &bytes)
+        case .shared(let name, let text): put(.shared, name, text, to: &bytes)
+        case .sharedRemoved(let name): put(.removed, name, to: &bytes)
+        case .sharedPending(let name): put(.pending, name, to: &bytes)
+        case .sharedSettled(let name): put(.settled, name, to: &bytes)
+        case .epoch(let text):
+            bytes.append(23)
+            put(text, to: &bytes)
         }
     }
 
     private static func decode(_ cursor: inout Cursor) -> JournalRecord? {
-        switch cursor.byte() {
+        guard let kind = cursor.byte() else { return nil }
+        if let (word, family) = shared(kind) { return decodeShared(word, family, &cursor) }
+        return switch kind {
         case 1: decodeBlock(&cursor).map { .block($0) }
         case 2: cursor.network().map { .lift($0) }
         case 3:
@@ -117,6 +138,11 @@ enum JournalCoding {
         case 8: cursor.network().map { .pendingLift($0) }
         case 9: cursor.network().map { .liftSettled($0) }
         case 10: .complete
+        case 11: cursor.revocation().map { .revocation($0) }
+        case 12: cursor.target().map { .revocationLifted($0) }
+        case 13: cursor.target().map { .pendingRevocationLift($0) }
+        case 14: cursor.target().map { .revocationLiftSettled($0) }
+        case 23: cursor.text().map { .epoch($0) }
         default: nil
         }
     }
@@ -140,7 +166,7 @@ enum JournalCoding {
             deadline: deadline == .max ? nil : WallTime(milliseconds: deadline), isPending: pending == 1)
     }
 
-    private static func put(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+    static func put(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
         var rest = value.littleEndian
         for _ in 0..<(rest.bitWidth / 8) {
             bytes.append(UInt8(truncatingIfNeeded: rest))
@@ -158,13 +184,13 @@ enum JournalCoding {
         put(network.base, to: &bytes)
     }
 
-    private static func put(_ text: String, to bytes: inout [UInt8]) {
-        let utf8 = text.utf8.prefix(textLimit)
+    static func put(_ text: String, to bytes: inout [UInt8], atMost limit: Int = textLimit) {
+        let utf8 = text.utf8.prefix(limit)
         put(UInt16(utf8.count), to: &bytes)
         bytes.append(contentsOf: utf8)
     }
 
-    private struct Cursor {
+    struct Cursor {
         let bytes: [UInt8]
         var position: Int
         let end: Int

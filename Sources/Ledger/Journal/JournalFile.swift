@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Transport
 internal import Wire
 
 /// The directory a ledger keeps its state in, held by a lock so that no second process writes there.
@@ -7,11 +8,14 @@ package struct StateDirectory: Sendable {
     /// Owned until `release()`; the lock lasts as long as the descriptor.
     private let lock: Int32
 
-    /// Makes the directory (mode 700) when it is missing, and locks it.
+    /// Makes the directory (mode 700) when it is missing, those that it is in too, and locks it.
     package init(_ path: String) throws(LedgerError) {
         self.path = path
-        if mkdir(path, 0o700) != 0, errno != EEXIST {
-            throw LedgerError("The state directory \(path) cannot be made: \(SystemError.last)")
+        do throws(DirectoryPath.Failure) {
+            try DirectoryPath.make(path)
+        } catch {
+            let reason = "\(error.path): \(String(cString: strerror(error.errno)))"
+            throw LedgerError("The state directory \(path) cannot be made: \(reason)")
         }
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {

@@ -43,6 +43,51 @@ package struct StoredBlock: Hashable, Sendable {
     }
 }
 
+/// A revocation as it is kept on disk, with a civil deadline.
+package struct StoredRevocation: Hashable, Sendable {
+    /// `deadline` means nothing here.
+    package var record: RevocationRecord
+    /// nil: it does not end.
+    package var deadline: WallTime?
+    /// Set here while the authority was away, and not yet carried over.
+    package var isPending: Bool
+
+    init(_ record: RevocationRecord, clock: LedgerClock, isPending: Bool = false) {
+        self.init(record, deadline: clock.wall(of: record.deadline), isPending: isPending)
+    }
+
+    init(_ record: RevocationRecord, deadline: WallTime?, isPending: Bool) {
+        self.record = record
+        // What is kept is the civil one; two that differ in nothing else are the same.
+        self.record.deadline = .never
+        self.deadline = deadline
+        self.isPending = isPending
+    }
+
+    func record(clock: LedgerClock) -> RevocationRecord {
+        var record = record
+        record.deadline = clock.deadline(of: deadline)
+        return record
+    }
+}
+
+/// A shared text as it is kept on disk, with a civil deadline.
+package struct StoredText: Hashable, Sendable {
+    package var text: String
+    /// nil: it does not end.
+    package var deadline: WallTime?
+
+    func text(clock: LedgerClock) -> SharedText { SharedText(text, until: clock.deadline(of: deadline)) }
+}
+
+extension JournalRecord {
+    /// What is so of the name from now on.
+    static func shared(_ name: SharedName, _ text: SharedText?, clock: LedgerClock) -> JournalRecord {
+        guard let text else { return .sharedRemoved(name) }
+        return .shared(name, StoredText(text: text.text, deadline: clock.wall(of: text.deadline)))
+    }
+}
+
 /// A failure that the authority has not confirmed.
 package struct UnsettledFailure: Hashable, Sendable {
     package var failure: LoginFailure
@@ -61,7 +106,19 @@ package enum JournalRecord: Hashable, Sendable {
     /// The network is to be unblocked in the store as soon as that answers.
     case pendingLift(IPNetwork)
     case liftSettled(IPNetwork)
-    /// The blocks are all that the store had at one time: enough to serve with.
+    case revocation(StoredRevocation)
+    case revocationLifted(RevocationTarget)
+    /// The revocation is to be taken back in the store as soon as that answers.
+    case pendingRevocationLift(RevocationTarget)
+    case revocationLiftSettled(RevocationTarget)
+    case shared(SharedName, StoredText)
+    case sharedRemoved(SharedName)
+    /// What was said of the name last is to be told to the store as soon as that answers.
+    case sharedPending(SharedName)
+    case sharedSettled(SharedName)
+    /// Which data of the store the mirror is of: the value of `BlockKey.epoch`.
+    case epoch(String)
+    /// Blocks and revocations are all that the store had at one time: enough to serve with.
     case complete
 }
 
@@ -71,6 +128,11 @@ package struct JournalState: Hashable, Sendable {
     package var counters: [IPAddress: StoredCounter] = [:]
     package var unsettled: [FailureID: UnsettledFailure] = [:]
     package var pendingLifts: Set<IPNetwork> = []
+    package var revocations: [RevocationTarget: StoredRevocation] = [:]
+    package var pendingRevocationLifts: Set<RevocationTarget> = []
+    package var shared: [SharedName: StoredText] = [:]
+    package var pendingShared: Set<SharedName> = []
+    package var epoch: String?
     package var isComplete = false
 
     package struct StoredCounter: Hashable, Sendable {
@@ -92,6 +154,15 @@ package struct JournalState: Hashable, Sendable {
         case .settled(let id): unsettled[id] = nil
         case .pendingLift(let network): pendingLifts.insert(network)
         case .liftSettled(let network): pendingLifts.remove(network)
+        case .revocation(let revocation): revocations[revocation.record.target] = revocation
+        case .revocationLifted(let target): revocations[target] = nil
+        case .pendingRevocationLift(let target): pendingRevocationLifts.insert(target)
+        case .revocationLiftSettled(let target): pendingRevocationLifts.remove(target)
+        case .shared(let name, let text): shared[name] = text
+        case .sharedRemoved(let name): shared[name] = nil
+        case .sharedPending(let name): pendingShared.insert(name)
+        case .sharedSettled(let name): pendingShared.remove(name)
+        case .epoch(let text): epoch = text
         case .complete: isComplete = true
         }
     }
@@ -100,6 +171,11 @@ package struct JournalState: Hashable, Sendable {
     package mutating func expire(at now: WallTime) {
         blocks = blocks.filter { $0.value.deadline.map { $0 > now } ?? true }
         counters = counters.filter { $0.value.deadline > now }
+        revocations = revocations.filter { $0.value.deadline.map { $0 > now } ?? true }
+        let over = shared.filter { $0.value.deadline.map { $0 <= now } ?? false }.keys
+        // What the store has of it ends by itself, or never came there.
+        pendingShared.subtract(over)
+        for name in over { shared[name] = nil }
     }
 
     /// The shortest journal that amounts to this.
@@ -110,6 +186,11 @@ package struct JournalState: Hashable, Sendable {
         }
         for failure in unsettled.values { try body(.unsettled(failure)) }
         for network in pendingLifts { try body(.pendingLift(network)) }
+        for revocation in revocations.values { try body(.revocation(revocation)) }
+        for (name, text) in shared { try body(.shared(name, text)) }
+        for name in pendingShared { try body(.sharedPending(name)) }
+        if let epoch { try body(.epoch(epoch)) }
+        for target in pendingRevocationLifts { try body(.pendingRevocationLift(target)) }
         if isComplete { try body(.complete) }
     }
 }

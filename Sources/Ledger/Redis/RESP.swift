@@ -24,6 +24,12 @@ indirect enum RESPValue: Hashable, Sendable {
         }
     }
 
+    /// A bulk reply as it is.
+    var data: [UInt8]? {
+        if case .bytes(let bytes) = self { return bytes }
+        return nil
+    }
+
     var array: [RESPValue]? {
         if case .array(let values) = self { return values }
         return nil

@@ -80,10 +80,12 @@ extension RedisLedger {
         }
     }
 
-    /// At the start of a session: what operators lifted while Redis was away.
+    /// What operators lifted while Redis was away, or refused to write.
     func uploadLifts(_ session: RedisSession) {
         let networks = Array(pendingLifts)
-        delete(networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }, networks, session) { _ in }
+        delete(networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }, networks, session) { [weak self] in
+            if let self, $0, isRefusing { recover() }
+        }
     }
 
     /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
@@ -91,10 +93,14 @@ extension RedisLedger {
         _ keys: [String], _ networks: [IPNetwork], _ session: RedisSession, completion: @escaping (Bool) -> Void
     ) {
         var isDone = true
+        var refusal: String?
         for (index, key) in keys.enumerated() {
             session.call(["DEL", key]) { [weak self] reply in
                 isDone = isDone && reply != nil && reply?.error == nil
+                refusal = reply?.error ?? refusal
                 guard index == keys.count - 1, let self else { return }
+                // It is asked again from time to time.
+                if let refusal { degrade(.refusing, refusal) }
                 if isDone {
                     pendingLifts.subtract(networks)
                     save(networks.map { .liftSettled($0) })

@@ -201,7 +201,15 @@ extension RedisLedger {
     func replay() {
         guard case .inStep(let session) = phase, replaying.isEmpty else { return }
         // While Redis refuses, one failure is enough to find out whether it still does; a block, where there is none.
-        if !isRefusing || unsettled.isEmpty { uploadBlocks(session) }
+        if !isRefusing || unsettled.isEmpty {
+            uploadBlocks(session)
+            uploadRevocations(session)
+            if isRefusing {
+                uploadLifts(session)
+                uploadRevocationLifts(session)
+                uploadShared(session)
+            }
+        }
         let now = clock.wall()
         for kept in unsettled.values.prefix(isRefusing ? 1 : 128) {
             let age = now - kept.at
@@ -215,7 +223,13 @@ extension RedisLedger {
             count(kept.failure, age: max(.zero, age), session)
         }
         guard replaying.isEmpty else { return }
-        if !unsettled.isEmpty { replay() } else if isRefusing, uploading.isEmpty { recover() }
+        if !unsettled.isEmpty {
+            replay()
+        } else if isRefusing, uploading.isEmpty, uploadingRevocations.isEmpty, pendingLifts.isEmpty,
+            pendingRevocationLifts.isEmpty, pendingShared.isEmpty
+        {
+            recover()
+        }
     }
 
     private func uploadBlocks(_ session: RedisSession) {
@@ -236,7 +250,7 @@ extension RedisLedger {
                 guard pendingBlocks.remove(network) != nil else { return }
                 if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
                 // Redis may know an older block with another end.
-                if reply == .null { invalidated([BlockKey.block(network)]) }
+                if reply == .null { invalidated([Array(BlockKey.block(network).utf8)]) }
             }
         }
     }

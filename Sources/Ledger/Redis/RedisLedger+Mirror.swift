@@ -13,11 +13,24 @@ struct Resync {
     var step = Step.readingEpoch
     /// Whether the data is the data we knew; false after a flush or on the first start ever.
     var hasEpoch = false
+    /// Its name, as the store has it.
+    var epoch: String?
     let becauseOfFlush: Bool
     /// Distinguishes the replies of this round from those of one that was given up.
     let number: Int
     /// Hundreds of thousands of keys found at once are no news that deserves a record each.
     var announcements = 1_000
+}
+
+/// A key of the store, told apart by its bytes: to `String`, `é` in two spellings is one.
+struct StoreKey: Hashable {
+    let text: String
+
+    static func == (a: StoreKey, b: StoreKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+
+    func hash(into hasher: inout Hasher) {
+        for byte in text.utf8 { hasher.combine(byte) }
+    }
 }
 
 /// Changes on their way to the workers and to the disk, in order, in slices.
@@ -27,6 +40,8 @@ struct OutgoingChanges {
     var state = State.resting
     var records: [JournalRecord] = []
     private var deltas: [BlockDelta] = []
+    private var revocations: [RevocationDelta] = []
+    var sharedChanged = false
     private static let slice = 1_024
 
     mutating func set(_ entry: BlockEntry) {
@@ -49,17 +64,52 @@ struct OutgoingChanges {
         }
     }
 
-    mutating func take() -> ([BlockDelta], [JournalRecord]) {
+    mutating func revoke(_ entry: RevocationEntry) {
+        if case .set(var entries) = revocations.last, entries.count < OutgoingChanges.slice {
+            revocations.removeLast()
+            entries.append(entry)
+            revocations.append(.set(entries))
+        } else {
+            revocations.append(.set([entry]))
+        }
+    }
+
+    mutating func unrevoke(_ target: RevocationTarget) {
+        if case .lift(var targets) = revocations.last, targets.count < OutgoingChanges.slice {
+            revocations.removeLast()
+            targets.append(target)
+            revocations.append(.lift(targets))
+        } else {
+            revocations.append(.lift([target]))
+        }
+    }
+
+    mutating func take() -> Taken {
         defer { self = OutgoingChanges() }
-        return (deltas, records)
+        return Taken(
+            blocks: deltas, revocations: revocations, sharedChanged: sharedChanged, records: records)
+    }
+
+    struct Taken {
+        var blocks: [BlockDelta]
+        var revocations: [RevocationDelta]
+        var sharedChanged: Bool
+        var records: [JournalRecord]
     }
 }
 
 extension RedisLedger {
     /// Redis reports changes of these keys; nil: everything is gone.
-    func invalidated(_ keys: [String]?) {
+    func invalidated(_ keys: [[UInt8]]?) {
         guard let keys else { return beginResync(becauseOfFlush: true) }
-        dirty.formUnion(keys)
+        for key in keys {
+            if let text = String(validating: key, as: UTF8.self) {
+                dirty.insert(StoreKey(text: text))
+            } else {
+                // No text asks for it, and it names nothing: names are UTF-8.
+                unparsable(String(decoding: key, as: UTF8.self), isGone: false)
+            }
+        }
         fetch()
     }
 
@@ -81,19 +131,24 @@ extension RedisLedger {
             let keys = Array(dirty.prefix(256))
             dirty.subtract(keys)
             fetches += 1
-            for (index, key) in keys.enumerated() {
-                var ttl: RESPValue?
-                session.call(["PTTL", key]) { ttl = $0 }
-                // Any type counts as a block; only a string tells who set it.
-                session.call(["GETRANGE", key, "0", "1023"]) { [weak self] value in
-                    guard let self, let value, self.session === session else { return }
-                    if let ttl = ttl?.integer { learned(key, ttl: ttl, value) }
-                    if index == keys.count - 1 {
-                        fetches -= 1
-                        fetch()
-                        continueResync()
-                    }
+            var found: [(key: String, value: RESPValue, ttl: Int64)] = []
+            for key in keys.map(\.text) {
+                var value: RESPValue?
+                // Any type counts; only a string tells who set it. Read first: of a key that goes in between nothing is
+                // believed.
+                session.call(["GETRANGE", key, "0", "4095"]) { value = $0 }
+                session.call(["PTTL", key]) { ttl in
+                    if let value, let ttl = ttl?.integer { found.append((key, value, ttl)) }
                 }
+            }
+            // What is gone because all is gone was not deleted: the resynchronisation that follows puts it back.
+            session.call(["GET", BlockKey.epoch]) { [weak self] reply in
+                guard let self, let reply, self.session === session else { return }
+                let isKept = epoch == nil || reply.text == epoch
+                for one in found where one.ttl != -2 || isKept { learned(one.key, ttl: one.ttl, one.value) }
+                fetches -= 1
+                fetch()
+                continueResync()
             }
         }
     }
@@ -102,12 +157,15 @@ extension RedisLedger {
     func forgetQuestions() {
         replaying = []
         uploading = []
+        uploadingRevocations = []
         dirty = []
         fetches = 0
         resync = nil
     }
 
     private func learned(_ key: String, ttl: Int64, _ value: RESPValue) {
+        if RevocationKey.isOne(key) { return learnedRevocation(key, ttl: ttl, value) }
+        if SharedName.isMeant(key) { return learnedShared(key, ttl: ttl, value) }
         guard let network = BlockKey.network(ofBlock: key) else { return unparsable(key, isGone: ttl == -2) }
         // What an operator did here is on its way to the store; an older reading must not undo it.
         if pendingLifts.contains(network) { return }
@@ -125,18 +183,20 @@ extension RedisLedger {
         var record = record(network, ours, until: deadline)
         if let known = local.book.record(ofKey: key) {
             if ours == nil, known.origin == .byHand { record.since = known.since }
-            // Two readings of one deadline differ by the way there and back.
-            let difference = known.isPermanent || record.isPermanent ? nil : record.deadline - known.deadline
-            if let difference, difference < .milliseconds(25), .milliseconds(-25) < difference {
-                record.deadline = known.deadline
-            }
+            record.deadline = steady(record.deadline, known.deadline)
         }
         apply(local.book.set(record, key: key), announced: false)
     }
 
-    private func unparsable(_ key: String, isGone: Bool) {
-        // A name that is no UTF-8 cannot be asked for by its text, so its absence says nothing.
-        if isGone, !key.contains("\u{fffd}") {
+    /// Two readings of one deadline differ by the way there and back: the former stands.
+    func steady(_ deadline: Instant, _ known: Instant) -> Instant {
+        guard deadline != .never, known != .never else { return deadline }
+        let difference = deadline - known
+        return difference < .milliseconds(25) && .milliseconds(-25) < difference ? known : deadline
+    }
+
+    func unparsable(_ key: String, isGone: Bool) {
+        if isGone {
             reportedKeys.remove(key)
         } else if reportedKeys.count < 10_000, reportedKeys.insert(key).inserted {
             totals.unparsableKeys += 1
@@ -189,26 +249,37 @@ extension RedisLedger {
             }
         }
         scheduleExpiry()
-        if outgoing.state == .resting {
-            outgoing.state = .scheduled
-            loop.atEndOfTurn { [weak self] in self?.sendDelta() }
-        }
+        sendSoon()
+    }
+
+    /// What changes in one turn leaves together.
+    func sendSoon() {
+        guard outgoing.state == .resting else { return }
+        outgoing.state = .scheduled
+        loop.atEndOfTurn { [weak self] in self?.sendDelta() }
     }
 
     func sendDelta() {
-        let (deltas, records) = outgoing.take()
-        for delta in deltas { sink.ledger(changed: delta) }
-        save(records)
+        let changes = outgoing.take()
+        for delta in changes.blocks { sink.ledger(changed: delta) }
+        for delta in changes.revocations { sink.ledger(revoked: delta) }
+        if changes.sharedChanged { sink.ledger(shared: sharedBook) }
+        save(changes.records)
     }
 
     private func seen(_ record: BlockRecord) {
         totals.blocksSeen += 1
-        if resync != nil {
-            guard resync!.announcements > 0 else { return }
-            resync!.announcements -= 1
-        }
+        guard mayAnnounce() else { return }
         sink.ledger(noted: .blockSeen(record))
         if record.isPermanent, record.origin == .byHand { sink.ledger(noted: .permanentBlock(record)) }
+    }
+
+    /// Whether one more that was found deserves a record.
+    func mayAnnounce() -> Bool {
+        guard resync != nil else { return true }
+        guard resync!.announcements > 0 else { return false }
+        resync!.announcements -= 1
+        return true
     }
 
     // MARK: Mark and sweep
@@ -218,30 +289,36 @@ extension RedisLedger {
         guard let session else { return }
         totals.resyncs += 1
         local.book.beginRound()
+        revocationBook.beginRound()
+        seenShared = []
         let number = totals.resyncs
         resync = Resync(becauseOfFlush: becauseOfFlush, number: number)
         // Read before the scan: whoever restores sets it last, so with the epoch the scan finds all that was restored.
-        session.call(["EXISTS", BlockKey.epoch]) { [weak self] reply in
+        session.call(["GET", BlockKey.epoch]) { [weak self] reply in
             guard let self, resync?.number == number, let reply else { return }
-            resync!.hasEpoch = reply.integer == 1
+            // Another one than before is that of whoever came to the empty store first, and may have known nothing.
+            resync!.hasEpoch = reply != .null && (epoch == nil || reply.text == nil || reply.text == epoch)
+            resync!.epoch = reply.text
             resync!.step = .scanning
-            scan(from: "0", number, session)
+            scan(RedisSession.mirrored[...], from: "0", number, session)
         }
     }
 
-    private func scan(from cursor: String, _ number: Int, _ session: RedisSession) {
-        session.call(["SCAN", cursor, "MATCH", BlockKey.blockPrefix + "*", "COUNT", "1000"]) { [weak self] reply in
+    /// - Parameter prefixes: those of keys that are still to be found; the first is being scanned.
+    private func scan(_ prefixes: ArraySlice<String>, from cursor: String, _ number: Int, _ session: RedisSession) {
+        session.call(["SCAN", cursor, "MATCH", prefixes.first! + "*", "COUNT", "1000"]) { [weak self] reply in
             guard let self, resync?.number == number, let reply else { return }
             guard let parts = reply.array, parts.count == 2, let next = parts[0].text, let keys = parts[1].array else {
                 session.close()
                 return sessionLost(reply.error ?? "an unexpected reply to SCAN")
             }
-            if next == "0" { resync!.step = .reading }
-            invalidated(keys.compactMap(\.text))
-            if next == "0" {
+            let rest = next == "0" ? prefixes.dropFirst() : prefixes
+            if rest.isEmpty { resync!.step = .reading }
+            invalidated(keys.compactMap(\.data))
+            if rest.isEmpty {
                 continueResync()
             } else {
-                scan(from: next, number, session)
+                scan(rest, from: next, number, session)
             }
         }
     }
@@ -262,14 +339,28 @@ extension RedisLedger {
                     local.book.remove(key: key), announced: false, lifted: resync.hasEpoch ? .deleted : .flushed)
             }
         }
+        settleMissingShared(isKept: resync.hasEpoch, session)
+        let revocations = settleMissingRevocations(isKept: resync.hasEpoch, session)
         if !resync.hasEpoch {
             session.call(["SET", BlockKey.epoch, clock.wall().text, "NX"])
-            if resync.becauseOfFlush || !missing.isEmpty {
+            session.call(["GET", BlockKey.epoch]) { [weak self] in
+                if let self, let text = $0?.text { adopt(epoch: text) }
+            }
+            if resync.becauseOfFlush || !missing.isEmpty || revocations.missing > 0 {
                 totals.flushes += 1
-                sink.ledger(noted: .flushDetected(restored: restored))
+                sink.ledger(noted: .flushDetected(blocks: restored, revocations: revocations.restored))
             }
         }
+        // Not before what was lost is on its way back.
+        if let text = resync.epoch { adopt(epoch: text) }
         self.resync = nil
         resynced()
+    }
+
+    /// The mirror is of this data from now on.
+    private func adopt(epoch text: String) {
+        guard text != epoch else { return }
+        epoch = text
+        save([.epoch(text)])
     }
 }

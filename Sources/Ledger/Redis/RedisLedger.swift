@@ -4,13 +4,14 @@ package import Transport
 internal import Wire
 
 /// The ledger of replicas that share a Redis: the authority counts and keeps the blocks, this process keeps a complete
-/// mirror of `ip_block:*` so that no request has to ask.
+/// mirror of `ip_block:*` and `revoked:*` so that no request has to ask.
 ///
 /// While Redis is away the last known blocks stay in force, failures are counted here (from the last count that is
 /// known) and carried over later; each has an id, so carrying one over twice counts it once.
 ///
 /// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over; `+Mirror`
-/// what is known of the store; `+Commands` what operators do.
+/// what is known of the store; `+Commands` what operators do; `+Revocations` all of this for tokens,
+/// `+Shared` for keys and lockdowns.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
     enum Phase {
@@ -83,10 +84,25 @@ package final class RedisLedger: Ledger {
     var pendingLifts: Set<IPNetwork> = []
     var replayTimer: LoopTimer?
 
+    // +Revocations
+    var revocationBook = RevocationBook()
+    var pendingRevocations: Set<RevocationTarget> = []
+    /// Those of them that are on their way.
+    var uploadingRevocations: Set<RevocationTarget> = []
+    var pendingRevocationLifts: Set<RevocationTarget> = []
+
+    // +Shared
+    var sharedBook: [SharedName: SharedText] = [:]
+    var pendingShared: Set<SharedName> = []
+    /// Of the resynchronisation that is under way.
+    var seenShared: Set<SharedName> = []
+
     // +Mirror
-    var dirty: Set<String> = []
+    var dirty: Set<StoreKey> = []
     var fetches = 0
     var resync: Resync?
+    /// The value of `BlockKey.epoch` with the data that we know; nil: not seen yet.
+    var epoch: String?
     var reportedKeys: Set<String> = []
     var outgoing = OutgoingChanges()
 
@@ -134,6 +150,8 @@ package final class RedisLedger: Ledger {
         restore()
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
         sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
+        sink.ledger(revoked: .replaceAll(revocations().map(\.entry)))
+        sink.ledger(shared: sharedBook)
         expiryTimer = LoopTimer(on: loop) { [unowned self] in expire() }
         deadlineTimer = LoopTimer(on: loop) { [unowned self] in deadlinesPassed() }
         replayTimer = LoopTimer(on: loop) { [unowned self] in replay() }
@@ -202,6 +220,14 @@ package final class RedisLedger: Ledger {
             if block.isPending { pendingBlocks.insert(block.network) }
         }
         pendingLifts = saved.pendingLifts
+        for revocation in saved.revocations.values {
+            revocationBook.set(revocation.record(clock: clock))
+            if revocation.isPending { pendingRevocations.insert(revocation.record.target) }
+        }
+        pendingRevocationLifts = saved.pendingRevocationLifts
+        epoch = saved.epoch
+        sharedBook = saved.shared.mapValues { $0.text(clock: clock) }
+        pendingShared = saved.pendingShared
         unsettled = saved.unsettled
         // A restart during an outage must not give an attacker his guesses back.
         let now = clock.now()
@@ -252,6 +278,8 @@ package final class RedisLedger: Ledger {
         guard case .connecting(let session) = phase else { return }
         phase = .mirroring(session)
         uploadLifts(session)
+        uploadRevocationLifts(session)
+        uploadShared(session)
         beginResync(becauseOfFlush: false)
         sendWaiting(session)
     }
@@ -321,6 +349,8 @@ package final class RedisLedger: Ledger {
         }
         // Those that were lifted while it did not answer, on this same session.
         if !pendingLifts.isEmpty { uploadLifts(session) }
+        if !pendingRevocationLifts.isEmpty { uploadRevocationLifts(session) }
+        uploadShared(session)
         replay()
     }
 
@@ -332,7 +362,8 @@ package final class RedisLedger: Ledger {
     // MARK: The end of blocks
 
     func scheduleExpiry() {
-        guard let next = local.book.nextDeadline else { return }
+        let deadlines = [local.book.nextDeadline, revocationBook.nextDeadline, nextSharedDeadline].compactMap { $0 }
+        guard let next = deadlines.min() else { return }
         expiryTimer?.fire(after: max(.milliseconds(1), next - clock.now()))
     }
 
@@ -343,6 +374,8 @@ package final class RedisLedger: Ledger {
             totals.blocksLifted += 1
             sink.ledger(noted: .lifted(record, .expired))
         }
+        expireRevocations()
+        expireShared()
         scheduleExpiry()
     }
 }

@@ -19,13 +19,15 @@ final class RedisSession {
         /// Logged in, scripts loaded, changes are reported from now on.
         var ready: () -> Void
         /// Keys with the prefix changed; nil: all of them (a flush).
-        var invalidated: ([String]?) -> Void
+        var invalidated: ([[UInt8]]?) -> Void
         /// The last call.
         var ended: (String) -> Void
     }
 
     private enum State { case opening, ready, ended }
 
+    /// What the keys begin with whose changes are reported.
+    static let mirrored = [BlockKey.blockPrefix, RevocationKey.prefix] + SharedName.Kind.allCases.map(\.rawValue)
     private static let invalidations = "__redis__:invalidate"
     /// Both connections are asked that often whether somebody is there, and given up after so many questions without an
     /// answer. Questions are counted, not seconds: when this thread itself was held up, the answers wait to be read.
@@ -51,7 +53,7 @@ final class RedisSession {
             to: address, on: loop, connectTimeout: connectTimeout,
             onMessage: { [unowned self] in
                 silentSubscriber = 0
-                events.invalidated($0.array.map { $0.compactMap(\.text) })
+                events.invalidated($0.array.map { $0.compactMap(\.data) })
             }, onEnd: { [unowned self] in end("subscriber: \($0)") })
         data = RedisConnection(
             to: address, on: loop, connectTimeout: connectTimeout,
@@ -110,9 +112,8 @@ final class RedisSession {
             guard let identity else { return }
             require(
                 data,
-                [
-                    "CLIENT", "TRACKING", "ON", "REDIRECT", String(identity), "BCAST", "PREFIX", BlockKey.blockPrefix,
-                ]
+                ["CLIENT", "TRACKING", "ON", "REDIRECT", String(identity), "BCAST"]
+                    + RedisSession.mirrored.flatMap { ["PREFIX", $0] }
             ) { [unowned self] _ in
                 state = .ready
                 silentData = 0

@@ -37,7 +37,9 @@ package struct Room: Hashable, Sendable {
     }
 
     private static func fixedDescriptors(_ configuration: Configuration) -> Int {
-        let listeners = configuration.listeners.count + (configuration.tls?.listeners.count ?? 0)
+        let listeners =
+            configuration.listeners.count + (configuration.tls?.listeners.count ?? 0)
+            + configuration.forwardAuth.listeners.count
         return ownDescriptors + configuration.workers * (workerDescriptors + listeners)
     }
 

@@ -8,9 +8,16 @@ extension TokenPolicy {
         case refused(Reason)
     }
 
-    /// `exp` is required: a token that never ends cannot be taken back by waiting.
-    func judge(_ claims: borrowing ClaimScanner, at now: WallTime) -> Judgement {
+    /// `exp` is required of a JWT: a token that never ends cannot be taken back by waiting.
+    /// - Parameters:
+    ///   - grace: of expired tokens, beyond the leeway.
+    ///   - endless: the end of a token that names none; nil: it is refused.
+    func judge(
+        _ claims: borrowing ClaimScanner, at now: WallTime, grace: Interval, endless: WallTime? = nil
+    ) -> Judgement {
         var dates = ClaimDates(issuedAt: nil, expiresAt: now, validFrom: nil)
+        // Only some routes ask for it: where it says nothing, those refuse.
+        if case .at(let time) = claims.date(registered.authenticatedAt) { dates.loggedInAt = time }
         switch claims.date(registered.issuedAt) {
         case .absent: break
         case .at(let time): dates.issuedAt = time
@@ -23,7 +30,9 @@ extension TokenPolicy {
         case .malformed: return .refused(.invalidToken)
         }
         switch claims.date(registered.expiresAt) {
-        case .absent: return .refused(.missingClaim)
+        case .absent:
+            guard let endless else { return .refused(.missingClaim) }
+            dates.expiresAt = endless
         case .at(let time): dates.expiresAt = time
         case .malformed: return .refused(.invalidToken)
         }
@@ -32,7 +41,7 @@ extension TokenPolicy {
         case .absent, .string, .number: break
         case .true, .false, .null, .list, .object: return .refused(.invalidToken)
         }
-        if dates.isExpired(at: now, leeway: leewayMilliseconds) { return .refused(.tokenExpired) }
+        if dates.isExpired(at: now, leeway: leewayMilliseconds + grace.milliseconds) { return .refused(.tokenExpired) }
         if dates.isTooEarly(at: now, leeway: leewayMilliseconds) { return .refused(.notYetValid) }
         if let reason = refusalOfIssuer(claims) ?? refusalOfAudience(claims) { return .refused(reason) }
         return .accepted(dates)
@@ -45,6 +54,14 @@ extension TokenPolicy {
         case .absent: return issuers.isEmpty ? nil : .missingClaim
         case .number, .true, .false, .null, .list, .object: return .invalidToken
         }
+    }
+
+    /// A key that belongs to one issuer vouches for nobody else (RFC 8725 §3.8).
+    func refusal(of claims: borrowing ClaimScanner, signedFor owner: [UInt8]?) -> Reason? {
+        guard let owner else { return nil }
+        let issuer = claims.value(registered.issuer)
+        guard issuer.kind == .string else { return .missingClaim }
+        return claims.isOne(issuer, of: [owner]) ? nil : .wrongIssuer
     }
 
     /// One string or a list of strings (RFC 7519 §4.1.3).
@@ -84,6 +101,8 @@ struct ClaimDates {
     var expiresAt: WallTime
     /// The later of `nbf` and `iat`: a token from the future is no better than one for it.
     var validFrom: WallTime?
+    /// `auth_time` (OpenID Connect Core §2).
+    var loggedInAt: WallTime?
 
     /// `exp <= now` is expired (RFC 7519 §4.1.4). The leeway is in milliseconds.
     func isExpired(at now: WallTime, leeway: Int64) -> Bool {

@@ -3,7 +3,7 @@ internal import Crypto
 /// Reads one JSON object in one pass, strictly, and remembers where the members that a plan wants stand.
 ///
 /// Stricter than many libraries on purpose: two readers that understand one token differently are an attack (RFC 8725
-/// §2.4), so duplicate member names, broken UTF-8 and lone surrogates are errors at every depth, wanted or not. Its
+/// §2.6), so duplicate member names, broken UTF-8 and lone surrogates are errors at every depth, wanted or not. Its
 /// buffers are used again for every token, and cannot be copied by mistake. Strings are unescaped in place: they can only
 /// get shorter.
 struct ClaimScanner: ~Copyable {

@@ -7,48 +7,89 @@ package struct Credentials {
         case nowhere
         /// Where the token stands in the head.
         case at(Range<Int>)
-        /// More than one Authorization field, or one that is not `Bearer` and a token; a cookie that is there twice.
+        /// More than one Authorization field, or one that is not `Bearer` and a token; a cookie that is there twice; a token in
+        /// the query or among subprotocols that is not written in the one way, or where it does not count.
         case malformed
     }
 
-    private let cookieName: [UInt8]
-    private var authorizations = 0
+    private let places: TokenPlaces
+    /// Authorization fields, and tokens in the query and among subprotocols: what is never sent without being meant.
+    private var presented = 0
+    private var token = Place.nowhere
     private var cookies = 0
-    private var bearer = Place.nowhere
     private var cookie = Place.nowhere
+    private var subprotocolFields = 0
+    /// What is left out of the query before it is forwarded.
+    package private(set) var queryCut: Range<Int>?
+    /// Where a token stands among subprotocols, and their list.
+    package private(set) var subprotocols: (token: Range<Int>, list: Range<Int>)?
 
-    /// `cookieName`: of the route (`Authenticator.cookieName(ofRoute:)`); empty: cookies are not looked at.
-    package init(cookieName: [UInt8]) { self.cookieName = cookieName }
+    /// - Parameter places: of the request's route.
+    package init(_ places: TokenPlaces) { self.places = places }
 
     /// An Authorization field whose value is `value` of `head`.
     package mutating func takeAuthorization(_ value: Range<Int>, of head: Span<UInt8>) {
-        authorizations += 1
-        bearer = Credentials.bearerToken(in: head, value)
+        present(Credentials.bearerToken(in: head, value))
+    }
+
+    private mutating func present(_ place: Place) {
+        presented += 1
+        token = place
+    }
+
+    /// The query, with its question mark.
+    /// - Parameter counts: whether the request may carry the token there.
+    package mutating func takeQuery(_ query: Range<Int>, of head: Span<UInt8>, counts: Bool) {
+        guard !places.parameter.isEmpty else { return }
+        switch QueryToken.find(places.parameter, in: head, query) {
+        case .absent: break
+        case .at(let range, let cut) where counts:
+            queryCut = cut
+            present(.at(range))
+        case .at, .ambiguous: present(.malformed)
+        }
+    }
+
+    /// A Sec-WebSocket-Protocol field whose value is `value` of `head`.
+    /// - Parameter counts: whether the request asks for a WebSocket.
+    package mutating func takeSubprotocols(_ value: Range<Int>, of head: Span<UInt8>, counts: Bool) {
+        guard !places.subprotocol.isEmpty else { return }
+        subprotocolFields += 1
+        switch SubprotocolToken.find(places.subprotocol, in: head, value) {
+        case .absent:
+            // Two fields are one list to some and two to others.
+            if subprotocols != nil { present(.malformed) }
+        case .at(let range) where counts && subprotocolFields == 1:
+            subprotocols = (range, value)
+            present(.at(range))
+        case .at, .ambiguous: present(.malformed)
+        }
     }
 
     /// A Cookie field whose value is `value` of `head`.
     package mutating func takeCookie(_ value: Range<Int>, of head: Span<UInt8>) {
-        guard !cookieName.isEmpty else { return }
-        var start = value.lowerBound
-        while start < value.upperBound {
-            var end = start
-            while end < value.upperBound, head[end] != UInt8(ascii: ";") { end += 1 }
-            takeCookiePair(start..<end, of: head)
-            start = end + 1
-        }
+        guard !places.cookie.isEmpty else { return }
+        var position = value.lowerBound
+        while let pair = Cookies.nextPair(in: head, value, &position) { takeCookiePair(pair, of: head) }
     }
 
-    /// An Authorization field, of whatever scheme, stands before the cookie: a client that sends one means it.
+    /// An Authorization field, of whatever scheme, and a token in the query or among subprotocols stand before the cookie: a
+    /// client that sends one means it, and must send no two (RFC 6750 §2).
     package var place: Place {
-        switch authorizations {
+        switch presented {
         case 0: cookies > 1 ? .malformed : cookie
-        case 1: bearer
+        case 1: token
         default: .malformed
         }
     }
 
     /// Whether `place` is the cookie's.
-    package var isCookie: Bool { authorizations == 0 && cookies > 0 }
+    package var isCookie: Bool { presented == 0 && cookies > 0 }
+
+    /// Whether a backend may see a bearer token in an Authorization field of this value.
+    static func mayBeBearer(_ value: Range<Int>, of head: Span<UInt8>) -> Bool {
+        bearerToken(in: head, value) != .nowhere
+    }
 
     /// RFC 9110 §11.4: scheme, spaces, token68. Other schemes are for the backend; the gateway sees no token in them.
     /// Whether the rest is a token68 is left to the verifier, which reads every byte of what it does not know.
@@ -70,11 +111,9 @@ package struct Credentials {
     private mutating func takeCookiePair(_ pair: Range<Int>, of head: Span<UInt8>) {
         var start = pair.lowerBound
         var end = pair.upperBound
-        while start < end, Characters.isWhitespace(head[start]) { start += 1 }
-        while end > start, Characters.isWhitespace(head[end - 1]) { end -= 1 }
-        let count = cookieName.count
+        let count = places.cookie.count
         guard end - start > count, head[start + count] == UInt8(ascii: "=") else { return }
-        for index in 0..<count where head[start + index] != cookieName[index] { return }
+        for index in 0..<count where head[start + index] != places.cookie[index] { return }
         start += count + 1
         if end - start >= 2, head[start] == UInt8(ascii: "\""), head[end - 1] == UInt8(ascii: "\"") {
             start += 1

@@ -67,18 +67,22 @@ struct JOSEHeaderReader: ~Copyable {
         let type = scanner.value(typ)
         guard type.kind != .absent else { return true }
         guard type.kind == .string else { return false }
-        var text = scanner.text(type)
-        // RFC 7515 §4.1.9: the prefix may be left out.
-        if text.extracting(0..<min(12, text.count)).equalsIgnoringCase("application/") {
-            text = text.extracting(12..<text.count)
-        }
-        return text.equalsIgnoringCase("jwt") || text.equalsIgnoringCase("at+jwt")
+        return isMediaType(type, "jwt") || isMediaType(type, "at+jwt")
     }
 
     /// `cty: JWT` says that the payload is another token (RFC 7519 §5.2).
     private var isNotNested: Bool {
         let type = scanner.value(cty)
-        return type.kind == .absent || type.kind == .string && !scanner.text(type).equalsIgnoringCase("jwt")
+        return type.kind == .absent || type.kind == .string && !isMediaType(type, "jwt")
+    }
+
+    /// RFC 7515 §4.1.9, §4.1.10: the prefix may be left out, and letter case does not matter.
+    private func isMediaType(_ value: ClaimScanner.Value, _ name: StaticString) -> Bool {
+        var text = scanner.text(value)
+        if text.extracting(0..<min(12, text.count)).equalsIgnoringCase("application/") {
+            text = text.extracting(12..<text.count)
+        }
+        return text.equalsIgnoringCase(name)
     }
 
     /// The kid of the header read last.

@@ -28,7 +28,14 @@ enum JWKSReader {
         let why: String
     }
 
-    static func keys(in text: [UInt8], of source: String, _ problems: inout [KeyProblem]) -> [KeySet.Key] {
+    /// - Parameters:
+    ///   - source: the id of the setting.
+    ///   - issuer: whom alone the keys are for; nil: anybody.
+    ///   - isFetched: others can fetch the set, too, so a secret in it is none (RFC 7517 §9.2).
+    static func keys(
+        in text: [UInt8], of source: String, issuer: String? = nil, isFetched: Bool = false,
+        _ problems: inout [KeyProblem]
+    ) -> [KeySet.Key] {
         var plan = ClaimPlan()
         let list = plan.member("keys")
         // Escapes stay as they are in this pass: each key is read again by itself.
@@ -57,19 +64,37 @@ enum JWKSReader {
                 continue
             }
             let kid = inner.string(members.kid)
-            let label = kid.map { "\(source)/\(String(decoding: $0, as: UTF8.self))" } ?? place
+            guard kid?.count ?? 0 <= 256 else {
+                problems.append(KeyProblem(.skipped, place, "its kid is longer than 256 bytes"))
+                continue
+            }
+            var label = kid.map { "\(source)/\(String(decoding: $0, as: UTF8.self))" } ?? place
             do throws(Skip) {
                 let (material, algorithms) = try key(inner, members)
+                // What is said of it by its name must not be another one's when the set changes.
+                if kid == nil { label = "\(source)/#\(material.fingerprint)" }
+                if isFetched, material.kind == .secret { throw Skip(why: "a secret that is fetched is none") }
                 keys.append(
                     KeySet.Key(
-                        label: label, algorithms: algorithms, kid: kid, kidIsOptional: kid == nil, isFromJWKS: true,
-                        material: material))
+                        label: label, source: source, algorithms: algorithms, kid: kid, kidIsOptional: kid == nil,
+                        isFromJWKS: true,
+                        issuer: issuer.map { Array($0.utf8) }, material: material))
             } catch {
                 problems.append(KeyProblem(.skipped, label, error.why))
             }
         }
         if keys.isEmpty { problems.append(KeyProblem(.unusable, source, "the JWKS has no usable key")) }
-        return keys
+        return withoutSharedSecrets(keys, &problems)
+    }
+
+    /// A set with public keys in it is made to be given away, a file of it most likely a copy: whoever has it could sign.
+    private static func withoutSharedSecrets(_ keys: [KeySet.Key], _ problems: inout [KeyProblem]) -> [KeySet.Key] {
+        guard keys.contains(where: { $0.material.kind != .secret }) else { return keys }
+        for key in keys where key.material.kind == .secret {
+            let text = "a secret beside public keys is none; give it an entry of its own, or a set without public keys"
+            problems.append(KeyProblem(.skipped, key.label, text))
+        }
+        return keys.filter { $0.material.kind != .secret }
     }
 
     private static func key(

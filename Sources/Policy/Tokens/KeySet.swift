@@ -2,20 +2,39 @@ package import Crypto
 package import Settings
 
 /// The keys that tokens are verified with: immutable, made on the control thread, sent to every worker.
-package struct KeySet: Sendable {
-    package struct Key: Sendable {
-        /// For logs: the id of the setting, for a key of a JWKS followed by its kid or place (`idp/2024-05`, `idp/#3`).
+package struct KeySet: Equatable, Sendable {
+    package struct Key: Hashable, Sendable {
+        /// For logs: the id of the setting, for a key of a JWKS followed by its kid (`idp/2024-05`), or where it has none by
+        /// its fingerprint (`idp/#2eeea026cdd6`): its place would be another key's when the set changes.
         package let label: String
+        /// The id of the setting.
+        package let source: String
         package let algorithms: SignatureAlgorithms
         /// The kid that selects the key; of a secret or PEM its id.
-        let kid: [UInt8]?
+        package let kid: [UInt8]?
         /// A secret or PEM, or a JWK without kid: nobody promised that tokens name it.
         let kidIsOptional: Bool
         let isFromJWKS: Bool
-        let material: KeyMaterial
+        /// Whom alone it is for (`iss`); nil: the configuration's other rules decide.
+        package let issuer: [UInt8]?
+        package let material: KeyMaterial
+
+        /// Tells it from a key of the same label that is made of something else; the same for all workers of the process.
+        var stamp: Int {
+            var hasher = Hasher()
+            hasher.combine(label)
+            hasher.combine(material)
+            return hasher.finalize()
+        }
     }
 
     package let keys: [Key]
+    /// A provider's keys are not here, or no longer: what a token that fits none of the others is worth is not known.
+    package let isIncomplete: Bool
+    /// A key that is not here may be fetched.
+    package let hasProviders: Bool
+    /// Some key is for one issuer alone.
+    let bindsIssuers: Bool
 
     package static let empty = KeySet(keys: [])
 
@@ -24,13 +43,24 @@ package struct KeySet: Sendable {
     /// Keys of one JWKS; what follows is reported and left out.
     static let maximumKeysOfJWKS = 256
 
-    init(keys: [Key]) { self.keys = keys }
+    init(keys: [Key], isIncomplete: Bool = false, hasProviders: Bool = false) {
+        self.keys = keys
+        self.isIncomplete = isIncomplete
+        bindsIssuers = keys.contains { $0.issuer != nil }
+        self.hasProviders = hasProviders
+    }
 
     /// Reads every key that the configuration names. A key that cannot be used is left out and reported; whether that
     /// stops the start is the caller's decision (`KeyProblem.Severity`).
-    package static func build(from tokens: Configuration.Tokens) -> (keys: KeySet, problems: [KeyProblem]) {
+    /// - Parameter current: key sets that are newer than the configuration, by the id of the setting: those of providers,
+    ///   and of files that have changed. A provider's that is not there is not to be had.
+    package static func build(
+        from tokens: Configuration.Tokens, current: [String: [UInt8]] = [:]
+    ) -> (keys: KeySet, problems: [KeyProblem]) {
         var keys: [Key] = []
         var problems: [KeyProblem] = []
+        var isIncomplete = false
+        var hasProviders = false
         for entry in tokens.keys {
             switch entry.source {
             case .secret(let secret):
@@ -38,11 +68,30 @@ package struct KeySet: Sendable {
             case .pem(_, let contents):
                 keys += own(entry, &problems) { () throws(KeyError) in try KeyMaterial(pem: contents.revealed) }
             case .jwks(_, let contents):
-                keys += JWKSReader.keys(in: contents.revealed, of: entry.id, &problems)
+                let text = current[entry.id] ?? contents.revealed
+                keys += JWKSReader.keys(in: text, of: entry.id, issuer: entry.issuer, &problems)
+            case .provider:
+                hasProviders = true
+                if let text = current[entry.id] {
+                    keys += JWKSReader.keys(
+                        in: text, of: entry.id, issuer: entry.issuer, isFetched: true, &problems)
+                } else {
+                    isIncomplete = true
+                }
             }
         }
         problems += duplicates(among: keys)
-        return (KeySet(keys: keys), problems)
+        return (KeySet(keys: keys, isIncomplete: isIncomplete, hasProviders: hasProviders), problems)
+    }
+
+    /// Of one setting, for logs.
+    package func labels(of source: String) -> [String] { keys.filter { $0.source == source }.map(\.label) }
+
+    /// Why a key set is refused as a whole; nil: at least one key of it can be used.
+    package static func problem(inJWKS text: [UInt8], of source: String, isFetched: Bool = false) -> String? {
+        var problems: [KeyProblem] = []
+        guard JWKSReader.keys(in: text, of: source, isFetched: isFetched, &problems).isEmpty else { return nil }
+        return problems.first { $0.severity == .unusable }?.message ?? "it has no usable key"
     }
 
     private static func own(
@@ -88,8 +137,9 @@ package struct KeySet: Sendable {
             }
             return [
                 Key(
-                    label: entry.id, algorithms: algorithms, kid: Array(entry.id.utf8), kidIsOptional: true,
-                    isFromJWKS: false, material: material)
+                    label: entry.id, source: entry.id, algorithms: algorithms, kid: Array(entry.id.utf8),
+                    kidIsOptional: true,
+                    isFromJWKS: false, issuer: entry.issuer.map { Array($0.utf8) }, material: material)
             ]
         } catch {
             problems.append(KeyProblem(.unusable, entry.id, error.description))
@@ -138,7 +188,7 @@ package struct KeyProblem: Hashable, Sendable, CustomStringConvertible {
 
 extension KeySet {
     enum Selection: Equatable {
-        /// Indices into `keys`, one to `maximumCandidates`.
+        /// Indices into `keys`, one or more; which of them are tried is told by `narrowed`.
         case candidates([Int])
         case refused(Reason)
     }
@@ -146,23 +196,44 @@ extension KeySet {
     /// Which keys a token may be verified with.
     ///
     /// The algorithm comes first: a key takes part only with the algorithms it is bound to (RFC 8725 §3.1). A token with
-    /// kid gets the keys of that kid; when there are none, the only key of its algorithm, if that is a secret, a PEM or
-    /// a JWK without kid, because issuers put kids of their own into tokens signed with a shared secret. A token without
-    /// kid gets all secrets and PEMs of its algorithm, and the JWKS' only key of it.
+    /// kid gets the keys of that kid; when there are none, all of its algorithm that are a secret, a PEM or a JWK
+    /// without kid, because issuers put kids of their own into tokens signed with a shared secret. A token without kid gets
+    /// all secrets and PEMs of its algorithm, and of each JWKS its only key of it.
     func select(_ algorithm: SignatureAlgorithm, kid: [UInt8]?) -> Selection {
         var fitting: [Int] = []
         for index in keys.indices where keys[index].algorithms.contains(algorithm) { fitting.append(index) }
-        guard !fitting.isEmpty else { return .refused(.algNotAllowed) }
+        guard !fitting.isEmpty else {
+            // A provider may have changed its algorithm along with its key.
+            let isNew = hasProviders && kid != nil && !keys.contains { $0.kid == kid }
+            return .refused(isIncomplete ? .jwksUnavailable : isNew ? .unknownKid : .algNotAllowed)
+        }
         var chosen: [Int] = []
         if let kid {
             chosen = fitting.filter { keys[$0].kid == kid }
-            if chosen.isEmpty, fitting.count == 1, keys[fitting[0]].kidIsOptional { chosen = fitting }
+            // All of them: one more, added for a rotation, must not shut out the tokens of the one before.
+            if chosen.isEmpty { chosen = fitting.filter { keys[$0].kidIsOptional } }
         } else {
-            let fromJWKS = fitting.filter { keys[$0].isFromJWKS }
-            chosen = fitting.filter { !keys[$0].isFromJWKS }
-            if fromJWKS.count == 1 { chosen += fromJWKS }
+            chosen = fitting.filter { index in
+                // What one source publishes must not make another's tokens ambiguous.
+                !keys[index].isFromJWKS || fitting.count { keys[$0].source == keys[index].source } == 1
+            }
         }
-        guard !chosen.isEmpty else { return .refused(.unknownKid) }
-        return .candidates(Array(chosen.prefix(KeySet.maximumCandidates)))
+        guard !chosen.isEmpty else { return .refused(isIncomplete ? .jwksUnavailable : .unknownKid) }
+        return .candidates(chosen)
+    }
+
+    /// Whether the token names one of the candidates by its kid.
+    func isNamed(_ candidates: [Int], by kid: [UInt8]?) -> Bool {
+        candidates.contains { keys[$0].kid == kid }
+    }
+
+    /// Those of the candidates that are tried. Keys of other issuers than the token's own would not make it good, and must not
+    /// keep its own from being tried: whoever publishes a key under another's kid shuts nobody out.
+    /// - Parameter issuer: `iss` of the token; nil: it names none, or cannot be read.
+    func narrowed(_ candidates: [Int], to issuer: [UInt8]?) -> [Int] {
+        let own =
+            (issuer == nil ? [] : candidates.filter { keys[$0].issuer == issuer })
+            + candidates.filter { keys[$0].issuer == nil }
+        return Array((own.isEmpty ? candidates : own).prefix(KeySet.maximumCandidates))
     }
 }

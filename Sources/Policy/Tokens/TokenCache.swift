@@ -28,6 +28,8 @@ struct TokenCache {
         var lastUse: UInt32 = 0
         /// That of the entry's token.
         var generation: UInt32 = 0
+        /// The last in which no revocation was found for it (`RevocationTable.round`).
+        var round: UInt32 = 0
     }
 
     private var marks: [Mark]
@@ -69,8 +71,8 @@ struct TokenCache {
         return (mixed.high ^ mixed.low) | 1
     }
 
-    /// What was found out about exactly this token under `generation`.
-    mutating func find(_ token: Span<UInt8>, generation: UInt32) -> VerifiedToken? {
+    /// Where exactly this token is, if it was verified under `generation`. Good until the next change.
+    mutating func find(_ token: Span<UInt8>, generation: UInt32) -> Int? {
         guard token.count >= TokenCache.tailBytes, !marks.isEmpty else { return nil }
         let tag = tag(of: token)
         let first = Int(tag >> 32 & setMask) * TokenCache.ways
@@ -78,14 +80,23 @@ struct TokenCache {
             guard marks[index].generation == generation, entries[index].holds(token) else { continue }
             clock &+= 1
             marks[index].lastUse = clock
-            return entries[index].verified
+            return index
         }
         return nil
     }
 
+    func verified(at place: Int) -> VerifiedToken? { entries[place].verified }
+
+    /// Whether the token was found not to be revoked in this round.
+    func isSettled(_ place: Int, in round: UInt32) -> Bool { marks[place].round == round }
+
+    mutating func settle(_ place: Int, in round: UInt32) { marks[place].round = round }
+
     /// Remembers a token, in the place of an empty, an outdated or the longest unused one.
     mutating func insert(_ token: Span<UInt8>, _ verified: VerifiedToken) {
-        let size = token.count + verified.identityFields.count + verified.subject.count
+        let size =
+            token.count + verified.identityFields.count + verified.subject.count
+            + verified.assertedClaims.count + verified.marks.names.count * MemoryLayout<TokenMark>.size
         guard token.count >= TokenCache.tailBytes, size <= TokenCache.maximumEntryBytes, !marks.isEmpty else { return }
         let tag = tag(of: token)
         let first = Int(tag >> 32 & setMask) * TokenCache.ways
@@ -104,6 +115,14 @@ struct TokenCache {
         clock &+= 1
         marks[place] = Mark(tag: tag, lastUse: clock, generation: verified.generation)
         entries[place] = Entry(token: token.withUnsafeBufferPointer { Array($0) }, verified: verified)
+    }
+
+    /// Every token that is remembered, under whichever keys it was verified; one that was verified again may come twice.
+    func visit(_ body: (Span<UInt8>, VerifiedToken) -> Void) {
+        for index in marks.indices where marks[index].tag != 0 {
+            let entry = entries[index]
+            if let verified = entry.verified { body(entry.token.span, verified) }
+        }
     }
 
     /// Forgets a token, when it has expired.

@@ -9,12 +9,21 @@ package final class VerifiedToken: Sendable {
     /// Who the token is about, for logs: `sub`, or the claim of the first identity header. UTF-8, maybe with control
     /// characters; empty when neither is there.
     package let subject: [UInt8]
+    /// `AssertionClaims.write`; empty when nothing is signed.
+    let assertedClaims: [UInt8]
     package var issuedAt: WallTime? { dates.issuedAt }
     package var expiresAt: WallTime { dates.expiresAt }
-    package let algorithm: SignatureAlgorithm
-    /// `KeySet.Key.label` of the key that signed it.
+    /// Nil: its issuer has vouched for it in person.
+    package let algorithm: SignatureAlgorithm?
+    /// `KeySet.Key.label` of the key that signed it, or `introspection`.
     package let keyLabel: String
+    /// Its place among the keys of `generation`; negative: no key signed it.
+    let keyIndex: Int
+    /// `KeySet.Key.stamp` of that key, or `IntrospectionRules.stamp`.
+    let keyStamp: Int
     let dates: ClaimDates
+    /// What it can be revoked by.
+    let marks: TokenMarks
     /// `Requirements.judge`.
     let satisfied: [UInt64]
     /// Which keys and policy judged it (`TokenVerifier.generation`).
@@ -23,19 +32,24 @@ package final class VerifiedToken: Sendable {
     /// How long it is accepted yet, `leeway` included; at most ten years, so that it can be added to any time.
     package func timeLeft(at now: WallTime, leeway: Interval) -> Interval {
         let longest = 10 * 366 * 86_400_000
-        let left = expiresAt.milliseconds - now.milliseconds
-        return .milliseconds(Int(min(max(left, 0), Int64(longest)))) + leeway
+        let left = expiresAt.milliseconds + leeway.milliseconds - now.milliseconds
+        return .milliseconds(Int(min(max(left, 0), Int64(longest))))
     }
 
     init(
-        identityFields: [UInt8], subject: [UInt8], dates: ClaimDates, algorithm: SignatureAlgorithm, keyLabel: String,
-        satisfied: [UInt64], generation: UInt32
+        identityFields: [UInt8], subject: [UInt8], assertedClaims: [UInt8] = [], dates: ClaimDates, marks: TokenMarks,
+        algorithm: SignatureAlgorithm?, keyLabel: String, keyIndex: Int, keyStamp: Int, satisfied: [UInt64],
+        generation: UInt32
     ) {
         self.identityFields = identityFields
         self.subject = subject
+        self.assertedClaims = assertedClaims
         self.dates = dates
+        self.marks = marks
         self.algorithm = algorithm
         self.keyLabel = keyLabel
+        self.keyIndex = keyIndex
+        self.keyStamp = keyStamp
         self.satisfied = satisfied
         self.generation = generation
     }
@@ -46,8 +60,10 @@ package struct TokenRefusal: Sendable {
     package var reason: Reason
     /// Whether the signature was right. When it was not, everything below is only what somebody claims.
     package var isSigned = false
+    /// Nothing is decided: its issuer must be asked first.
+    package var isPending = false
     package var algorithm: SignatureAlgorithm?
-    /// `kid` of the header, at most 128 bytes of it.
+    /// `kid` of the header, at most 128 bytes of it; of a revoked token the label of the key that signed it.
     package var keyID: String?
     /// `sub`, at most 256 bytes of it.
     package var subject: String?

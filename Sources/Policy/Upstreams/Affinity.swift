@@ -37,22 +37,3 @@ extension Gatekeeper {
         return StableHash.of(facts.client)
     }
 }
-
-/// RFC 6265 §4.2.1: pairs with semicolons between.
-enum Cookies {
-    /// Where the value of the first cookie of this name stands; nil: there is none.
-    static func value(of name: [UInt8], in head: Span<UInt8>, _ field: Range<Int>) -> Range<Int>? {
-        var start = field.lowerBound
-        while start < field.upperBound {
-            var end = start
-            while end < field.upperBound, head[end] != UInt8(ascii: ";") { end += 1 }
-            while start < end, Characters.isWhitespace(head[start]) { start += 1 }
-            let behind = start + name.count
-            if behind < end, head[behind] == UInt8(ascii: "="), head.extracting(start..<behind).equals(name.span) {
-                return behind + 1..<end
-            }
-            start = end + 1
-        }
-        return nil
-    }
-}

@@ -18,7 +18,7 @@ package enum UpstreamFailure: String, CaseIterable, Sendable {
     /// Whether a mere connection shows that it is over.
     package var isAboutConnecting: Bool { self == .refused || self == .connectTimeout }
 
-    /// Whether a good answer to a health check shows that it is over. Of a server that answers wrongly the endpoint of the
-    /// checks may well be right all the time.
-    package var isAboutAnswering: Bool { self != .malformed && self != .status && self != .handshake }
+    /// Whether a good answer to a health check shows that it is over: a check connects, shakes hands and is answered as a
+    /// request is. But of a server that answers wrongly the endpoint of the checks may well be right all the time.
+    package var isAboutAnswering: Bool { self != .malformed && self != .status }
 }

@@ -34,6 +34,8 @@ package struct TLSCertificate: Sendable {
     package let notAfter: Int64
     /// SHA-256 of the leaf.
     package let fingerprint: String
+    /// Of the key, as OpenSSL numbers them: of each kind a client may be shown another certificate.
+    let kind: Int32
     let leaf: X509Handle
     let chain: [X509Handle]
     let key: KeyHandle
@@ -67,6 +69,7 @@ package struct TLSCertificate: Sendable {
         guard X509_check_private_key(leaf.pointer, key.pointer) == 1 else {
             throw Problem(file: .key, description: "the key does not belong to the first certificate of the chain")
         }
+        kind = EVP_PKEY_get_base_id(key.pointer)
         names = leaf.names
         notBefore = seconds(X509_get0_notBefore(leaf.pointer))
         notAfter = seconds(X509_get0_notAfter(leaf.pointer))

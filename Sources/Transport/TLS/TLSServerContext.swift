@@ -37,8 +37,8 @@ package final class TLSServerContext: Sendable {
         fileprivate static let count = 80
     }
 
-    /// One per certificate, the default one first. Owned. OpenSSL counts their users with atomics and changes nothing in
-    /// them once sessions are made from them, so threads may share them.
+    /// One per group of `names`, in its order. Owned. OpenSSL counts their users with atomics and changes nothing in them
+    /// once sessions are made from them, so threads may share them.
     nonisolated(unsafe) private let contexts: [OpaquePointer]
     private let certificates: [TLSCertificate]
     private let names: ServerNames
@@ -46,20 +46,19 @@ package final class TLSServerContext: Sendable {
     /// - Parameter certificates: at least one; the first answers clients that name none of the names.
     package init(_ certificates: [TLSCertificate], _ options: Options, tickets: TicketKeys) throws(Problem) {
         defer { ERR_clear_error() }
+        names = ServerNames(certificates.map { ($0.names, $0.kind) })
         var contexts: [OpaquePointer] = []
         do throws(Problem) {
-            for certificate in certificates {
-                contexts.append(try TLSServerContext.makeContext(certificate, options, tickets))
+            for group in names.groups {
+                contexts.append(
+                    try TLSServerContext.makeContext(group.map { ($0, certificates[$0]) }, options, tickets))
             }
         } catch {
             for context in contexts { SSL_CTX_free(context) }
-            var problem = error
-            problem.index = contexts.count
-            throw problem
+            throw error
         }
         self.contexts = contexts
         self.certificates = certificates
-        names = ServerNames(certificates.map(\.names))
         for context in contexts {
             // Rule 1 for C callbacks: the contexts are ours, and a session keeps this object, so it outlives every call.
             gateway_ssl_on_server_name(
@@ -82,20 +81,23 @@ package final class TLSServerContext: Sendable {
         return TLSSession(ssl, on: socket, context: self)
     }
 
+    /// - Parameter certificates: each of another kind of key, with their places among all.
     private static func makeContext(
-        _ certificate: TLSCertificate, _ options: Options, _ tickets: TicketKeys
+        _ certificates: [(index: Int, certificate: TLSCertificate)], _ options: Options, _ tickets: TicketKeys
     ) throws(Problem) -> OpaquePointer {
         guard let context = TLSContext.make(TLS_server_method(), options.minimumVersion) else {
             throw Problem(description: "no memory for TLS")
         }
         var failure: Problem?
-        func demand(_ result: Bool, _ words: String) {
-            if !result, failure == nil { failure = Problem(description: words) }
+        func demand(_ result: Bool, _ problem: @autoclosure () -> Problem) {
+            if !result, failure == nil { failure = problem() }
         }
         SSL_CTX_set_options(context, gateway_ssl_op_server_preference())
         gateway_ssl_no_session_cache(context)
         var keys = tickets.bytes
-        demand(gateway_ssl_set_ticket_keys(context, &keys, keys.count) == 1, "the ticket keys cannot be set")
+        demand(
+            gateway_ssl_set_ticket_keys(context, &keys, keys.count) == 1,
+            Problem(description: "the ticket keys cannot be set"))
         // RFC 8446 §8: early data can be replayed, and a gateway that counts guesses cannot let them be.
         SSL_CTX_set_max_early_data(context, 0)
         SSL_CTX_set_alpn_select_cb(
@@ -103,10 +105,14 @@ package final class TLSServerContext: Sendable {
             { _, out, count, offered, length, _ in
                 selectProtocol(out!, count!, UnsafeBufferPointer(start: offered, count: Int(length)))
             }, nil)
-        if let words = TLSContext.show(certificate, in: context) { demand(false, words) }
+        for (index, certificate) in certificates {
+            let words = TLSContext.show(certificate, in: context)
+            demand(words == nil, Problem(description: words ?? "", index: index))
+        }
         if options.clientAuthentication != .none {
-            demand(demandCertificates(of: options, in: context), "it holds no certificate in PEM form")
-            failure?.isAboutClients = true
+            demand(
+                demandCertificates(of: options, in: context),
+                Problem(description: "it holds no certificate in PEM form", isAboutClients: true))
         }
         // A session may be resumed only under the rules that it was made under, and no longer than the certificate is
         // valid that was shown then.
@@ -143,15 +149,16 @@ package final class TLSServerContext: Sendable {
 
     private func choose(_ ssl: OpaquePointer) -> Int32 {
         guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_OK }
-        let index = names.index(for: String(cString: name))
-        if index != 0 { SSL_set_SSL_CTX(ssl, contexts[index]) }
+        let group = names.group(for: String(cString: name))
+        if group != 0 { SSL_set_SSL_CTX(ssl, contexts[group]) }
         return SSL_TLSEXT_ERR_OK
     }
 
     private func staple(_ ssl: OpaquePointer) -> Int32 {
-        let context = SSL_get_SSL_CTX(ssl)
-        guard let index = contexts.firstIndex(where: { $0 == context }), let staple = certificates[index].staple,
-            Int64(time(nil)) < certificates[index].stapleUntil,
+        // OpenSSL has chosen among the kinds of key before it asks.
+        let shown = SSL_get_certificate(ssl)
+        guard let certificate = certificates.first(where: { $0.leaf.pointer == shown }),
+            let staple = certificate.staple, Int64(time(nil)) < certificate.stapleUntil,
             gateway_ssl_set_status(ssl, staple, staple.count) == 1
         else { return SSL_TLSEXT_ERR_NOACK }
         return SSL_TLSEXT_ERR_OK
@@ -190,34 +197,4 @@ private func selectProtocol(
         place += 1 + length
     }
     return SSL_TLSEXT_ERR_ALERT_FATAL
-}
-
-/// Which certificate answers for a name (RFC 6066 §3): the exact name first, then a wildcard for its first label
-/// (RFC 9525 §6.3), else the first certificate.
-package struct ServerNames: Sendable {
-    private var exact: [String: Int] = [:]
-    /// By what follows the star, with its dot.
-    private var wildcards: [String: Int] = [:]
-
-    /// Of two certificates for one name the first holds.
-    package init(_ names: [[String]]) {
-        for (index, list) in names.enumerated() {
-            for name in list {
-                if name.hasPrefix("*.") {
-                    if wildcards[String(name.dropFirst())] == nil { wildcards[String(name.dropFirst())] = index }
-                } else if exact[name] == nil {
-                    exact[name] = index
-                }
-            }
-        }
-    }
-
-    package func index(for name: String) -> Int {
-        var name = name.lowercased()
-        // Not allowed in SNI, and sent all the same.
-        if name.hasSuffix(".") { name.removeLast() }
-        if let index = exact[name] { return index }
-        guard let dot = name.firstIndex(of: "."), dot != name.startIndex else { return 0 }
-        return wildcards[String(name[dot...])] ?? 0
-    }
 }

@@ -12,6 +12,12 @@ final class Harness: LedgerSink {
     private(set) var events: [LedgerEvent] = []
     /// What a worker would know.
     private(set) var table = BlockTable(seed: 1)
+    private(set) var revocations: [RevocationDelta] = []
+    private(set) var shared: [SharedName: SharedText] = [:]
+    var sharedKeys: [String: String] { texts(.key) }
+    private(set) var revoked = RevocationTable()
+    /// What happens in the moment of an event.
+    var onEvent: ((LedgerEvent) -> Void)?
     /// Keeps the loop from sleeping past the condition.
     private var ticker: LoopTimer?
 
@@ -25,7 +31,22 @@ final class Harness: LedgerSink {
         table.apply(delta, at: .now())
     }
 
-    func ledger(noted event: LedgerEvent) { events.append(event) }
+    func ledger(shared: [SharedName: SharedText]) { self.shared = shared }
+
+    /// By name.
+    func texts(_ kind: SharedName.Kind) -> [String: String] {
+        Dictionary(uniqueKeysWithValues: shared.filter { $0.key.kind == kind }.map { ($0.key.id, $0.value.text) })
+    }
+
+    func ledger(revoked delta: RevocationDelta) {
+        revocations.append(delta)
+        revoked.apply(delta)
+    }
+
+    func ledger(noted event: LedgerEvent) {
+        events.append(event)
+        onEvent?(event)
+    }
 
     func forgetEvents() { events = [] }
 

@@ -38,10 +38,12 @@ extension Conversation {
         let date = Array(House.date.utf8)
         switch verdict {
         case .incomplete: return Reaction(words: "incomplete")
+        case .introspect: return Reaction(words: "introspected")
         case .answer(let answer):
             let words =
                 switch answer {
                 case .health: "answered health"
+                case .assertionKeys: "answered with the keys of assertions"
                 case .redirect(let location): "redirected \(String(decoding: location, as: UTF8.self))"
                 case .options(let allow): "answered options" + (allow.isEmpty ? "" : " \(allow)")
                 }

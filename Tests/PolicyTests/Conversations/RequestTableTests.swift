@@ -14,7 +14,7 @@ extension TableCase {
         connection: while offset < sent.count {
             let rest = sent.span.extracting(offset..<sent.count)
             switch gatekeeper.decide(rest, peer: House.client, now: House.now, wall: Mint.now, facts: &facts) {
-            case .incomplete:
+            case .incomplete, .introspect:
                 answers.append("wait")
                 break connection
             case .refuse(let refusal):
@@ -79,7 +79,7 @@ extension TableCase {
             switch gatekeeper.decide(beginning, peer: House.client, now: House.now, wall: Mint.now, facts: &facts) {
             case .incomplete: continue
             case .refuse(let refusal): Issue.record("\(row.place): \(refusal.status) after \(count) bytes")
-            case .answer, .forward: break
+            case .answer, .introspect, .forward: break
             }
             return
         }

@@ -62,7 +62,7 @@ final class OurReader {
             case .refuse(let refusal):
                 reading.ending = .refused("\(refusal.status) \(refusal.title)")
                 return reading
-            case .answer, .forward: break
+            case .answer, .introspect, .forward: break
             }
             var request = Reading.Request(
                 method: text(rest, facts.method), target: text(rest, gatekeeper.head.line.target))

@@ -14,7 +14,7 @@ private func outcome(
     let authenticator = Authenticator(
         keys: KeySet.build(from: tokens).keys,
         policy: TokenPolicy(tokens: tokens, identityHeaders: Mint.headers, routes: routes), routes: routes)
-    var credentials = Credentials(cookieName: authenticator.cookieName(ofRoute: 0))
+    var credentials = Credentials(TokenPlaces(routes[0]))
     var head: [UInt8] = []
     var places: [Range<Int>] = []
     for value in authorization + cookies {
@@ -150,6 +150,25 @@ private let missing = "401 AUTH_001 missing_token "
             Challenge.value(for: .missingRole)
                 == #"Bearer realm="gateway", error="insufficient_scope", "#
                 + #"error_description="The token lacks a role that the route requires""#)
+    }
+
+    /// RFC 6750 §3, RFC 9470 §3.
+    @Test func `names what the route demands`() {
+        var route = Mint.route()
+        route.requiredScopes = ["read", "wr\"ite"]
+        route.stepUp.levels = ["gold", "silver"]
+        route.stepUp.maximumAge = .seconds(300)
+        let demands = Challenge.Demands(route)
+        #expect(
+            Challenge.value(for: .missingScope, demands: demands)
+                == #"Bearer realm="gateway", error="insufficient_scope", "#
+                + #"error_description="The token lacks a scope that the route requires", scope="read write""#)
+        #expect(
+            Challenge.value(for: .loginTooWeak, demands: demands)
+                == #"Bearer realm="gateway", error="insufficient_user_authentication", "#
+                + #"error_description="The route requires a stronger or more recent login", "#
+                + #"acr_values="gold silver", max_age=300"#)
+        #expect(Challenge.value(for: .missingRole, demands: demands) == Challenge.value(for: .missingRole))
     }
 
     @Test func `does not tell the client more than that a token is invalid`() {

@@ -1,4 +1,5 @@
 import Testing
+import Wire
 
 @testable import Policy
 @testable import Settings
@@ -48,10 +49,15 @@ private func fields(_ header: String, _ claim: String, _ payload: String) -> Str
 @Suite struct `The demands of a route` {
     private func refusal(
         _ payload: String, claims: [Configuration.RequiredClaim] = [], roles: [String] = [],
-        rolesClaim: String = "roles"
+        rolesClaim: String = "roles", scopes: [String] = [], scopesClaim: String = "scope",
+        stepUp: Configuration.StepUp = .init()
     ) throws -> Refusal? {
-        let tokens = Mint.tokens(rolesClaim: rolesClaim)
-        let routes = [Mint.route(), Mint.route(claims: claims, roles: roles)]
+        var tokens = Mint.tokens(rolesClaim: rolesClaim)
+        tokens.scopesClaim = scopesClaim
+        var demanding = Mint.route(claims: claims, roles: roles)
+        demanding.requiredScopes = scopes
+        demanding.stepUp = stepUp
+        let routes = [Mint.route(), demanding]
         let policy = TokenPolicy(tokens: tokens, identityHeaders: [], routes: routes)
         let authenticator = Authenticator(
             keys: KeySet.build(from: tokens).keys, policy: policy, routes: routes)
@@ -63,8 +69,8 @@ private func fields(_ header: String, _ claim: String, _ payload: String) -> Str
             Issue.record("the token is right")
             return nil
         }
-        #expect(authenticator.authorize(token, route: 0) == nil)
-        return authenticator.authorize(token, route: 1)
+        #expect(authenticator.authorize(token, route: 0, at: Mint.now) == nil)
+        return authenticator.authorize(token, route: 1, at: Mint.now)
     }
 
     @Test func `of claims are met by one of the values`() throws {
@@ -100,6 +106,64 @@ private func fields(_ header: String, _ claim: String, _ payload: String) -> Str
         #expect(try refusal(#""a":{"b":["admin"]}"#, roles: ["admin"], rolesClaim: "a.b") == nil)
     }
 
+    @Test func `of a claim that is present are met by any value but null`() throws {
+        let present = [Configuration.RequiredClaim(name: "email", oneOf: ["@present"])]
+        for value in ["\"a@b\"", "\"\"", "0", "false", "[]", "{}"] {
+            #expect(try refusal("\"email\":\(value)", claims: present) == nil, "\(value)")
+        }
+        #expect(try refusal(#""email":null"#, claims: present) == .missingClaim)
+        #expect(try refusal(#""x":1"#, claims: present) == .missingClaim)
+    }
+
+    /// RFC 6749 §3.3: words with spaces between, letter case counts; some issuers write a list.
+    @Test func `of scopes are met by all of them`() throws {
+        let both = ["orders.read", "orders.write"]
+        #expect(try refusal(#""scope":"openid orders.write orders.read""#, scopes: both) == nil)
+        #expect(try refusal(#""scope":["orders.read","orders.write"]"#, scopes: both) == nil)
+        #expect(try refusal(#""scp":["orders.read","orders.write"]"#, scopes: both, scopesClaim: "scp") == nil)
+        #expect(try refusal(#""scope":"orders.read""#, scopes: both) == .missingScope)
+        #expect(try refusal(#""scope":"orders.read orders.WRITE""#, scopes: both) == .missingScope)
+        #expect(try refusal(#""scope":"orders.read,orders.write""#, scopes: both) == .missingScope)
+        #expect(try refusal(#""x":1"#, scopes: both) == .missingScope)
+    }
+
+    @Test func `of a login are met by its level and its methods`() throws {
+        var stepUp = Configuration.StepUp()
+        stepUp.levels = ["gold", "silver"]
+        stepUp.methods = ["mfa", "hwk"]
+        #expect(try refusal(#""acr":"silver","amr":["pwd","mfa"]"#, stepUp: stepUp) == nil)
+        #expect(try refusal(#""acr":"bronze","amr":["pwd","mfa"]"#, stepUp: stepUp) == .loginTooWeak)
+        #expect(try refusal(#""acr":"gold","amr":["pwd"]"#, stepUp: stepUp) == .loginTooWeak)
+        #expect(try refusal(#""acr":"gold""#, stepUp: stepUp) == .loginTooWeak)
+        #expect(try refusal(#""amr":["mfa"]"#, stepUp: stepUp) == .loginTooWeak)
+    }
+
+    /// `Mint.now` is 1,700,000,000, and the leeway 0.
+    @Test func `of a login are met by one that is recent`() throws {
+        var stepUp = Configuration.StepUp()
+        stepUp.maximumAge = .seconds(300)
+        #expect(try refusal(#""auth_time":1699999700"#, stepUp: stepUp) == nil)
+        #expect(try refusal(#""auth_time":1700000000"#, stepUp: stepUp) == nil)
+        #expect(try refusal(#""auth_time":1699999699"#, stepUp: stepUp) == .loginTooWeak)
+        #expect(try refusal(#""auth_time":1700000001"#, stepUp: stepUp) == .loginTooWeak, "it is yet to come")
+        #expect(try refusal(#""auth_time":-9007199254740991"#, stepUp: stepUp) == .loginTooWeak)
+        #expect(try refusal(#""x":1"#, stepUp: stepUp) == .loginTooWeak)
+    }
+
+    @Test func `are told one by one`() throws {
+        var stepUp = Configuration.StepUp()
+        stepUp.methods = ["mfa"]
+        let tier = [Configuration.RequiredClaim(name: "tier", oneOf: ["gold"])]
+        func told(_ payload: String) throws -> Refusal? {
+            try refusal(payload, claims: tier, roles: ["admin"], scopes: ["write"], stepUp: stepUp)
+        }
+        #expect(try told(#""x":1"#) == .missingClaim)
+        #expect(try told(#""tier":"gold""#) == .missingRole)
+        #expect(try told(#""tier":"gold","roles":"admin""#) == .missingScope)
+        #expect(try told(#""tier":"gold","roles":"admin","scope":"write""#) == .loginTooWeak)
+        #expect(try told(#""tier":"gold","roles":"admin","scope":"write","amr":["mfa"]"#) == nil)
+    }
+
     @Test func `are kept apart for a hundred routes`() {
         let routes = (0..<100).map { Mint.route(roles: ["role-\($0 % 3)"]) }
         let tokens = Mint.tokens()
@@ -115,12 +179,14 @@ private func fields(_ header: String, _ claim: String, _ payload: String) -> Str
             return
         }
         for route in 0..<100 {
-            #expect((authenticator.authorize(token, route: route) == nil) == (route % 3 == 1), "route \(route)")
+            #expect(
+                (authenticator.authorize(token, route: route, at: Mint.now) == nil) == (route % 3 == 1),
+                "route \(route)")
         }
-        #expect(authenticator.authorize(token, route: 128) == .missingClaim)
+        #expect(authenticator.authorize(token, route: 128, at: Mint.now) == .missingClaim)
         authenticator.update(
             keys: KeySet.build(from: tokens).keys,
             policy: TokenPolicy(tokens: tokens, identityHeaders: [], routes: []), routes: [])
-        #expect(authenticator.authorize(token, route: 1) == .invalidToken(.invalidToken))
+        #expect(authenticator.authorize(token, route: 1, at: Mint.now) == .invalidToken(.invalidToken))
     }
 }

@@ -131,7 +131,7 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
         let (set, _) = build(Mint.key("a"), Mint.key("b"), Mint.jwks("idp", [TokenVectors.rsaJWK]))
         #expect(select(set, .hs256, "b") == .candidates([1]))
         #expect(select(set, .rs256, "r1") == .candidates([2]))
-        #expect(select(set, .hs256, "c") == .refused(.unknownKid))
+        #expect(select(set, .hs256, "c") == .candidates([0, 1]), "secrets promise no kid, however many there are")
         #expect(select(set, .rs256, "c") == .refused(.unknownKid))
         #expect(select(set, .rs256, "") == .refused(.unknownKid))
     }
@@ -162,14 +162,89 @@ private func with(_ members: String, _ jwk: String) -> String { "{" + members + 
     @Test func `is a lone JWK without kid too`() {
         let key = TokenVectors.rsaJWK.replacing("\"kid\":\"r1\",", with: "")
         let set = build(Mint.jwks("idp", [key])).keys
-        #expect(set.keys.map(\.label) == ["idp/#1"])
+        #expect(set.keys.map(\.label) == ["idp/#\(set.keys[0].material.fingerprint)"])
+        let other = TestKeys.p256JWK.replacing("\"kid\":\"e1\",", with: "")
+        let (one, two) = (build(Mint.jwks("idp", [key, other])).keys, build(Mint.jwks("idp", [other, key])).keys)
+        #expect(one.keys.count == 2)
+        #expect(one.keys.map(\.label) == two.keys.map(\.label).reversed(), "its place is no name")
         #expect(select(set, .rs256, "anything") == .candidates([0]))
+    }
+
+    /// What one source publishes must not make another's tokens ambiguous.
+    @Test func `does not depend on what other sources publish`() {
+        let other = TokenVectors.rsaJWK.replacing("\"r1\"", with: "\"r2\"")
+        let (set, _) = build(
+            Mint.pem("rsa", TestKeys.rsa), Mint.jwks("a", [TokenVectors.rsaJWK]), Mint.jwks("b", [other]))
+        #expect(select(set, .rs256, "2024-05") == .candidates([0]))
+        #expect(select(set, .rs256, nil) == .candidates([0, 1, 2]))
+    }
+
+    @Test func `is missed when its provider may have it`() {
+        var tokens = Mint.tokens([Mint.pem("rsa", TestKeys.rsa)])
+        let provider = Configuration.Tokens.Provider(
+            .jwks(WebAddress("https://issuer.example.org/keys")!), section: "tokens.keys[1]")
+        tokens.keys.append(.init(id: "idp", source: .provider(provider), algorithms: []))
+        let missing = KeySet.build(from: tokens).keys
+        #expect(missing.isIncomplete)
+        #expect(select(missing, .es256, "e1") == .refused(.jwksUnavailable))
+        let jwks = Array("{\"keys\":[\(TokenVectors.rsaJWK)]}".utf8)
+        let whole = KeySet.build(from: tokens, current: ["idp": jwks]).keys
+        #expect(!whole.isIncomplete)
+        #expect(select(whole, .es256, "e1") == .refused(.unknownKid), "with a new algorithm, too")
+        #expect(select(whole, .es256, "r1") == .refused(.algNotAllowed))
+        #expect(select(whole, .es256, nil) == .refused(.algNotAllowed))
+    }
+
+    @Test func `has no kid of more than 256 bytes`() {
+        let long = TokenVectors.rsaJWK.replacing("\"r1\"", with: "\"\(String(repeating: "r", count: 257))\"")
+        let (set, problems) = build(Mint.jwks("idp", [long, TokenVectors.rsaJWK]))
+        #expect(set.keys.map(\.label) == ["idp/r1"])
+        #expect(problems.map(\.description) == ["key idp/#1: its kid is longer than 256 bytes"])
     }
 
     @Test func `is searched among four at most`() {
         let keys = (0..<9).map { Mint.key("k\($0)") }
         let set = KeySet.build(from: Mint.tokens(keys)).keys
-        #expect(select(set, .hs256, nil) == .candidates([0, 1, 2, 3]))
+        #expect(set.narrowed(Array(0..<9), to: nil) == [0, 1, 2, 3])
         #expect(select(set, .hs256, "k8") == .candidates([8]))
+    }
+
+    /// Or whoever publishes a key, or four of them, under another's kid would shut the other out.
+    @Test func `is searched among those of the token's own issuer first`() {
+        let keys = (0..<9).map { number in
+            var key = Mint.key("k\(number)")
+            key.issuer = number == 0 ? nil : number == 8 ? "b" : "a"
+            return key
+        }
+        let set = KeySet.build(from: Mint.tokens(keys)).keys
+        #expect(set.narrowed(Array(0..<9), to: Array("b".utf8)) == [8, 0])
+        #expect(set.narrowed(Array(1..<9), to: Array("a".utf8)) == [1, 2, 3, 4])
+        #expect(set.narrowed(Array(1..<9), to: Array("c".utf8)) == [1, 2, 3, 4], "so that it is told whose it is not")
+        #expect(set.narrowed(Array(0..<9), to: nil) == [0])
+    }
+
+    /// RFC 7517 §9.2: others can fetch it, too.
+    @Test func `is never a secret that is fetched`() {
+        let secret = #"{"kty":"oct","kid":"s","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#
+        var problems: [KeyProblem] = []
+        let text = Array("{\"keys\":[\(secret),\(TokenVectors.rsaJWK)]}".utf8)
+        let keys = JWKSReader.keys(in: text, of: "idp", isFetched: true, &problems)
+        #expect(keys.map(\.label) == ["idp/r1"])
+        #expect(problems.map(\.description) == ["key idp/s: a secret that is fetched is none"])
+    }
+
+    /// A file of such a set is a copy of something that others have, too.
+    @Test func `is never a secret that stands beside public keys`() {
+        let secret = #"{"kty":"oct","kid":"s","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#
+        let (mixed, problems) = build(Mint.jwks("idp", [secret, TokenVectors.rsaJWK]))
+        #expect(mixed.keys.map(\.label) == ["idp/r1"])
+        #expect(
+            problems.map(\.description) == [
+                "key idp/s: a secret beside public keys is none; give it an entry of its own, "
+                    + "or a set without public keys"
+            ])
+        let (apart, none) = build(Mint.jwks("secrets", [secret]), Mint.jwks("idp", [TokenVectors.rsaJWK]))
+        #expect(apart.keys.map(\.label) == ["secrets/s", "idp/r1"])
+        #expect(none.isEmpty)
     }
 }

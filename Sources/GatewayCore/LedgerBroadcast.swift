@@ -2,9 +2,16 @@ internal import Policy
 internal import Transport
 internal import Wire
 
-/// Carries changes of the blocks to every worker, and knows how far each worker has come: the answer that a block was set
-/// with is held until no worker would still serve the address (docs/life-of-a-request.md, *judge*).
-final class BlockBroadcast {
+/// What every worker keeps a copy of.
+enum LedgerChange: Hashable, Sendable {
+    case blocks(BlockDelta)
+    case revocations(RevocationDelta)
+    case lockdown(LockdownDelta)
+}
+
+/// Carries changes of blocks, revocations and lockdowns to every worker, and knows how far each worker has come: the answer that a
+/// block was set with is held until no worker would still serve the address (docs/life-of-a-request.md, *judge*).
+final class LedgerBroadcast {
     private struct Waiter {
         let sequence: Int
         let deadline: Instant
@@ -17,7 +24,7 @@ final class BlockBroadcast {
     private var waiters: [Waiter] = []
     private var timer: LoopTimer?
     /// Hears of every change, too: the process that we take over from, whose connections must meet it.
-    var follower: ((BlockDelta) -> Void)?
+    var follower: ((LedgerChange) -> Void)?
 
     init(_ workers: [Mailbox<WorkerMessage>], on loop: EventLoop) {
         self.workers = workers
@@ -25,10 +32,10 @@ final class BlockBroadcast {
         timer = LoopTimer(on: loop) { [unowned self] in release(at: Instant.now()) }
     }
 
-    func send(_ delta: BlockDelta) {
+    func send(_ change: LedgerChange) {
         sequence += 1
-        follower?(delta)
-        for worker in workers { worker.send(.blocks(delta, sequence: sequence)) }
+        follower?(change)
+        for worker in workers { worker.send(.ledger(change, sequence: sequence)) }
     }
 
     func applied(by worker: Int, _ sequence: Int) {

@@ -28,20 +28,20 @@ private final class Trail {
         return true
     }
 
-    private func applied(_ sequence: Int, in broadcast: BlockBroadcast) {
+    private func applied(_ sequence: Int, in broadcast: LedgerBroadcast) {
         for worker in 0..<3 { broadcast.applied(by: worker, sequence) }
     }
 
     @Test func `reaches every worker in the order in which it was sent`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
         let received = Trail()
         let receivers = mailboxes.indices.map { index in
             MailboxReceiver(mailboxes[index], on: loop) { message in
-                if case .blocks(_, let sequence) = message { received.names.append("\(index): \(sequence)") }
+                if case .ledger(_, let sequence) = message { received.names.append("\(index): \(sequence)") }
             }
         }
-        broadcast.send(delta)
-        broadcast.send(.lift([]))
+        broadcast.send(.blocks(delta))
+        broadcast.send(.revocations(.lift([])))
         #expect(turn { received.names.count == 6 })
         for index in 0..<3 {
             #expect(received.names.filter { $0.hasPrefix("\(index)") } == ["\(index): 1", "\(index): 2"])
@@ -50,10 +50,10 @@ private final class Trail {
     }
 
     @Test func `lets go at once when there is nothing to wait for`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
         broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("nothing sent"))
         #expect(trail.names == ["nothing sent"])
-        broadcast.send(delta)
+        broadcast.send(.blocks(delta))
         applied(1, in: broadcast)
         broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("all applied"))
         #expect(trail.names == ["nothing sent", "all applied"])
@@ -61,8 +61,8 @@ private final class Trail {
 
     /// Decisions 8: no worker of the process would serve the address any more when the 401 leaves.
     @Test func `holds an answer until the last worker has applied the block`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
-        broadcast.send(delta)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
+        broadcast.send(.blocks(delta))
         broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("answer"))
         broadcast.applied(by: 0, 1)
         broadcast.applied(by: 2, 1)
@@ -74,10 +74,10 @@ private final class Trail {
     }
 
     @Test func `does not take an earlier change for a later one`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
-        broadcast.send(delta)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
+        broadcast.send(.blocks(delta))
         broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("first"))
-        broadcast.send(delta)
+        broadcast.send(.blocks(delta))
         broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("second"))
         applied(1, in: broadcast)
         #expect(trail.names == ["first"])
@@ -86,10 +86,10 @@ private final class Trail {
     }
 
     @Test func `takes a later change for all before it`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
-        broadcast.send(delta)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
+        broadcast.send(.blocks(delta))
         broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("first"))
-        broadcast.send(delta)
+        broadcast.send(.blocks(delta))
         applied(2, in: broadcast)
         applied(1, in: broadcast)
         #expect(trail.names == ["first"])
@@ -99,8 +99,8 @@ private final class Trail {
 
     /// A worker that hangs must not keep an answer for ever.
     @Test func `lets go at the deadline and not before`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
-        broadcast.send(delta)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
+        broadcast.send(.blocks(delta))
         let begun = Instant.now()
         broadcast.whenApplied(within: .milliseconds(20), now: begun, trail.note("answer"))
         #expect(turn { trail.names == ["answer"] })
@@ -109,8 +109,8 @@ private final class Trail {
 
     /// While one worker hangs, answers that come after must not put off those that wait already.
     @Test func `keeps each deadline when others come behind it`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
-        broadcast.send(delta)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
+        broadcast.send(.blocks(delta))
         let begun = Instant.now()
         broadcast.whenApplied(within: .milliseconds(20), now: begun, trail.note("soon"))
         broadcast.whenApplied(within: .seconds(120), now: begun, trail.note("late"))
@@ -120,11 +120,11 @@ private final class Trail {
     }
 
     @Test func `may be asked again by the answer that it lets go`() {
-        let broadcast = BlockBroadcast(mailboxes, on: loop)
-        broadcast.send(delta)
+        let broadcast = LedgerBroadcast(mailboxes, on: loop)
+        broadcast.send(.blocks(delta))
         broadcast.whenApplied(within: .seconds(60), now: .now()) { [trail] in
             trail.names.append("first")
-            broadcast.send(delta)
+            broadcast.send(.blocks(delta))
             broadcast.whenApplied(within: .seconds(60), now: .now(), trail.note("second"))
         }
         applied(1, in: broadcast)

@@ -1,0 +1,45 @@
+internal import Policy
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// What workers tell the control thread.
+extension Gateway {
+    func receive(_ message: ControlMessage) {
+        switch message {
+        case .loginFailed(let report): desk.failed(report)
+        case .loginSucceeded(let request): desk.succeeded(request)
+        case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
+        case .handshake(let upstream, let server, let problem):
+            upstreamTLS.note(upstream: upstream, server: server, problem: problem)
+        case .headerRefused(let sender, let reason, let untold):
+            log.log(
+                .warning, "proxy_protocol.refused", "A connection without a sound PROXY header was closed",
+                [
+                    ("address", .text(sender.description)), ("reason", .text(reason)), ("untold", .number(untold)),
+                ])
+        case .callerProblem(let caller, let problem, let untold): tell(caller, problem, untold: untold)
+        case .upstream(let report): upstreams?.received(report)
+        case .tokenUnknown(let token): introspection.ask(about: token)
+        case .keyMissed(let isIncomplete): keys.missed(isIncomplete: isIncomplete)
+        case .keysInspected(let answer, let ticket): keyDesk.received(answer, ticket)
+        case .clocksAhead(let leads): keys.noteClocks(leads)
+        case .oneAddress(let address): trafficComesFrom(address)
+        case .drained(let connections):
+            cut += connections
+            if workers.ended() { finishIfNotBetween() }
+        }
+    }
+
+    /// Told at most once an hour: what to do about it does not change with every minute.
+    func trafficComesFrom(_ address: IPAddress) {
+        let now = Instant.now()
+        guard now >= oneAddressToldUntil else { return }
+        oneAddressToldUntil = now + .seconds(3_600)
+        log.log(
+            .warning, "traffic.one_address",
+            "Nearly all requests come from one private address. If that is a proxy or a bridge, all of its clients are "
+                + "counted and blocked as one: name its network in trusted_proxies",
+            [("address", .text(address.description)), ("setting", .text("trusted_proxies"))])
+    }
+}

@@ -1,0 +1,45 @@
+internal import Policy
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// What a worker has to do with blocks, revocations, lockdowns and keys beside deciding about requests.
+extension Worker {
+    func apply(_ change: LedgerChange) {
+        switch change {
+        case .blocks(let delta):
+            gatekeeper.blocks.apply(delta, at: clock.now)
+            streams.cut(blockedBy: delta) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+        case .revocations(let delta):
+            gatekeeper.apply(delta)
+            if case .lift = delta { return }
+            if streams.mustLook() { lookTimer?.fire(after: Worker.lookInterval) }
+        case .lockdown(let delta):
+            gatekeeper.lockdowns.apply(delta)
+            if case .set = delta { streams.cutLockedOut() }
+        }
+    }
+
+    func answer(to question: KeyQuestion) -> KeyAnswer {
+        switch question {
+        case .usage: .usage(gatekeeper.keyUsage(at: clock.wall))
+        case .judge(let tokens):
+            .verdicts(tokens.map { TokenVerdict(gatekeeper.judge(token: $0.span, at: clock.wall)) })
+        }
+    }
+
+    /// What was opened with a token that is worth nothing any more.
+    func cutDeadStreams() {
+        streams.cutDead { [unowned self] in gatekeeper.isDead($0, at: clock.wall) }
+    }
+
+    /// A token named a key that is not here, and might be fetched. Whoever makes up keys must not keep the control thread busy.
+    func reportMissingKey() {
+        guard clock.now >= nextKeyReport else { return }
+        nextKeyReport = clock.now + .seconds(1)
+        control.send(.keyMissed(isIncomplete: gatekeeper.lacksKeys))
+    }
+
+    /// Now and then, not with each request.
+    func countAssertions() { telemetry.metrics.countAssertions(gatekeeper.countAssertions()) }
+}

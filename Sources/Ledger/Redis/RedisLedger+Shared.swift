@@ -1,0 +1,99 @@
+package import Policy
+internal import Wire
+
+/// Texts under names (`SharedName`): the ledger carries them to all replicas and does not know what is in them. One that
+/// has an end ends on our clock, as blocks do.
+extension RedisLedger {
+    package var shared: [SharedName: SharedText] { sharedBook }
+
+    package func share(_ name: SharedName, _ text: SharedText?, completion: @escaping (Decider) -> Void) {
+        // What was learned before stands before it in the journal, too.
+        sendDelta()
+        sharedBook[name] = text
+        pendingShared.insert(name)
+        journal?.append([.shared(name, text, clock: clock), .sharedPending(name)], durable: true)
+        sink.ledger(shared: sharedBook)
+        scheduleExpiry()
+        guard let authority else { return completion(.local) }
+        upload(name, authority) { completion($0 ? .authority : .local) }
+    }
+
+    func uploadShared(_ session: RedisSession) {
+        for name in pendingShared { upload(name, session) { _ in } }
+    }
+
+    private func upload(_ name: SharedName, _ session: RedisSession, completion: @escaping (Bool) -> Void) {
+        let shared = sharedBook[name]
+        session.call(command(name, shared)) { [weak self] reply in
+            guard let self, let reply else { return completion(false) }
+            if let error = reply.error {
+                degrade(.refusing, error)
+                return completion(false)
+            }
+            // Another word may have been said of it since.
+            if sharedBook[name] == shared, pendingShared.remove(name) != nil { save([.sharedSettled(name)]) }
+            if isRefusing { recover() }
+            completion(true)
+        }
+    }
+
+    private func command(_ name: SharedName, _ shared: SharedText?) -> [String] {
+        guard let shared else { return ["DEL", name.storeKey] }
+        guard shared.deadline != .never else { return ["SET", name.storeKey, shared.text] }
+        let left = max(1, (shared.deadline - clock.now()).milliseconds)
+        return ["SET", name.storeKey, shared.text, "PX", "\(left)"]
+    }
+
+    /// What the store says of a key that is meant to name one.
+    func learnedShared(_ key: String, ttl: Int64, _ value: RESPValue) {
+        guard let name = SharedName(storeKey: key) else { return unparsable(key, isGone: ttl == -2) }
+        seenShared.insert(name)
+        guard !pendingShared.contains(name) else { return }
+        let known = sharedBook[name]
+        var found: SharedText?
+        if let deadline = deadline(ofTTL: ttl), let text = RedisLedger.text(of: value, name.kind) {
+            found = SharedText(text, until: steady(deadline, known?.deadline ?? .never))
+        }
+        guard found != known else { return }
+        changeShared(name, found)
+        scheduleExpiry()
+    }
+
+    /// A key of another type opens nothing and is no key, but it closes a route all the same.
+    private static func text(of value: RESPValue, _ kind: SharedName.Kind) -> String? {
+        if case .bytes(let bytes) = value { return String(decoding: bytes, as: UTF8.self) }
+        return kind == .lockdown ? "" : nil
+    }
+
+    private func changeShared(_ name: SharedName, _ text: SharedText?) {
+        sharedBook[name] = text
+        outgoing.records.append(.shared(name, text, clock: clock))
+        outgoing.sharedChanged = true
+        sendSoon()
+    }
+
+    var nextSharedDeadline: Instant? { sharedBook.values.map(\.deadline).min().flatMap { $0 == .never ? nil : $0 } }
+
+    /// Takes out what is over, before the store says so.
+    func expireShared() {
+        let now = clock.now()
+        for (name, shared) in sharedBook where shared.deadline <= now {
+            // What the store has of it ends by itself, or never came there.
+            if pendingShared.remove(name) != nil { outgoing.records.append(.sharedSettled(name)) }
+            changeShared(name, nil)
+        }
+    }
+
+    /// At the end of a resynchronisation.
+    /// - Parameter isKept: the store has the data that we knew: what is missing there was removed.
+    func settleMissingShared(isKept: Bool, _ session: RedisSession) {
+        for name in sharedBook.keys where !seenShared.contains(name) && !pendingShared.contains(name) {
+            if isKept {
+                changeShared(name, nil)
+            } else {
+                pendingShared.insert(name)
+                upload(name, session) { _ in }
+            }
+        }
+    }
+}

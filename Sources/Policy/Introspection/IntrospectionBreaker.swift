@@ -1,0 +1,81 @@
+internal import Settings
+package import Wire
+
+/// Spares an endpoint that does not answer, and clients the wait for it. An answer of any kind is one: else whoever makes up
+/// tokens that the issuer chokes on could keep it from being asked about others.
+package struct IntrospectionBreaker {
+    package static let failures = 5
+    package static let time = Interval.seconds(60)
+
+    private enum State {
+        /// So many failures in a row. → `open`
+        case closed(failures: Int)
+        /// Nothing is asked. → `trying`
+        case open(until: Instant)
+        /// One question finds out. → `closed`, `open`; after `time` another one does
+        case trying(since: Instant)
+    }
+
+    private var state = State.closed(failures: 0)
+
+    package init() {}
+
+    /// Whether a question may be asked now; if it may, it must be.
+    package mutating func allows(at now: Instant) -> Bool {
+        switch state {
+        case .closed: return true
+        case .open(let until) where now >= until, .trying(let until) where now >= until + Self.time:
+            state = .trying(since: now)
+            return true
+        case .open, .trying: return false
+        }
+    }
+
+    package mutating func succeeded() { state = .closed(failures: 0) }
+
+    /// True: from now on it is spared.
+    package mutating func failed(at now: Instant) -> Bool {
+        switch state {
+        case .closed(let failures) where failures + 1 < Self.failures:
+            state = .closed(failures: failures + 1)
+            return false
+        case .closed, .trying:
+            state = .open(until: now + Self.time)
+            return true
+        // Asked before it opened.
+        case .open: return false
+        }
+    }
+}
+
+/// What the log is told of an endpoint: at most one failure in a while, with the number that was left out, and that it works
+/// again once that is so.
+package struct IntrospectionTrail {
+    private static let quiet = Interval.seconds(10)
+    private var failures = 0
+    private var isTold = false
+    private var next = Instant(nanoseconds: .min)
+
+    package init() {}
+
+    /// Failures since the log was told, if it is to be told now.
+    package mutating func failed(at now: Instant) -> Int? {
+        failures += 1
+        guard now >= next else { return nil }
+        next = now + Self.quiet
+        isTold = true
+        defer { failures = 0 }
+        return failures
+    }
+
+    /// The same of an answer that can be understood: failures that the log does not know of, if it knows of any.
+    package mutating func worked() -> Int? {
+        guard isTold else {
+            failures = 0
+            return nil
+        }
+        isTold = false
+        defer { failures = 0 }
+        return failures
+    }
+}
