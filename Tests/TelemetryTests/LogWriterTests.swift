@@ -28,9 +28,23 @@ import Wire
     private func pipe(_ name: String) throws -> Int32 {
         let path = workshop.file(name)
         try #require(mkfifo(path, 0o600) == 0)
-        let reader = open(path, O_RDONLY | O_NONBLOCK)
+        let reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         try #require(reader >= 0)
         return reader
+    }
+
+    /// Closes the reading end and waits until nobody has it: another test may be starting a program in this moment, which
+    /// has a copy of all descriptors until it is running.
+    private func endReading(_ reader: Int32, of name: String) throws {
+        close(reader)
+        let limit = Instant.now() + .seconds(60)
+        while true {
+            let writer = open(workshop.file(name), O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+            if writer < 0, errno == ENXIO { return }
+            close(writer)
+            try #require(Instant.now() < limit, "\(name) still has a reader")
+            usleep(1_000)
+        }
     }
 
     private func readAll(_ descriptor: Int32) -> [UInt8] {
@@ -206,8 +220,8 @@ import Wire
                 operational: .file(path: workshop.file("gateway.log"))), spill: "audit.spill")
         let log = AccessLog(writer.accessChannel())
         #expect(writer.drain())
-        close(accessReader)
-        close(auditReader)
+        try endReading(accessReader, of: "access.pipe")
+        try endReading(auditReader, of: "audit.pipe")
         for round in 0..<3 {
             SampleExchange().append(to: log)
             audit(writer, round..<round + 1)
