@@ -41,6 +41,7 @@ extension ClientConnection {
     private var veto: TunnelEnd? {
         if worker.gatekeeper.isBlocked(record.facts.client, at: worker.clock.now) { return .blocked }
         if isLockedOut { return .lockedDown }
+        if isBrokenGlassOver { return .breakGlassOver }
         guard let token = record.identity else { return nil }
         return worker.gatekeeper.isDead(token, at: worker.clock.wall) ? .tokenRevoked : nil
     }
@@ -51,9 +52,19 @@ extension ClientConnection {
         return worker.gatekeeper.lockdowns.refuses(record.facts.client, onRoute: name, at: worker.clock.now)
     }
 
+    /// It was opened by break-glass, and could not be opened so any more.
+    var isBrokenGlassOver: Bool {
+        guard record.plan?.isByBreakGlass == true, let name = record.routeName else { return false }
+        return !worker.gatekeeper.breakGlass.admits(record.facts.client, onRoute: name, at: worker.clock.now)
+    }
+
     private func streamBegins() {
         record.willLast(worker)
         worker.streams.insert(self)
+        if let plan = record.plan, plan.isByBreakGlass {
+            tokenEnds = plan.glassEnds
+            return
+        }
         guard let plan = record.plan, plan.closesAtExpiry, let identity = record.identity else {
             tokenEnds = .never
             return
@@ -181,6 +192,7 @@ extension TunnelEnd {
         case .blocked: WebSocketClose(code: 1008, reason: "blocked")
         case .tokenExpired: WebSocketClose(code: 1008, reason: "token expired")
         case .tokenRevoked: WebSocketClose(code: 1008, reason: "token revoked")
+        case .breakGlassOver: WebSocketClose(code: 1008, reason: "a token is required")
         case .lockedDown: WebSocketClose(code: 1001, reason: "closed for a while")
         case .draining: WebSocketClose(code: 1001, reason: "going away")
         case .idle: WebSocketClose(code: 1001, reason: "idle")

@@ -340,18 +340,6 @@ final class ClientConnection: ReadinessHandler {
         return end
     }
 
-    /// The request may go on, and whose it is may be known.
-    func noteIdentity(_ bytes: Span<UInt8>) {
-        guard let identity = worker.gatekeeper.identity else { return }
-        record.identity = identity
-        worker.telemetry.metrics.countAuthSuccess(.token)
-        if let plan = record.plan, plan.grace > .zero {
-            worker.telemetry.record(inGrace: identity, at: worker.clock.wall, auditRequest(bytes))
-        } else if worker.gatekeeper.isNewToken {
-            worker.telemetry.record(identity, auditRequest(bytes))
-        }
-    }
-
     func recordBegins(_ now: Instant) {
         if record.isResting { record = worker.records.take() }
         record.reset(startedAt: now)

@@ -209,6 +209,7 @@ final class ExchangeRecord {
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
             upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
         line.isCheck = isCheck
+        line.isByBreakGlass = plan?.isByBreakGlass == true
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
         let trace = trace

@@ -38,6 +38,7 @@ package final class Gateway {
     let keys: KeyStore
     let keyDesk: KeyDesk
     let lockdowns: LockdownDesk
+    let breakGlass: BreakGlassDesk
     let logLevels: LogLevelDesk
     let introspection: IntrospectionDesk
     let assertions: AssertionKeyStore
@@ -171,6 +172,7 @@ package final class Gateway {
         trail.sharedKeysChanged = { [unowned keys] in keys.take(shared: $0) }
         lockdowns = LockdownDesk(
             broadcast: broadcast, audit: audit, log: log, routes: configuration.routes.map(\.name))
+        breakGlass = BreakGlassDesk(broadcast: broadcast, audit: audit, log: log, on: loop)
         trail.lockdownsChanged = { [unowned lockdowns] in lockdowns.take($0, at: .now(), wall: .now()) }
         assertions = AssertionKeyStore(
             in: configuration.stateDirectory, on: loop, log: log, audit: audit,
@@ -309,6 +311,7 @@ package final class Gateway {
         metrics.blocksInForce = ledger.blockCount
         metrics.revocationsInForce = ledger.revocationCount
         metrics.lockdowns = lockdowns.records.count
+        metrics.brokenGlass = breakGlass.records.count
         metrics.connectionLimit = generation.room.connections
         metrics.buffered = shared.bufferedBytes
         metrics.bufferLimit = generation.room.memory
@@ -386,6 +389,7 @@ package final class Gateway {
         desk.adopt(next)
         ledger.adopt(LoginRule(next))
         lockdowns.adopt(routes: next.routes.map(\.name))
+        breakGlass.adopt(next.routes)
         listeners = nextListeners
         let catalog = makeCatalog()
         let generation = generation

@@ -54,7 +54,14 @@ final class OpenStreams {
         for stream in Array(open.values) where stream.isLockedOut { stream.cutStream(.lockedDown) }
     }
 
+    /// Cuts those that were opened by break-glass, on a route where that has ended.
+    func cutBrokenGlass() {
+        for stream in Array(open.values) where stream.isBrokenGlassOver { stream.cutStream(.breakGlassOver) }
+    }
+
     func cutExpired(at now: Instant) {
-        for stream in open.values.filter({ $0.tokenEnds <= now }) { stream.cutStream(.tokenExpired) }
+        for stream in open.values.filter({ $0.tokenEnds <= now }) {
+            stream.cutStream(stream.record.plan?.isByBreakGlass == true ? .breakGlassOver : .tokenExpired)
+        }
     }
 }

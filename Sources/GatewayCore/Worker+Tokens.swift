@@ -17,6 +17,9 @@ extension Worker {
         case .lockdown(let delta):
             gatekeeper.lockdowns.apply(delta)
             if case .set = delta { streams.cutLockedOut() }
+        case .breakGlass(let delta):
+            gatekeeper.breakGlass.apply(delta)
+            streams.cutBrokenGlass()
         }
     }
 

@@ -57,6 +57,16 @@ final class WorkerTelemetry {
                 user: .verified(String(decoding: identity.subject, as: UTF8.self))))
     }
 
+    /// Counts and records that a request went on by break-glass: each one, since nobody else will know who it was.
+    func record(_ pass: BreakGlassPass, claimed: TokenRefusal?, _ request: @autoclosure () -> AuditRequest) {
+        metrics.countBreakGlass()
+        guard audit.isOn else { return }
+        audit.record(
+            request().event(
+                .brokenGlass(reason: pass.reason.rawValue), stage: .authenticate, code: nil,
+                user: claimed?.subject.map(AuditUser.claimed)))
+    }
+
     /// Writes the audit record of a connection that was one too many of its address.
     func record(refusedConnectionOf peer: IPAddress, port: UInt16, now: Instant) {
         guard let suppressed = audit.admitRefusedConnection(from: peer, at: now) else { return }

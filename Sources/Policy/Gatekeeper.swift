@@ -13,6 +13,8 @@ package final class Gatekeeper {
     package var blocks = BlockTable()
     /// The routes that are closed now; the worker applies their changes to it.
     package var lockdowns: LockdownTable
+    /// The routes that may be used without a good token now; the same.
+    package var breakGlass: BreakGlassTable
 
     var fields: FieldTable
     var classes: [FieldClass]
@@ -34,7 +36,9 @@ package final class Gatekeeper {
 
     package init(_ rules: GatekeeperRules) {
         self.rules = rules
-        lockdowns = LockdownTable(names: rules.configuration.routes.map(\.name))
+        let names = rules.configuration.routes.map(\.name)
+        lockdowns = LockdownTable(names: names)
+        breakGlass = BreakGlassTable(names: names)
         fields = FieldTable(capacity: rules.fieldLimit)
         classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
         authenticator = Authenticator(
@@ -53,7 +57,9 @@ package final class Gatekeeper {
         lastRefusal.clear()
         fields = FieldTable(capacity: rules.fieldLimit)
         classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
-        lockdowns.adopt(names: rules.configuration.routes.map(\.name))
+        let names = rules.configuration.routes.map(\.name)
+        lockdowns.adopt(names: names)
+        breakGlass.adopt(names: names)
         authenticator.update(keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
         asserter = Gatekeeper.asserter(rules)
     }
@@ -131,7 +137,7 @@ package final class Gatekeeper {
             if !lockdowns.isEmpty, lockdowns.end(ofRoute: route, for: facts.client, at: now) != nil {
                 throw .lockedDown
             }
-            let identity = try authenticate(bytes, facts, route, wall)
+            let identity = try authenticate(bytes, facts, route, now, wall)
             // Known from here on, also of who is refused.
             head.identity = identity
             try authorize(identity, route, wall)
@@ -145,6 +151,7 @@ package final class Gatekeeper {
                 isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method)))
             plan.tokenIsInQuery = head.queryCut != nil
             plan.grace = head.grace
+            if let glass = head.glass { plan.glassEnds = glass.deadline }
             plan.responseTimeout = rules.configuration.routes[route].responseTimeout
             plan.closesAtExpiry = rules.configuration.routes[route].closesAtExpiry
             // A login is judged by its answer, and a 101 is none.
@@ -248,7 +255,7 @@ package final class Gatekeeper {
     package var isNewToken: Bool { head.identity != nil && !authenticator.lastWasRemembered }
 
     private func authenticate(
-        _ bytes: Span<UInt8>, _ facts: borrowing RequestFacts, _ route: Int, _ wall: WallTime
+        _ bytes: Span<UInt8>, _ facts: borrowing RequestFacts, _ route: Int, _ now: Instant, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
         guard authenticator.looksForTokens(route: route) else { return nil }
         let places = rules.tokenPlaces[route]
@@ -277,6 +284,11 @@ package final class Gatekeeper {
         case .refused(let refusal, let details):
             tokenRefusal = details
             if case .at(let range) = credentials.place { refusedToken = range }
+            // Whoever can still be asked about the token is asked first.
+            if details?.isPending != true, let pass = breaksGlass(refusal, bytes, facts, route, now) {
+                head.glass = pass
+                return nil
+            }
             throw refusal
         }
     }
@@ -285,11 +297,14 @@ package final class Gatekeeper {
     /// unless the route has some.
     private func authorize(_ identity: VerifiedToken?, _ route: Int, _ wall: WallTime) throws(Refusal) {
         guard let identity else {
-            if rules.routesWithClaims[route], !head.isPreflight { throw .missingToken }
+            if rules.routesWithClaims[route], !head.isPreflight, head.glass == nil { throw .missingToken }
             return
         }
         if let refusal = authenticator.authorize(identity, route: route, at: wall) { throw refusal }
     }
+
+    /// How the request that was decided last got through without a good token.
+    package var brokenGlass: BreakGlassPass? { head.glass }
 
     /// The verified token of the request that was decided last.
     package var identity: VerifiedToken? { head.identity }

@@ -59,6 +59,9 @@ package struct Plan: Sendable {
     package var grace = Interval.zero
     /// A tunnel or event stream ends with the token.
     package var closesAtExpiry = true
+    /// The request goes on by break-glass, which ends then; `never`: it needs none.
+    package var glassEnds = Instant.never
+    package var isByBreakGlass: Bool { glassEnds != .never }
 
     package init(upstream: Int, isLogin: Bool, isIdempotent: Bool) {
         self.upstream = upstream

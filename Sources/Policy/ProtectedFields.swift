@@ -158,6 +158,7 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
         if means(name, "authorization") { return .authorization }
         // Some frameworks take the path from here and not from the request line (CVE-2018-14773).
         if means(name, "x-rewrite-url") { return .forwarding }
+        if means(name, "x-break-glass") { return .identity }
     case 14:
         if means(name, "content-length") { return .contentLength }
         if means(name, "http2-settings") { return .hopByHop }

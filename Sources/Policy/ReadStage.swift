@@ -39,6 +39,8 @@ struct HeadNotes {
     var identity: VerifiedToken?
     /// Set with `identity`: it has expired, and is good for so long after its end; 0: it has not.
     var grace = Interval.zero
+    /// It was to be refused, and goes on by break-glass.
+    var glass: BreakGlassPass?
     var passage = Passage.ours
 }
 

@@ -88,11 +88,16 @@ extension Gatekeeper {
     /// from a cookie, the page must be of this host or one of the route's `cors.origins`. `*` is none of these: it means
     /// that answers may be read by pages without credentials.
     private func checkOrigin(_ bytes: Span<UInt8>, _ facts: RequestFacts, _ route: Int) throws(Refusal) {
-        guard head.tokenIsFromCookie, !facts.origin.isEmpty else { return }
-        guard let range = single("origin", bytes) else { throw .foreignOrigin }
+        if head.tokenIsFromCookie, comesFromForeignPage(bytes, facts, route) { throw .foreignOrigin }
+    }
+
+    /// Whether a browser says that a page made the request which is neither of this host nor one of `cors.origins`.
+    func comesFromForeignPage(_ bytes: Span<UInt8>, _ facts: borrowing RequestFacts, _ route: Int) -> Bool {
+        guard !facts.origin.isEmpty else { return false }
+        guard let range = single("origin", bytes) else { return true }
         let origin = bytes.extracting(range)
-        if isOwn(origin, bytes.extracting(facts.authority)) { return }
-        guard rules.configuration.routes[route].cors?.names(origin) == true else { throw .foreignOrigin }
+        return !isOwn(origin, bytes.extracting(facts.authority))
+            && rules.configuration.routes[route].cors?.names(origin) != true
     }
 
     /// Whether `origin` is a page of the host that was asked. The port of the scheme may be written or not.

@@ -81,6 +81,7 @@ struct Assembly {
         route.tokenParameter = settings.text("\(path).token_query")
         route.tokenSubprotocol = settings.text("\(path).token_subprotocol")
         route.expiredGrace = settings.interval("\(path).expired_grace")
+        route.breakGlass = settings.interval("\(path).break_glass")
         route.stripsToken = boolean("\(path).strip_token")
         route.requiredScopes = texts("\(path).scopes")
         route.stepUp.levels = texts("\(path).step_up.acr")

@@ -168,6 +168,8 @@ package struct Configuration: Sendable {
         package var stripsToken = false
         /// How long an expired token is still good for safe methods; nil: it is not.
         package var expiredGrace: Interval?
+        /// How long an operator may open the route to some networks without a good token; nil: never.
+        package var breakGlass: Interval?
         /// Claims that must have one of the given values.
         package var requiredClaims: [RequiredClaim]
         /// The token must carry at least one of them; empty: no rule.

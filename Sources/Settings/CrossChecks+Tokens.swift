@@ -23,6 +23,11 @@ extension CrossChecks {
                 entry.place, "expired tokens would be let in, but the route looks at no token",
                 hint: "set auth: optional or auth: required, or remove the setting")
         }
+        if let entry = settings.written("\(path).break_glass") {
+            findings.error(
+                entry.place, "there is nothing to open: the route looks at no token",
+                hint: "set auth: required, or remove the setting")
+        }
         for name in ["token_query", "token_subprotocol"] {
             guard let entry = settings.written("\(path).\(name)") else { continue }
             findings.error(

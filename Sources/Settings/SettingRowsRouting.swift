@@ -44,6 +44,14 @@ extension SettingRows {
             "How long an expired token is still good for GET, HEAD and OPTIONS, beyond `tokens.leeway`; the backend is told by "
                 + "`X-Token-Expired: true`."),
         SettingRow(
+            "routes[].break_glass",
+            .boundedDuration(
+                .seconds(1)...(.seconds(3_600)),
+                why: "who must be let in for longer needs keys that work; it can be ordered again when it is over"),
+            .absent("never"), example: "15m",
+            "Longest time for which `gateway break-glass` may open the route to some networks without a good token. "
+                + "docs/break-glass.md."),
+        SettingRow(
             "routes[].claims.*", .listOrSingle(.text), .required, example: "[gold, silver]",
             "Values of the claim, one of which the token must have; `@present` is any value."),
         SettingRow(

@@ -55,6 +55,7 @@ package final class AccessLog {
             if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
         }
         if let end = facts.end { appendField(&line, ",\"ended_by\":", Array(end.rawValue.utf8).span, limit: 32) }
+        if facts.isByBreakGlass { line.raw(",\"break_glass\":true") }
         appendID(&line, ",\"request_id\":", requestID)
         appendID(&line, ",\"trace_id\":", traceID)
         appendField(&line, ",\"user_id\":", user, limit: 256)
@@ -119,6 +120,8 @@ public struct AccessFacts: Sendable {
     public var proxy: IPAddress?
     /// A proxy asked about the request.
     public var isCheck = false
+    /// It had no good token, and an operator had opened the route.
+    public var isByBreakGlass = false
     public var status: Int
     /// Of head and body, as received from and sent to the client.
     public var bytesIn: Int

@@ -47,6 +47,8 @@ package struct AuditEvent: Sendable {
         case authenticated(token: AuditToken?)
         /// A token was verified that has expired: the route still takes it for a while.
         case authenticatedInGrace(token: AuditToken?)
+        /// A request went on by break-glass that was to be refused for this reason.
+        case brokenGlass(reason: String)
         /// A verified token lacks what the route requires.
         case authorizationFailed(reason: String)
         /// The limit of failures is reached.

@@ -49,6 +49,13 @@ extension AuditEvent {
                     level: .warning, event: "security.auth_success", action: "token_accepted_in_grace",
                     message: "Expired token accepted in grace", owasp: "authn_token_success")
             ]
+        case .brokenGlass(let reason):
+            return [
+                AuditWords(
+                    level: .error, event: "security.break_glass", action: "break_glass_used",
+                    message: "security_violation: let through by break-glass: \(reason)",
+                    owasp: "authn_token_fail")
+            ]
         case .authorizationFailed(let reason):
             return [
                 AuditWords(

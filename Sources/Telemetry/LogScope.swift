@@ -2,6 +2,7 @@
 /// befalls the logs is told whatever their level.
 package enum LogScope: String, CaseIterable, Sendable {
     case assertion, block
+    case breakGlass = "break_glass"
     case forwardAuth = "forward_auth"
     case gateway, introspection, keys, ledger, limits, listener, lockdown, pressure
     case proxyProtocol = "proxy_protocol"

@@ -49,8 +49,8 @@ package final class MetricCatalog: Sendable {
                     [Dimension(label: "result", values: CheckResult.allCases.map(\.rawValue))]
                 case .tunnelsClosed:
                     [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
-                case .acceptPauses, .accountLockouts, .assertions, .loginFailures, .connections, .connectionsAccepted,
-                    .tunnels:
+                case .acceptPauses, .accountLockouts, .breakGlass, .assertions, .loginFailures, .connections,
+                    .connectionsAccepted, .tunnels:
                     [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
                     .upstreamRetriesDenied, .upstreamConnections:
@@ -97,8 +97,8 @@ struct FamilyLayout: Sendable {
 
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
-    case requests, duration, authFailures, expiredTokens, authSuccess, accountLockouts, assertions, loginFailures,
-        refusals
+    case requests, duration, authFailures, expiredTokens, authSuccess, accountLockouts, breakGlass, assertions,
+        loginFailures, refusals
     case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, checks, tlsHandshakes, tunnels,
         tunnelsClosed
     case upstreamConnects, upstreamConnectFailures, upstreamHandshakes, upstreamFailures, upstreamRetries
@@ -114,6 +114,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .expiredTokens: "expired_tokens_total"
         case .authSuccess: "auth_success_total"
         case .accountLockouts: "account_lockouts_total"
+        case .breakGlass: "break_glass_requests_total"
         case .assertions: "assertions_signed_total"
         case .loginFailures: "login_failures_total"
         case .refusals: "requests_refused_total"
@@ -145,6 +146,7 @@ enum Family: Int, CaseIterable, Sendable {
             "Expired tokens with a right signature, by what became of them and how long ago they expired."
         case .authSuccess: "Accepted logins and verified tokens."
         case .accountLockouts: "Accounts that were locked."
+        case .breakGlass: "Requests without a good token that went on by break-glass."
         case .assertions: "Assertions for backends that were signed; those that were used again are not among them."
         case .loginFailures: "Failed logins that were counted against an address."
         case .refusals: "Requests that the gateway refused itself, by stage and code."
@@ -279,6 +281,8 @@ public enum TunnelEnd: String, CaseIterable, Sendable {
     case tokenRevoked = "token_revoked"
     /// An operator has closed the route.
     case lockedDown = "locked_down"
+    /// It was opened without a good token, and the time or an operator has ended that.
+    case breakGlassOver = "break_glass_over"
     /// The gateway is ending.
     case draining
 }

@@ -55,6 +55,7 @@ package final class MetricShard: Sendable {
         raise(.expiredTokens, row + ages.firstIndex(of: age)!)
     }
 
+    package func countBreakGlass() { raise(.breakGlass) }
     package func countAccountLockout() { raise(.accountLockouts) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.

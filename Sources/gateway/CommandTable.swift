@@ -110,6 +110,21 @@ enum CommandTable {
             summary: "Open a route again before its time.",
             action: LockdownCommands.unlockRoute),
         Command(
+            name: "break-glass", operands: "[ROUTE]", operandCount: 0...1,
+            options: [
+                Option(name: "for", value: "TIME", help: "30s, 10m, at most 1h and what the route's break_glass allows"),
+                Option(name: "allow", value: "LIST", help: "who may use it: 203.0.113.7,10.1.0.0/16"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                Option(name: "end", value: nil, help: "ask for tokens again before the time is over"),
+                .config, .socket, .json,
+            ],
+            summary: "Let some networks use a route without a good token for a while; alone: list what is open.",
+            details: [
+                "Only where routes[].break_glass allows it, on this gateway alone, and never over a restart.",
+                "Each request that gets through so has an audit record, and X-Break-Glass tells the backend.",
+            ],
+            action: BreakGlassCommands.breakGlass),
+        Command(
             name: "keys list", options: [.config, .socket, .json],
             summary: "List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.",
             action: KeyCommands.list),

@@ -14,11 +14,7 @@ enum LockdownCommands {
             .init("route", .string(call.operands[0])), .init("duration_seconds", .integer(seconds)),
         ]
         if let list = call.options["allow"] {
-            var networks: [String] = []
-            for word in list.split(separator: ",", omittingEmptySubsequences: false) {
-                networks.append(try OperatorCommands.network(String(word)).description)
-            }
-            members.append(.init("allow", .string(networks.joined(separator: " "))))
+            members.append(.init("allow", .string(try OperatorCommands.networks(list).joined(separator: " "))))
         }
         if let reason = call.options["reason"] { members.append(.init("reason", .string(reason))) }
         return try OperatorCommands.ask(call, "POST", "/api/v1/lockdowns", body: .object(members)) {

@@ -36,6 +36,15 @@ enum OperatorCommands {
         try ask(call, "GET", "/api/v1/blocks?limit=\(try limit(call))") { OperatorReports.blocks($0) }
     }
 
+    /// Those of a list with commas, each in the form in which it is sent.
+    static func networks(_ list: String) throws(CommandFailure) -> [String] {
+        var networks: [String] = []
+        for word in list.split(separator: ",", omittingEmptySubsequences: false) {
+            networks.append(try network(String(word)).description)
+        }
+        return networks
+    }
+
     /// How many of a list are shown.
     static func limit(_ call: Invocation) throws(CommandFailure) -> Int {
         guard let number = Int(call.options["limit"] ?? "1000"), (1...10_000).contains(number) else {

@@ -63,6 +63,11 @@ enum OperatorReports {
         for lockdown in document["lockdowns"]?.array ?? [] {
             table.append("closed \(string(lockdown, "route"))", LockdownReports.ending(lockdown))
         }
+        for one in document["break_glass"]?.array ?? [] {
+            table.append(
+                "BREAK-GLASS \(string(one, "route"))",
+                "no token needed from \(BreakGlassReports.networks(one)) \(LockdownReports.ending(one))")
+        }
         let connections = document["connections"] ?? .null
         table.append(
             "connections", "\(connections["open"]?.integer ?? 0) of at most \(connections["limit"]?.integer ?? 0)")

@@ -53,6 +53,11 @@ final class AdminDesk {
             completion(.json(["lockdowns": AdminReports.lockdowns(records, now: .now(), wall: wall)]))
         case .lockDown(let wanted): lockDown(wanted, order.actor, completion)
         case .unlockRoute(let name): unlock(name, order.actor, completion)
+        case .breakGlass:
+            let records = gateway.breakGlass.records.values
+            completion(.json(["break_glass": AdminReports.breakGlass(records, now: .now(), wall: wall)]))
+        case .openByBreakGlass(let wanted): openByBreakGlass(wanted, order.actor, completion)
+        case .endBreakGlass(let route): endBreakGlass(route, order.actor, completion)
         case .keys: keys(completion)
         case .addKey(let key): add(key, order.actor, completion)
         case .keyStep(let step): carryOut(step, order.actor, completion)

@@ -15,6 +15,7 @@ struct GatewaySnapshot {
     var blockCount: Int
     var revocationCount: Int
     var lockdowns: [LockdownRecord] = []
+    var brokenGlass: [BreakGlassRecord] = []
     var configuration: Configuration
     var configurationPath: String
     var generation: Int
@@ -72,6 +73,7 @@ enum AdminReports {
         return .object(
             common(snapshot, at: wall) + [
                 .init("lockdowns", lockdowns(snapshot.lockdowns, now: snapshot.now, wall: wall)),
+                .init("break_glass", breakGlass(snapshot.brokenGlass, now: snapshot.now, wall: wall)),
                 .init("ledger_totals", counted), .init("login", rule),
                 .init("log_level", .string(snapshot.logLevel)),
                 .init("log_levels", .array(snapshot.logLevels.map { logLevel($0, now: snapshot.now, wall: wall) })),

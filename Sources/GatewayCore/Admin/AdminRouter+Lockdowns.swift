@@ -22,19 +22,25 @@ extension AdminRouter {
         else {
             throw .unusable("duration_seconds is a whole number from 1 to \(LockdownOrder.longest), and never left out")
         }
-        let words = try string("allow", in: body)?.split(separator: " ") ?? []
-        guard words.count <= Lockdown.mostNetworks else {
-            throw .unusable("allow may name \(Lockdown.mostNetworks) networks")
-        }
-        var allowed: [IPNetwork] = []
+        return LockdownOrder(
+            name: name, allowed: try networks("allow", in: body, most: Lockdown.mostNetworks),
+            duration: .seconds(seconds), reason: try reason(in: body))
+    }
+
+    /// Those that the member names, with blanks between them; each once.
+    func networks(_ member: String, in body: JSONValue, most: Int) throws(AdminProblem) -> [IPNetwork] {
+        let words = try string(member, in: body)?.split(separator: " ") ?? []
+        guard words.count <= most else { throw .unusable("\(member) may name \(most) networks") }
+        var networks: [IPNetwork] = []
         for word in words {
             guard let network = IPNetwork(word) else {
                 throw .unusable(
-                    "\"\(word.prefix(64))\" in allow is no address or network such as 203.0.113.7 or 203.0.113.0/24")
+                    "\"\(word.prefix(64))\" in \(member) is no address or network such as 203.0.113.7 or "
+                        + "203.0.113.0/24")
             }
-            if !allowed.contains(network) { allowed.append(network) }
+            if !networks.contains(network) { networks.append(network) }
         }
-        return LockdownOrder(name: name, allowed: allowed, duration: .seconds(seconds), reason: try reason(in: body))
+        return networks
     }
 
     /// Percent-encoded.

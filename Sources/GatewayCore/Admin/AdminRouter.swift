@@ -25,6 +25,9 @@ enum AdminCommand: Hashable, Sendable {
     case lockDown(LockdownOrder)
     /// `name` is of a lockdown.
     case unlockRoute(SharedName)
+    case breakGlass
+    case openByBreakGlass(BreakGlassOrder)
+    case endBreakGlass(route: String)
     case keys
     case addKey(AddedKey)
     case keyStep(KeyStep)
@@ -41,9 +44,9 @@ extension AdminCommand {
     /// Whether it changes what is kept in the state directory or shared by replicas.
     var changesState: Bool {
         switch self {
-        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .rotateAssertionKey: true
+        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass, .rotateAssertionKey: true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns, .keys,
-            .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
+            .breakGlass, .endBreakGlass, .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
             false
         }
     }
@@ -94,6 +97,7 @@ struct AdminRouter {
         case blocks = "/api/v1/blocks"
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
+        case breakGlass = "/api/v1/break-glass"
         case keys = "/api/v1/keys"
         case verifyKeys = "/api/v1/keys/verify"
         case reload = "/api/v1/reload"
@@ -107,7 +111,7 @@ struct AdminRouter {
             case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
-            case .revocations, .lockdowns: ["GET", "HEAD", "POST"]
+            case .revocations, .lockdowns, .breakGlass: ["GET", "HEAD", "POST"]
             case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
             case .logLevel: ["PUT"]
             }
@@ -116,7 +120,7 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
+            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
                 .rotation:
                 false
             }
@@ -126,6 +130,7 @@ struct AdminRouter {
     private static let oneBlock = "/api/v1/blocks/"
     private static let oneRevocation = "/api/v1/revocations/"
     private static let oneLockdown = "/api/v1/lockdowns/"
+    private static let oneBreakGlass = "/api/v1/break-glass/"
 
     func decide(_ request: AdminRequest, from peer: AdminPeer) throws(AdminProblem) -> Order {
         let path = Path(rawValue: request.path)
@@ -134,6 +139,7 @@ struct AdminRouter {
         var actor = AdminActor(proved: proved, claimed: request.claimedActor)
         if let path {
             guard path.methods.contains(request.method) else { throw .methodNotAllowed(path.methods) }
+            if path == .breakGlass, request.method == "POST" { try mustBeLocal(peer) }
             let command = try command(path, request, &actor)
             return Order(command: command, actor: actor)
         }
@@ -153,6 +159,13 @@ struct AdminRouter {
             guard request.query.isEmpty else { throw .unusable("a route, percent-encoded, and nothing behind it") }
             let place = request.path.dropFirst(AdminRouter.oneLockdown.count)
             return Order(command: .unlockRoute(try lockdownName(inPath: place)), actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.oneBreakGlass) {
+            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+            guard request.query.isEmpty else { throw .unusable("a route, percent-encoded, and nothing behind it") }
+            let place = request.path.dropFirst(AdminRouter.oneBreakGlass.count)
+            return Order(
+                command: .endBreakGlass(route: AdminRequestReader.percentDecoded(place) ?? ""), actor: actor)
         }
         guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
         guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
@@ -214,6 +227,10 @@ struct AdminRouter {
             let body = try members(of: request, allowed: LockdownOrder.members, &actor)
             return .lockDown(try lockdown(body))
         case (.lockdowns, _): return .lockdowns
+        case (.breakGlass, "POST"):
+            let body = try members(of: request, allowed: BreakGlassOrder.members, &actor)
+            return .openByBreakGlass(try breakGlass(body))
+        case (.breakGlass, _): return .breakGlass
         case (.keys, "POST"): return .addKey(try keyToAdd(request))
         case (.keys, _): return .keys
         case (.verifyKeys, _): return .verifyKeys(token: try tokenToVerify(request))

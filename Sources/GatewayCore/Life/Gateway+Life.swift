@@ -21,6 +21,7 @@ extension Gateway {
             upgrade.cancel()
         case .serving:
             life = .draining(since: now, reason)
+            breakGlass.endAll()
             log.draining(openConnections: shared.openConnections, deadline: configuration.timeouts.drain)
             supervisor.tell(.stopping, "Finishing what is under way")
             workers.send(.drain(deadline: now + configuration.timeouts.drain, quiet: Gateway.quiet))

@@ -157,6 +157,8 @@ extension LedgerChange {
                     milliseconds: lockdown.deadline == .never ? nil : max(0, (lockdown.deadline - now).milliseconds))
             ]
         case .lockdown(.lift(let route)): [.reopen(route: route)]
+        // It ends with the process that it was ordered of.
+        case .breakGlass: []
         case .blocks(.replaceAll), .revocations(.replaceAll): []
         }
     }

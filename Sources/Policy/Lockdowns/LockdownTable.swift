@@ -35,44 +35,33 @@ package enum LockdownDelta: Hashable, Sendable {
     case lift(route: String)
 }
 
-/// The lockdowns as one worker knows them. While there are none, a request pays for one comparison.
+/// The lockdowns as one worker knows them.
 package struct LockdownTable: Sendable {
-    private var byName: [String: Lockdown] = [:]
-    /// Of each route of the configuration; empty while nothing is closed.
-    private var byRoute: [Lockdown?] = []
-    private var names: [String]
+    private var routes: RouteMap<Lockdown>
 
     /// - Parameter names: of the configuration's routes, in their order.
-    package init(names: [String]) { self.names = names }
+    package init(names: [String]) { routes = RouteMap(names: names) }
 
-    package var isEmpty: Bool { byRoute.isEmpty }
+    package var isEmpty: Bool { routes.isEmpty }
 
     package mutating func apply(_ delta: LockdownDelta) {
         switch delta {
-        case .set(let lockdown): byName[lockdown.route] = lockdown
-        case .lift(let route): byName[route] = nil
+        case .set(let lockdown): routes[lockdown.route] = lockdown
+        case .lift(let route): routes[route] = nil
         }
-        compile()
     }
 
     /// Other routes: what is closed stays closed, by its name.
-    mutating func adopt(names: [String]) {
-        self.names = names
-        compile()
-    }
-
-    private mutating func compile() { byRoute = byName.isEmpty ? [] : names.map { byName[$0] } }
+    mutating func adopt(names: [String]) { routes.adopt(names: names) }
 
     /// When the route opens again for the client; nil: it is open.
     package func end(ofRoute route: Int, for client: IPAddress, at now: Instant) -> Instant? {
-        guard route < byRoute.count, let lockdown = byRoute[route], lockdown.refuses(client, at: now) else {
-            return nil
-        }
+        guard let lockdown = routes[route: route], lockdown.refuses(client, at: now) else { return nil }
         return lockdown.deadline
     }
 
     /// The same by name, for what was opened under another configuration.
     package func refuses(_ client: IPAddress, onRoute name: String, at now: Instant) -> Bool {
-        byName[name]?.refuses(client, at: now) ?? false
+        routes[name]?.refuses(client, at: now) ?? false
     }
 }

@@ -22,12 +22,13 @@ package final class TokenPlaces: Sendable {
     }
 
     /// Whether an Authorization field goes on as it came.
-    func keepsAuthorization(_ value: Range<Int>, of head: Span<UInt8>) -> Bool {
-        !strips || !Credentials.mayBeBearer(value, of: head)
+    /// - Parameter mustGo: no token goes on, whatever the route says.
+    func keepsAuthorization(_ value: Range<Int>, of head: Span<UInt8>, _ mustGo: Bool) -> Bool {
+        !(strips || mustGo) || !Credentials.mayBeBearer(value, of: head)
     }
 
     /// Whether a Cookie field goes on as it came.
-    func keepsCookies(_ value: Range<Int>, of head: Span<UInt8>) -> Bool {
-        !strips || cookie.isEmpty || !Cookies.mayHold(cookie, in: head, value)
+    func keepsCookies(_ value: Range<Int>, of head: Span<UInt8>, _ mustGo: Bool) -> Bool {
+        !(strips || mustGo) || cookie.isEmpty || !Cookies.mayHold(cookie, in: head, value)
     }
 }
