@@ -111,17 +111,20 @@ extension ClientConnection {
 
     /// Writes the audit record of a refusal while the request's bytes are still there.
     func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
-        let claimed = worker.gatekeeper.tokenRefusal
-        let expiry = claimed.flatMap { AuditExpiry($0, at: worker.clock.wall) }
-        if let expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
-        let token = worker.gatekeeper.refusedToken.map {
-            var token = AuditToken(bytes.extracting($0), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
-            token.expiry = expiry
-            return token
-        }
+        let token = auditToken(bytes)
+        if let expiry = token?.expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
         worker.telemetry.record(
-            refusal, of: record.facts.client, auditRequest(bytes), token: token, claimed: claimed,
-            identity: record.identity, now: now)
+            refusal, of: record.facts.client, auditRequest(bytes), token: token,
+            claimed: worker.gatekeeper.tokenRefusal, identity: record.identity, now: now)
+    }
+
+    /// The token that was not accepted, as far as it may be told.
+    func auditToken(_ bytes: Span<UInt8>) -> AuditToken? {
+        guard let place = worker.gatekeeper.refusedToken else { return nil }
+        let claimed = worker.gatekeeper.tokenRefusal
+        var token = AuditToken(bytes.extracting(place), issuedAt: claimed?.issuedAt, expiresAt: claimed?.expiresAt)
+        token.expiry = claimed.flatMap { AuditExpiry($0, at: worker.clock.wall) }
+        return token
     }
 
     func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {

@@ -21,7 +21,8 @@ extension ClientConnection {
 
     /// Each one: nobody will know better who it was.
     private func noteBreakGlass(_ pass: BreakGlassPass, _ bytes: Span<UInt8>) {
-        worker.telemetry.record(pass, claimed: worker.gatekeeper.tokenRefusal, auditRequest(bytes))
+        let claimed = worker.gatekeeper.tokenRefusal
+        worker.telemetry.record(pass, token: auditToken(bytes), claimed: claimed, auditRequest(bytes))
         if worker.gatekeeper.missesKey { worker.reportMissingKey() }
     }
 }

@@ -53,9 +53,14 @@ extension ClientConnection {
     }
 
     /// It was opened by break-glass, and could not be opened so any more.
-    var isBrokenGlassOver: Bool {
-        guard record.plan?.isByBreakGlass == true, let name = record.routeName else { return false }
-        return !worker.gatekeeper.breakGlass.admits(record.facts.client, onRoute: name, at: worker.clock.now)
+    var isBrokenGlassOver: Bool { record.plan?.isByBreakGlass == true && breakGlassEnd == nil }
+
+    /// As it is ordered now.
+    func takeBreakGlassEnd() { tokenEnds = breakGlassEnd ?? worker.clock.now }
+
+    private var breakGlassEnd: Instant? {
+        guard let name = record.routeName else { return nil }
+        return worker.gatekeeper.breakGlass.end(ofName: name, for: record.facts.client, at: worker.clock.now)
     }
 
     private func streamBegins() {

@@ -375,6 +375,7 @@ package final class Gateway {
         }
         report(toUpstreams.warnings)
         upstreamTLS.reset()
+        let former = configuration.routes
         configuration = next
         keys.adopt(next, trust: trust)
         assertions.adopt(next.assertion, signing, at: .now())
@@ -389,7 +390,7 @@ package final class Gateway {
         desk.adopt(next)
         ledger.adopt(LoginRule(next))
         lockdowns.adopt(routes: next.routes.map(\.name))
-        breakGlass.adopt(next.routes)
+        breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners
         let catalog = makeCatalog()
         let generation = generation

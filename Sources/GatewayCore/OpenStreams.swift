@@ -61,7 +61,13 @@ final class OpenStreams {
 
     func cutExpired(at now: Instant) {
         for stream in open.values.filter({ $0.tokenEnds <= now }) {
-            stream.cutStream(stream.record.plan?.isByBreakGlass == true ? .breakGlassOver : .tokenExpired)
+            guard stream.record.plan?.isByBreakGlass == true else {
+                stream.cutStream(.tokenExpired)
+                continue
+            }
+            // It may have been ordered again for longer.
+            stream.takeBreakGlassEnd()
+            if stream.tokenEnds <= now { stream.cutStream(.breakGlassOver) }
         }
     }
 }

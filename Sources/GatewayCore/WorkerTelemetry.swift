@@ -58,12 +58,14 @@ final class WorkerTelemetry {
     }
 
     /// Counts and records that a request went on by break-glass: each one, since nobody else will know who it was.
-    func record(_ pass: BreakGlassPass, claimed: TokenRefusal?, _ request: @autoclosure () -> AuditRequest) {
-        metrics.countBreakGlass()
+    func record(
+        _ pass: BreakGlassPass, token: AuditToken?, claimed: TokenRefusal?, _ request: @autoclosure () -> AuditRequest
+    ) {
+        metrics.countBreakGlass(Reason.allCases.firstIndex(of: pass.reason)!)
         guard audit.isOn else { return }
         audit.record(
             request().event(
-                .brokenGlass(reason: pass.reason.rawValue), stage: .authenticate, code: nil,
+                .brokenGlass(reason: pass.reason.rawValue, token: token), stage: .authenticate, code: nil,
                 user: claimed?.subject.map(AuditUser.claimed)))
     }
 

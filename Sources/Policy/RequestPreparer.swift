@@ -75,7 +75,7 @@ extension Gatekeeper {
     /// - Parameter places: where the route looks for the token.
     private func copyFields(_ bytes: Span<UInt8>, _ places: TokenPlaces?, into out: inout ByteWriter) {
         guard fields.count > 0 else { return }
-        // Nobody has verified it, and a backend might not either.
+        // Nobody has verified it, in whatever scheme it is, and a backend might not either.
         let mustGo = head.glass != nil
         var run = Int(fields[0].nameStart)
         for index in 0..<fields.count {
@@ -91,7 +91,7 @@ extension Gatekeeper {
             // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.
             case .expect: keep = head.line.minorVersion >= 1
             case .webSocketProtocol: keep = head.subprotocols == nil
-            case .authorization: keep = places?.keepsAuthorization(field.value, of: bytes, mustGo) ?? true
+            case .authorization: keep = !mustGo && places?.keepsAuthorization(field.value, of: bytes) ?? true
             case .cookie: keep = places?.keepsCookies(field.value, of: bytes, mustGo) ?? true
             default:
                 keep =

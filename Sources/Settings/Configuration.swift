@@ -147,7 +147,7 @@ package struct Configuration: Sendable {
         package enum ProxyProtocol: String, CaseIterable, Sendable { case none, v1, v2 }
     }
 
-    package struct Route: Sendable {
+    package struct Route: Equatable, Sendable {
         package var name: String
         /// Lower case, without port; `*.example.org` matches one or more labels; nil: any host.
         package var host: String?
@@ -204,7 +204,6 @@ package struct Configuration: Sendable {
         }
     }
 
-    /// The origins whose browsers may read a refusal; successful answers carry the backend's own CORS fields.
     /// What the login behind a token must have been like (RFC 9470).
     package struct StepUp: Hashable, Sendable {
         /// `acr` must be one of them; empty: no rule.
@@ -219,7 +218,8 @@ package struct Configuration: Sendable {
         package var isEmpty: Bool { levels.isEmpty && methods.isEmpty && maximumAge == nil }
     }
 
-    package struct CORS: Sendable {
+    /// The origins whose browsers may read a refusal; successful answers carry the backend's own CORS fields.
+    package struct CORS: Equatable, Sendable {
         /// `*` or origins as browsers send them.
         package var allowedOrigins: [String]
     }

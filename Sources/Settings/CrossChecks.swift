@@ -217,6 +217,7 @@ struct CrossChecks {
             let path = "routes[\(index)]"
             checkUpstreamReference(path)
             checkTokenPlaces(path)
+            checkBreakGlass(path)
             checkRules(path)
             if let key = RouteKey(settings, path) {
                 if let first = keys[key] {

@@ -48,7 +48,7 @@ package struct AuditEvent: Sendable {
         /// A token was verified that has expired: the route still takes it for a while.
         case authenticatedInGrace(token: AuditToken?)
         /// A request went on by break-glass that was to be refused for this reason.
-        case brokenGlass(reason: String)
+        case brokenGlass(reason: String, token: AuditToken?)
         /// A verified token lacks what the route requires.
         case authorizationFailed(reason: String)
         /// The limit of failures is reached.

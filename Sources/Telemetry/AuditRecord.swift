@@ -84,7 +84,9 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         number(",\"failed_attempts\":", failures, to: &line)
     case .authenticationFailed(_, let token), .authenticated(let token), .authenticatedInGrace(let token):
         if let token { writeToken(token, at: time, to: &line) }
-    case .brokenGlass(let reason): field(",\"trigger\":", reason, to: &line)
+    case .brokenGlass(let reason, let token):
+        field(",\"trigger\":", reason, to: &line)
+        if let token { writeToken(token, at: time, to: &line) }
     case .authorizationFailed: break
     case .bruteForceDetected(let failures, let window):
         number(",\"failed_attempts\":", failures, to: &line)

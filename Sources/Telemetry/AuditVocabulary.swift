@@ -49,7 +49,7 @@ extension AuditEvent {
                     level: .warning, event: "security.auth_success", action: "token_accepted_in_grace",
                     message: "Expired token accepted in grace", owasp: "authn_token_success")
             ]
-        case .brokenGlass(let reason):
+        case .brokenGlass(let reason, _):
             return [
                 AuditWords(
                     level: .error, event: "security.break_glass", action: "break_glass_used",

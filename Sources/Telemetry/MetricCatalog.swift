@@ -31,7 +31,7 @@ package final class MetricCatalog: Sendable {
                         Dimension(label: "code", values: StatusLabel.values),
                     ]
                 case .duration: [route, Dimension(label: "", values: Array(repeating: "", count: Buckets.cells))]
-                case .authFailures: [Dimension(label: "failure_reason", values: reasons)]
+                case .authFailures, .breakGlass: [Dimension(label: "failure_reason", values: reasons)]
                 case .expiredTokens:
                     [
                         Dimension(label: "result", values: ExpiredTokenResult.allCases.map(\.rawValue)),
@@ -49,8 +49,8 @@ package final class MetricCatalog: Sendable {
                     [Dimension(label: "result", values: CheckResult.allCases.map(\.rawValue))]
                 case .tunnelsClosed:
                     [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
-                case .acceptPauses, .accountLockouts, .breakGlass, .assertions, .loginFailures, .connections,
-                    .connectionsAccepted, .tunnels:
+                case .acceptPauses, .accountLockouts, .assertions, .loginFailures, .connections, .connectionsAccepted,
+                    .tunnels:
                     [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
                     .upstreamRetriesDenied, .upstreamConnections:
@@ -146,7 +146,7 @@ enum Family: Int, CaseIterable, Sendable {
             "Expired tokens with a right signature, by what became of them and how long ago they expired."
         case .authSuccess: "Accepted logins and verified tokens."
         case .accountLockouts: "Accounts that were locked."
-        case .breakGlass: "Requests without a good token that went on by break-glass."
+        case .breakGlass: "Requests that went on by break-glass, by what they would have been refused for."
         case .assertions: "Assertions for backends that were signed; those that were used again are not among them."
         case .loginFailures: "Failed logins that were counted against an address."
         case .refusals: "Requests that the gateway refused itself, by stage and code."

@@ -55,7 +55,8 @@ package final class MetricShard: Sendable {
         raise(.expiredTokens, row + ages.firstIndex(of: age)!)
     }
 
-    package func countBreakGlass() { raise(.breakGlass) }
+    /// - Parameter reason: an index into the catalog's list.
+    package func countBreakGlass(_ reason: Int) { raise(.breakGlass, reason) }
     package func countAccountLockout() { raise(.accountLockouts) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.

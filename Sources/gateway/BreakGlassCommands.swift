@@ -16,7 +16,7 @@ enum BreakGlassCommands {
                 throw CommandFailure(.usage, "--end goes without --\(name)")
             }
             let path = "/api/v1/break-glass/\(RevocationCommands.percentEncoded(route))"
-            return try OperatorCommands.ask(call, "DELETE", path) { BreakGlassReports.ended(route, $0) }
+            return try OperatorCommands.ask(call, "DELETE", path) { _ in "\(printable(route)) asks for tokens again\n" }
         }
         return try OperatorCommands.ask(call, "POST", "/api/v1/break-glass", body: try order(route, call)) {
             BreakGlassReports.opened($0)
@@ -47,11 +47,6 @@ enum BreakGlassReports {
         guard let one = document["break_glass"] else { return "open\n" }
         return "\(OperatorReports.string(one, "route")) is OPEN WITHOUT A GOOD TOKEN to \(networks(one)) "
             + "\(LockdownReports.ending(one)), on this gateway alone\n"
-    }
-
-    static func ended(_ route: String, _ document: JSONValue) -> String {
-        let wasOpen = (document["ended"] ?? .null) != .null
-        return "\(printable(route)) \(wasOpen ? "asks for tokens again" : "was not open")\n"
     }
 
     static func list(_ document: JSONValue) -> String {

@@ -112,7 +112,8 @@ enum CommandTable {
         Command(
             name: "break-glass", operands: "[ROUTE]", operandCount: 0...1,
             options: [
-                Option(name: "for", value: "TIME", help: "30s, 10m, at most 1h and what the route's break_glass allows"),
+                Option(
+                    name: "for", value: "TIME", help: "30s, 10m, at most 1h and what the route's break_glass allows"),
                 Option(name: "allow", value: "LIST", help: "who may use it: 203.0.113.7,10.1.0.0/16"),
                 Option(name: "reason", value: "TEXT", help: "written into the audit record"),
                 Option(name: "end", value: nil, help: "ask for tokens again before the time is over"),

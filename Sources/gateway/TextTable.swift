@@ -42,7 +42,7 @@ func relativeTime(_ seconds: Int) -> String {
 
 /// `2026-11-21T07:09:16.123Z` as `2026-11-21 07:09:16Z`.
 func shortTime(_ timestamp: String) -> String {
-    let whole = timestamp.split(separator: ".", maxSplits: 1)[0]
+    guard let whole = timestamp.split(separator: ".", maxSplits: 1).first else { return "" }
     return whole.replacing("T", with: " ", maxReplacements: 1) + (timestamp.contains(".") ? "Z" : "")
 }
 

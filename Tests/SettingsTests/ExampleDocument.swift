@@ -90,6 +90,7 @@ struct ExampleDocument {
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
         case "tokens.introspection.client_secret_file":
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
+        case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))
         case "tls.redirect_port": settings.append(("tls.redirect", "true"))
         case _ where Self.needsSecuring(row): settings += Self.secured
         default: break

@@ -184,6 +184,37 @@ import Testing
                     use letters, digits and !#$%&'*+-.^_`|~
                 """),
         Mistake(
+            "break-glass where there is nothing to open, or for any page",
+            """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes:
+              - {path: /, host: a.example, upstream: api, auth: optional, break_glass: 10m}
+              - {path: /a, upstream: api, auth: required, break_glass: 10m}
+              - {path: /b, host: a.example, upstream: api, auth: required, break_glass: 2h}
+              - {path: /c, host: a.example, upstream: api, auth: none, break_glass: 10m}
+              - {path: /d, host: a.example, upstream: api, break_glass: 10m}
+            """,
+            says: """
+                gateway.conf: warning: every request to routes "/a", "/b", "/d" will be refused with 401: there is no token key
+                    set "tokens.keys", or JWT_SECRET in the environment (openssl rand -hex 32 makes one)
+                gateway.conf:3:76: error: there is nothing to open: the route demands no token
+                    - {path: /, host: a.example, upstream: api, auth: optional, break_glass: 10m}
+                                                                                             ^~~
+                    set auth: required, or remove the setting
+                gateway.conf:4:60: error: any page of the web could use the route from a browser within the network, under any name
+                    - {path: /a, upstream: api, auth: required, break_glass: 10m}
+                                                                             ^~~
+                    set "host" of the route
+                gateway.conf:5:77: error: 2h is out of range
+                    - {path: /b, host: a.example, upstream: api, auth: required, break_glass: 2h}
+                                                                                              ^~
+                    from 1s to 1h; who must be let in for longer needs keys that work; it can be ordered again when it is over
+                gateway.conf:6:73: error: there is nothing to open: the route demands no token
+                    - {path: /c, host: a.example, upstream: api, auth: none, break_glass: 10m}
+                                                                                          ^~~
+                    set auth: required, or remove the setting
+                """),
+        Mistake(
             "a grace that is too long",
             """
             upstreams: {api: {servers: ["127.0.0.1:9000"]}}

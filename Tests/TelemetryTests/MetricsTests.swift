@@ -162,7 +162,8 @@ import Wire
         // (2 routes + none) x 10 methods x 66 statuses, and so on; no client adds one.
         #expect(StatusLabel.values.count == 66)
         #expect(
-            catalog().count == 3 * 10 * 66 + 3 * 16 + 3 + 6 + 2 + 1 + 1 + 1 + 4 + 1 + 1 + 1 + 6 + 1 + 10 + 5 + 5 + 4)
+            catalog().count == 3 * 10 * 66 + 3 * 16 + 3 + 6 + 2 + 1 + 3 + 1 + 1 + 4 + 1 + 1 + 1 + 6 + 1 + 11 + 5 + 5
+                + 4)
     }
 
     @Test func `escape the names that an operator may choose`() {

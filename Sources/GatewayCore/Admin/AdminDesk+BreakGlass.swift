@@ -6,6 +6,7 @@ extension AdminDesk {
     func openByBreakGlass(
         _ order: BreakGlassOrder, _ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void
     ) {
+        guard gateway.isServing else { return completion(AdminProblem.notServing.response) }
         let routes = gateway.configuration.routes
         let names = routes.map(\.name)
         guard names.contains(order.route) else {
@@ -31,13 +32,13 @@ extension AdminDesk {
     }
 
     func endBreakGlass(_ route: String, _ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {
-        let former = gateway.breakGlass.records[route]
-        if !gateway.breakGlass.end(route, by: actor.description, because: "command") {
-            record("break_glass_ended", "\(route.prefix(64)) was not open", actor)
+        let open = gateway.breakGlass.records
+        // Who has misspelt it must not believe that it is closed.
+        guard let former = open[route] else {
+            return completion(AdminProblem.noBreakGlass(route, Array(open.keys)).response)
         }
-        whenInForce {
-            completion(.json(["ended": former?.report(now: .now(), wall: .now()) ?? .null]))
-        }
+        gateway.breakGlass.end(route, by: actor.description, because: "command")
+        whenInForce { completion(.json(["ended": former.report(now: .now(), wall: .now())])) }
     }
 }
 

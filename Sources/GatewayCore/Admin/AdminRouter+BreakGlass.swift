@@ -23,7 +23,7 @@ extension AdminRouter {
         let allowed = try networks("allow", in: body, most: BreakGlass.mostNetworks)
         guard !allowed.isEmpty else { throw .unusable("allow names the networks that may use the route") }
         if let wide = allowed.first(where: BreakGlass.isTooWide) {
-            throw .unusable("\(wide) in allow is too wide: at most /8, or /32 of IPv6")
+            throw .unusable("\(wide) in allow is too wide: at most /16, or /48 of IPv6")
         }
         guard let text = try string("reason", in: body), !text.isEmpty else {
             throw .unusable("reason is missing: it is what the audit record will say")
@@ -48,6 +48,13 @@ extension AdminProblem {
             403, .forbidden, "The configuration does not allow break-glass",
             "routes[].break_glass of \(route) says for how long it may be opened, and it is not set; it can be set and "
                 + "reloaded")
+    }
+
+    static func noBreakGlass(_ route: String, _ open: [String]) -> AdminProblem {
+        let list =
+            open.isEmpty ? "no route is" : open.sorted().joined(separator: ", ") + (open.count == 1 ? " is" : " are")
+        return AdminProblem(
+            404, .noRoute, "Nothing was open there", "\"\(route.prefix(64))\" was not open; \(list) open")
     }
 
     static func breakGlassTooLong(_ route: String, _ limit: Int) -> AdminProblem {

@@ -44,7 +44,9 @@ extension AdminCommand {
     /// Whether it changes what is kept in the state directory or shared by replicas.
     var changesState: Bool {
         switch self {
-        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass, .rotateAssertionKey: true
+        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass,
+            .rotateAssertionKey:
+            true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns, .keys,
             .breakGlass, .endBreakGlass, .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
             false
@@ -120,7 +122,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
+            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .keys, .verifyKeys, .reload, .upgrade,
+                .logLevel,
                 .rotation:
                 false
             }

@@ -60,30 +60,34 @@ final class BreakGlassDesk {
         awaitNext(now)
     }
 
-    /// False: nothing was open.
-    func end(_ route: String, by actor: String, because cause: String) -> Bool {
-        guard records.removeValue(forKey: route) != nil else { return false }
+    func end(_ route: String, by actor: String, because cause: String) {
+        guard records.removeValue(forKey: route) != nil else { return }
         nextReminder[route] = nil
         broadcast.send(.breakGlass(.end(route: route)))
         audit.record(
             AuditEvent(
-                .operation(action: "break_glass_ended", detail: "\(route) asks for tokens again: \(cause)", actor: actor)))
+                .operation(
+                    action: "break_glass_ended", detail: "\(route) asks for tokens again: \(cause)", actor: actor)))
         log.log(
             .warning, "break_glass.ended", "The route asks for tokens again",
             [("route", .text(route)), ("cause", .text(cause)), ("actor", .text(actor))])
-        return true
     }
 
-    /// What the configuration no longer allows ends with it.
-    func adopt(_ routes: [Configuration.Route]) {
-        for route in records.keys.sorted() where BreakGlassDesk.limit(of: route, in: routes) == nil {
-            _ = end(route, by: "gateway", because: "the configuration no longer allows it")
+    /// What was opened is the route as it was: where a reload makes another one of it, or allows less, it ends.
+    func adopt(_ next: [Configuration.Route], after former: [Configuration.Route]) {
+        for route in records.keys.sorted() {
+            guard BreakGlassDesk.limit(of: route, in: next) != nil else {
+                end(route, by: "gateway", because: "the configuration no longer allows it")
+                continue
+            }
+            func named(_ routes: [Configuration.Route]) -> [Configuration.Route] { routes.filter { $0.name == route } }
+            if named(next) != named(former) { end(route, by: "gateway", because: "the route is another one now") }
         }
     }
 
     /// Another process serves, or none.
     func endAll() {
-        for route in records.keys.sorted() { _ = end(route, by: "gateway", because: "the gateway is ending") }
+        for route in records.keys.sorted() { end(route, by: "gateway", because: "the gateway is ending") }
     }
 
     /// How long the routes of this name may be opened: the shortest that one of them allows; nil: one of them never.
@@ -96,7 +100,7 @@ final class BreakGlassDesk {
     private func look(at now: Instant, wall: WallTime) {
         for (route, record) in records.sorted(by: { $0.key < $1.key }) {
             if record.glass.deadline <= now {
-                _ = end(route, by: "gateway", because: "its time is over")
+                end(route, by: "gateway", because: "its time is over")
             } else if let due = nextReminder[route], due <= now {
                 nextReminder[route] = now + BreakGlassDesk.reminder
                 alarm("break_glass.in_force", "A route may still be used without a good token", record, at: now)

@@ -19,11 +19,11 @@ package struct BreakGlass: Hashable, Sendable {
         self.deadline = deadline
     }
 
-    /// Whether the network is so wide that the route would be open to half the world.
+    /// Whether the network is wider than one organisation's: /16 of IPv4, /48 of IPv6.
     package static func isTooWide(_ network: IPNetwork) -> Bool {
-        // IPv4 lies within the IPv6 form, where /8 has 104 bits.
+        // IPv4 lies within the IPv6 form, where /16 has 112 bits.
         let holdsV4 = network.base.isV4 || network.contains(IPAddress(v4: 0))
-        return network.bits < (holdsV4 ? 104 : 32)
+        return network.bits < (holdsV4 ? 112 : 48)
     }
 
     /// Its end is exact: it is over at its deadline, whoever has heard of that.
@@ -62,7 +62,8 @@ package struct BreakGlassTable: Sendable {
     }
 
     /// The same by name, for what was opened under another configuration.
-    package func admits(_ client: IPAddress, onRoute name: String, at now: Instant) -> Bool {
-        routes[name]?.admits(client, at: now) ?? false
+    package func end(ofName name: String, for client: IPAddress, at now: Instant) -> Instant? {
+        guard let glass = routes[name], glass.admits(client, at: now) else { return nil }
+        return glass.deadline
     }
 }

@@ -19,16 +19,21 @@ extension Gatekeeper {
         // A proxy that asks cannot take the token out, nor tell its backend.
         guard head.passage == .ours, let reason = refusal.reason, Gatekeeper.isForgivable(refusal),
             let end = breakGlass.end(ofRoute: route, for: facts.client, at: now),
-            !comesFromForeignPage(bytes, facts, route), !isCrossSite(bytes)
+            // It would be the address of whoever comes through it without saying so.
+            !rules.trusted.contains(facts.client), !comesFromForeignPage(bytes, facts, route),
+            !facts.origin.isEmpty || !isFromElsewhere(bytes)
         else { return nil }
         return BreakGlassPass(deadline: end, reason: reason)
     }
 
-    /// Where the address is all that counts, any page of the web could send requests from a browser within the network.
-    private func isCrossSite(_ bytes: Span<UInt8>) -> Bool {
+    /// Where the address is all that counts, any page of the web could send requests from a browser within the network. A
+    /// page that is made to look like one of this host fails at the route's host, which such routes must have.
+    private func isFromElsewhere(_ bytes: Span<UInt8>) -> Bool {
         for index in 0..<fields.count
-        where bytes.extracting(fields[index].name).equalsIgnoringCase("sec-fetch-site")
-            && bytes.extracting(fields[index].value).equals("cross-site") { return true }
+        where bytes.extracting(fields[index].name).equalsIgnoringCase("sec-fetch-site") {
+            let site = bytes.extracting(fields[index].value)
+            if !site.equals("same-origin"), !site.equals("none") { return true }
+        }
         return false
     }
 

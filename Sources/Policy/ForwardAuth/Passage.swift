@@ -39,9 +39,10 @@ extension Gatekeeper {
 }
 
 extension GatekeeperRules {
-    /// Whether the gateway sets a field of this name, but not as an answer to other proxies: X-Token-Expired, the assertion.
+    /// Whether the gateway sets a field of this name, but not as an answer to other proxies: X-Token-Expired,
+    /// X-Break-Glass, the assertion.
     func isUnanswered(_ name: Span<UInt8>) -> Bool {
-        if name.equalsIgnoringCase("x-token-expired") { return true }
+        if name.equalsIgnoringCase("x-token-expired") || name.equalsIgnoringCase("x-break-glass") { return true }
         guard let header = configuration.assertion?.header, header.utf8.count == name.count else { return false }
         return header.utf8.enumerated().allSatisfy { Characters.lowercased($1) == Characters.lowercased(name[$0]) }
     }

@@ -22,12 +22,12 @@ package final class TokenPlaces: Sendable {
     }
 
     /// Whether an Authorization field goes on as it came.
-    /// - Parameter mustGo: no token goes on, whatever the route says.
-    func keepsAuthorization(_ value: Range<Int>, of head: Span<UInt8>, _ mustGo: Bool) -> Bool {
-        !(strips || mustGo) || !Credentials.mayBeBearer(value, of: head)
+    func keepsAuthorization(_ value: Range<Int>, of head: Span<UInt8>) -> Bool {
+        !strips || !Credentials.mayBeBearer(value, of: head)
     }
 
     /// Whether a Cookie field goes on as it came.
+    /// - Parameter mustGo: the token's cookie does not go on, whatever the route says.
     func keepsCookies(_ value: Range<Int>, of head: Span<UInt8>, _ mustGo: Bool) -> Bool {
         !(strips || mustGo) || cookie.isEmpty || !Cookies.mayHold(cookie, in: head, value)
     }
