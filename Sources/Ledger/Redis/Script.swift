@@ -1,5 +1,6 @@
 /// What must happen in Redis without anything in between. Each touches the keys of one slot, so that Redis Cluster runs
-/// them too. They write effects of the server's own clock, so hosts with wrong clocks agree.
+/// them too. They write effects of the server's own clock, so hosts with wrong clocks agree. The first thing that `count` and
+/// `reserve` write is one that Redis refuses when it has no memory left: once a script has written, it refuses nothing more.
 enum Script: CaseIterable {
     /// Counts a failure once.
     ///
@@ -40,12 +41,13 @@ enum Script: CaseIterable {
             """
             local t = redis.call('TIME')
             local now = t[1] * 1000 + math.floor(t[2] / 1000)
-            redis.call('ZREM', KEYS[3], ARGV[2])
             if redis.call('ZSCORE', KEYS[2], ARGV[2]) then
+              redis.call('ZREM', KEYS[3], ARGV[2])
               return {tonumber(redis.call('GET', KEYS[1]) or 0), redis.call('PTTL', KEYS[1]), now, 1}
             end
             local count = redis.call('INCR', KEYS[1])
             if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+            redis.call('ZREM', KEYS[3], ARGV[2])
             redis.call('ZREM', KEYS[2], 'blocked')
             redis.call('ZADD', KEYS[2], now, ARGV[2])
             redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[3]))
@@ -65,13 +67,13 @@ enum Script: CaseIterable {
             """
             local t = redis.call('TIME')
             local now = t[1] * 1000 + math.floor(t[2] / 1000)
-            redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
             local count = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
             local limit = tonumber(ARGV[2])
             local left = redis.call('PTTL', KEYS[1])
             local go = 1
-            if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
-              local held = redis.call('ZCARD', KEYS[2])
+            local own = redis.call('ZSCORE', KEYS[2], ARGV[1])
+            if not own or tonumber(own) <= now then
+              local held = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
               if count >= limit then
                 local mark = redis.call('ZSCORE', KEYS[3], 'blocked')
                 if not mark or tonumber(mark) <= now then return {2, count, left, now} end
@@ -81,6 +83,7 @@ enum Script: CaseIterable {
                 return {0, count, left, now}
               end
               redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[1])
+              redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
               if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
             end
             return {go, count, left, now}
