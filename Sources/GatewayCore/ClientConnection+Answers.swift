@@ -8,6 +8,18 @@ internal import Wire
 extension ClientConnection {
     // MARK: Answers
 
+    /// Answers the request at the front of `bytes` with a refusal. Returns where to go on in the scratch, as `takeRequest`.
+    func refuse(_ refusal: Refusal, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
+        worker.traffic.note(record.facts.client)
+        record.begin(bytes, peer: peer, worker: worker)
+        record.identity = worker.gatekeeper.identity
+        audit(refusal, bytes, now)
+        if worker.gatekeeper.missesKey { worker.reportMissingKey() }
+        let next = endOfBody(offset, count)
+        respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
+        return phase == .head ? next : nil
+    }
+
     func respond(with refusal: Refusal, keepAlive: Bool) {
         let (worker, record) = (worker, record)
         assert(!record.isResting)
@@ -59,6 +71,7 @@ extension ClientConnection {
     func settle() {
         let record = record
         guard !record.isSettled else { return }
+        endGuess()
         if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
             worker.report(successOf: request)
         }
@@ -166,6 +179,7 @@ extension ClientConnection {
         phase = .closed
         discardServer()
         if record.exchange != nil { record.exchange = nil }
+        if record.guess != nil { endGuess() }
         worker.records.leaves(self)
         outbox.removeAll()
         stash.removeAll()
@@ -193,6 +207,8 @@ extension ClientConnection {
                 closeIfIdle()
             }
         case .asking: worker.inquiries.giveUp(self)
+        case .collecting: bodyIsLate()
+        case .reserving: reservationIsLate()
         case .body, .response:
             let blame = isServersFault
             if blame { server?.timedOut() }

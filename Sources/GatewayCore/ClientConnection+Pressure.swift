@@ -18,7 +18,7 @@ extension ClientConnection {
         case .handshake: return .waiting(rate: 0, since: record.startedAt)
         case .head: return isInHead ? .waiting(rate: 0, since: record.startedAt) : .idle(since: idleSince)
         case .closing: return .idle(since: idleSince)
-        case .asking, .body, .response, .tunnel, .closed: return .busy
+        case .asking, .collecting, .reserving, .body, .response, .tunnel, .closed: return .busy
         }
     }
 
@@ -43,13 +43,14 @@ extension ClientConnection {
     /// What the client, and nobody else, keeps waiting. Tunnels have times of their own.
     private var waitedFor: ProgressMeter.Matter? {
         if !outbox.isEmpty { return phase == .tunnel ? nil : .reading }
+        if phase == .collecting { return canRead ? nil : .sending }
         return phase == .body && !canRead && server?.takesMore == true ? .sending : nil
     }
 
     /// Bytes that the client has moved in that. Of an answer those that it has acknowledged: the system's own buffer may
     /// hold minutes of a slow reader's time, in which it takes nothing more from us.
     private var moved: Int64 {
-        guard !outbox.isEmpty else { return bodyBytes }
+        guard !outbox.isEmpty else { return phase == .collecting ? Int64(stash.count) : bodyBytes }
         return record.bytesOut - Int64(outbox.count) - Int64(channel.socket.unacknowledged)
     }
 
@@ -73,7 +74,13 @@ extension ClientConnection {
         let matter = waitedFor
         guard !meter.look(matter, at: now, rule, bytes: moved) else { return }
         worker.telemetry.metrics.countLetGo(LetGo.stalled.index)
-        if matter == .sending { act(on: handle(.timedOut)) } else { cutShort() }
+        if phase == .collecting {
+            bodyIsLate()
+        } else if matter == .sending {
+            act(on: handle(.timedOut))
+        } else {
+            cutShort()
+        }
     }
 
     /// The reader took something since its time began, if only from the system's buffer: slow is not stuck.

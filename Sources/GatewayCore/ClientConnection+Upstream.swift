@@ -43,6 +43,7 @@ extension ClientConnection {
     /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
     func handle(_ event: Exchange.Event) -> Exchange.Step {
         guard record.exchange != nil else { return .none }
+        record.guess?.note(event)
         let step = record.exchange!.handle(event)
         if case .retry = step, record.pool?.mayRetry() == false { return record.exchange!.handle(.retryDenied) }
         return step

@@ -15,6 +15,10 @@ final class ClientConnection: ReadinessHandler {
         case head
         /// A head waits in the stash for the word of its token's issuer. → `head`, `closed`
         case asking
+        /// The body of a login is put aside until it is whole. → `head`, `closed`
+        case collecting
+        /// A login waits in the stash for its place. → `head`, `closed`
+        case reserving
         /// The body of a request is passed on. → `response`, `closing`
         case body
         /// The whole request was read; what else arrives belongs to the next one. → `head`, `tunnel`, `closing`
@@ -148,7 +152,7 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
                 if awaitsMore, !isWorthParsing(bytes, stashed) {
-                    stash.keep(bytes)
+                    if phase != .collecting { stash.keep(bytes) }
                 } else {
                     parsed = 0
                     process(stashed + count)
@@ -175,7 +179,7 @@ final class ClientConnection: ReadinessHandler {
     /// Called by the worker's sweep.
     func lookForReset() {
         server?.lookForReset()
-        guard owesLook, phase == .body || phase == .tunnel else { return }
+        guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
         owesLook = false
         guard !canRead else { return }
         canRead = true
@@ -183,7 +187,8 @@ final class ClientConnection: ReadinessHandler {
     }
 
     private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {
-        HeadParser.isWorthParsing(
+        if phase == .collecting { return collects(bytes) }
+        return HeadParser.isWorthParsing(
             bytes, from: stashed, parsed: parsed, limits: worker.generation.rules.headLimits)
     }
 
@@ -191,8 +196,8 @@ final class ClientConnection: ReadinessHandler {
         switch phase {
         case .head: outbox.isEmpty
         case .body, .tunnel: server?.takesMore ?? false
-        case .closing: true
-        case .handshake, .asking, .response, .closed: false
+        case .closing, .collecting: true
+        case .handshake, .asking, .reserving, .response, .closed: false
         }
     }
 
@@ -205,8 +210,9 @@ final class ClientConnection: ReadinessHandler {
         var taken = 0
         while true {
             switch phase {
-            case .head:
+            case .head, .collecting:
                 guard offset < count else { return }
+                phase = .head
                 guard let next = door == .checks ? takeCheck(offset, count) : takeRequest(offset, count) else { return }
                 offset = next
                 taken += 1
@@ -224,7 +230,7 @@ final class ClientConnection: ReadinessHandler {
                 return
             case .tunnel:
                 return tunnelReceived(worker.scratch.bytes(count).extracting(offset..<count), from: .client)
-            case .handshake, .asking, .closing, .closed:
+            case .handshake, .asking, .reserving, .closing, .closed:
                 return
             }
         }
@@ -232,10 +238,10 @@ final class ClientConnection: ReadinessHandler {
 
     private func inputEnded() {
         switch phase {
-        case .head, .closing: close()
+        case .head, .collecting, .closing: close()
         case .body: act(on: handle(.clientLost))
         case .tunnel: tunnelEnded(.client)
-        case .handshake, .asking, .response, .closed: break
+        case .handshake, .asking, .reserving, .response, .closed: break
         }
     }
 
@@ -257,15 +263,7 @@ final class ClientConnection: ReadinessHandler {
         case .introspect(let token):
             wait(for: bytes.extracting(token), bytes)
             return nil
-        case .refuse(let refusal):
-            worker.traffic.note(record.facts.client)
-            record.begin(bytes, peer: peer, worker: worker)
-            record.identity = worker.gatekeeper.identity
-            audit(refusal, bytes, now)
-            if worker.gatekeeper.missesKey { worker.reportMissingKey() }
-            let next = endOfBody(offset, count)
-            respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
-            return phase == .head ? next : nil
+        case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
         case .answer(let answer):
             record.begin(bytes, peer: peer, worker: worker)
             let next = endOfBody(offset, count)
@@ -279,6 +277,13 @@ final class ClientConnection: ReadinessHandler {
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil
         case .forward(let plan):
+            if plan.isLogin {
+                switch admit(plan, bytes) {
+                case .go: break
+                case .wait: return nil
+                case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
+                }
+            }
             worker.traffic.note(record.facts.client)
             record.begin(bytes, peer: peer, worker: worker)
             if record.facts.framing != .none, worker.isShortOfMemory {
@@ -290,10 +295,15 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    /// The head at the front of `bytes` is not whole yet.
-    func awaitRest(of bytes: Span<UInt8>, _ now: Instant) {
+    /// Only more bytes can help.
+    func awaitMore(of bytes: Span<UInt8>) {
         stash.keep(bytes)
         parsed = bytes.count
+    }
+
+    /// The head at the front of `bytes` is not whole yet.
+    func awaitRest(of bytes: Span<UInt8>, _ now: Instant) {
+        awaitMore(of: bytes)
         guard !record.hasBegun else { return }
         record.hasBegun = true
         deadline = now + worker.generation.configuration.timeouts.head
@@ -327,7 +337,8 @@ final class ClientConnection: ReadinessHandler {
         worker.out.reset()
         worker.gatekeeper.prepare(
             plan, record.facts, bytes, record.trace, peer: peer, link: link, way: record.way, into: &worker.out)
-        if bodiless, plan.isIdempotent { record.keepForReplay(worker.composed) }
+        // A guess that is sent twice is two guesses.
+        if bodiless, plan.isIdempotent, !plan.isLogin { record.keepForReplay(worker.composed) }
         record.exchange = Exchange(
             bodiless: bodiless, replayable: record.canReplay, isLogin: plan.isLogin, attempts: pool.attempts)
         phase = bodiless ? .response : .body

@@ -34,6 +34,8 @@ final class ExchangeRecord {
     private var origin: [UInt8] = []
     /// For the audit records of a login.
     var audit: AuditRequest?
+    /// Of a login that is counted against its address.
+    var guess: Guess?
     var identity: VerifiedToken?
     var startedAt = Instant(nanoseconds: 0)
     var status = 0

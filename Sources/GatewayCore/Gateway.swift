@@ -150,7 +150,7 @@ package final class Gateway {
         }
         desk = LoginDesk(
             configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit,
-            metrics: metrics)
+            metrics: metrics, on: loop)
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
         let issuerTrust: TLSClientContext?
@@ -301,6 +301,7 @@ package final class Gateway {
     private func keepHouse() {
         if health != publishedHealth { publishHealth() }
         metrics.replayQueue = ledger.waitingFailures
+        metrics.guessesWaiting = desk.guesses.waiting
         watchPressure()
         audit.tellSuppressed(at: Instant.now())
         supervisor.retry()

@@ -22,6 +22,8 @@ final class LoginDesk {
         case predecessors(LoginFailure, then: (FailureCount) -> Void)
     }
 
+    /// Stage *reserve*.
+    let guesses: GuessDesk
     private var counter: Counter
     private var awaitingSuccessor: [FailureID: Waiting] = [:]
     private let broadcast: LedgerBroadcast
@@ -36,8 +38,9 @@ final class LoginDesk {
 
     init(
         _ configuration: Configuration, ledger: any Ledger, broadcast: LedgerBroadcast,
-        workers: [Mailbox<WorkerMessage>], audit: AuditLog, metrics: ControlMetrics
+        workers: [Mailbox<WorkerMessage>], audit: AuditLog, metrics: ControlMetrics, on loop: EventLoop
     ) {
+        guesses = GuessDesk(configuration.login, ledger: ledger, on: loop)
         counter = .ledger(ledger)
         self.broadcast = broadcast
         self.workers = workers
@@ -48,8 +51,16 @@ final class LoginDesk {
     }
 
     func adopt(_ configuration: Configuration) {
+        guesses.adopt(configuration.login)
         login = configuration.login
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
+    }
+
+    /// May the guess go? The worker has met a block before it hears of it.
+    func reserve(_ request: GuessRequest) {
+        guesses.reserve(request) { [unowned self] answer in
+            workers[request.worker].send(.reserved(ticket: request.ticket, request.guess, answer))
+        }
     }
 
     func failed(_ report: LoginReport) {
@@ -69,7 +80,11 @@ final class LoginDesk {
     /// A login has failed in the process that we took over from, and its answer waits there. Whoever counts ours counts it.
     func failedInPredecessor(_ failure: LoginFailure, then done: @escaping (FailureCount) -> Void) {
         switch counter {
-        case .ledger(let ledger): ledger.recordFailure(failure, now: .now()) { done(FailureCount($0)) }
+        case .ledger(let ledger):
+            ledger.recordFailure(failure, now: .now()) { [unowned self] in
+                guesses.counted(failure)
+                done(FailureCount($0))
+            }
         case .successor(let tell):
             awaitingSuccessor[failure.id] = .predecessors(failure, then: done)
             tell(failure)
@@ -77,6 +92,7 @@ final class LoginDesk {
     }
 
     private func counted(_ report: LoginReport, _ count: FailureCount) {
+        guesses.counted(report.failure)
         record(report, count)
         broadcast.whenApplied(within: deadline, now: Instant.now()) { [unowned self] in
             workers[report.worker].send(.judged(ticket: report.ticket))
@@ -84,7 +100,10 @@ final class LoginDesk {
     }
 
     /// From now on another process counts.
-    func leaveCounting(to tell: @escaping (LoginFailure) -> Void) { counter = .successor(tell: tell) }
+    func leaveCounting(to tell: @escaping (HandoverMessage) -> Void) {
+        counter = .successor(tell: { tell(.failed($0)) })
+        guesses.leave(to: tell)
+    }
 
     /// It has counted a failure; the block that came of it has been told before.
     func successorCounted(_ id: FailureID, _ count: FailureCount) {
@@ -99,6 +118,7 @@ final class LoginDesk {
     /// counts twice then, which is better than not at all.
     func count(with ledger: any Ledger) {
         counter = .ledger(ledger)
+        guesses.reserve(with: ledger)
         let waiting = awaitingSuccessor.values
         awaitingSuccessor = [:]
         for one in waiting {

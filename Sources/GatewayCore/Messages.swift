@@ -21,6 +21,8 @@ enum WorkerMessage: Sendable {
     case standing(UpstreamStanding)
     /// The failure behind this ticket is counted; its answer may go.
     case judged(ticket: Int)
+    /// Whether the guess behind this ticket may go. A block that stands in its way has been told before.
+    case reserved(ticket: Int, LoginFailure, GuessAnswer)
     /// What the issuer of a token says of it, or that it says nothing.
     case introspected(IntrospectionAnswer, token: [UInt8])
     /// The worker answers with `ControlMessage.keysInspected`.
@@ -34,6 +36,10 @@ enum WorkerMessage: Sendable {
 /// What a worker tells the control thread.
 enum ControlMessage: Sendable {
     case loginFailed(LoginReport)
+    /// A login is whole; answered with `reserved`.
+    case reserve(GuessRequest)
+    /// `isReturned`: its place is free; else nobody knows what became of it.
+    case guessEnded(LoginFailure, isReturned: Bool)
     case applied(worker: Int, sequence: Int)
     case loginSucceeded(AuditRequest)
     /// TLS with a server failed, for another reason than the last time, or succeeds again (nil).

@@ -76,6 +76,7 @@ final class Worker {
     /// Of this generation, once a proxy has asked.
     private var checkReader: CheckReader?
     private(set) lazy var inquiries = Inquiries(self)
+    private(set) lazy var reservations = Reservations(self)
     private(set) lazy var callers = Callers(self)
     private(set) lazy var reception = ProxyReception(self)
     /// What was closed in this turn and may still be on the call stack.
@@ -298,6 +299,7 @@ final class Worker {
             for pool in pools where pool.name == standing.name { pool.update(standing, at: clock.now) }
         case .judged(let ticket):
             awaitingJudgement.removeValue(forKey: ticket)?.judged()
+        case .reserved(let ticket, let guess, let answer): reservations.answered(ticket, guess, answer)
         case .introspected(let answer, let token): inquiries.answered(answer, about: token)
         case .health(let state):
             localAnswers.health = state
@@ -321,7 +323,9 @@ final class Worker {
         let ticket = nextTicket
         nextTicket += 1
         awaitingJudgement[ticket] = client
-        let failure = LoginFailure(id: .random(), address: client.record.facts.client)
+        // Who is never blocked has no place, and is counted all the same.
+        let id = client.record.guess?.id ?? .random()
+        let failure = LoginFailure(id: id, address: client.record.facts.client)
         control.send(
             .loginFailed(
                 LoginReport(worker: index, ticket: ticket, failure: failure, request: request)))

@@ -26,6 +26,18 @@ package protocol Ledger: AnyObject {
     /// local count decides.
     func recordFailure(_ failure: LoginFailure, now: Instant, completion: @escaping (FailureOutcome) -> Void)
 
+    /// Takes a place for a guess before its first byte goes to a backend: failures and places together never exceed the
+    /// limit. Asking again with the same id takes no second place.
+    ///
+    /// The place ends with `recordFailure` of the same id, with `release`, or by itself after `length`. As with failures,
+    /// the local ledger decides when the authority does not within its deadline; a block that it finds or mends has been
+    /// told to the sink before `completion` is called.
+    func reserve(
+        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void)
+
+    /// Gives the place back: the guess never went out, or was none that counts.
+    func release(_ guess: LoginFailure)
+
     /// Blocks a network on behalf of an operator. An existing block is replaced.
     /// - Parameter duration: nil: permanent.
     func block(
@@ -79,7 +91,7 @@ package protocol Ledger: AnyObject {
 /// A value of the store is read up to 4 KiB.
 package let longestSharedText = 3_500
 
-/// One failed login, as the worker that saw the 401 reports it.
+/// One guess at a password, and the failed login that came of it as the worker that saw the 401 reports it.
 package struct LoginFailure: Hashable, Sendable {
     package var id: FailureID
     package var address: IPAddress
@@ -87,6 +99,26 @@ package struct LoginFailure: Hashable, Sendable {
     package init(id: FailureID, address: IPAddress) {
         self.id = id
         self.address = address
+    }
+}
+
+/// May a guess go to a backend?
+package struct Reservation: Hashable, Sendable {
+    package enum Answer: Hashable, Sendable {
+        /// It has a place.
+        case granted
+        /// As many are on their way as may still fail: one of them may give its place back.
+        case full
+        /// The address is at its limit, and its block is in force.
+        case blocked
+    }
+
+    package var answer: Answer
+    package var decider: Decider
+
+    package init(_ answer: Answer, by decider: Decider) {
+        self.answer = answer
+        self.decider = decider
     }
 }
 

@@ -6,6 +6,7 @@ struct LocalLedger {
     var rule: LoginRule
     var book = BlockBook()
     var counters = FailureCounters()
+    var held = HeldGuesses()
 
     init(rule: LoginRule) { self.rule = rule }
 
@@ -18,6 +19,7 @@ struct LocalLedger {
 
     /// Counts the failure; at the limit the address is blocked, and its counter ends with the block.
     mutating func record(_ failure: LoginFailure, at now: Instant, wall: WallTime) -> Decision {
+        held.release(failure.id, of: failure.address)
         var counter = counters.record(failure.id, of: failure.address, window: rule.window, at: now)
         let present = block(of: failure.address, at: now)
         guard rule.verdict(on: failure.address, count: counter.count) == .block, present == nil else {
@@ -28,6 +30,24 @@ struct LocalLedger {
         counters.expire(failure.address, at: record.deadline)
         counter.deadline = record.deadline
         return Decision(counter: counter, block: record, isNewlyBlocked: true)
+    }
+
+    /// Takes a place for the guess while failures and places stay below the limit. At the limit without a block, which an
+    /// operator has lifted then, one guess at a time may go; when it fails it blocks again.
+    mutating func reserve(_ guess: LoginFailure, until deadline: Instant, at now: Instant) -> Reservation.Answer {
+        if rule.isExempt(guess.address) { return .granted }
+        held.expire(at: now)
+        if held.contains(guess.id, of: guess.address) { return .granted }
+        let count = counters.counter(of: guess.address, at: now)?.count ?? 0
+        let places = held.count(of: guess.address)
+        if count >= rule.limit {
+            if block(of: guess.address, at: now) != nil { return .blocked }
+            if places > 0 { return .full }
+        } else if count + places >= rule.limit {
+            return .full
+        }
+        held.hold(guess.id, of: guess.address, until: deadline)
+        return .granted
     }
 
     func automaticBlock(of address: IPAddress, failures: Int, until deadline: Instant, wall: WallTime) -> BlockRecord {

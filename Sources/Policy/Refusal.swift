@@ -214,6 +214,13 @@ package struct Refusal: Error, Sendable {
     /// A WebSocket whose token came in a cookie, opened by a page of another host.
     package static let foreignOrigin = Refusal(
         .authorize, 403, .forbidden, "The origin may not open a connection with this cookie", reason: .foreignOrigin)
+    // reserve
+    package static let tooManyGuesses = Refusal(
+        .reserve, 429, .rateLimited, "Too many logins of the address are under way", reason: .rateLimited,
+        proxyError: .requestDenied)
+    /// Only with `login.when_ledger_away: refuse`.
+    package static let guessesUncounted = Refusal(
+        .reserve, 503, .unavailable, "Logins cannot be counted at the moment", proxyError: .internalResponse)
     // prepare
     package static let malformedHandshake = Refusal(
         .prepare, 400, .malformedRequest, "The WebSocket handshake is malformed", reason: .malformedRequest,

@@ -231,8 +231,17 @@ package struct Configuration: Sendable {
         /// Counted from the first failure.
         package var window: Interval
         package var block: Interval
+        /// For a place among the guesses under way.
+        package var wait = Interval.seconds(10)
+        package var whenLedgerAway = WhenLedgerAway.local
         /// `failure_statuses`: what the backend answers to a wrong login.
         package var failureStatuses: [Int]
+
+        package enum WhenLedgerAway: String, CaseIterable, Sendable {
+            /// Each replica goes by what it knows.
+            case local
+            case refuse
+        }
 
         package struct Endpoint: Hashable, Sendable {
             package var method: String

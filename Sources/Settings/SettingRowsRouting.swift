@@ -91,6 +91,13 @@ extension SettingRows {
             variables: [.init(name: "GATEWAY_BLOCK_DURATION_SECONDS", part: .seconds)],
             "How long a block lasts."),
         SettingRow(
+            "login.wait", .duration(.milliseconds(100)...(.seconds(300))), .value("10s"), example: "5s",
+            "How long a login waits while as many of its address are under way as may still fail."),
+        SettingRow(
+            "login.when_ledger_away", .choice(Configuration.Login.WhenLedgerAway.allCases.map(\.rawValue)),
+            .value("local"), example: "refuse",
+            "What becomes of logins while Redis does not answer: each replica goes by its own count, or 503."),
+        SettingRow(
             "login.failure_statuses", .list(.integer(300...599)), .items(["401"]), example: "[401, 422]",
             "Statuses by which the backend says that a login failed."),
         SettingRow(

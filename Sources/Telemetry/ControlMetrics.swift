@@ -46,6 +46,8 @@ package final class ControlMetrics {
     /// What connections hold in buffers, and what they may, in bytes.
     package var buffered = 0
     package var bufferLimit = 0
+    /// Logins that wait for a place among those under way.
+    package var guessesWaiting = 0
     /// Failures that wait to be told to the authority.
     package var replayQueue = 0
     package var ledger: LedgerCondition
@@ -135,6 +137,8 @@ package final class ControlMetrics {
             sum: latencySum)
         text.family("ledger_errors_total", .counter, "Requests that the ledger's authority did not answer well.")
         text.sample("ledger_errors_total", "", ledgerErrors)
+        text.family("logins_waiting", .gauge, "Logins that wait for a place among those under way.")
+        text.sample("logins_waiting", "", guessesWaiting)
         text.family("ledger_replay_queue", .gauge, "Failures that wait to be told to the ledger's authority.")
         text.sample("ledger_replay_queue", "", replayQueue)
         text.family("client_connections_limit", .gauge, "Connections of clients that there is room for.")

@@ -116,6 +116,15 @@ import Testing
             .failed(LoginFailure(id: id, address: IPAddress("203.0.113.7")!)),
             "failed 0000000000000001ffffffffffffffff 203.0.113.7"
         ),
+        (
+            .reserve(LoginFailure(id: id, address: IPAddress("203.0.113.7")!), milliseconds: 65_000),
+            "reserve 0000000000000001ffffffffffffffff 203.0.113.7 65000"
+        ),
+        (.reserved(id, Reservation(.full, by: .authority)), "reserved 0000000000000001ffffffffffffffff full authority"),
+        (
+            .release(LoginFailure(id: id, address: IPAddress("203.0.113.7")!)),
+            "release 0000000000000001ffffffffffffffff 203.0.113.7"
+        ),
         (.reload, "reload"),
         (
             .lockdown(route: "/a,b", allowed: [IPNetwork("10.0.0.0/8")!, IPNetwork("2001:db8::1")!], milliseconds: 9),
@@ -135,7 +144,9 @@ import Testing
         "revoke sub 6 all now", "revoke sub  all now", "revoke who 61 all now", "revoke sub 61 some now",
         "revoke sub 61 all then", "unrevoke sub 6g", "unrevoke sub",
         "lockdown", "lockdown /", "lockdown / -1", "lockdown  1", "lockdown / 1 ", "lockdown / 1 10.1.2.3/8", "reopen",
-        "reopen ",
+        "reopen ", "reserve 0000000000000001ffffffffffffffff 203.0.113.7 -1", "reserve 1 203.0.113.7 1",
+        "reserved 0000000000000001ffffffffffffffff maybe local", "reserved 0000000000000001ffffffffffffffff full none",
+        "release 0000000000000001ffffffffffffffff",
     ])
     func `are nothing else`(_ text: String) {
         #expect(HandoverMessage(text) == nil)
@@ -240,7 +251,8 @@ import Testing
                 count: { [unowned self] failure, done in
                     failures.append(failure)
                     done(FailureCount(failures: 5, isNewlyBlocked: true))
-                }, ended: { [unowned self] in ends += 1 })
+                }, reserve: { _, _, done in done(Reservation(.granted, by: .authority)) }, release: { _ in },
+                ended: { [unowned self] in ends += 1 })
             turn()
         }
 

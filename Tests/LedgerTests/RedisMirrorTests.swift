@@ -186,7 +186,7 @@ struct `The mirror of a real Redis` {
             options: [
                 "--port", String(port), "--user", "gateway", "on", ">secret", "~ip_block:*", "~login_fail:*",
                 "~revoked:*", "~keyring:*", "~lockdown:*",
-                "~login_seen:*",
+                "~login_seen:*", "~login_pending:*",
                 "~gateway:epoch", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
             ])
         let harness = fixture.harness

@@ -162,6 +162,8 @@ private enum DocumentedRefusals {
         ("missingScope", .missingScope),
         ("loginTooWeak", .loginTooWeak),
         ("foreignOrigin", .foreignOrigin),
+        ("tooManyGuesses", .tooManyGuesses),
+        ("guessesUncounted", .guessesUncounted),
         ("malformedHandshake", .malformedHandshake),
         ("websocketVersion", .websocketVersion),
         ("disguisedField", .disguisedField),

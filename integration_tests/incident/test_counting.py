@@ -89,7 +89,8 @@ def test_500_parallel_wrong_logins_are_counted_exactly(
     record_property("guesses_that_reached_the_backend", reached)
     with capsys.disabled():
         print(f"\n500 parallel wrong logins ({home}): {reached} guesses reached the backend")
-    assert set(statuses) <= {401, 403}
+    assert set(statuses) <= {401, 403, 429}
+    # Five, and what was decided here while Redis was too slow for this machine (test_reservation.py is about the five).
     assert statuses.count(401) == reached >= 5
     assert is_blocked(gateway, address)
     if home == "redis":

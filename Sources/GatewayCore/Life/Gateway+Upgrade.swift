@@ -66,7 +66,7 @@ extension Gateway {
     private func releaseState(then done: @escaping () -> Void) {
         state = .theirs
         // Before the ledger lets go, so that no failure falls between the two.
-        desk.leaveCounting { [unowned self] in upgrade.tell(.failed($0)) }
+        desk.leaveCounting { [unowned self] in upgrade.tell($0) }
         admin?.pause()
         ledger.stop(completion: done)
     }
@@ -115,6 +115,7 @@ extension Gateway {
             broadcast.send(.lockdown(.set(Lockdown(route: route, allowed: allowed, until: deadline))))
         case .reopen(let route): broadcast.send(.lockdown(.lift(route: route)))
         case .counted(let id, let count): desk.successorCounted(id, count)
+        case .reserved(let id, let reservation): desk.guesses.successorReserved(id, reservation)
         default: break
         }
     }
@@ -144,6 +145,8 @@ extension Gateway {
                     broadcast.whenApplied(within: .milliseconds(250), now: .now()) { done(count) }
                 }
             },
+            reserve: { [unowned self] in desk.guesses.reserveForPredecessor($0, $1, completion: $2) },
+            release: { [unowned self] in desk.guesses.ended($0, isReturned: true) },
             ended: { [unowned self] in
                 if case .draining = life, !workers.isRunning { finish() }
             })

@@ -24,6 +24,8 @@ enum HandoverMessage: Hashable {
     case reopen(route: String)
     /// The answer to `failed`; a block that came of it has been told before.
     case counted(FailureID, FailureCount)
+    /// The answer to `reserve`; a block that stands in the way has been told before.
+    case reserved(FailureID, Reservation)
 
     // The running one says:
 
@@ -32,6 +34,10 @@ enum HandoverMessage: Hashable {
     case serve
     /// A login failed here, and is yours to count.
     case failed(LoginFailure)
+    /// May this guess go to a backend? Or: it may already.
+    case reserve(LoginFailure, milliseconds: Int64)
+    /// It does not need its place any more.
+    case release(LoginFailure)
     /// Somebody asked for a reload when it was too late for this process.
     case reload
 
@@ -55,6 +61,9 @@ enum HandoverMessage: Hashable {
             "counted \(id) \(count.failures) \(count.isNewlyBlocked ? "block" : "none")"
         case .state: "state"
         case .serve: "serve"
+        case .reserved(let id, let reservation): "reserved \(id) \(reservation.word) \(reservation.decider.rawValue)"
+        case .reserve(let guess, let length): "reserve \(guess.id) \(guess.address) \(length)"
+        case .release(let guess): "release \(guess.id) \(guess.address)"
         case .failed(let failure): "failed \(failure.id) \(failure.address)"
         case .reload: "reload"
         }
@@ -109,6 +118,17 @@ enum HandoverMessage: Hashable {
         case ("failed", 3):
             guard let id = FailureID(words[1]), let address = IPAddress(words[2]) else { return nil }
             self = .failed(LoginFailure(id: id, address: address))
+        case ("reserved", 4):
+            guard let id = FailureID(words[1]), let reservation = Reservation(words[2], words[3]) else { return nil }
+            self = .reserved(id, reservation)
+        case ("reserve", 4):
+            guard let id = FailureID(words[1]), let address = IPAddress(words[2]), let length = Int64(words[3]),
+                length >= 0
+            else { return nil }
+            self = .reserve(LoginFailure(id: id, address: address), milliseconds: length)
+        case ("release", 3):
+            guard let id = FailureID(words[1]), let address = IPAddress(words[2]) else { return nil }
+            self = .release(LoginFailure(id: id, address: address))
         case ("reload", 1): self = .reload
         default: return nil
         }
@@ -136,6 +156,26 @@ extension FailureID {
             let low = UInt64(text.suffix(16), radix: 16)
         else { return nil }
         self.init(high: high, low: low)
+    }
+}
+
+extension Reservation {
+    fileprivate var word: String {
+        switch answer {
+        case .granted: "granted"
+        case .full: "full"
+        case .blocked: "blocked"
+        }
+    }
+
+    fileprivate init?(_ word: Substring, _ decider: Substring) {
+        guard let decider = Decider(rawValue: String(decider)) else { return nil }
+        switch word {
+        case "granted": self.init(.granted, by: decider)
+        case "full": self.init(.full, by: decider)
+        case "blocked": self.init(.blocked, by: decider)
+        default: return nil
+        }
     }
 }
 

@@ -28,6 +28,8 @@ final class Predecessor {
     private var reload: () -> Void = {}
     private var proceed: () -> Void = {}
     private var count: (LoginFailure, @escaping (FailureCount) -> Void) -> Void = { _, _ in }
+    private var reserve: (LoginFailure, Interval, @escaping (Reservation) -> Void) -> Void = { _, _, _ in }
+    private var release: (LoginFailure) -> Void = { _ in }
     private var ended: () -> Void = {}
 
     /// Owns the socket from now on.
@@ -78,15 +80,21 @@ final class Predecessor {
     ///   - proceed: It lets us serve, or is gone.
     ///   - reload: The configuration is to be read again.
     ///   - count: A login failed there.
+    ///   - reserve: A login there wants to go to a backend.
+    ///   - release: It does not need its place any more.
     ///   - ended: It is no more.
     func attach(
         on loop: EventLoop, proceed: @escaping () -> Void, reload: @escaping () -> Void,
-        count: @escaping (LoginFailure, @escaping (FailureCount) -> Void) -> Void, ended: @escaping () -> Void
+        count: @escaping (LoginFailure, @escaping (FailureCount) -> Void) -> Void,
+        reserve: @escaping (LoginFailure, Interval, @escaping (Reservation) -> Void) -> Void,
+        release: @escaping (LoginFailure) -> Void, ended: @escaping () -> Void
     ) {
         guard case .beginning(let socket, let lines) = phase else { return }
         self.proceed = proceed
         self.reload = reload
         self.count = count
+        self.reserve = reserve
+        self.release = release
         self.ended = ended
         phase = .preparing(
             HandoverChannel(
@@ -141,10 +149,15 @@ final class Predecessor {
             proceed()
         case .failed(let failure):
             count(failure) { [weak self] in self?.line?.send(.counted(failure.id, $0)) }
+        case .reserve(let guess, let length):
+            reserve(guess, Interval(nanoseconds: length * 1_000_000)) { [weak self] in
+                self?.line?.send(.reserved(guess.id, $0))
+            }
+        case .release(let guess): release(guess)
         case .reload: reload()
         // Of ours to it, or too early; it has its own rules for what we say.
         case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .revoke, .unrevoke, .lockdown, .reopen,
-            .counted:
+            .counted, .reserved:
             return
         }
     }

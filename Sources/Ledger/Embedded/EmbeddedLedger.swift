@@ -102,6 +102,14 @@ package final class EmbeddedLedger: Ledger {
                 decider: .authority))
     }
 
+    package func reserve(
+        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
+    ) {
+        completion(Reservation(local.reserve(guess, until: now + length, at: now), by: .authority))
+    }
+
+    package func release(_ guess: LoginFailure) { local.held.release(guess.id, of: guess.address) }
+
     package func block(
         _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
         completion: @escaping (BlockOutcome) -> Void

@@ -31,7 +31,10 @@ extension RedisLedger {
     private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
         let window = local.rule.window
         session.run(
-            .count, keys: [BlockKey.failures(failure.address), BlockKey.seen(failure.address)],
+            .count,
+            keys: [
+                BlockKey.failures(failure.address), BlockKey.seen(failure.address), BlockKey.pending(failure.address),
+            ],
             [
                 String(max(1, (window - age).milliseconds)), failure.id.description, "1024",
                 String(max(1, window.milliseconds)),
@@ -50,16 +53,23 @@ extension RedisLedger {
         else { return refused(failure, "an unexpected reply") }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
         local.counters.set(failure.address, counter)
+        local.held.release(failure.id, of: failure.address)
         switch local.rule.verdict(on: failure.address, count: counter.count) {
         case .counted, .exempt: settle(failure, count: counter.count, isNewlyBlocked: false)
-        case .block: block(failure, count: counter.count, counterTTL: ttl, serverTime: serverTime, session)
+        case .block:
+            block(
+                failure, count: counter.count, counterTTL: ttl, serverTime: serverTime, session,
+                refused: { [unowned self] in refused(failure, $0) },
+                done: { [unowned self] in settle(failure, count: counter.count, isNewlyBlocked: $0) })
         }
     }
 
     /// The second, idempotent step: every count at the limit asks for the block, so one that was lost or deleted by hand
     /// is set again.
-    private func block(
-        _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession
+    /// - Parameter done: whether this set the block. `sendDelta` is left to it.
+    func block(
+        _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession,
+        refused: @escaping (String) -> Void, done: @escaping (Bool) -> Void
     ) {
         let network = IPNetwork(failure.address)
         let end = serverTime + local.rule.block.milliseconds
@@ -67,17 +77,24 @@ extension RedisLedger {
             local.automaticBlock(of: failure.address, failures: count, until: .never, wall: clock.wall()))
         session.run(.block, keys: [BlockKey.block(network)], [value.text, String(end)]) { [weak self] reply in
             guard let self, let reply else { return }
-            if let error = reply.error { return refused(failure, error) }
+            if let error = reply.error { return refused(error) }
             guard let parts = reply.array, parts.count == 3, let set = parts[0].integer, let ttl = parts[1].integer
-            else { return refused(failure, "an unexpected reply") }
+            else { return refused("an unexpected reply") }
             // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
             // between the steps, its counter is mended here.
             let found: BlockValue? = if case .bytes(let bytes) = parts[2] { BlockValue(bytes) } else { nil }
+            var counterEnd: Int64 = 0
             if set == 1 {
-                session.call(["PEXPIREAT", BlockKey.failures(failure.address), String(end)])
+                counterEnd = end
             } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil {
-                session.call(["PEXPIREAT", BlockKey.failures(failure.address), String(serverTime + ttl)])
+                counterEnd = serverTime + ttl
             }
+            // Of one without an end nobody knows how long it stands; the counter's own end comes first.
+            let blockEnd = set == 1 ? end : serverTime + (ttl > 0 ? ttl : max(counterTTL, 1))
+            session.run(
+                .mark, keys: [BlockKey.failures(failure.address), BlockKey.seen(failure.address)],
+                [String(counterEnd), String(blockEnd)]
+            ) { _ in }
             let isNew = set == 1
             if let deadline = deadline(ofTTL: ttl) {
                 let record = record(network, isNew ? value : found, until: deadline)
@@ -90,7 +107,7 @@ extension RedisLedger {
                     apply(local.book.set(record), announced: false)
                 }
             }
-            settle(failure, count: count, isNewlyBlocked: isNew)
+            done(isNew)
         }
     }
 
@@ -136,18 +153,22 @@ extension RedisLedger {
     }
 
     private func missed(_ late: WaitingFailure) {
-        if let session = authority {
-            degrade(.slow, "no answer within \(configuration.deadline.milliseconds) ms")
-            // Replies come in order: when this one is there, nothing of before is outstanding.
-            session.call(["PING"]) { [weak self] in
-                if $0 != nil { self?.recover() }
-            }
-        }
+        authorityIsSlow()
         decideLocally(late)
+    }
+
+    func authorityIsSlow() {
+        guard let session = authority else { return }
+        degrade(.slow, "no answer within \(configuration.deadline.milliseconds) ms")
+        // Replies come in order: when this one is there, nothing of before is outstanding.
+        session.call(["PING"]) { [weak self] in
+            if $0 != nil { self?.recover() }
+        }
     }
 
     func sendWaiting(_ session: RedisSession) {
         for late in waiting.values { count(late.failure, age: .zero, session) }
+        for late in waitingGuesses.values { ask(late, session) }
     }
 
     // MARK: Deciding here
@@ -158,6 +179,7 @@ extension RedisLedger {
         deadlines = []
         deadlineTimer?.cancel()
         for failure in all { decideLocally(failure) }
+        reserveAllLocally()
     }
 
     private func decideLocally(_ late: WaitingFailure, isToBeReplayed: Bool = true) {

@@ -9,8 +9,8 @@ internal import Wire
 /// While Redis is away the last known blocks stay in force, failures are counted here (from the last count that is
 /// known) and carried over later; each has an id, so carrying one over twice counts it once.
 ///
-/// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over; `+Mirror`
-/// what is known of the store; `+Commands` what operators do; `+Revocations` all of this for tokens,
+/// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over;
+/// `+Reservations` places for guesses; `+Mirror` what is known of the store; `+Commands` what operators do; `+Revocations` all of this for tokens,
 /// `+Shared` for keys and lockdowns.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
@@ -84,6 +84,11 @@ package final class RedisLedger: Ledger {
     var pendingLifts: Set<IPNetwork> = []
     var replayTimer: LoopTimer?
 
+    // +Reservations
+    var waitingGuesses: [FailureID: WaitingGuess] = [:]
+    var guessDeadlines: [(at: Instant, id: FailureID)] = []
+    var guessTimer: LoopTimer?
+
     // +Revocations
     var revocationBook = RevocationBook()
     var pendingRevocations: Set<RevocationTarget> = []
@@ -154,6 +159,7 @@ package final class RedisLedger: Ledger {
         sink.ledger(shared: sharedBook)
         expiryTimer = LoopTimer(on: loop) { [unowned self] in expire() }
         deadlineTimer = LoopTimer(on: loop) { [unowned self] in deadlinesPassed() }
+        guessTimer = LoopTimer(on: loop) { [unowned self] in guessDeadlinesPassed() }
         replayTimer = LoopTimer(on: loop) { [unowned self] in replay() }
         connectTimer = LoopTimer(on: loop) { [unowned self] in resolve() }
         graceTimer = LoopTimer(on: loop) { [unowned self] in graceOver() }
@@ -167,7 +173,9 @@ package final class RedisLedger: Ledger {
         let session = session
         phase = .stopped
         session?.close()
-        for timer in [connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, replayTimer] { timer?.cancel() }
+        for timer in [connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer] {
+            timer?.cancel()
+        }
         decideAllLocally()
         guard let journal else { return completion() }
         let directory = directory

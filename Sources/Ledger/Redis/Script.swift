@@ -1,10 +1,14 @@
 /// What must happen in Redis without anything in between. Each touches the keys of one slot, so that Redis Cluster runs
-/// them too. They write effects of the server's own clock, so hosts with wrong clocks agree.
+/// them too. They write effects of the server's own clock, so hosts with wrong clocks agree. The first thing that `count` and
+/// `reserve` write is one that Redis refuses when it has no memory left: once a script has written, it refuses nothing more.
 enum Script: CaseIterable {
     /// Counts a failure once.
     ///
-    /// KEYS: the counter, the failures seen. ARGV: window left for this failure (ms), id, how many ids to keep, window (ms).
+    /// KEYS: the counter, the failures seen, the guesses on their way. ARGV: window left for this failure (ms), id, how many ids to keep, window (ms).
     /// Returns: count, the counter's PTTL, the server's time (ms), 1 when the failure had been counted before.
+    ///
+    /// The guess gives its place back in the same step. The mark of a block (`mark`) goes, because that block is not this
+    /// failure's.
     ///
     /// A failure is told again when its answer was lost, so its id is kept as long as it may be told again: for one
     /// window. The set is bounded; when more failures of one address than that are told in between, a repetition counts
@@ -15,6 +19,21 @@ enum Script: CaseIterable {
     /// KEYS: the block. ARGV: value, end (ms of the server's clock).
     /// Returns: 1 when it was set, the block's PTTL, its value (empty when it is no string).
     case block
+    /// Takes a place for a guess, once for each id.
+    ///
+    /// KEYS: the counter, the guesses on their way, the failures seen. ARGV: id, limit, how long the place is kept (ms).
+    /// Returns: what to do, count, the counter's PTTL, the server's time (ms). To do: 0 wait, 1 go, 2 the count is at the
+    /// limit and its block was lost: set it, 3 go if there is no block.
+    ///
+    /// Whether a block was lost or lifted by hand is told by the mark: it is set behind each block that a failure asked
+    /// for and taken away by each failure. So a count at the limit without it has a block to come, from a replica that is
+    /// about to set it or has died; with it and without a block somebody has lifted that, and one guess at a time may go.
+    case reserve
+    /// Remembers that the block is in force, and gives the counter its end.
+    ///
+    /// KEYS: the counter, the failures seen. ARGV: end of the counter (ms of the server's clock; 0: as it is), end of the
+    /// block.
+    case mark
 
     var text: String {
         switch self {
@@ -23,10 +42,13 @@ enum Script: CaseIterable {
             local t = redis.call('TIME')
             local now = t[1] * 1000 + math.floor(t[2] / 1000)
             if redis.call('ZSCORE', KEYS[2], ARGV[2]) then
+              redis.call('ZREM', KEYS[3], ARGV[2])
               return {tonumber(redis.call('GET', KEYS[1]) or 0), redis.call('PTTL', KEYS[1]), now, 1}
             end
             local count = redis.call('INCR', KEYS[1])
             if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+            redis.call('ZREM', KEYS[3], ARGV[2])
+            redis.call('ZREM', KEYS[2], 'blocked')
             redis.call('ZADD', KEYS[2], now, ARGV[2])
             redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[3]))
             redis.call('PEXPIRE', KEYS[2], ARGV[4])
@@ -40,6 +62,41 @@ enum Script: CaseIterable {
             local value = redis.pcall('GETRANGE', KEYS[1], 0, 1023)
             if type(value) ~= 'string' then value = '' end
             return {set and 1 or 0, redis.call('PTTL', KEYS[1]), value}
+            """
+        case .reserve:
+            """
+            local t = redis.call('TIME')
+            local now = t[1] * 1000 + math.floor(t[2] / 1000)
+            local count = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+            local limit = tonumber(ARGV[2])
+            local left = redis.call('PTTL', KEYS[1])
+            local go = 1
+            local own = redis.call('ZSCORE', KEYS[2], ARGV[1])
+            if not own or tonumber(own) <= now then
+              local held = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
+              if count >= limit then
+                local mark = redis.call('ZSCORE', KEYS[3], 'blocked')
+                if not mark or tonumber(mark) <= now then return {2, count, left, now} end
+                if held > 0 then return {0, count, left, now} end
+                go = 3
+              elseif count + held >= limit then
+                return {0, count, left, now}
+              end
+              redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[1])
+              redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+              if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
+            end
+            return {go, count, left, now}
+            """
+        case .mark:
+            """
+            if ARGV[1] ~= '0' then redis.call('PEXPIREAT', KEYS[1], ARGV[1]) end
+            local t = redis.call('TIME')
+            local left = tonumber(ARGV[2]) - t[1] * 1000 - math.floor(t[2] / 1000)
+            if left <= 0 then return 0 end
+            redis.call('ZADD', KEYS[2], ARGV[2], 'blocked')
+            if redis.call('PTTL', KEYS[2]) < left then redis.call('PEXPIREAT', KEYS[2], ARGV[2]) end
+            return 1
             """
         }
     }

@@ -5,6 +5,7 @@ package enum BlockKey {
     package static let blockPrefix = "ip_block:"
     package static let failurePrefix = "login_fail:"
     package static let seenPrefix = "login_seen:"
+    package static let pendingPrefix = "login_pending:"
     /// Present as long as the data is the data we know: its absence tells that the store was flushed.
     package static let epoch = "gateway:epoch"
 
@@ -14,6 +15,9 @@ package enum BlockKey {
     package static func failures(_ address: IPAddress) -> String { failurePrefix + address.description }
     /// Which failures are in the counter already. The hash tag puts it into the counter's slot of a Redis Cluster.
     package static func seen(_ address: IPAddress) -> String { seenPrefix + "{" + failures(address) + "}" }
+
+    /// The guesses that are on their way, by the time at which their places end. In the counter's slot, too.
+    package static func pending(_ address: IPAddress) -> String { pendingPrefix + "{" + failures(address) + "}" }
 
     /// The network a block's key means: any spelling of an address (`2001:DB8:0::1`, `::ffff:1.2.3.4`), or a prefix.
     /// Nil when the text after `ip_block:` is none, or is ambiguous (`010.0.0.1`, `10.1.2.3/8`).

@@ -1,0 +1,255 @@
+internal import Ledger
+internal import Policy
+internal import Settings
+internal import Transport
+internal import Wire
+
+/// Stage *reserve* on the control thread: has the ledger give places to guesses, and lets those that find none wait for
+/// their turn, one line for each address.
+final class GuessDesk {
+    /// Who gives places.
+    private enum Authority {
+        case ledger(any Ledger)
+        /// The process that takes over from this one.
+        case successor(tell: (HandoverMessage) -> Void)
+    }
+
+    private struct Asked {
+        let guess: LoginFailure
+        let length: Interval
+        let completion: (Reservation) -> Void
+    }
+
+    private struct Waiter {
+        let request: GuessRequest
+        let answer: (GuessAnswer) -> Void
+    }
+
+    private struct Line {
+        var waiters: [Waiter] = []
+        /// Those of the address that the ledger was asked about.
+        var asking = 0
+        /// A place was given back while it was asked: "full" may be old then.
+        var isFreed = false
+    }
+
+    private var authority: Authority
+    private var awaitingSuccessor: [FailureID: Asked] = [:]
+    /// Places that this process has, to be told to whoever gives them from now on.
+    private var held: [FailureID: (guess: LoginFailure, until: Instant)] = [:]
+    private var lines: [IPAddress: Line] = [:]
+    private(set) var waiting = 0
+    private var limit: Int
+    private var refusesWithoutAuthority: Bool
+    private var timer: LoopTimer?
+    private var isTicking = false
+
+    /// Waiting logins of one address, and of all. Whoever comes then is refused at once.
+    static let longestLine = 256
+    static let mostWaiting = 4_096
+    /// Other replicas give places back without a word: it is looked for them that often.
+    private static let pause = Interval.milliseconds(50)
+    /// Addresses that are looked after in one turn of the timer.
+    private static let slice = 64
+
+    init(_ login: Configuration.Login, ledger: any Ledger, on loop: EventLoop) {
+        authority = .ledger(ledger)
+        limit = login.limit
+        refusesWithoutAuthority = login.whenLedgerAway == .refuse
+        timer = LoopTimer(on: loop) { [unowned self] in tick() }
+    }
+
+    func adopt(_ login: Configuration.Login) {
+        limit = login.limit
+        refusesWithoutAuthority = login.whenLedgerAway == .refuse
+    }
+
+    // MARK: Workers
+
+    func reserve(_ request: GuessRequest, answer: @escaping (GuessAnswer) -> Void) {
+        let waiter = Waiter(request: request, answer: answer)
+        let line = lines[request.guess.address]
+        // Nobody overtakes, and what cannot be granted is not asked for.
+        if let line, !line.waiters.isEmpty || line.asking >= limit {
+            enqueue(waiter, first: false)
+        } else {
+            attempt(waiter)
+        }
+    }
+
+    /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else the place is left to end.
+    func ended(_ guess: LoginFailure, isReturned: Bool) {
+        held[guess.id] = nil
+        guard isReturned else { return }
+        switch authority {
+        case .ledger(let ledger): ledger.release(guess)
+        case .successor(let tell): tell(.release(guess))
+        }
+        callNext(guess.address)
+    }
+
+    /// A guess was counted as a failure, which gave its place back.
+    func counted(_ guess: LoginFailure) {
+        held[guess.id] = nil
+        callNext(guess.address)
+    }
+
+    private func attempt(_ waiter: Waiter) {
+        let guess = waiter.request.guess
+        lines[guess.address, default: Line()].asking += 1
+        ask(guess, waiter.request.length) { [unowned self] reservation in
+            lines[guess.address]?.asking -= 1
+            if refusesWithoutAuthority, reservation.decider == .local {
+                if reservation.answer == .granted { ended(guess, isReturned: true) }
+                waiter.answer(.unavailable)
+            } else {
+                switch reservation.answer {
+                case .granted: waiter.answer(.granted)
+                case .blocked:
+                    waiter.answer(.blocked)
+                    dismiss(guess.address)
+                case .full:
+                    let isFreed = lines[guess.address]?.isFreed == true
+                    lines[guess.address]?.isFreed = false
+                    enqueue(waiter, first: true)
+                    guard isFreed else { return }
+                }
+            }
+            callNext(guess.address)
+        }
+    }
+
+    private func enqueue(_ waiter: Waiter, first: Bool) {
+        let address = waiter.request.guess.address
+        var line = lines[address] ?? Line()
+        guard waiter.request.patienceEnds > .now(), line.waiters.count < GuessDesk.longestLine,
+            waiting < GuessDesk.mostWaiting
+        else {
+            waiter.answer(.busy)
+            return forgetIfEmpty(address)
+        }
+        line.waiters.insert(waiter, at: first ? 0 : line.waiters.count)
+        lines[address] = line
+        waiting += 1
+        guard !isTicking else { return }
+        isTicking = true
+        timer?.fire(after: GuessDesk.pause)
+    }
+
+    /// One after the other: who finds a place makes room for the question of the next.
+    private func callNext(_ address: IPAddress) {
+        guard var line = lines[address], !line.waiters.isEmpty || line.asking > 0 else { return forgetIfEmpty(address) }
+        guard line.asking == 0 else {
+            lines[address]?.isFreed = true
+            return
+        }
+        let next = line.waiters.removeFirst()
+        line.isFreed = false
+        lines[address] = line
+        waiting -= 1
+        attempt(next)
+    }
+
+    /// Whoever waits for a place of a blocked address learns it from *screen*.
+    private func dismiss(_ address: IPAddress) {
+        guard var line = lines[address] else { return }
+        let waiters = line.waiters
+        line.waiters = []
+        lines[address] = line
+        waiting -= waiters.count
+        for waiter in waiters { waiter.answer(.blocked) }
+    }
+
+    private func forgetIfEmpty(_ address: IPAddress) {
+        if let line = lines[address], line.asking == 0, line.waiters.isEmpty { lines[address] = nil }
+    }
+
+    private func tick() {
+        let now = Instant.now()
+        var looked = 0
+        for address in Array(lines.keys) {
+            giveUp(address, at: now)
+            guard looked < GuessDesk.slice, let line = lines[address], line.asking == 0, !line.waiters.isEmpty
+            else { continue }
+            looked += 1
+            callNext(address)
+        }
+        held = held.filter { $0.value.until > now }
+        isTicking = waiting > 0
+        if isTicking { timer?.fire(after: GuessDesk.pause) }
+    }
+
+    /// Those whose patience is over.
+    private func giveUp(_ address: IPAddress, at now: Instant) {
+        guard var line = lines[address], line.waiters.contains(where: { $0.request.patienceEnds <= now }) else {
+            return
+        }
+        let late = line.waiters.filter { $0.request.patienceEnds <= now }
+        line.waiters.removeAll { $0.request.patienceEnds <= now }
+        lines[address] = line
+        waiting -= late.count
+        for waiter in late { waiter.answer(.busy) }
+        forgetIfEmpty(address)
+    }
+
+    // MARK: Places
+
+    private func ask(_ guess: LoginFailure, _ length: Interval, completion: @escaping (Reservation) -> Void) {
+        let done = { [unowned self] (reservation: Reservation) in
+            if reservation.answer == .granted { note(guess, length) }
+            completion(reservation)
+        }
+        switch authority {
+        case .ledger(let ledger):
+            ledger.reserve(guess, for: length, now: .now()) { [unowned self] reservation in
+                done(reservation)
+                // The ledger's last word, while it gives its state away.
+                if case .successor(let tell) = authority, reservation.answer == .granted {
+                    tell(.reserve(guess, milliseconds: length.milliseconds))
+                }
+            }
+        case .successor(let tell):
+            awaitingSuccessor[guess.id] = Asked(guess: guess, length: length, completion: done)
+            tell(.reserve(guess, milliseconds: length.milliseconds))
+        }
+    }
+
+    private func note(_ guess: LoginFailure, _ length: Interval) {
+        if held.count > 4 * GuessDesk.mostWaiting { held = held.filter { $0.value.until > .now() } }
+        held[guess.id] = (guess, .now() + length)
+    }
+
+    // MARK: Upgrades
+
+    /// The process that we took over from asks; its lines are its own.
+    func reserveForPredecessor(
+        _ guess: LoginFailure, _ length: Interval, completion: @escaping (Reservation) -> Void
+    ) {
+        ask(guess, length, completion: completion)
+    }
+
+    /// From now on another process gives places. It learns of those that we have: the ledger keeps them in memory only.
+    func leave(to tell: @escaping (HandoverMessage) -> Void) {
+        authority = .successor(tell: tell)
+        let now = Instant.now()
+        for place in held.values where place.until > now {
+            tell(.reserve(place.guess, milliseconds: (place.until - now).milliseconds))
+        }
+    }
+
+    func successorReserved(_ id: FailureID, _ reservation: Reservation) {
+        awaitingSuccessor.removeValue(forKey: id)?.completion(reservation)
+    }
+
+    /// This process gives places again.
+    func reserve(with ledger: any Ledger) {
+        authority = .ledger(ledger)
+        let now = Instant.now()
+        for place in held.values where place.until > now {
+            ledger.reserve(place.guess, for: place.until - now, now: now) { _ in }
+        }
+        let asked = awaitingSuccessor.values
+        awaitingSuccessor = [:]
+        for one in asked { ledger.reserve(one.guess, for: one.length, now: now, completion: one.completion) }
+    }
+}

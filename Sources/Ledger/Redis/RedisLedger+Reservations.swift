@@ -1,0 +1,144 @@
+internal import Policy
+internal import Settings
+internal import Transport
+package import Wire
+
+/// A guess that waits for the authority's word.
+struct WaitingGuess {
+    let guess: LoginFailure
+    let length: Interval
+    let completion: (Reservation) -> Void
+}
+
+/// Places for guesses: in the store, and a copy of this replica's own here, so that the local ledger knows what is on its
+/// way when it has to decide.
+extension RedisLedger {
+    package func reserve(
+        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
+    ) {
+        guard !local.rule.isExempt(guess.address) else { return completion(Reservation(.granted, by: .authority)) }
+        let asked = WaitingGuess(guess: guess, length: length, completion: completion)
+        let authority = authority
+        guard authority != nil || mayRecoverSoon else { return reserveLocally(asked) }
+        waitingGuesses[guess.id] = asked
+        let deadline = now + configuration.deadline
+        if guessDeadlines.isEmpty { guessTimer?.fire(after: deadline - clock.now()) }
+        guessDeadlines.append((deadline, guess.id))
+        if let authority { ask(asked, authority) }
+    }
+
+    /// Also while the authority is thought to be away: it may only be slow. If it never hears of it, the place ends by
+    /// itself.
+    package func release(_ guess: LoginFailure) {
+        local.held.release(guess.id, of: guess.address)
+        switch phase {
+        case .mirroring(let session), .inStep(let session): takeOut(guess, session)
+        case .idle, .resolving, .connecting, .waiting, .stopped: break
+        }
+    }
+
+    private func takeOut(_ guess: LoginFailure, _ session: RedisSession) {
+        session.call(["ZREM", BlockKey.pending(guess.address), guess.id.description])
+    }
+
+    // MARK: Asking the authority
+
+    func ask(_ asked: WaitingGuess, _ session: RedisSession) {
+        let guess = asked.guess
+        session.run(
+            .reserve,
+            keys: [BlockKey.failures(guess.address), BlockKey.pending(guess.address), BlockKey.seen(guess.address)],
+            [guess.id.description, String(local.rule.limit), String(max(1, asked.length.milliseconds))]
+        ) { [weak self] reply in
+            self?.answered(asked, reply, session)
+        }
+    }
+
+    private func answered(_ asked: WaitingGuess, _ reply: RESPValue?, _ session: RedisSession) {
+        // The session ended: it is asked again on the next one, or decided here at its deadline.
+        guard let reply else { return }
+        let guess = asked.guess
+        if let error = reply.error { return guessRefused(guess, error) }
+        guard let parts = reply.array, parts.count == 4, let word = parts[0].integer, let count = parts[1].integer,
+            let ttl = parts[2].integer, let serverTime = parts[3].integer
+        else { return guessRefused(guess, "an unexpected reply") }
+        guard waitingGuesses[guess.id] != nil else {
+            // Decided here meanwhile. A place that is in use keeps its twin in the store.
+            if word == 1 || word == 3, !local.held.contains(guess.id, of: guess.address) { takeOut(guess, session) }
+            return
+        }
+        if count > 0, let deadline = deadline(ofTTL: ttl) {
+            local.counters.set(guess.address, FailureCounters.Counter(count: Int(count), deadline: deadline))
+        }
+        let findBlock = { [unowned self] in
+            block(
+                guess, count: Int(count), counterTTL: ttl, serverTime: serverTime, session,
+                refused: { [unowned self] in guessRefused(guess, $0) },
+                done: { [unowned self] _ in
+                    sendDelta()
+                    answer(guess, .blocked)
+                })
+        }
+        switch word {
+        case 1: grant(asked)
+        case 2: findBlock()
+        case 3:
+            // In another slot of a cluster, so it is a question of its own.
+            session.call(["EXISTS", BlockKey.block(IPNetwork(guess.address))]) { [weak self] reply in
+                guard let self, let reply else { return }
+                if let error = reply.error { return guessRefused(guess, error) }
+                if reply == .integer(0) { return grant(asked) }
+                takeOut(guess, session)
+                findBlock()
+            }
+        default: answer(guess, .full)
+        }
+    }
+
+    private func grant(_ asked: WaitingGuess) {
+        guard waitingGuesses[asked.guess.id] != nil else { return }
+        local.held.expire(at: clock.now())
+        local.held.hold(asked.guess.id, of: asked.guess.address, until: clock.now() + asked.length)
+        answer(asked.guess, .granted)
+    }
+
+    private func answer(_ guess: LoginFailure, _ answer: Reservation.Answer) {
+        waitingGuesses.removeValue(forKey: guess.id)?.completion(Reservation(answer, by: .authority))
+    }
+
+    /// An error reply; as for failures, one that concerns this key alone is no outage.
+    private func guessRefused(_ guess: LoginFailure, _ error: String) {
+        guard error.hasPrefix("WRONGTYPE") || error.contains("not an integer") else { return degrade(.refusing, error) }
+        sink.ledger(noted: .counterUnusable(guess.address, error))
+        if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }
+    }
+
+    // MARK: Deciding here
+
+    func guessDeadlinesPassed() {
+        let now = clock.now()
+        var passed = 0
+        while passed < guessDeadlines.count, guessDeadlines[passed].at <= now {
+            if let late = waitingGuesses.removeValue(forKey: guessDeadlines[passed].id) {
+                authorityIsSlow()
+                reserveLocally(late)
+            }
+            passed += 1
+        }
+        guessDeadlines.removeFirst(min(passed, guessDeadlines.count))
+        if let next = guessDeadlines.first { guessTimer?.fire(after: next.at - now) }
+    }
+
+    func reserveAllLocally() {
+        let all = waitingGuesses.values
+        waitingGuesses = [:]
+        guessDeadlines = []
+        guessTimer?.cancel()
+        for asked in all { reserveLocally(asked) }
+    }
+
+    private func reserveLocally(_ asked: WaitingGuess) {
+        let now = clock.now()
+        asked.completion(Reservation(local.reserve(asked.guess, until: now + asked.length, at: now), by: .local))
+    }
+}

@@ -1,0 +1,153 @@
+import Glibc
+import Ledger
+import Policy
+import Testing
+import Transport
+import Wire
+
+@testable import GatewayCore
+@testable import Settings
+
+@Suite struct `A guess` {
+    private func guess(_ framing: BodyFraming, head: String) -> Guess {
+        var facts = RequestFacts(client: IPAddress("198.51.100.7")!)
+        facts.framing = framing
+        facts.headLength = head.utf8.count
+        return Guess(facts, patienceEnds: .now())
+    }
+
+    /// What is said of each beginning of a login, one byte more at a time.
+    private func looks(_ framing: BodyFraming, head: String, body: String) -> [String] {
+        let guess = guess(framing, head: head)
+        let bytes = Array((head + body).utf8)
+        var words: [String] = []
+        for count in head.utf8.count...bytes.count {
+            switch guess.look(at: bytes.span.extracting(..<count)) {
+            case .more: words.append("more")
+            case .whole: words.append("whole")
+            case .refused(let refusal): words.append("\(refusal.status)")
+            }
+        }
+        return words
+    }
+
+    @Test func `is whole with the last byte of its body, and stays it`() {
+        #expect(looks(.length(2), head: "HEAD", body: "ab") == ["more", "more", "whole"])
+        #expect(looks(.length(2), head: "HEAD", body: "abX") == ["more", "more", "whole", "whole"])
+        #expect(looks(.none, head: "HEAD", body: "") == ["whole"])
+        let chunks = "1\r\na\r\n0\r\n\r\n"
+        let expected = Array(repeating: "more", count: chunks.utf8.count) + ["whole"]
+        #expect(looks(.chunked, head: "HEAD", body: chunks) == expected)
+    }
+
+    @Test func `with a broken chunk is refused, and stays it`() {
+        #expect(looks(.chunked, head: "HEAD", body: "zz").suffix(1) == ["400"])
+    }
+
+    @Test func `is refused from one byte above 64 KiB on`() {
+        #expect(!Guess.isTooLong(.length(65_536)) && Guess.isTooLong(.length(65_537)))
+        let guess = guess(.chunked, head: "")
+        let body = Array("10001\r\n".utf8) + Array(repeating: UInt8(ascii: "x"), count: 65_537)
+        guard case .more = guess.look(at: body.span.extracting(..<(body.count - 1))) else {
+            Issue.record("64 KiB are allowed")
+            return
+        }
+        guard case .refused(.bodyTooLarge) = guess.look(at: body.span) else {
+            Issue.record("one more is not")
+            return
+        }
+    }
+
+    @Test func `keeps its place only while the backend may have it`() {
+        let guess = guess(.none, head: "")
+        func word(after event: Exchange.Event) -> String {
+            guess.note(event)
+            return switch guess.state {
+            case .collecting: "collecting"
+            case .held: "held"
+            case .forwarded: "forwarded"
+            case .answered: "answered"
+            default: "another"
+            }
+        }
+        #expect(word(after: .connected) == "collecting")
+        guess.state = .held
+        #expect(word(after: .connectFailed) == "held")
+        #expect(word(after: .connected) == "forwarded")
+        #expect(word(after: .upstreamLost) == "forwarded", "nobody knows the verdict")
+        #expect(word(after: .handshakeFailed(.upstreamDistrusts)) == "held", "the server took nothing")
+        #expect(word(after: .connected) == "forwarded")
+        #expect(word(after: .responseHead(failedLogin: false)) == "answered")
+    }
+}
+
+/// Takes no notice.
+private final class Deaf: LedgerSink {
+    func ledger(changed delta: BlockDelta) {}
+    func ledger(revoked delta: RevocationDelta) {}
+    func ledger(shared: [SharedName: SharedText]) {}
+    func ledger(noted event: LedgerEvent) {}
+}
+
+@Suite struct `The line of an address` {
+    private let address = IPAddress("198.51.100.7")!
+    private let sink = Deaf()
+    private let loop = EventLoop()
+
+    private func desk(limit: Int) throws -> (GuessDesk, EmbeddedLedger) {
+        var template = Array("/tmp/gateway-test-XXXXXX".utf8CString)
+        let path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+        let ledger = try EmbeddedLedger(
+            rule: LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: []), stateDirectory: path,
+            on: loop, sink: sink)
+        ledger.start()
+        let login = Configuration.Login(
+            endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
+        return (GuessDesk(login, ledger: ledger, on: loop), ledger)
+    }
+
+    private func request(patience: Interval = .seconds(60)) -> GuessRequest {
+        GuessRequest(
+            worker: 0, ticket: 0, guess: LoginFailure(id: .random(), address: address), length: .seconds(60),
+            patienceEnds: .now() + patience)
+    }
+
+    @Test func `moves up as places are given back, in the order of coming`() throws {
+        let (desk, _) = try desk(limit: 2)
+        var served: [Int] = []
+        let requests = (0..<6).map { _ in request() }
+        for (number, request) in requests.enumerated() { desk.reserve(request) { _ in served.append(number) } }
+        #expect(served == [0, 1] && desk.waiting == 4)
+        desk.ended(requests[1].guess, isReturned: true)
+        desk.ended(requests[0].guess, isReturned: true)
+        #expect(served == [0, 1, 2, 3])
+        // Of this one nobody knows what became of it: its place is kept.
+        desk.ended(requests[2].guess, isReturned: false)
+        #expect(served == [0, 1, 2, 3] && desk.waiting == 2)
+    }
+
+    @Test func `is told of the block all at once`() throws {
+        let (desk, ledger) = try desk(limit: 1)
+        var answers: [GuessAnswer] = []
+        let first = request()
+        desk.reserve(first) { answers.append($0) }
+        for _ in 0..<3 { desk.reserve(request()) { answers.append($0) } }
+        #expect(answers.count == 1 && desk.waiting == 3)
+        ledger.recordFailure(first.guess, now: .now()) { _ in desk.counted(first.guess) }
+        #expect(answers.count == 4 && desk.waiting == 0)
+        #expect(answers.dropFirst().allSatisfy { if case .blocked = $0 { true } else { false } })
+    }
+
+    @Test func `ends with the patience of who stands in it, and has room for 256`() throws {
+        let (desk, _) = try desk(limit: 1)
+        var busy = 0
+        desk.reserve(request()) { _ in }
+        for _ in 0..<GuessDesk.longestLine + 3 {
+            desk.reserve(request(patience: .milliseconds(20))) { if case .busy = $0 { busy += 1 } }
+        }
+        #expect(busy >= 3)
+        let end = Instant.now() + .seconds(20)
+        while desk.waiting > 0, Instant.now() < end { loop.turn() }
+        #expect(busy == GuessDesk.longestLine + 3)
+    }
+}
