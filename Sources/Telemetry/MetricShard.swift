@@ -55,6 +55,8 @@ package final class MetricShard: Sendable {
         raise(.expiredTokens, row + ages.firstIndex(of: age)!)
     }
 
+    /// - Parameter limit: an index into the catalog's list.
+    package func countRateLimited(_ limit: Int) { raise(.rateLimited, limit) }
     package func countBreakGlass() { raise(.breakGlass) }
     package func countAccountLockout() { raise(.accountLockouts) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }

@@ -112,7 +112,8 @@ enum CommandTable {
         Command(
             name: "break-glass", operands: "[ROUTE]", operandCount: 0...1,
             options: [
-                Option(name: "for", value: "TIME", help: "30s, 10m, at most 1h and what the route's break_glass allows"),
+                Option(
+                    name: "for", value: "TIME", help: "30s, 10m, at most 1h and what the route's break_glass allows"),
                 Option(name: "allow", value: "LIST", help: "who may use it: 203.0.113.7,10.1.0.0/16"),
                 Option(name: "reason", value: "TEXT", help: "written into the audit record"),
                 Option(name: "end", value: nil, help: "ask for tokens again before the time is over"),
@@ -124,6 +125,22 @@ enum CommandTable {
                 "Each request that gets through so has an audit record, and X-Break-Glass tells the backend.",
             ],
             action: BreakGlassCommands.breakGlass),
+        Command(
+            name: "rate-limit", operands: "[LIMIT]", operandCount: 0...1,
+            options: [
+                Option(name: "rate", value: "RATE", help: "20/min, 5/s, 1000/h, or off"),
+                Option(name: "burst", value: "NUMBER", help: "requests that may come at once; else 10"),
+                Option(name: "for", value: "TIME", help: "30s, 10m, 12h, at most 7d; then it is as configured again"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                Option(name: "restore", value: nil, help: "make it as configured before the time is over"),
+                .config, .socket, .json,
+            ],
+            summary: "Set a rate limit for a while; alone: list the limits.",
+            details: [
+                "LIMIT is per_address, per_identity, or the name of a route that has a rate_limit.",
+                "On this gateway alone; it outlives a reload, but not the process.",
+            ],
+            action: RateLimitCommands.rateLimit),
         Command(
             name: "keys list", options: [.config, .socket, .json],
             summary: "List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.",
