@@ -94,12 +94,15 @@ final class ExchangeRecord {
         closesClient = false
         hasBegun = false
         isSettled = false
+        facts.isCounted = false
     }
 
     var context: ResponseContext {
-        ResponseContext(
+        var context = ResponseContext(
             isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
             isSecure: facts.isSecure, upgrade: plan?.upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false)
+        context.rate = plan?.rate
+        return context
     }
 
     /// A head was judged, and `facts` are there; keeps what the log line will say of it, because the bytes will be gone by then.

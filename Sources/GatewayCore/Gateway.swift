@@ -39,6 +39,7 @@ package final class Gateway {
     let keyDesk: KeyDesk
     let lockdowns: LockdownDesk
     let breakGlass: BreakGlassDesk
+    let rateLimits: RateLimitDesk
     let logLevels: LogLevelDesk
     let introspection: IntrospectionDesk
     let assertions: AssertionKeyStore
@@ -173,6 +174,9 @@ package final class Gateway {
         lockdowns = LockdownDesk(
             broadcast: broadcast, audit: audit, log: log, routes: configuration.routes.map(\.name))
         breakGlass = BreakGlassDesk(broadcast: broadcast, audit: audit, log: log, on: loop)
+        rateLimits = RateLimitDesk(
+            configuration, broadcast: broadcast, audit: audit, log: log, on: loop,
+            announce: { pool.send(.rateTables($0)) })
         trail.lockdownsChanged = { [unowned lockdowns] in lockdowns.take($0, at: .now(), wall: .now()) }
         assertions = AssertionKeyStore(
             in: configuration.stateDirectory, on: loop, log: log, audit: audit,
@@ -181,7 +185,7 @@ package final class Gateway {
         generation = Generation(
             number: 1, configuration: configuration,
             rules: GatekeeperRules(configuration, keys: keys.keys, assertionKeys: assertions.keyring),
-            room: configuration.room, upstreamTLS: toUpstreams.contexts)
+            room: configuration.room, upstreamTLS: toUpstreams.contexts, rates: rateLimits.tables)
         reportRoom()
         report(toUpstreams.warnings)
         relay.gateway = self
@@ -282,7 +286,7 @@ package final class Gateway {
             routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
             reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
             codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels,
-            letGo: LetGo.allCases.map(\.rawValue))
+            letGo: LetGo.allCases.map(\.rawValue), limits: RateRule.Kind.allCases.map(\.rawValue))
     }
 
     fileprivate func ledgerStateChanged() {
@@ -313,6 +317,8 @@ package final class Gateway {
         metrics.revocationsInForce = ledger.revocationCount
         metrics.lockdowns = lockdowns.records.count
         metrics.brokenGlass = breakGlass.records.count
+        metrics.rateOverrides = rateLimits.overrides.count
+        metrics.rateEvictions = rateLimits.tables?.evictions ?? 0
         metrics.connectionLimit = generation.room.connections
         metrics.buffered = shared.bufferedBytes
         metrics.bufferLimit = generation.room.memory
@@ -381,10 +387,11 @@ package final class Gateway {
         keys.adopt(next, trust: trust)
         assertions.adopt(next.assertion, signing, at: .now())
         loadedAt = .now()
+        rateLimits.adopt(next)
         generation = Generation(
             number: generation.number + 1, configuration: next,
             rules: GatekeeperRules(next, keys: keys.keys, assertionKeys: signing), room: next.room,
-            upstreamTLS: toUpstreams.contexts, after: generation)
+            upstreamTLS: toUpstreams.contexts, rates: rateLimits.tables, after: generation)
         reportRoom()
         logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))

@@ -17,16 +17,19 @@ final class Generation: Sendable {
     let progress: ProgressRule
     /// Where connections are counted by address, once a limit was set; the same for all generations that follow.
     let addresses: AddressTable?
+    /// Where requests are counted, once there was a limit; the same.
+    let rates: RateTables?
 
     init(
         number: Int, configuration: Configuration, rules: GatekeeperRules, room: Room,
-        upstreamTLS: [TLSClientContext?] = [], after last: Generation? = nil
+        upstreamTLS: [TLSClientContext?] = [], rates: RateTables? = nil, after last: Generation? = nil
     ) {
         self.number = number
         self.configuration = configuration
         self.rules = rules
         self.upstreamTLS = upstreamTLS
         self.room = room
+        self.rates = rates
         progress = ProgressRule(rate: configuration.limits.minimumRate, window: configuration.timeouts.progress)
         addresses = last?.addresses ?? (configuration.limits.connectionsPerAddress > 0 ? AddressTable() : nil)
         names = AccessNames(

@@ -13,6 +13,8 @@ enum WorkerMessage: Sendable {
     case keys(KeySet)
     /// What assertions are signed with from now on.
     case assertionKeys(AssertionKeyring)
+    /// Where requests are counted from now on.
+    case rateTables(RateTables)
     /// For connections that are accepted from now on.
     case certificates(TLSServerContext)
     /// All sockets to listen on from now on: those that it has already go on, others are closed.

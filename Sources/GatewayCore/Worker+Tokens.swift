@@ -3,7 +3,7 @@ internal import Telemetry
 internal import Transport
 internal import Wire
 
-/// What a worker has to do with blocks, revocations, lockdowns and keys beside deciding about requests.
+/// What a worker has to do with blocks, revocations, lockdowns, limits and keys beside deciding about requests.
 extension Worker {
     func apply(_ change: LedgerChange) {
         switch change {
@@ -20,6 +20,7 @@ extension Worker {
         case .breakGlass(let delta):
             gatekeeper.breakGlass.apply(delta)
             streams.cutBrokenGlass()
+        case .rateLimits(let overrides): gatekeeper.adopt(overrides)
         }
     }
 

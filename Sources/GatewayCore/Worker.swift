@@ -101,6 +101,7 @@ final class Worker {
         account = BufferAccount(seed.shared)
         buffers = RecordBufferPool(account)
         gatekeeper = Gatekeeper(seed.generation.rules)
+        gatekeeper.rateMeter = seed.generation.rates
         responses = ResponseReader(seed.generation.rules)
         telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
         receiver = MailboxReceiver(seed.mailbox, on: loop) { [unowned self] in receive($0) }
@@ -293,6 +294,7 @@ final class Worker {
         case .assertionKeys(let keys):
             gatekeeper.adopt(keys)
             localAnswers.assertionKeys = keys.document
+        case .rateTables(let tables): gatekeeper.rateMeter = tables
         case .certificates(let context): tls = context
         case .standing(let standing):
             standings[standing.name] = standing

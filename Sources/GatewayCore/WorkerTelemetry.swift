@@ -25,8 +25,22 @@ final class WorkerTelemetry {
         guard let reason = label.reason else { return }
         switch refusal.stage {
         case .authenticate, .authorize, .screen: metrics.countAuthFailure(reason: reason)
+        case .route where refusal.code == .rateLimited: metrics.countAuthFailure(reason: reason)
         default: break
         }
+    }
+
+    /// Counts and records a request that was one too many. In a flood each address has a record now and then.
+    func record(
+        tooMany kind: RateRule.Kind, of client: IPAddress, _ request: @autoclosure () -> AuditRequest,
+        _ refusal: Refusal, identity: VerifiedToken?, now: Instant
+    ) {
+        metrics.countRateLimited(kind.index)
+        guard let suppressed = audit.admitLimitedRequest(from: client, at: now) else { return }
+        audit.record(
+            request().event(
+                .rateLimited(limit: kind.rawValue, suppressed: suppressed), stage: refusal.stage, code: refusal.code,
+                user: identity.map { .verified(String(decoding: $0.subject, as: UTF8.self)) }))
     }
 
     /// Records that a token was accepted: once per token and worker, when its signature was checked. A line per request

@@ -15,6 +15,10 @@ package final class Gatekeeper {
     package var lockdowns: LockdownTable
     /// The routes that may be used without a good token now; the same.
     package var breakGlass: BreakGlassTable
+    /// Where requests are counted; nil: nowhere, since there has been no limit yet.
+    package var rateMeter: (any RateMeter)?
+    var rates: RatePlan
+    var rateOverrides = RateOverrides()
 
     var fields: FieldTable
     var classes: [FieldClass]
@@ -39,6 +43,7 @@ package final class Gatekeeper {
         let names = rules.configuration.routes.map(\.name)
         lockdowns = LockdownTable(names: names)
         breakGlass = BreakGlassTable(names: names)
+        rates = RatePlan(rules.configuration)
         fields = FieldTable(capacity: rules.fieldLimit)
         classes = Array(repeating: .endToEnd, count: rules.fieldLimit)
         authenticator = Authenticator(
@@ -60,6 +65,7 @@ package final class Gatekeeper {
         let names = rules.configuration.routes.map(\.name)
         lockdowns.adopt(names: names)
         breakGlass.adopt(names: names)
+        rates = RatePlan(rules.configuration, rateOverrides)
         authenticator.update(keys: rules.keys, policy: rules.tokenPolicy, routes: rules.configuration.routes)
         asserter = Gatekeeper.asserter(rules)
     }
@@ -110,7 +116,9 @@ package final class Gatekeeper {
         _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, passage: Passage = .ours, now: Instant,
         wall: WallTime, facts: inout RequestFacts
     ) -> Verdict {
+        let isCounted = facts.isCounted
         facts = RequestFacts(client: peer)
+        facts.isCounted = isCounted
         facts.isSecure = link != nil
         // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
         // nothing must be known (places of another client's token or trace, its path in a log line).
@@ -125,6 +133,7 @@ package final class Gatekeeper {
             identify(bytes, peer, &facts)
             if !facts.isSecure { facts.isSecure = isVouchedSecure(bytes, peer) }
             try screen(facts, now)
+            if let rule = rates.address { try countAddress(rule, .addressRateLimited, facts, now) }
             // Beside a proxy the path is its own.
             if passage == .ours, isHealthCheck(bytes, facts) { return .answer(.health) }
             if mustBeSecure(bytes, facts) {
@@ -136,6 +145,9 @@ package final class Gatekeeper {
             // Before any token is looked at: who is let through says an address alone.
             if !lockdowns.isEmpty, lockdowns.end(ofRoute: route, for: facts.client, at: now) != nil {
                 throw .lockedDown
+            }
+            if !rates.routes.isEmpty, let rule = rates.routes[route], rule.kind == .routeAddress {
+                try countAddress(rule, .addressRateLimitedOnRoute, facts, now)
             }
             let identity = try authenticate(bytes, facts, route, now, wall)
             // Known from here on, also of who is refused.
@@ -157,11 +169,13 @@ package final class Gatekeeper {
             // A login is judged by its answer, and a 101 is none.
             if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
             if passage == .theirs { try admitUnchanged(plan, bytes) }
+            if rates.countsLast { try countLast(identity, facts, route, &plan, now) }
             return .forward(plan)
         } catch {
             // Not refused yet: the same head is decided again when the issuer has answered.
             guard let token = refusedToken, tokenRefusal?.isPending == true else { return .refuse(error) }
             forget()
+            facts.isCounted = true
             return .introspect(token: token)
         }
     }

@@ -24,6 +24,8 @@ package struct RequestFacts: Sendable {
     package var framing = BodyFraming.none
     /// The true client (stage *identify*); the peer until then.
     package var client: IPAddress
+    /// It was decided before, and is decided again now that its token's issuer has answered: its address has paid.
+    package var isCounted = false
     /// Index of the route, once found.
     package var route: Int?
 
@@ -61,6 +63,8 @@ package struct Plan: Sendable {
     package var closesAtExpiry = true
     /// The request goes on by break-glass, which ends then; `never`: it needs none.
     package var glassEnds = Instant.never
+    /// The answer tells how the request stands with this limit.
+    package var rate: RateStanding?
     package var isByBreakGlass: Bool { glassEnds != .never }
 
     package init(upstream: Int, isLogin: Bool, isIdempotent: Bool) {

@@ -156,12 +156,17 @@ package struct Refusal: Error, Sendable {
     // screen
     package static let addressBlocked = Refusal(
         .screen, 403, .addressBlocked, "The address is blocked", reason: .ipBlocked)
+    package static let addressRateLimited = Refusal(
+        .screen, 429, .rateLimited, "The address makes too many requests", reason: .rateLimited)
     // route
     package static let noRoute = Refusal(.route, 404, .noRoute, "No route matches the request")
     package static let methodNotAllowed = Refusal(.route, 405, .noRoute, "The route does not allow the method")
     /// An operator has closed the route for a while.
     package static let lockedDown = Refusal(
         .route, 503, .unavailable, "The route is closed for a while", reason: .lockedDown, proxyError: .requestDenied)
+    package static let addressRateLimitedOnRoute = Refusal(
+        .route, 429, .rateLimited, "The address makes too many requests to the route", reason: .rateLimited,
+        proxyError: .requestDenied)
     // authenticate
     package static let missingToken = Refusal(
         .authenticate, 401, .invalidToken, "A token is required", reason: .missingToken)
@@ -214,6 +219,10 @@ package struct Refusal: Error, Sendable {
     /// A WebSocket whose token came in a cookie, opened by a page of another host.
     package static let foreignOrigin = Refusal(
         .authorize, 403, .forbidden, "The origin may not open a connection with this cookie", reason: .foreignOrigin)
+    package static let identityRateLimited = Refusal(
+        .authorize, 429, .rateLimited, "The user makes too many requests", reason: .rateLimited)
+    package static let routeRateLimited = Refusal(
+        .authorize, 429, .rateLimited, "The route gets too many requests", reason: .rateLimited)
     // reserve
     package static let tooManyGuesses = Refusal(
         .reserve, 429, .rateLimited, "Too many logins of the address are under way", reason: .rateLimited,

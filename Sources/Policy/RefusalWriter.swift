@@ -8,7 +8,7 @@ extension Gatekeeper {
     ///   - origin: of a CORS request; else empty.
     ///   - requestID: what support is asked with.
     ///   - date: an IMF-fixdate.
-    ///   - retryAfter: seconds, for a 503.
+    ///   - retryAfter: seconds, for a 429 or 503.
     package func write(
         _ refusal: Refusal, _ facts: RequestFacts, origin: Span<UInt8>, requestID: Span<UInt8>, date: Span<UInt8>,
         retryAfter: Int = 1, keepAlive: Bool, into out: inout ByteWriter
@@ -48,6 +48,7 @@ extension Gatekeeper {
             out.append(decimal: retryAfter)
             out.append("\r\n")
         }
+        if refusal.code == .rateLimited, let standing = head.rate { standing.rule.write(standing.level, into: &out) }
         if refusal == .methodNotAllowed, let allow = head.allow {
             out.append("Allow: ")
             out.append(text: allow)
@@ -111,7 +112,9 @@ extension Gatekeeper {
         } else {
             return
         }
-        out.append("Access-Control-Expose-Headers: WWW-Authenticate, X-Request-Id, Retry-After\r\n")
+        out.append(
+            "Access-Control-Expose-Headers: WWW-Authenticate, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy\r\n"
+        )
     }
 
     /// Of the body that `compose` writes; status has three digits, and neither titles nor request ids need escaping.

@@ -28,6 +28,8 @@ package struct ResponseContext: Sendable {
     package let upgrade: Upgrade?
     /// `Plan.tokenIsInQuery`.
     package let tokenIsInQuery: Bool
+    /// `Plan.rate`.
+    package var rate: RateStanding?
 
     package init(
         isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false, upgrade: Upgrade? = nil,
@@ -226,6 +228,7 @@ package struct ResponseReader: ~Copyable {
                 goesToClient($0, bytes)
             }
         }
+        if let rate = context.rate { rate.rule.write(rate.level, into: &out) }
         if context.tokenIsInQuery { out.append("Cache-Control: private\r\n") }
         if response.writesChunks { out.append("Transfer-Encoding: chunked\r\n") }
         if !keepAlive { out.append("Connection: close\r\n") }

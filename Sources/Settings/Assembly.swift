@@ -57,6 +57,7 @@ struct Assembly {
                 access: logTarget("logs.access"), audit: logTarget("logs.audit"),
                 level: .init(rawValue: text("logs.level")) ?? .info),
             metrics: .init(prefix: text("metrics.prefix")), tls: tls(), securityHeaders: securityHeaders())
+        configuration.rateLimits = rateLimits()
         configuration.forwardAuth.listeners = addresses("forward_auth.listen")
         configuration.forwardAuth.trusted = networks("forward_auth.trusted")
         return configuration
@@ -83,6 +84,7 @@ struct Assembly {
         route.tokenSubprotocol = settings.text("\(path).token_subprotocol")
         route.expiredGrace = settings.interval("\(path).expired_grace")
         route.breakGlass = settings.interval("\(path).break_glass")
+        route.rateLimit = routeRateLimit("\(path).rate_limit")
         route.stripsToken = boolean("\(path).strip_token")
         route.requiredScopes = texts("\(path).scopes")
         route.stepUp.levels = texts("\(path).step_up.acr")

@@ -18,6 +18,7 @@ package struct Configuration: Sendable {
     /// Addresses that no rule ever blocks. Trusted proxies belong to them without being named.
     package var neverBlock: [IPNetwork]
     package var limits: Limits
+    package var rateLimits = RateLimits()
     package var timeouts: Timeouts
     package var forwarding: Forwarding
     package var upstreams: [Upstream]
@@ -185,6 +186,8 @@ package struct Configuration: Sendable {
         package var closesAtExpiry = true
         /// In place of `timeouts.response`.
         package var responseTimeout: Interval?
+        /// Nil: none of its own.
+        package var rateLimit: RouteRateLimit?
     }
 
     package enum Authentication: String, CaseIterable, Sendable {

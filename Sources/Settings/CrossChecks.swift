@@ -19,6 +19,7 @@ struct CrossChecks {
         checkForwardAuth()
         checkNetworks()
         checkLimits()
+        checkRateLimits()
         checkUpstreams()
         checkRoutes()
         checkFactors()
@@ -218,6 +219,7 @@ struct CrossChecks {
             checkUpstreamReference(path)
             checkTokenPlaces(path)
             checkBreakGlass(path)
+            checkRateLimit("\(path).rate_limit")
             checkRules(path)
             if let key = RouteKey(settings, path) {
                 if let first = keys[key] {
@@ -298,6 +300,7 @@ struct CrossChecks {
                 hint: hint)
         }
         checkTokenPlaces(unread: path)
+        checkRateLimit(unidentified: path)
         if settings.written("\(path).cookie") != nil {
             findings.warning(
                 settings.place(of: "\(path).cookie"), "the cookie is never read: the route looks at no token",

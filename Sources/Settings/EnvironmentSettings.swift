@@ -100,6 +100,14 @@ struct EnvironmentSettings {
                 return
             }
             set(path, row, to: text + "s", from: variable.name)
+        case .perMinute:
+            guard plainNumber(text) != nil else {
+                findings.error(
+                    place, "\"\(text)\" is not a number of requests",
+                    hint: "write digits only, such as 100; 0 is no limit")
+                return
+            }
+            set(path, row, to: text == "0" ? "off" : text + "/min", from: variable.name)
         case .host, .port:
             do {
                 try replace(variable.part, of: path, row, with: text, at: place)
@@ -215,7 +223,6 @@ enum EnvironmentOnly {
 
     static let unbuilt = [
         Unbuilt(name: "REDIS_SSL", what: "TLS to Redis", harmless: "false"),
-        Unbuilt(name: "GATEWAY_RATE_LIMIT", what: "rate limiting", harmless: nil),
-        Unbuilt(name: "RATE_LIMIT_", what: "rate limiting", harmless: nil),
+        Unbuilt(name: "RATE_LIMIT_", what: "this rate limit", harmless: nil),
     ]
 }

@@ -12,6 +12,8 @@ indirect enum SettingKind: Sendable {
     case duration(ClosedRange<Interval>)
     /// The same, with words for whoever wants more than is allowed.
     case boundedDuration(ClosedRange<Interval>, why: String)
+    /// `100/min`, or the word `off`.
+    case rate
     case boolean
     case choice([String])
     /// `host:port` to listen on; port 0 lets the system choose.
@@ -135,6 +137,7 @@ enum SettingValue: Sendable {
     case none
     case integer(Int)
     case interval(Interval)
+    case rate(Rate)
     case boolean(Bool)
     case text(String)
     case address(Configuration.SocketAddressText)
@@ -167,6 +170,7 @@ extension SettingKind {
         case .size(let range): .integer(try parseSize(text, range))
         case .duration(let range): .interval(try parseDuration(text, range))
         case .boundedDuration(let range, let why): .interval(try parseDuration(text, range, why: why))
+        case .rate: try parseRate(text).map(SettingValue.rate) ?? .none
         case .boolean: .boolean(try parseBoolean(text))
         case .choice(let words): .text(try parseChoice(text, words))
         case .listener: .address(try parseSocketAddress(text, lowestPort: 0))
@@ -199,6 +203,7 @@ extension SettingKind {
         case .size(let range): "size, \(sizeText(range.lowerBound)) to \(sizeText(range.upperBound))"
         case .duration(let range), .boundedDuration(let range, _):
             "duration, \(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
+        case .rate: "`off`, or requests per `s`, `min`, `h` or `d`: `100/min`"
         case .boolean: "`true` or `false`"
         case .choice(let words): words.map { "`\($0)`" }.joined(separator: ", ")
         case .listener: "`host:port`"

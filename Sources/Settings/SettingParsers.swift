@@ -88,6 +88,17 @@ func durationText(_ interval: Interval) -> String {
     return "\(milliseconds)ms"
 }
 
+/// Nil: `off`.
+func parseRate(_ text: String) throws(Complaint) -> Rate? {
+    if text == "off" { return nil }
+    guard let rate = Rate(text) else {
+        throw Complaint(
+            "\"\(text)\" is not a rate",
+            hint: "write requests per s, min, h or d, such as 100/min, from 1 to \(Rate.counts.upperBound); or off")
+    }
+    return rate
+}
+
 func parseBoolean(_ text: String) throws(Complaint) -> Bool {
     switch text {
     case "true": return true

@@ -49,6 +49,8 @@ struct SettingRow: Sendable {
             case whole
             /// A plain number of seconds.
             case seconds
+            /// A plain number of requests per minute; 0 is none.
+            case perMinute
             /// The host, or the port, of the (first) address.
             case host, port
         }

@@ -4,7 +4,8 @@ private import Wire
 /// are in SettingRowsUpstreams.swift, routes and keys in SettingRowsRouting.swift.
 enum SettingRows {
     static let all: [SettingRow] =
-        listening + abuse + announcing + asking + tls + upstreams + connecting + routing + lasting + paths + protection
+        listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
+        + routeRateLimits + paths + protection
         + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -17,6 +18,10 @@ enum SettingRows {
             "forward_auth", .section,
             "Deciding beside another proxy, which asks about each request; docs/forward-auth.md."),
         SectionRow("limits", .section, "What a client may ask for; what is larger is refused."),
+        SectionRow(
+            "rate_limits", .section, "How many requests there may be in a time; docs/rate-limits.md."),
+        SectionRow("rate_limits.per_address", .section, "For each client address."),
+        SectionRow("rate_limits.per_identity", .section, "For each user, by the verified token."),
         SectionRow("timeouts", .section, "How long the gateway waits."),
         SectionRow("tls", .section, "HTTPS for clients; without a certificate there is none."),
         SectionRow(
@@ -44,6 +49,7 @@ enum SettingRows {
         SectionRow(
             "routes[].step_up", .section,
             "What the login behind the token must have been like; who falls short is told so (RFC 9470)."),
+        SectionRow("routes[].rate_limit", .section, "How many requests to the route there may be in a time."),
         SectionRow(
             "routes[].paths", .section,
             "What becomes of spellings of a path that programs read in two ways; docs/paths.md says when which is safe."

@@ -75,6 +75,16 @@ extension Reference {
             ]
         case .duration, .boundedDuration:
             return string("^(0|[1-9][0-9]*)(ms|s|m|h|d)$")
+        case .rate:
+            // `off` is a boolean to editors that read YAML 1.1.
+            return [
+                (
+                    "anyOf",
+                    .array([
+                        .object(string("^off$|^[1-9][0-9]*/(s|min|h|d)$")), .object([("const", .bool(false))]),
+                    ])
+                )
+            ]
         case .boolean:
             return [("type", .string("boolean"))]
         case .choice(let words):

@@ -67,6 +67,10 @@ package struct AuditEvent: Sendable {
         case connectionRefused(suppressed: Int)
         /// Connections of such an address that were not told one by one, after the last.
         case connectionsRefusedSuppressed(count: Int)
+        /// A request that was one too many for a limit, and how many of its address before it were not told one by one.
+        case rateLimited(limit: String, suppressed: Int)
+        /// Requests of an address that were too many and were not told one by one, after the last.
+        case rateLimitedSuppressed(count: Int)
         /// What an operator did that is no block: a reload, a level. `action` in the form `configuration_reloaded`.
         case operation(action: String, detail: String, actor: String)
     }

@@ -7,6 +7,7 @@ package final class AuditLog: Sendable {
     private let writer: LogWriter
     private let notices = BlockedNotices()
     private let refusedConnections = BlockedNotices()
+    private let limitedRequests = BlockedNotices()
     /// Tells the records of this process from those of the one before it.
     private let process: Int64
     private let numbers = Atomic<Int>(0)
@@ -38,6 +39,12 @@ package final class AuditLog: Sendable {
         return refusedConnections.admit(address, at: now)
     }
 
+    /// The same for a request that was one too many.
+    package func admitLimitedRequest(from address: IPAddress, at now: Instant) -> Int? {
+        guard isOn else { return nil }
+        return limitedRequests.admit(address, at: now)
+    }
+
     /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control
     /// thread, about once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
@@ -48,6 +55,11 @@ package final class AuditLog: Sendable {
         }
         for (address, count) in refusedConnections.takeQuiet(at: now) {
             var event = AuditEvent(.connectionsRefusedSuppressed(count: count), client: address)
+            event.code = "RATE_001"
+            record(event, at: time)
+        }
+        for (address, count) in limitedRequests.takeQuiet(at: now) {
+            var event = AuditEvent(.rateLimitedSuppressed(count: count), client: address)
             event.code = "RATE_001"
             record(event, at: time)
         }

@@ -107,6 +107,10 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
     case .blockedRequest(let suppressed), .blockedRequestsSuppressed(let suppressed),
         .connectionRefused(let suppressed), .connectionsRefusedSuppressed(let suppressed):
         number(",\"suppressed\":", suppressed, to: &line)
+    case .rateLimited(let limit, let suppressed):
+        field(",\"trigger\":", limit, to: &line)
+        number(",\"suppressed\":", suppressed, to: &line)
+    case .rateLimitedSuppressed(let count): number(",\"suppressed\":", count, to: &line)
     case .operation(let action, _, let actor):
         field(",\"action\":", action, to: &line)
         field(",\"actor\":", actor, to: &line)

@@ -87,6 +87,19 @@ extension AuditEvent {
                     action: "connections_refused_suppressed",
                     message: "More connections of the address that has too many", failureReason: "rate_limited")
             ]
+        case .rateLimited(let limit, _):
+            return [
+                AuditWords(
+                    level: .warning, event: "security.rate_limited", action: "rate_limited",
+                    message: "rate_limit_exceeded: too many requests, \(limit)", owasp: "excess_rate_limit_exceeded",
+                    failureReason: "rate_limited")
+            ]
+        case .rateLimitedSuppressed:
+            return [
+                AuditWords(
+                    level: .warning, event: "security.rate_limited_suppressed", action: "rate_limited_suppressed",
+                    message: "More requests of the address that makes too many", failureReason: "rate_limited")
+            ]
         case .operation(let action, let detail, _):
             return [AuditWords(level: .info, event: "operation", action: action, message: detail)]
         }

@@ -60,6 +60,9 @@ package final class ControlMetrics {
     package var lockdowns = 0
     /// Routes that are open by break-glass.
     package var brokenGlass = 0
+    /// Limits that an operator has set for a while, and buckets that had to go for others before they were full.
+    package var rateOverrides = 0
+    package var rateEvictions = 0
     private var revocationsSet: [RevocationSetCause: Int] = [:]
     private var revocationsLifted = 0
     private var reloads = (ok: 0, failed: 0)
@@ -127,6 +130,12 @@ package final class ControlMetrics {
         text.sample("lockdowns", "", lockdowns)
         text.family("break_glass", .gauge, "Routes that some networks may use without a good token at the moment.")
         text.sample("break_glass", "", brokenGlass)
+        text.family("rate_limit_overrides", .gauge, "Rate limits that an operator has set for a while.")
+        text.sample("rate_limit_overrides", "", rateOverrides)
+        text.family(
+            "rate_limit_evictions_total", .counter,
+            "Buckets of rate limits that were given to others before they were full again.")
+        text.sample("rate_limit_evictions_total", "", rateEvictions)
         text.family("ledger_state", .gauge, "1 for the state that the ledger is in.")
         for state in LedgerCondition.allCases {
             text.sample("ledger_state", "state=\"\(state.rawValue)\"", state == ledger ? 1 : 0)

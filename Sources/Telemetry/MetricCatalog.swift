@@ -9,12 +9,13 @@ package final class MetricCatalog: Sendable {
     let count: Int
 
     /// - `handshakes`: what may become of a TLS handshake.
+    /// - `limits`: what rate limits are counted by.
     /// - `letGo`: why connections are let go before their time.
     /// - `reasons`: the closed list of `failure_reason`; `stages`, `codes`: those of refusals. The same for the whole life
     ///   of the process; routes and upstreams may differ from one configuration to the next.
     package init(
         routes: [String], upstreams: [String], reasons: [String], stages: [String], codes: [String],
-        handshakes: [String] = [], letGo: [String] = []
+        handshakes: [String] = [], letGo: [String] = [], limits: [String] = []
     ) {
         self.routes = routes
         self.upstreams = upstreams
@@ -39,6 +40,7 @@ package final class MetricCatalog: Sendable {
                     ]
                 case .authSuccess: [Dimension(label: "kind", values: AuthSuccessKind.allCases.map(\.rawValue))]
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
+                case .rateLimited: [Dimension(label: "limit", values: limits)]
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
                 case .letGo: [Dimension(label: "reason", values: letGo)]
                 case .upstreamHandshakes:
@@ -98,7 +100,7 @@ struct FamilyLayout: Sendable {
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, expiredTokens, authSuccess, accountLockouts, breakGlass, assertions,
-        loginFailures, refusals
+        loginFailures, refusals, rateLimited
     case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, checks, tlsHandshakes, tunnels,
         tunnelsClosed
     case upstreamConnects, upstreamConnectFailures, upstreamHandshakes, upstreamFailures, upstreamRetries
@@ -118,6 +120,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .assertions: "assertions_signed_total"
         case .loginFailures: "login_failures_total"
         case .refusals: "requests_refused_total"
+        case .rateLimited: "rate_limited_requests_total"
         case .connections: "client_connections"
         case .connectionsAccepted: "client_connections_accepted_total"
         case .letGo: "client_connections_let_go_total"
@@ -150,6 +153,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .assertions: "Assertions for backends that were signed; those that were used again are not among them."
         case .loginFailures: "Failed logins that were counted against an address."
         case .refusals: "Requests that the gateway refused itself, by stage and code."
+        case .rateLimited: "Requests that were refused because there were too many, by limit."
         case .connections: "Open connections of clients."
         case .connectionsAccepted: "Connections of clients that were accepted."
         case .letGo: "Connections of clients that were let go before their time, by reason."

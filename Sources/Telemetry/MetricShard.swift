@@ -57,6 +57,8 @@ package final class MetricShard: Sendable {
 
     /// - Parameter reason: an index into the catalog's list.
     package func countBreakGlass(_ reason: Int) { raise(.breakGlass, reason) }
+    /// - Parameter limit: an index into the catalog's list.
+    package func countRateLimited(_ limit: Int) { raise(.rateLimited, limit) }
     package func countAccountLockout() { raise(.accountLockouts) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.

@@ -126,6 +126,22 @@ enum CommandTable {
             ],
             action: BreakGlassCommands.breakGlass),
         Command(
+            name: "rate-limit", operands: "[LIMIT]", operandCount: 0...1,
+            options: [
+                Option(name: "rate", value: "RATE", help: "20/min, 5/s, 1000/h, or off"),
+                Option(name: "burst", value: "NUMBER", help: "requests that may come at once; else 10"),
+                Option(name: "for", value: "TIME", help: "30s, 10m, 12h, at most 7d; then it is as configured again"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                Option(name: "restore", value: nil, help: "make it as configured before the time is over"),
+                .config, .socket, .json,
+            ],
+            summary: "Set a rate limit for a while; alone: list the limits.",
+            details: [
+                "LIMIT is per_address, per_identity, or the name of a route that has a rate_limit.",
+                "On this gateway alone; it outlives a reload, but not the process.",
+            ],
+            action: RateLimitCommands.rateLimit),
+        Command(
             name: "keys list", options: [.config, .socket, .json],
             summary: "List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.",
             action: KeyCommands.list),

@@ -68,6 +68,9 @@ enum OperatorReports {
                 "BREAK-GLASS \(string(one, "route"))",
                 "no token needed from \(BreakGlassReports.networks(one)) \(LockdownReports.ending(one))")
         }
+        for one in document["rate_limit_overrides"]?.array ?? [] {
+            table.append("rate limit", RateLimitReports.sentence(one))
+        }
         let connections = document["connections"] ?? .null
         table.append(
             "connections", "\(connections["open"]?.integer ?? 0) of at most \(connections["limit"]?.integer ?? 0)")

@@ -85,12 +85,27 @@ import Testing
         Mistake(
             "what is not built yet",
             minimal,
-            variables: ["REDIS_SSL": "true", "MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_BURST": "10"],
+            variables: ["REDIS_SSL": "true", "MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_WINDOW": "60"],
             says: """
-                RATE_LIMIT_BURST: error: rate limiting is not built yet, so this variable would do nothing
+                RATE_LIMIT_WINDOW: error: this rate limit is not built yet, so this variable would do nothing
                     unset it
                 REDIS_SSL: error: TLS to Redis is not built yet, so this variable would do nothing
                     unset it, or set it to false
+                """),
+        Mistake(
+            "a burst of no rate, and rates that are none",
+            minimal,
+            variables: [
+                "RATE_LIMIT_BURST": "10", "GATEWAY_RATE_LIMITS__PER_IDENTITY__RATE": "100",
+                "GATEWAY_RATE_LIMIT": "many",
+            ],
+            says: """
+                GATEWAY_RATE_LIMIT: error: "many" is not a number of requests
+                    write digits only, such as 100; 0 is no limit
+                GATEWAY_RATE_LIMITS__PER_IDENTITY__RATE: error: "100" is not a rate
+                    write requests per s, min, h or d, such as 100/min, from 1 to 1000000; or off
+                RATE_LIMIT_BURST: error: there is no limit, so this would do nothing
+                    set "rate_limits.per_address.rate", for example 100/min
                 """),
         Mistake(
             "TLS without what it needs",

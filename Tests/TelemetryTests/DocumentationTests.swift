@@ -17,7 +17,7 @@ import Wire
         let shard = registry.makeShard(
             MetricCatalog(
                 routes: ["api"], upstreams: ["backend"], reasons: ["revoked"], stages: ["screen"], codes: ["AUTH_004"],
-                handshakes: ["full"], letGo: ["idle"]))
+                handshakes: ["full"], letGo: ["idle"], limits: ["route"]))
         shard.countRequest(route: 0, method: .get, status: 200, duration: .milliseconds(7))
         shard.countRefusal(stage: 0, code: 0)
         let control = ControlMetrics(ledger: .embedded)
@@ -93,7 +93,8 @@ import Wire
             .blocked(AuditBlock(subject: network, length: nil, expiresAt: nil, trigger: "t", actor: "a")),
             .unblocked(subject: network, trigger: "t", actor: "a"), .blockExpired(subject: network),
             .blockedRequest(suppressed: 0), .blockedRequestsSuppressed(count: 1), .connectionRefused(suppressed: 0),
-            .connectionsRefusedSuppressed(count: 1),
+            .connectionsRefusedSuppressed(count: 1), .rateLimited(limit: "route", suppressed: 0),
+            .rateLimitedSuppressed(count: 1),
         ]
     }()
 

@@ -22,6 +22,7 @@ import Testing
                   lockdowns             List the routes that are closed.
                   unlock-route          Open a route again before its time.
                   break-glass           Let some networks use a route without a good token for a while; alone: list what is open.
+                  rate-limit            Set a rate limit for a while; alone: list the limits.
                   keys list             List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.
                   keys add              Accept tokens of one more key, on all replicas, without a reload.
                   keys remove           Take a key away that was added.

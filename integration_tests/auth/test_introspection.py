@@ -455,3 +455,14 @@ def test_a_wrong_secret_is_told_to_the_operator_alone(start_asking, issuer):
     gateway = start_asking(issuer, client_secret="another secret")
     assert ask(gateway, OPAQUE) == SILENT
     assert gateway.wait_event("introspection.failed")["reason"] == "status 401"
+
+
+def test_a_request_that_waits_for_the_issuer_takes_one_request_of_its_address(start_guarded, issuer, address):
+    """Each is a token that nothing is known of yet: it is decided twice, and counted once."""
+    for number in range(3):
+        issuer.grant(f"opaque-token-{number}", "alice")
+    gateway = start_guarded(
+        tokens={"introspection": issuer.settings()}, rate_limits={"per_address": {"rate": "1/d", "burst": 2}})
+    answers = [ask(gateway, f"opaque-token-{number}", source=address) for number in range(3)]
+    assert answers == [PASSES, PASSES, (429, "RATE_001")]
+    assert len(issuer.asked) == 2, "nobody is asked about what is refused"

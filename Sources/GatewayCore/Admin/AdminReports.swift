@@ -16,6 +16,7 @@ struct GatewaySnapshot {
     var revocationCount: Int
     var lockdowns: [LockdownRecord] = []
     var brokenGlass: [BreakGlassRecord] = []
+    var rateOverrides: [RateOverride] = []
     var configuration: Configuration
     var configurationPath: String
     var generation: Int
@@ -74,6 +75,9 @@ enum AdminReports {
             common(snapshot, at: wall) + [
                 .init("lockdowns", lockdowns(snapshot.lockdowns, now: snapshot.now, wall: wall)),
                 .init("break_glass", breakGlass(snapshot.brokenGlass, now: snapshot.now, wall: wall)),
+                .init(
+                    "rate_limit_overrides",
+                    .array(snapshot.rateOverrides.map { $0.report(now: snapshot.now, wall: wall) })),
                 .init("ledger_totals", counted), .init("login", rule),
                 .init("log_level", .string(snapshot.logLevel)),
                 .init("log_levels", .array(snapshot.logLevels.map { logLevel($0, now: snapshot.now, wall: wall) })),

@@ -28,6 +28,9 @@ enum AdminCommand: Hashable, Sendable {
     case breakGlass
     case openByBreakGlass(BreakGlassOrder)
     case endBreakGlass(route: String)
+    case rateLimits
+    case setRateLimit(RateLimitOrder)
+    case restoreRateLimit(RateLimitName)
     case keys
     case addKey(AddedKey)
     case keyStep(KeyStep)
@@ -48,7 +51,8 @@ extension AdminCommand {
             .rotateAssertionKey:
             true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns, .keys,
-            .breakGlass, .endBreakGlass, .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
+            .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys, .reload, .upgrade,
+            .assertionKeys, .logLevel:
             false
         }
     }
@@ -100,6 +104,7 @@ struct AdminRouter {
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
         case breakGlass = "/api/v1/break-glass"
+        case rateLimits = "/api/v1/rate-limits"
         case keys = "/api/v1/keys"
         case verifyKeys = "/api/v1/keys/verify"
         case reload = "/api/v1/reload"
@@ -113,7 +118,7 @@ struct AdminRouter {
             case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
-            case .revocations, .lockdowns, .breakGlass: ["GET", "HEAD", "POST"]
+            case .revocations, .lockdowns, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
             case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
             case .logLevel: ["PUT"]
             }
@@ -122,8 +127,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .keys, .verifyKeys, .reload, .upgrade,
-                .logLevel,
+            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .rateLimits, .keys, .verifyKeys, .reload,
+                .upgrade, .logLevel,
                 .rotation:
                 false
             }
@@ -134,6 +139,7 @@ struct AdminRouter {
     private static let oneRevocation = "/api/v1/revocations/"
     private static let oneLockdown = "/api/v1/lockdowns/"
     private static let oneBreakGlass = "/api/v1/break-glass/"
+    private static let oneRateLimit = "/api/v1/rate-limits/"
 
     func decide(_ request: AdminRequest, from peer: AdminPeer) throws(AdminProblem) -> Order {
         let path = Path(rawValue: request.path)
@@ -169,6 +175,12 @@ struct AdminRouter {
             let place = request.path.dropFirst(AdminRouter.oneBreakGlass.count)
             return Order(
                 command: .endBreakGlass(route: AdminRequestReader.percentDecoded(place) ?? ""), actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.oneRateLimit) {
+            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+            guard request.query.isEmpty else { throw .unusable("a limit, percent-encoded, and nothing behind it") }
+            let place = request.path.dropFirst(AdminRouter.oneRateLimit.count)
+            return Order(command: .restoreRateLimit(try rateLimitName(inPath: place)), actor: actor)
         }
         guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
         guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
@@ -234,6 +246,10 @@ struct AdminRouter {
             let body = try members(of: request, allowed: BreakGlassOrder.members, &actor)
             return .openByBreakGlass(try breakGlass(body))
         case (.breakGlass, _): return .breakGlass
+        case (.rateLimits, "POST"):
+            let body = try members(of: request, allowed: RateLimitOrder.members, &actor)
+            return .setRateLimit(try rateLimit(body))
+        case (.rateLimits, _): return .rateLimits
         case (.keys, "POST"): return .addKey(try keyToAdd(request))
         case (.keys, _): return .keys
         case (.verifyKeys, _): return .verifyKeys(token: try tokenToVerify(request))

@@ -13,6 +13,7 @@ extension Gateway {
             health: health, isServing: isServing, isDraining: isDraining, ledger: ledger.state, totals: ledger.totals,
             blockCount: ledger.blockCount, revocationCount: ledger.revocationCount,
             lockdowns: Array(lockdowns.records.values), brokenGlass: Array(breakGlass.records.values),
+            rateOverrides: rateLimits.inForce,
             configuration: configuration,
             configurationPath: configurationPath,
             generation: generation.number, loadedAt: loadedAt, uptime: Instant.now() - startedAt,

@@ -197,8 +197,8 @@ extension LedgerChange {
                     milliseconds: lockdown.deadline == .never ? nil : max(0, (lockdown.deadline - now).milliseconds))
             ]
         case .lockdown(.lift(let route)): [.reopen(route: route)]
-        // It ends with the process that it was ordered of.
-        case .breakGlass: []
+        // They end with the process that they were ordered of.
+        case .breakGlass, .rateLimits: []
         case .blocks(.replaceAll), .revocations(.replaceAll): []
         }
     }

@@ -1,0 +1,54 @@
+internal import Settings
+internal import Wire
+
+/// Requests that are too many (docs/rate-limits.md). Limits by address come before any token is looked at; limits by
+/// identity and of a whole route take from those requests only that may go on, so that nobody is kept out by requests that
+/// were refused anyway.
+extension Gatekeeper {
+    /// Takes over what an operator has set in place of the configuration's limits.
+    package func adopt(_ overrides: RateOverrides) {
+        rateOverrides = overrides
+        rates = RatePlan(rules.configuration, overrides)
+    }
+
+    /// How the request that was decided last stands with the limit that refused it, or that its answer tells of.
+    package var rateStanding: RateStanding? { head.rate }
+
+    /// Trusted proxies, and whoever is never blocked, speak for many. What was counted before its token's issuer was asked
+    /// is not counted again.
+    func countAddress(
+        _ rule: RateRule, _ refusal: Refusal, _ facts: borrowing RequestFacts, _ now: Instant
+    ) throws(Refusal) {
+        guard !facts.isCounted, !isSpared(facts.client) else { return }
+        try count(rule, key: rule.key(facts.client), refusal, now)
+    }
+
+    /// The last word before a request goes on.
+    func countLast(
+        _ identity: VerifiedToken?, _ facts: borrowing RequestFacts, _ route: Int, _ plan: inout Plan, _ now: Instant
+    ) throws(Refusal) {
+        let subject = identity?.subject ?? []
+        let earlier = head.rate
+        if let rule = rates.identity, !subject.isEmpty {
+            try count(rule, key: rule.key(subject), .identityRateLimited, now)
+        }
+        guard !rates.routes.isEmpty, let rule = rates.routes[route] else { return }
+        switch rule.kind {
+        case .routeAddress: head.rate = earlier
+        case .route: try count(rule, key: rule.seed, .routeRateLimited, now)
+        case .routeIdentity where !subject.isEmpty:
+            try count(rule, key: rule.key(subject), .identityRateLimited, now)
+        // Who leaves the token out must not get round the limit.
+        case .routeIdentity where !isSpared(facts.client):
+            try count(rule, key: rule.key(facts.client), .identityRateLimited, now)
+        default: break
+        }
+        if rule.isTold, let standing = head.rate, standing.rule === rule { plan.rate = standing }
+    }
+
+    private func count(_ rule: RateRule, key: Int, _ refusal: Refusal, _ now: Instant) throws(Refusal) {
+        guard let answer = rateMeter?.take(rule.kind, key: key, rule.bucket, at: now) else { return }
+        head.rate = RateStanding(rule: rule, level: answer.level)
+        guard answer.isAllowed else { throw refusal }
+    }
+}
