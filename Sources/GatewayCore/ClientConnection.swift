@@ -280,7 +280,9 @@ final class ClientConnection: ReadinessHandler {
             if plan.isLogin {
                 switch admit(plan, bytes) {
                 case .go: break
-                case .wait: return nil
+                case .wait:
+                    record.facts.counted = .everything
+                    return nil
                 case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
                 }
             }

@@ -94,7 +94,7 @@ final class ExchangeRecord {
         closesClient = false
         hasBegun = false
         isSettled = false
-        facts.isCounted = false
+        facts.counted = .nothing
     }
 
     var context: ResponseContext {

@@ -116,9 +116,9 @@ package final class Gatekeeper {
         _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, passage: Passage = .ours, now: Instant,
         wall: WallTime, facts: inout RequestFacts
     ) -> Verdict {
-        let isCounted = facts.isCounted
+        let counted = facts.counted
         facts = RequestFacts(client: peer)
-        facts.isCounted = isCounted
+        facts.counted = counted
         facts.isSecure = link != nil
         // What is known of the last head points into bytes that are gone; of a head that is refused at its first line
         // nothing must be known (places of another client's token or trace, its path in a log line).
@@ -175,7 +175,7 @@ package final class Gatekeeper {
             // Not refused yet: the same head is decided again when the issuer has answered.
             guard let token = refusedToken, tokenRefusal?.isPending == true else { return .refuse(error) }
             forget()
-            facts.isCounted = true
+            facts.counted = .address
             return .introspect(token: token)
         }
     }

@@ -24,12 +24,22 @@ package struct RequestFacts: Sendable {
     package var framing = BodyFraming.none
     /// The true client (stage *identify*); the peer until then.
     package var client: IPAddress
-    /// It was decided before, and is decided again now that its token's issuer has answered: its address has paid.
-    package var isCounted = false
+    /// What it was counted for when it was decided before: now that its token's issuer has answered, or a login has its place,
+    /// it is decided again.
+    package var counted = RateCount.nothing
     /// Index of the route, once found.
     package var route: Int?
 
     package init(client: IPAddress) { self.client = client }
+}
+
+/// How far a request has got with the rate limits.
+package enum RateCount: Hashable, Sendable {
+    case nothing
+    /// The limits by address.
+    case address
+    /// All of them.
+    case everything
 }
 
 /// What the gateway answers by itself, without a refusal.

@@ -206,6 +206,21 @@ def test_messages_of_a_websocket_do_not_count_and_its_handshake_does(start_gatew
         echo.close()
 
 
+def test_a_login_counts_once_however_long_it_waits_for_its_place(start_gateway, backend, address):
+    """It is decided anew when its body is whole, and when it has its place."""
+    gateway = start_gateway(
+        backend, rate_limits={"per_address": {**SLOW, "burst": 4}},
+        routes=[{"path": "/", "upstream": "api", "auth": "none", "rate_limit": {"per": "route", **SLOW, "burst": 4}}])
+    with gateway.connect(address) as client:
+        for _ in range(4):
+            login = request("POST", "/auth/login", body=b'{"user": "a"}')
+            client.send(login[:-5])
+            assert client.silent(0.05)
+            client.send(login[-5:])
+            assert client.read_response().status == 200
+        assert client.ask(request("POST", "/auth/login", body=b"{}"), "POST").status == 429
+
+
 def test_checks_of_another_proxy_count_as_the_clients(start_gateway, backend):
     gateway = start_gateway(
         backend, forward_auth={"listen": ["127.0.0.1:0"]},

@@ -17,9 +17,9 @@ extension ClientConnection {
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isSettled { recordBegins(now) }
         let record = record
-        let isCounted = record.facts.isCounted
+        let counted = record.facts.counted
         record.facts = RequestFacts(client: peer)
-        record.facts.isCounted = isCounted
+        record.facts.counted = counted
         switch worker.checks.read(bytes, &record.facts) {
         case .incomplete:
             awaitRest(of: bytes, now)

@@ -14,12 +14,11 @@ extension Gatekeeper {
     /// How the request that was decided last stands with the limit that refused it, or that its answer tells of.
     package var rateStanding: RateStanding? { head.rate }
 
-    /// Trusted proxies, and whoever is never blocked, speak for many. What was counted before its token's issuer was asked
-    /// is not counted again.
+    /// Trusted proxies, and whoever is never blocked, speak for many. What has been counted is not counted again.
     func countAddress(
         _ rule: RateRule, _ refusal: Refusal, _ facts: borrowing RequestFacts, _ now: Instant
     ) throws(Refusal) {
-        guard !facts.isCounted, !isSpared(facts.client) else { return }
+        guard facts.counted == .nothing, !isSpared(facts.client) else { return }
         try count(rule, key: rule.key(facts.client), refusal, now)
     }
 
@@ -27,6 +26,7 @@ extension Gatekeeper {
     func countLast(
         _ identity: VerifiedToken?, _ facts: borrowing RequestFacts, _ route: Int, _ plan: inout Plan, _ now: Instant
     ) throws(Refusal) {
+        guard facts.counted != .everything else { return }
         let subject = identity?.subject ?? []
         let earlier = head.rate
         if let rule = rates.identity, !subject.isEmpty {
