@@ -42,7 +42,7 @@ private final class Guard {
     ) -> Refusal? {
         let bearer = token.map { "Authorization: Bearer \($0)\r\n" } ?? ""
         let text = "GET \(path) HTTP/1.1\r\nHost: a\r\n\(bearer)\(fields)\r\n"
-        facts.isCounted = false
+        facts.counted = .nothing
         let verdict = gatekeeper.decide(
             Array(text.utf8).span, peer: IPAddress(peer)!, now: now, wall: Mint.now, facts: &facts)
         if case .refuse(let refusal) = verdict { return refusal }
@@ -206,7 +206,7 @@ private func limit(_ count: Int, burst: Int) -> RateLimit { RateLimit(Rate(count
     @Test func `take from an address once where the issuer of its token is asked`() {
         let house = Guard { $0.rateLimits.perAddress = limit(60, burst: 1) }
         let text = Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
-        house.facts.isCounted = true
+        house.facts.counted = .address
         for _ in 0..<3 {
             let verdict = house.gatekeeper.decide(
                 text.span, peer: House.client, now: House.now, wall: Mint.now, facts: &house.facts)
