@@ -26,6 +26,7 @@ struct CrossChecks {
         checkIntrospection()
         checkIdentity()
         checkAssertion()
+        checkRedis()
     }
 
     private mutating func checkListeners() {

@@ -214,7 +214,6 @@ enum EnvironmentOnly {
     }
 
     static let unbuilt = [
-        Unbuilt(name: "REDIS_SSL", what: "TLS to Redis", harmless: "false"),
         Unbuilt(name: "GATEWAY_RATE_LIMIT", what: "rate limiting", harmless: nil),
         Unbuilt(name: "RATE_LIMIT_", what: "rate limiting", harmless: nil),
     ]

@@ -85,12 +85,10 @@ import Testing
         Mistake(
             "what is not built yet",
             minimal,
-            variables: ["REDIS_SSL": "true", "MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_BURST": "10"],
+            variables: ["MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_BURST": "10"],
             says: """
                 RATE_LIMIT_BURST: error: rate limiting is not built yet, so this variable would do nothing
                     unset it
-                REDIS_SSL: error: TLS to Redis is not built yet, so this variable would do nothing
-                    unset it, or set it to false
                 """),
         Mistake(
             "TLS without what it needs",
