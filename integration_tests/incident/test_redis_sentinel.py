@@ -46,7 +46,7 @@ def test_the_master_is_killed_in_a_burst_of_failed_logins(start_gateway, start_b
     sentinels.master.block(blocked)
     wait_until("a block by hand is in force", lambda: is_blocked(gateway, blocked), 1)
     open_block = []
-    with Load(gateway.address, WRONG, 6, source=address, pause=0.005) as load:
+    with Load(gateway.address, WRONG, 6, source=address, pause=0.03) as load:
         wait_until("the burst is under way", lambda: sent > 100)
         sentinels.master.kill()
         wait_until("the replica is the master", lambda: open_block.append(is_blocked(gateway, blocked)) or

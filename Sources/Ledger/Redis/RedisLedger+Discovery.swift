@@ -104,7 +104,11 @@ extension RedisLedger {
         defer { master = server }
         guard let master, master != server else { return }
         let now = clock.now()
-        for told in recentlyTold where now - told.at < RedisLedger.replicationHorizon {
+        var again: [IPAddress: Int] = [:]
+        for told in recentlyTold.reversed() where now - told.at < RedisLedger.replicationHorizon {
+            // The store knows a limited number of ids; what is older than those would count twice.
+            again[told.failure.failure.address, default: 0] += 1
+            guard again[told.failure.failure.address]! <= RedisLedger.toldAgain else { continue }
             unsettled[told.failure.failure.id] = told.failure
         }
         recentlyTold = []
@@ -128,6 +132,9 @@ extension RedisLedger {
         if recentlyTold.count >= 16_384 { recentlyTold.removeFirst(8_192) }
         recentlyTold.append((now, UnsettledFailure(failure: failure, at: clock.wall())))
     }
+
+    /// Failures of one address that are told to a new master; far fewer than the ids that the store keeps.
+    static let toldAgain = 128
 
     /// Longer than a master is without an answer before its replica takes its place.
     static let replicationHorizon = Interval.seconds(60)
