@@ -73,8 +73,8 @@ def other_address() -> str:
 def start_redis(directory: Path) -> Iterator[Callable[..., Redis]]:
     started: list[Redis] = []
 
-    def start(port: int | None = None, durable: bool = False) -> Redis:
-        started.append(Redis(directory, port, durable).start())
+    def start(port: int | None = None, durable: bool = False, **ways: Any) -> Redis:
+        started.append(Redis(directory, port, durable, **ways).start())
         return started[-1]
 
     yield start

@@ -107,6 +107,10 @@ final class LedgerTrail: LedgerSink {
             metrics.ledgerFailed()
             log.ledgerDegraded(reason: reason)
             stateChanged()
+        case .untracked(let reason, let delay):
+            log.log(
+                .warning, "ledger.untracked", "Redis allows no client tracking; changes in it are known later",
+                [("reason", .text(reason)), ("scan_ms", .number(Int(delay.milliseconds)))])
         case .recovered(let outage, let replay):
             log.ledgerRecovered(away: outage, replayed: replay)
             stateChanged()

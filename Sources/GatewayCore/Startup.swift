@@ -15,7 +15,31 @@ func makeLedger(
     }
     return try RedisLedger(
         rule: rule, redis: redis, stateDirectory: configuration.stateDirectory, on: loop,
-        resolver: ResolverPort(resolver, on: loop), sink: sink)
+        resolver: ResolverPort(resolver, on: loop), keys: RedisKeys(redis), sink: sink)
+}
+
+extension RedisKeys {
+    /// Small files, read when a connection is made: no more than twice a second while Redis is away.
+    init(_ redis: Configuration.Redis, files: FileAccess = .system) {
+        self.init(
+            security: { () throws(LedgerError) -> TLSClientContext? in
+                guard let tls = redis.tls else { return nil }
+                var warnings: [CertificateLoader.Finding] = []
+                do throws(CertificateLoader.Finding) {
+                    return try UpstreamTLSLoader.context(tls, files, &warnings, speaksHTTP: false)
+                } catch {
+                    throw LedgerError("\(error.setting): \(error.text)")
+                }
+            },
+            password: {
+                guard let path = redis.passwordPath, case .success(let file) = files.read(path) else { return nil }
+                var bytes = file.bytes
+                while let last = bytes.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") {
+                    bytes.removeLast()
+                }
+                return bytes.isEmpty ? nil : Secret(bytes)
+            })
+    }
 }
 
 extension LogTargets {

@@ -214,6 +214,9 @@ package enum LedgerEvent: Hashable, Sendable {
     /// The store lost its data; that many automatic blocks and revocations were put back.
     case flushDetected(blocks: Int, revocations: Int)
     case degraded(reason: String)
+    /// The store tells of no changes by client tracking. What others change is known after `delay`, and the time that it
+    /// takes to look at everything; zero: at once, by keyspace notifications.
+    case untracked(reason: String, delay: Interval)
     /// - Parameters:
     ///   - outage: How long it was degraded.
     ///   - replay: Failures that are now carried over.

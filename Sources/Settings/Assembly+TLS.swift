@@ -28,8 +28,8 @@ extension Assembly {
     }
 
     /// Nil: in plain text.
-    func upstreamTLS(_ section: String) -> Configuration.Upstream.TLS? {
-        guard boolean("\(section).enabled") else { return nil }
+    func upstreamTLS(_ section: String, isOn: Bool? = nil) -> Configuration.Upstream.TLS? {
+        guard isOn ?? boolean("\(section).enabled") else { return nil }
         func file(_ name: String) -> String? {
             settings.text("\(section).\(name)").map { resolvePath($0, in: directory) }
         }

@@ -108,14 +108,6 @@ struct Assembly {
         return rules
     }
 
-    private func redis() -> Configuration.Redis {
-        guard case .server(let location)? = settings.value("redis.address") else { return missing("redis.address") }
-        return .init(
-            location: location, username: settings.text("redis.username"), password: secrets.secrets["redis.password"],
-            database: integer("redis.database"), deadline: interval("redis.deadline"),
-            startupWait: interval("redis.startup_wait"))
-    }
-
     private func tokens() -> Configuration.Tokens {
         let written = (0..<(settings.counts["tokens.keys"] ?? 0)).map { key("tokens.keys[\($0)]") }
         let exported = secrets.environmentKeys.map { key, contents in
@@ -191,7 +183,7 @@ extension ResolvedSettings {
 
 extension Assembly {
     /// Unreachable: a configuration is assembled only after every row was found sound.
-    private func missing<Value>(_ path: String) -> Value { preconditionFailure("no value for \(path)") }
+    func missing<Value>(_ path: String) -> Value { preconditionFailure("no value for \(path)") }
 
     func integer(_ path: String) -> Int { settings.integer(path) ?? missing(path) }
     func text(_ path: String) -> String { settings.text(path) ?? missing(path) }

@@ -266,6 +266,16 @@ package struct Configuration: Sendable {
         package var deadline: Interval
         /// How long readiness waits for the first complete mirror at start.
         package var startupWait: Interval
+        /// In front of every key; empty: nothing.
+        package var keyPrefix = ""
+        /// Between two scans, where Redis tells of no changes.
+        package var scanInterval = Interval.seconds(1)
+        /// Nil: plain text.
+        package var tls: Upstream.TLS?
+        /// Where the password was read from, so that it can be read again.
+        package var passwordPath: String?
+        /// Nil: the server is at `location`.
+        package var sentinels: RedisSentinels?
     }
 
     package struct Tokens: Sendable {

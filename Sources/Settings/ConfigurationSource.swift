@@ -151,8 +151,10 @@ extension Configuration {
             result[row.path] = Array(entry.items.map(\.written).joined(separator: "\n").utf8)
         }
         // By content: a file whose secret was replaced is a change too.
-        result["redis.password_file"] = nil
-        result["redis.password"] = secrets.secrets["redis.password"]?.revealed
+        for name in ["password", "sentinel_password", "url"] {
+            result["redis.\(name)_file"] = nil
+            result["redis.\(name)"] = secrets.secrets["redis.\(name)"]?.revealed
+        }
         return result
     }
 

@@ -27,6 +27,7 @@ struct CrossChecks {
         checkIntrospection()
         checkIdentity()
         checkAssertion()
+        checkRedis()
     }
 
     private mutating func checkListeners() {

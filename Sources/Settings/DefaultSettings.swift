@@ -75,7 +75,7 @@ struct DefaultSettings {
     private mutating func isWanted(_ path: String, _ children: [(key: String, shape: Shape)]) -> Bool {
         if settings.places[path] != nil { return true }
         guard path == "redis" else { return false }
-        if settings.places["redis.address"] != nil { return true }
+        if ["address", "url", "url_file"].contains(where: { settings.places["redis.\($0)"] != nil }) { return true }
         for child in children {
             if case .environment(let name)? = settings.entries["redis.\(child.key)"]?.place {
                 findings.warning(

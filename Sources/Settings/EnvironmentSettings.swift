@@ -222,7 +222,6 @@ enum EnvironmentOnly {
     }
 
     static let unbuilt = [
-        Unbuilt(name: "REDIS_SSL", what: "TLS to Redis", harmless: "false"),
         Unbuilt(name: "RATE_LIMIT_", what: "this rate limit", harmless: nil),
     ]
 }

@@ -5,6 +5,9 @@ struct SecretSettings {
     /// Contents of key files by the path of their setting.
     private(set) var keyFiles: [String: (path: String, contents: Secret)] = [:]
     private(set) var environmentKeys: [(key: EnvironmentOnly.Key, contents: Secret)] = []
+    /// What `redis.url` says.
+    private(set) var redisURL: RedisURL?
+    private(set) var redisPasswordPath: String?
     private(set) var findings: Findings
 
     private let settings: ResolvedSettings
@@ -26,7 +29,7 @@ struct SecretSettings {
 
     mutating func read(_ environment: [String: String]) {
         readSecret("admin.token")
-        if settings.usesRedis { readSecret("redis.password") }
+        if settings.usesRedis { readRedis() }
         readSecret("tokens.ring_secret")
         readSecret("tokens.introspection.client_secret")
         readAuthorities("tokens.introspection.ca_file")
@@ -34,6 +37,27 @@ struct SecretSettings {
         readTLS()
         readAssertionKey()
         for key in EnvironmentOnly.keys { readEnvironmentKey(key, environment) }
+    }
+
+    private mutating func readRedis() {
+        for name in ["password", "sentinel_password", "url"] { readSecret("redis.\(name)") }
+        for name in ["ca_file", "certificate_file"] { readAuthorities("redis.tls.\(name)") }
+        if let entry = settings.written("redis.tls.key_file"), case .text(let name)? = entry.items.first?.value {
+            _ = open(name, at: entry.place, isSecret: { _ in true })
+        }
+        if settings.written("redis.password") == nil, let entry = settings.written("redis.password_file"),
+            case .text(let name)? = entry.items.first?.value
+        {
+            redisPasswordPath = resolvePath(name, in: directory)
+        }
+        guard let secret = secrets["redis.url"],
+            let entry = settings.written("redis.url") ?? settings.written("redis.url_file")
+        else { return }
+        do throws(Complaint) {
+            redisURL = try RedisURL(secret)
+        } catch {
+            findings.error(entry.place, error.message, hint: error.hint)
+        }
     }
 
     /// The setting `path` and its `_file`: the environment goes before the file, and within one of them only one may

@@ -82,7 +82,7 @@ func parseRedisAddress(_ text: String) throws(Complaint) -> Configuration.Server
     if text.hasPrefix("redis://") || text.hasPrefix("rediss://") {
         throw Complaint(
             "\"redis.address\" is not a URL",
-            hint: "write host:port here; user, password and database are settings of their own")
+            hint: "write host:port here, and a URL into \"redis.url\" or \"redis.url_file\"")
     }
     return try parseServer(text)
 }

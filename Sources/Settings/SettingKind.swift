@@ -79,6 +79,8 @@ enum WordRule: Sendable {
     case serverName
     /// Letters, digits and `-._:@/+`: names of keys and routes in logs.
     case label
+    /// Letters, digits and `-._:/`: what keys of Redis begin with. No sign of a pattern, no brace of a hash tag.
+    case keyPrefix
     /// A protocol of Upgrade, with its version or without (RFC 9110 §7.8), but no form of HTTP: requests inside of it
     /// would pass unseen.
     case upgrade
@@ -98,6 +100,8 @@ enum WordRule: Sendable {
             return text.utf8.allSatisfy { $0.isAlphanumeric || "-._:".utf8.contains($0) }
         case .label:
             return text.utf8.allSatisfy { $0.isAlphanumeric || "-._:@/+*".utf8.contains($0) }
+        case .keyPrefix:
+            return text.utf8.count <= 64 && text.utf8.allSatisfy { $0.isAlphanumeric || "-._:/".utf8.contains($0) }
         case .upgrade:
             let parts = text.split(separator: "/", omittingEmptySubsequences: false)
             let name = parts[0].lowercased()
@@ -116,6 +120,7 @@ enum WordRule: Sendable {
         switch self {
         case .token: "letters, digits and !#$%&'*+-.^_`|~"
         case .parameter: "letters, digits and -._~"
+        case .keyPrefix: "at most 64 letters, digits and -._:/"
         case .metricPrefix: "letters, digits and _, not beginning with a digit"
         case .name: "lower case letters, digits, - and _"
         case .serverName: "letters, digits and -._:"

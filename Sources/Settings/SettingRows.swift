@@ -6,7 +6,7 @@ enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
         + routeRateLimits + paths + protection
-        + ring + providers + introspection + assertion + observing
+        + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
         SectionRow("admin", .section, "The listener and the socket for operators and Prometheus."),
@@ -59,6 +59,7 @@ enum SettingRows {
         SectionRow(
             "redis", .section,
             "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),
+        SectionRow("redis.tls", .section, "How Redis and its sentinels are spoken to over TLS."),
         SectionRow("tokens", .section, "How JSON Web Tokens are checked."),
         SectionRow("tokens.keys", .list, "The keys that may have signed a token."),
         SectionRow(

@@ -33,6 +33,8 @@ struct ExampleDocument {
     static let files: [String: FileAccess.File] = [
         "/run/secrets/admin": file("another-admin-token", mode: 0o600),
         "/run/secrets/redis": file("another-password", mode: 0o600),
+        "/run/secrets/redis-url": file("redis://:another-password@redis:6380/7", mode: 0o600),
+        "/run/secrets/sentinel": file("a-sentinel-password", mode: 0o600),
         "/run/secrets/ring": file("another-ring-secret-of-32-bytes-0123", mode: 0o600),
         "/run/secrets/introspection": file("a-third-client-secret", mode: 0o600),
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
@@ -48,21 +50,32 @@ struct ExampleDocument {
             "/tls/chain.pem", "/tls/key.pem", "/tls/clients.pem", "/tls/b/chain.pem", "/tls/b/key.pem",
             "/etc/gateway/tls/chain.pem", "/etc/gateway/tls/key.pem", "/etc/gateway/tls/ocsp.der",
             "/etc/gateway/tls/clients.pem", "/etc/gateway/tls/b/chain.pem", "/etc/gateway/tls/b/key.pem",
-            "/etc/gateway/tls/b/ocsp.der",
+            "/etc/gateway/tls/b/ocsp.der", "/etc/gateway/tls/redis-ca.pem", "/etc/gateway/tls/gateway.pem",
+            "/etc/gateway/tls/gateway.key",
         ].map { ($0, file("", mode: 0o600)) })
 
     /// What the settings of TLS to an upstream need beside them.
     private static let secured = [
         ("upstreams.example.tls.enabled", "true"), ("upstreams.example.tls.certificate_file", "/tls/chain.pem"),
         ("upstreams.example.tls.key_file", "/tls/key.pem"),
+        ("redis.tls.enabled", "true"), ("redis.tls.certificate_file", "/tls/chain.pem"),
+        ("redis.tls.key_file", "/tls/key.pem"),
     ]
+
+    /// Variables without which a setting says nothing, or something wrong.
+    static func companions(_ row: SettingRow) -> [String: String] {
+        if row.path == "tls.redirect_port" { return ["FORCE_HTTPS": "true"] }
+        if needsSecuring(row) { return securing }
+        guard row.path.hasPrefix("redis.sentinel") else { return [:] }
+        return ["GATEWAY_REDIS__SENTINELS": "10.0.0.9:26379", "GATEWAY_REDIS__SENTINEL_MASTER": "main"]
+    }
 
     /// The same as variables.
     static let securing = Dictionary(
         uniqueKeysWithValues: secured.map { ("GATEWAY_" + $0.0.uppercased().replacing(".", with: "__"), $0.1) })
 
     static func needsSecuring(_ row: SettingRow) -> Bool {
-        row.path.hasPrefix("upstreams.*.tls.") && !row.path.hasSuffix(".enabled")
+        ["upstreams.*.tls.", "redis.tls."].contains { row.path.hasPrefix($0) } && !row.path.hasSuffix(".enabled")
     }
 
     static func needsProvider(_ row: SettingRow) -> Bool {
@@ -94,6 +107,10 @@ struct ExampleDocument {
         case "tokens.introspection.client_secret_file":
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))
+        case "redis.url", "redis.url_file": settings.removeAll { $0.path == "redis.address" }
+        case _ where row.path.hasPrefix("redis.sentinel"):
+            settings.removeAll { $0.path == "redis.address" }
+            settings += [("redis.sentinels", "[\"10.0.0.9:26379\"]"), ("redis.sentinel_master", "main")]
         case "tls.redirect_port": settings.append(("tls.redirect", "true"))
         case _ where Self.needsSecuring(row): settings += Self.secured
         default: break

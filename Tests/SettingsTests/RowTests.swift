@@ -72,8 +72,7 @@ import Wire
             let name = "GATEWAY_" + EnvironmentSettings.fold(path.replacing(".", with: "__"))
             let text = row.example.filter { !"[]\"".contains($0) || row.kind.item == nil }
             let value = ["listen", "tls.listen"].contains(row.path) ? "127.0.0.1:1, [::1]:2" : text
-            var also = row.path == "tls.redirect_port" ? ["FORCE_HTTPS": "true"] : [:]
-            if ExampleDocument.needsSecuring(row) { also = ExampleDocument.securing }
+            let also = ExampleDocument.companions(row)
             let base = ExampleDocument.needsSecuring(row) ? secured : plain
             let result = ExampleDocument().load(also.merging([name: value]) { _, last in last })
             let configuration = try #require(result.configuration, "\(name): \(result.diagnostics)")

@@ -316,7 +316,7 @@ import Testing
                 gateway.conf:3:18: error: "redis.address" is not a URL
                     redis: {address: <redacted>}
                                      ^~~~~~~~~~
-                    write host:port here; user, password and database are settings of their own
+                    write host:port here, and a URL into "redis.url" or "redis.url_file"
                 """),
         Mistake(
             "a URL for a server",

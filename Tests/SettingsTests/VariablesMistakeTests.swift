@@ -85,12 +85,10 @@ import Testing
         Mistake(
             "what is not built yet",
             minimal,
-            variables: ["REDIS_SSL": "true", "MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_WINDOW": "60"],
+            variables: ["MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_WINDOW": "60"],
             says: """
                 RATE_LIMIT_WINDOW: error: this rate limit is not built yet, so this variable would do nothing
                     unset it
-                REDIS_SSL: error: TLS to Redis is not built yet, so this variable would do nothing
-                    unset it, or set it to false
                 """),
         Mistake(
             "a burst of no rate, and rates that are none",

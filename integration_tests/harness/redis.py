@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from .processes import Process, answers, free_port, wait_until
@@ -11,17 +12,25 @@ from .processes import Process, answers, free_port, wait_until
 class Redis:
     """Keeps its port over `kill` and `start`, so that what depends on it finds it again."""
 
-    def __init__(self, directory: Path, port: int | None = None, durable: bool = False) -> None:
-        """`durable`: every write is on disk before it is answered, so that a kill loses nothing."""
+    def __init__(
+        self, directory: Path, port: int | None = None, durable: bool = False, options: Sequence[str] = (),
+        cli_options: Sequence[str] = (), tls: bool = False,
+    ) -> None:
+        """`durable`: every write is on disk before it is answered, so that a kill loses nothing. `options` are those of
+        redis-server; `cli_options` are what redis-cli needs then. `tls`: the port speaks nothing else."""
         self.port = port or free_port()
         self._directory = directory
         self._durable = durable
+        self.options = list(options)
+        self.cli_options = list(cli_options)
+        self._tls = tls
         self.process: Process | None = None
 
     def start(self) -> "Redis":
         self.process = Process(f"redis-{self.port}", [
-            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._directory,
+            "redis-server", *(["--port", "0", "--tls-port"] if self._tls else ["--port"]), str(self.port), "--bind", "127.0.0.1", "--dir", self._directory,
             "--save", "", "--appendonly", "yes" if self._durable else "no", "--appendfsync", "always",
+            *self.options,
         ], self._directory)
         # It accepts before it has read what it kept, and answers LOADING until then.
         wait_until("Redis answers", lambda: answers(self.port) and self.cli("PING") == "PONG")
@@ -38,7 +47,7 @@ class Redis:
     def cli(self, *words: str) -> str:
         """What `redis-cli WORDS` prints, without the last newline."""
         run = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True, timeout=20, check=True)
+            ["redis-cli", "-p", str(self.port), *self.cli_options, *words], capture_output=True, text=True, timeout=20, check=True)
         return run.stdout.rstrip("\n")
 
     def shell(self, line: str) -> str:

@@ -141,7 +141,8 @@ enum AdminReports {
         guard let redis = snapshot.configuration.redis else { return ["status": "not_configured"] }
         return [
             "status": snapshot.ledger.word == "degraded" ? "degraded" : "healthy", "kind": "redis",
-            "address": .string(text(redis.location)), "database": .integer(redis.database),
+            "address": .string(redis.sentinels.map { "the master \($0.master)" } ?? text(redis.location)),
+            "database": .integer(redis.database),
         ]
     }
 

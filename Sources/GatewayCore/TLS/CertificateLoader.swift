@@ -133,6 +133,9 @@ package enum CertificateLoader {
             var warnings: [Finding] = []
             if let tls = configuration.tls { warnings += try load(tls, tickets: .random()).warnings }
             warnings += try UpstreamTLSLoader.load(configuration.upstreams).warnings
+            if let tls = configuration.redis?.tls {
+                _ = try UpstreamTLSLoader.context(tls, .system, &warnings, speaksHTTP: false)
+            }
             return warnings.compactMap { finding in
                 var diagnostic = result.diagnostic(at: finding.setting, finding.text)
                 diagnostic?.severity = .warning

@@ -26,8 +26,10 @@ enum UpstreamTLSLoader {
         return Loaded(contexts: contexts, warnings: warnings)
     }
 
-    private static func context(
-        _ tls: Configuration.Upstream.TLS, _ files: FileAccess, _ warnings: inout [CertificateLoader.Finding]
+    /// - Parameter speaksHTTP: whether the servers are told so (ALPN).
+    static func context(
+        _ tls: Configuration.Upstream.TLS, _ files: FileAccess, _ warnings: inout [CertificateLoader.Finding],
+        speaksHTTP: Bool = true
     ) throws(CertificateLoader.Finding) -> TLSClientContext {
         let trust: TLSClientContext.Trust
         var authorityPath = ""
@@ -41,7 +43,8 @@ enum UpstreamTLSLoader {
         let certificate = try ownCertificate(tls, files, &warnings)
         do throws(TLSClientContext.Problem) {
             return try TLSClientContext(
-                trust, minimumVersion: tls.minimumVersion == .tls13 ? .tls13 : .tls12, certificate: certificate)
+                trust, minimumVersion: tls.minimumVersion == .tls13 ? .tls13 : .tls12, certificate: certificate,
+                speaksHTTP: speaksHTTP)
         } catch {
             switch error.subject {
             case .authorities:

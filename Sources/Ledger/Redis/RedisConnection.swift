@@ -13,19 +13,20 @@ final class RedisConnection: ByteStreamHandler {
     private var waiting: [Completion] = []
     private var firstWaiting = 0
     private var state = State.open
-    private let onMessage: ((RESPValue) -> Void)?
+    private let onMessage: (([RESPValue]) -> Void)?
     private let onEnd: (String) -> Void
 
     /// - Parameters:
-    ///   - onMessage: Given, this is a subscriber: published payloads go there.
+    ///   - onMessage: Given, this is a subscriber: what is published goes there, channel and payload last.
     ///   - onEnd: Called once, unless `close()` was; the calls that wait have been answered before.
     init(
-        to address: SocketAddress, on loop: EventLoop, connectTimeout: Interval,
-        onMessage: ((RESPValue) -> Void)? = nil, onEnd: @escaping (String) -> Void
+        to address: SocketAddress, opening: StreamOpening = StreamOpening(), on loop: EventLoop,
+        connectTimeout: Interval, onMessage: (([RESPValue]) -> Void)? = nil, onEnd: @escaping (String) -> Void
     ) {
         self.onMessage = onMessage
         self.onEnd = onEnd
-        stream = ByteStream(to: address, on: loop, connectTimeout: connectTimeout, handler: self)
+        stream = ByteStream(
+            to: address, on: loop, opening: opening, connectTimeout: connectTimeout, handler: self)
     }
 
     deinit { stream?.close() }
@@ -62,8 +63,8 @@ final class RedisConnection: ByteStreamHandler {
     func stream(_ stream: ByteStream, ended reason: StreamEnd) { end(reason.description) }
 
     private func receive(_ reply: RESPValue) {
-        if let onMessage, let parts = reply.array, parts.count == 3, parts[0].text == "message" {
-            onMessage(parts[2])
+        if let onMessage, let parts = reply.array, parts.count >= 3, ["message", "pmessage"].contains(parts[0].text) {
+            onMessage(Array(parts.suffix(2)))
             return
         }
         guard firstWaiting < waiting.count else { return end("a reply that nobody asked for") }

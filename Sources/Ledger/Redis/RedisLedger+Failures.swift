@@ -114,6 +114,7 @@ extension RedisLedger {
     /// The authority has it. The workers are told of a block before the 401 may go out.
     private func settle(_ failure: LoginFailure, count: Int, isNewlyBlocked: Bool) {
         sendDelta()
+        told(failure)
         if replaying.remove(failure.id) != nil { totals.replayed += 1 }
         if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
         waiting.removeValue(forKey: failure.id)?.completion(

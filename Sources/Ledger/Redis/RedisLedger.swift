@@ -53,7 +53,10 @@ package final class RedisLedger: Ledger {
     unowned let sink: any LedgerSink
     let configuration: Configuration.Redis
     private let directory: StateDirectory
-    private let resolver: ResolverPort
+    let resolver: ResolverPort
+    let keys: RedisKeys
+    /// Nil: one server at one address.
+    private(set) var sentinels: RedisSentinels?
     private var saved: JournalState?
     /// A mirror that once was complete is on the disk.
     private var hasSnapshot: Bool
@@ -63,11 +66,11 @@ package final class RedisLedger: Ledger {
     var local: LocalLedger
     var phase = Phase.idle
     private var health: Health
-    private var connectTimer: LoopTimer?
+    private(set) var connectTimer: LoopTimer?
     private var graceTimer: LoopTimer?
     private var readyTimer: LoopTimer?
     private var expiryTimer: LoopTimer?
-    private var failedAttempts = 0
+    private(set) var failedAttempts = 0
     private var lostReason = ""
     package private(set) var isReady = false
     package internal(set) var totals = LedgerTotals()
@@ -88,6 +91,11 @@ package final class RedisLedger: Ledger {
     var waitingGuesses: [FailureID: WaitingGuess] = [:]
     var guessDeadlines: [(at: Instant, id: FailureID)] = []
     var guessTimer: LoopTimer?
+    // +Discovery
+    var master: Configuration.SocketAddressText?
+    var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
+    var feed = RedisSession.Feed.tracking
+    private(set) var scanTimer: LoopTimer?
 
     // +Revocations
     var revocationBook = RevocationBook()
@@ -121,13 +129,17 @@ package final class RedisLedger: Ledger {
     ///   - sink: Must outlive the ledger.
     package init(
         rule: LoginRule, redis: Configuration.Redis, stateDirectory: String, on loop: EventLoop,
-        resolver: ResolverPort, sink: any LedgerSink, clock: LedgerClock = .system
+        resolver: ResolverPort, keys: RedisKeys? = nil, sink: any LedgerSink, clock: LedgerClock = .system
     ) throws(LedgerError) {
         self.loop = loop
         self.clock = clock
         self.sink = sink
         self.resolver = resolver
         configuration = redis
+        self.keys =
+            keys
+            ?? RedisKeys(
+                security: { () throws(LedgerError) -> TLSClientContext? in nil }, password: { redis.password })
         local = LocalLedger(rule: rule)
         health = .starting(since: clock.wall())
         directory = try StateDirectory(stateDirectory)
@@ -162,10 +174,16 @@ package final class RedisLedger: Ledger {
         guessTimer = LoopTimer(on: loop) { [unowned self] in guessDeadlinesPassed() }
         replayTimer = LoopTimer(on: loop) { [unowned self] in replay() }
         connectTimer = LoopTimer(on: loop) { [unowned self] in resolve() }
+        scanTimer = LoopTimer(on: loop) { [unowned self] in scanAgain() }
         graceTimer = LoopTimer(on: loop) { [unowned self] in graceOver() }
         readyTimer = LoopTimer(on: loop) { [unowned self] in becomeReady() }
         if hasSnapshot { becomeReady() } else { readyTimer?.fire(after: configuration.startupWait) }
         scheduleExpiry()
+        if let settings = configuration.sentinels {
+            sentinels = RedisSentinels(
+                settings, on: loop, resolver: resolver, secure: keys.security,
+                onSwitch: { [unowned self] in masterChanged($0) })
+        }
         resolve()
     }
 
@@ -173,7 +191,10 @@ package final class RedisLedger: Ledger {
         let session = session
         phase = .stopped
         session?.close()
-        for timer in [connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer] {
+        sentinels?.stop()
+        for timer in [
+            connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer, scanTimer,
+        ] {
             timer?.cancel()
         }
         decideAllLocally()
@@ -256,35 +277,13 @@ package final class RedisLedger: Ledger {
 
     private func resolve() {
         phase = .resolving
-        switch configuration.location {
-        case .unix(let path): connect(to: .unix(path: path))
-        case .tcp(let address):
-            resolver.resolve(address.host) { [weak self] result in
-                guard let self, case .resolving = phase else { return }
-                switch result {
-                case .success(let found):
-                    connect(to: .ip(found[failedAttempts % found.count], port: address.port))
-                case .failure(let error): sessionLost(error.description)
-                }
-            }
-        }
+        discover()
     }
 
-    private func connect(to address: SocketAddress) {
-        let login = RedisSession.Login(
-            username: configuration.username, password: configuration.password, database: configuration.database)
-        phase = .connecting(
-            RedisSession(
-                to: address, as: login, on: loop, connectTimeout: .seconds(2),
-                events: RedisSession.Events(
-                    ready: { [weak self] in self?.sessionReady() },
-                    invalidated: { [weak self] in self?.invalidated($0) },
-                    ended: { [weak self] in self?.sessionLost($0) })))
-    }
-
-    private func sessionReady() {
+    func sessionReady(_ feed: RedisSession.Feed) {
         guard case .connecting(let session) = phase else { return }
         phase = .mirroring(session)
+        follow(feed)
         uploadLifts(session)
         uploadRevocationLifts(session)
         uploadShared(session)
@@ -294,6 +293,7 @@ package final class RedisLedger: Ledger {
 
     /// The mirror is complete: called at the end of a resynchronisation.
     func resynced() {
+        scheduleScan()
         guard case .mirroring(let session) = phase else { return }
         phase = .inStep(session)
         failedAttempts = 0
@@ -332,7 +332,9 @@ package final class RedisLedger: Ledger {
 
     // MARK: The state
 
-    func degrade(_ cause: Degradation.Cause, _ reason: String) {
+    func degrade(_ cause: Degradation.Cause, _ error: String) {
+        if wasDemoted(error) { return }
+        let reason = cause == .refusing ? RedisRemedy.explain(error, user: configuration.username) : error
         if case .degraded(var outage) = health {
             // The later cause is the one to mend; the outage began with the first.
             outage.cause = cause

@@ -15,20 +15,45 @@ final class RedisSession {
         var database: Int
     }
 
+    /// Where and how it begins.
+    struct Door {
+        var address: SocketAddress
+        /// Whom the server has to be; nil: plain text.
+        var security: (context: TLSClientContext, name: String)?
+        /// Whoever says so must be the master: a replica forgets what it is told.
+        var mustBeMaster = false
+
+        /// Both connections prove by themselves whom they have met.
+        var opening: StreamOpening {
+            StreamOpening(tls: security.map { TLSClient($0.context, name: $0.name) })
+        }
+    }
+
+    /// How changes become known, best first.
+    enum Feed: Hashable {
+        case tracking
+        /// Redis publishes what happens to keys (`notify-keyspace-events`); not a flush, and strings only, so scanned too.
+        case notifications(insteadBecause: String)
+        /// Nobody says anything.
+        case scanning(because: String)
+    }
+
     struct Events {
-        /// Logged in, scripts loaded, changes are reported from now on.
-        var ready: () -> Void
+        /// Logged in, scripts loaded, changes are reported from now on, if at all.
+        var ready: (Feed) -> Void
         /// Keys with the prefix changed; nil: all of them (a flush).
         var invalidated: ([[UInt8]]?) -> Void
         /// The last call.
         var ended: (String) -> Void
     }
 
-    private enum State { case opening, ready, ended }
+    enum State { case opening, ready, ended }
 
     /// What the keys begin with whose changes are reported.
     static let mirrored = [BlockKey.blockPrefix, RevocationKey.prefix] + SharedName.Kind.allCases.map(\.rawValue)
-    private static let invalidations = "__redis__:invalidate"
+    static let invalidations = "__redis__:invalidate"
+    /// The end of a key that does not exist, by which permissions are tried.
+    static let probe = "gateway-probe"
     /// Both connections are asked that often whether somebody is there, and given up after so many questions without an
     /// answer. Questions are counted, not seconds: when this thread itself was held up, the answers wait to be read.
     private static let pingInterval = Interval.milliseconds(500)
@@ -36,31 +61,39 @@ final class RedisSession {
     private static let openingPatience = 6
 
     private let loop: EventLoop
-    private let events: Events
-    private var data: RedisConnection!
-    private var subscriber: RedisConnection!
-    private var state = State.opening
+    let events: Events
+    let login: Login
+    let keyspace: RedisKeyspace
+    let mustBeMaster: Bool
+    private(set) var data: RedisConnection!
+    private(set) var subscriber: RedisConnection!
+    var state = State.opening
     private var timer: LoopTimer?
     /// Ticks since anything was heard; while opening, since the beginning.
-    private var silentData = 0
-    private var silentSubscriber = 0
-    private var hashes: [Script: String] = [:]
+    var silentData = 0
+    var silentSubscriber = 0
+    var hashes: [Script: String] = [:]
+    /// What was heard of the key that is changed to find out whether changes are published.
+    var heard: Set<String> = []
 
-    init(to address: SocketAddress, as login: Login, on loop: EventLoop, connectTimeout: Interval, events: Events) {
+    init(
+        through door: Door, as login: Login, keyspace: RedisKeyspace, on loop: EventLoop, connectTimeout: Interval,
+        events: Events
+    ) {
         self.loop = loop
         self.events = events
+        self.login = login
+        self.keyspace = keyspace
+        mustBeMaster = door.mustBeMaster
         subscriber = RedisConnection(
-            to: address, on: loop, connectTimeout: connectTimeout,
-            onMessage: { [unowned self] in
-                silentSubscriber = 0
-                events.invalidated($0.array.map { $0.compactMap(\.data) })
-            }, onEnd: { [unowned self] in end("subscriber: \($0)") })
+            to: door.address, opening: door.opening, on: loop, connectTimeout: connectTimeout,
+            onMessage: { [unowned self] in published($0) }, onEnd: { [unowned self] in end("subscriber: \($0)") })
         data = RedisConnection(
-            to: address, on: loop, connectTimeout: connectTimeout,
+            to: door.address, opening: door.opening, on: loop, connectTimeout: connectTimeout,
             onEnd: { [unowned self] in end($0) })
         timer = LoopTimer(on: loop) { [unowned self] in tick() }
         timer?.fire(every: RedisSession.pingInterval)
-        handshake(login)
+        handshake()
     }
 
     /// Ends it without a word; calls that wait are answered with nil.
@@ -75,9 +108,9 @@ final class RedisSession {
     }
 
     func call(_ arguments: [String], completion: @escaping RedisConnection.Completion = { _ in }) {
-        data.call(arguments) { [weak self] reply in
+        data.call(keyspace.command(arguments)) { [weak self] reply in
             self?.silentData = 0
-            completion(reply)
+            completion(self?.keyspace.reply(reply, to: arguments.first) ?? reply)
         }
     }
 
@@ -95,45 +128,6 @@ final class RedisSession {
         }
     }
 
-    private func handshake(_ login: Login) {
-        for connection in [subscriber!, data!] {
-            if let password = login.password {
-                let secret = String(decoding: password.revealed, as: UTF8.self)
-                require(connection, ["AUTH"] + (login.username.map { [$0] } ?? []) + [secret])
-            }
-            if login.database != 0 { require(connection, ["SELECT", String(login.database)]) }
-        }
-        for script in Script.allCases {
-            require(data, ["SCRIPT", "LOAD", script.text]) { [unowned self] in hashes[script] = $0.text }
-        }
-        var identity: Int64?
-        require(subscriber, ["CLIENT", "ID"]) { identity = $0.integer }
-        require(subscriber, ["SUBSCRIBE", RedisSession.invalidations]) { [unowned self] _ in
-            guard let identity else { return }
-            require(
-                data,
-                ["CLIENT", "TRACKING", "ON", "REDIRECT", String(identity), "BCAST"]
-                    + RedisSession.mirrored.flatMap { ["PREFIX", $0] }
-            ) { [unowned self] _ in
-                state = .ready
-                silentData = 0
-                silentSubscriber = 0
-                events.ready()
-            }
-        }
-    }
-
-    /// A step without which there is no session.
-    private func require(
-        _ connection: RedisConnection, _ arguments: [String], then next: @escaping (RESPValue) -> Void = { _ in }
-    ) {
-        connection.call(arguments) { [weak self] reply in
-            guard let self, state == .opening, let reply else { return }
-            // Never the arguments: they may be a password.
-            if let error = reply.error { end("\(arguments[0]) was refused: \(error)") } else { next(reply) }
-        }
-    }
-
     private func tick() {
         silentData += 1
         silentSubscriber += 1
@@ -142,11 +136,12 @@ final class RedisSession {
             return
         }
         guard max(silentData, silentSubscriber) <= RedisSession.patience else { return end("no answer to PING") }
-        call(["PING"])
+        // A master that was demoted while nobody wrote to it says so here.
+        if mustBeMaster { askRole() } else { call(["PING"]) }
         subscriber.call(["PING"]) { [weak self] _ in self?.silentSubscriber = 0 }
     }
 
-    private func end(_ reason: String) {
+    func end(_ reason: String) {
         guard state != .ended else { return }
         close()
         events.ended(reason)

@@ -24,8 +24,12 @@ package final class TLSClientContext: Sendable {
     nonisolated(unsafe) private let context: OpaquePointer
     private let checksNames: Bool
 
-    /// - Parameter certificate: shown to servers that ask for one.
-    package init(_ trust: Trust, minimumVersion: TLSMinimumVersion, certificate: TLSCertificate?) throws(Problem) {
+    /// - Parameters:
+    ///   - certificate: shown to servers that ask for one.
+    ///   - speaksHTTP: whether servers are told that it is HTTP/1.1.
+    package init(
+        _ trust: Trust, minimumVersion: TLSMinimumVersion, certificate: TLSCertificate?, speaksHTTP: Bool = true
+    ) throws(Problem) {
         defer { ERR_clear_error() }
         guard let context = TLSContext.make(TLS_client_method(), minimumVersion) else {
             throw Problem(subject: .authorities, description: "no memory for TLS")
@@ -50,7 +54,9 @@ package final class TLSClientContext: Sendable {
         }
         // RFC 7301: who speaks only other protocols should say so in the handshake.
         let protocols: StaticString = "\u{8}http/1.1"
-        SSL_CTX_set_alpn_protos(context, protocols.utf8Start, UInt32(protocols.utf8CodeUnitCount))
+        if speaksHTTP {
+            SSL_CTX_set_alpn_protos(context, protocols.utf8Start, UInt32(protocols.utf8CodeUnitCount))
+        }
         gateway_ssl_client_sessions(context)
         // Called by OpenSSL inside of a handshake or a read, on the thread of that connection. The `TLSClient` is kept by
         // its sessions, so it outlives every call; it takes the session over (1).

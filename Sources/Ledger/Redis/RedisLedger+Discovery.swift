@@ -1,0 +1,169 @@
+internal import Policy
+package import Settings
+package import Transport
+internal import Wire
+
+/// What has to be read from files anew whenever a connection is made, so that a certificate or password that was
+/// replaced is used without a restart.
+package struct RedisKeys {
+    package var security: () throws(LedgerError) -> TLSClientContext?
+    package var password: () -> Secret?
+
+    package init(
+        security: @escaping () throws(LedgerError) -> TLSClientContext?, password: @escaping () -> Secret?
+    ) {
+        self.security = security
+        self.password = password
+    }
+}
+
+/// Where Redis is, and how its changes become known.
+extension RedisLedger {
+    /// Finds out where to connect to, and does.
+    func discover() {
+        if let sentinels {
+            sentinels.find { [weak self] result in
+                guard let self, case .resolving = phase else { return }
+                switch result {
+                case .success(let master): resolve(master)
+                case .failure(let error): sessionLost(error.description)
+                }
+            }
+            return
+        }
+        switch configuration.location {
+        case .unix(let path): connect(to: .unix(path: path), as: "localhost")
+        case .tcp(let address): resolve(address)
+        }
+    }
+
+    private func resolve(_ server: Configuration.SocketAddressText) {
+        if sentinels != nil { noteMaster(server) }
+        resolver.resolve(server.host) { [weak self] result in
+            guard let self, case .resolving = phase else { return }
+            switch result {
+            case .success(let found):
+                connect(to: .ip(found[failedAttempts % found.count], port: server.port), as: server.host)
+            case .failure(let error): sessionLost(error.description)
+            }
+        }
+    }
+
+    /// - Parameter host: whose certificate is expected, unless `redis.tls.server_name` says otherwise.
+    private func connect(to address: SocketAddress, as host: String) {
+        var door = RedisSession.Door(address: address, mustBeMaster: sentinels != nil)
+        do throws(LedgerError) {
+            if let context = try keys.security() {
+                door.security = (context, configuration.tls?.serverName ?? host)
+            }
+        } catch {
+            return sessionLost(error.description)
+        }
+        let login = RedisSession.Login(
+            username: configuration.username, password: keys.password() ?? configuration.password,
+            database: configuration.database)
+        phase = .connecting(
+            RedisSession(
+                through: door, as: login, keyspace: RedisKeyspace(prefix: configuration.keyPrefix), on: loop,
+                connectTimeout: .seconds(2),
+                events: RedisSession.Events(
+                    ready: { [weak self] in self?.sessionReady($0) },
+                    invalidated: { [weak self] in self?.invalidated($0) },
+                    ended: { [weak self] in self?.sessionFailed($0) })))
+    }
+
+    private func sessionFailed(_ reason: String) {
+        if case .connecting = phase { sentinels?.distrust() }
+        sessionLost(reason)
+    }
+
+    /// A sentinel says that the master is another one.
+    func masterChanged(_ reason: String) {
+        switch phase {
+        case .connecting(let session), .mirroring(let session), .inStep(let session):
+            session.close()
+            sessionLost(reason)
+        case .waiting: connectTimer?.fire(after: .milliseconds(1))
+        case .idle, .resolving, .stopped: return
+        }
+    }
+
+    /// An answer by which the server shows that it is no master any more. True: the session has been given up.
+    func wasDemoted(_ error: String) -> Bool {
+        guard sentinels != nil, error.hasPrefix("READONLY"), let session else { return false }
+        session.close()
+        sessionLost("the server is no master any more")
+        return true
+    }
+
+    // MARK: A new master
+
+    /// What the old master told us last may not have reached its replicas: said again. Failures have ids and blocks are
+    /// set unless they are there, so nothing counts twice.
+    private func noteMaster(_ server: Configuration.SocketAddressText) {
+        defer { master = server }
+        guard let master, master != server else { return }
+        let now = clock.now()
+        var again: [IPAddress: Int] = [:]
+        for told in recentlyTold.reversed() where now - told.at < RedisLedger.replicationHorizon {
+            // The store knows a limited number of ids; what is older than those would count twice.
+            again[told.failure.failure.address, default: 0] += 1
+            guard again[told.failure.failure.address]! <= RedisLedger.toldAgain else { continue }
+            unsettled[told.failure.failure.id] = told.failure
+        }
+        recentlyTold = []
+        let wall = clock.wall()
+        for record in blocks() where wall - record.since < RedisLedger.replicationHorizon {
+            pendingBlocks.insert(record.network)
+        }
+        for record in revocations() where wall - record.since < RedisLedger.replicationHorizon {
+            pendingRevocations.insert(record.target)
+        }
+    }
+
+    /// The authority has counted it. Kept for a while where the authority may be replaced by one that has not.
+    func told(_ failure: LoginFailure) {
+        guard sentinels != nil else { return }
+        let now = clock.now()
+        // Not one by one: each would move all the others.
+        if let first = recentlyTold.first, now - first.at > RedisLedger.replicationHorizon + .seconds(10) {
+            recentlyTold.removeAll { now - $0.at > RedisLedger.replicationHorizon }
+        }
+        if recentlyTold.count >= 16_384 { recentlyTold.removeFirst(8_192) }
+        recentlyTold.append((now, UnsettledFailure(failure: failure, at: clock.wall())))
+    }
+
+    /// Failures of one address that are told to a new master; far fewer than the ids that the store keeps.
+    static let toldAgain = 128
+
+    /// Longer than a master is without an answer before its replica takes its place.
+    static let replicationHorizon = Interval.seconds(60)
+
+    // MARK: Where nobody tells of changes
+
+    /// After a complete look at everything: when the next one is due.
+    func scheduleScan() {
+        switch feed {
+        case .tracking: return
+        case .notifications: scanTimer?.fire(after: max(.seconds(30), configuration.scanInterval))
+        case .scanning: scanTimer?.fire(after: configuration.scanInterval)
+        }
+    }
+
+    func scanAgain() {
+        guard case .inStep = phase, resync == nil else { return }
+        beginResync(becauseOfFlush: false)
+    }
+
+    func follow(_ feed: RedisSession.Feed) {
+        let isNew = feed != self.feed
+        self.feed = feed
+        switch feed {
+        case .tracking: return
+        case .notifications(let reason):
+            if isNew { sink.ledger(noted: .untracked(reason: reason, delay: .zero)) }
+        case .scanning(let reason):
+            if isNew { sink.ledger(noted: .untracked(reason: reason, delay: configuration.scanInterval)) }
+        }
+    }
+}

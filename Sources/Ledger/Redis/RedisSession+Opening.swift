@@ -1,0 +1,153 @@
+internal import Policy
+internal import Settings
+
+/// The first words of a session: who we are, whether we may do what we shall do, and how changes become known.
+extension RedisSession {
+    func handshake() {
+        for connection in [subscriber!, data!] {
+            if let password = login.password {
+                let secret = String(decoding: password.revealed, as: UTF8.self)
+                require(connection, ["AUTH"] + (login.username.map { [$0] } ?? []) + [secret])
+            }
+            if login.database != 0 { require(connection, ["SELECT", String(login.database)]) }
+        }
+        if mustBeMaster { askRole() }
+        tryPermissions()
+        for script in Script.allCases {
+            require(data, ["SCRIPT", "LOAD", script.text]) { [unowned self] in hashes[script] = $0.text }
+        }
+        track()
+    }
+
+    /// `HELLO`, since `ROLE` is among the dangerous commands and needs a right of its own.
+    func askRole() {
+        data.call(["HELLO", "2"]) { [weak self] reply in
+            guard let self, state != .ended, let reply else { return }
+            silentData = state == .opening ? silentData : 0
+            guard let parts = reply.array else {
+                return end("HELLO was refused: \(explain(reply.error ?? "an unexpected reply", ["HELLO"]))")
+            }
+            let words = parts.map { $0.text ?? "" }
+            guard let index = words.firstIndex(of: "role"), index + 1 < words.count else { return }
+            if words[index + 1] != "master" { end("the server is no master, but a \(words[index + 1])") }
+        }
+    }
+
+    /// What is not allowed would be noticed in the middle of an attack, or not at all: a key that may not be read looks
+    /// like one that is gone. So each kind of key is tried with commands that change nothing.
+    private func tryPermissions() {
+        for prefix in RedisSession.mirrored {
+            let key = prefix + RedisSession.probe
+            for command in [["GETRANGE", key, "0", "0"], ["PTTL", key], ["SET", key, "", "XX"], ["DEL", key]] {
+                tryOut(command)
+            }
+        }
+        for prefix in [BlockKey.failurePrefix, BlockKey.seenPrefix] { tryOut(["DEL", prefix + RedisSession.probe]) }
+        for command in [["GET", BlockKey.epoch], ["SCAN", "0", "COUNT", "1"]] { tryOut(command) }
+    }
+
+    private func tryOut(_ command: [String]) {
+        let command = keyspace.command(command)
+        data.call(command) { [weak self] reply in
+            // Everything else (no memory, a replica) may pass, and does not hide what is known.
+            guard let self, state == .opening, let error = reply?.error, RedisSession.isForGood(error) else { return }
+            end("\(command[0]) was refused: \(explain(error, command))")
+        }
+    }
+
+    private static func isForGood(_ error: String) -> Bool {
+        ["NOPERM", "NOAUTH", "MOVED", "ASK", "CLUSTERDOWN"].contains { error.hasPrefix($0) }
+    }
+
+    /// A step without which there is no session.
+    private func require(
+        _ connection: RedisConnection, _ arguments: [String], then next: @escaping (RESPValue) -> Void = { _ in }
+    ) {
+        connection.call(arguments) { [weak self] reply in
+            guard let self, state == .opening, let reply else { return }
+            guard let error = reply.error else { return next(reply) }
+            // Never the arguments: they may be a password.
+            end("\(arguments[0]) was refused: \(explain(error, [arguments[0]]))")
+        }
+    }
+
+    private func explain(_ error: String, _ command: [String]) -> String {
+        RedisRemedy.explain(error, command: command, user: login.username)
+    }
+
+    // MARK: How changes become known
+
+    private func track() {
+        var identity: Int64?
+        var refusal = "CLIENT ID gave no number"
+        subscriber.call(["CLIENT", "ID"]) { [weak self] in
+            identity = $0?.integer
+            if let self, let error = $0?.error { refusal = explain(error, ["CLIENT"]) }
+        }
+        subscriber.call(["SUBSCRIBE", RedisSession.invalidations]) { [weak self] reply in
+            guard let self, state == .opening, let reply else { return }
+            if let error = reply.error {
+                return listen(insteadBecause: explain(error, ["SUBSCRIBE", RedisSession.invalidations]))
+            }
+            guard let identity else { return listen(insteadBecause: refusal) }
+            let prefixes = RedisSession.mirrored.flatMap { ["PREFIX", keyspace.stored($0)] }
+            data.call(["CLIENT", "TRACKING", "ON", "REDIRECT", String(identity), "BCAST"] + prefixes) { [weak self] in
+                guard let self, state == .opening, let reply = $0 else { return }
+                guard let error = reply.error else { return begin(.tracking) }
+                listen(insteadBecause: explain(error, ["CLIENT|TRACKING"]))
+            }
+        }
+    }
+
+    /// No tracking. Whether keyspace notifications are on is found out by changing a key: `CONFIG` is rarely allowed.
+    private func listen(insteadBecause reason: String) {
+        let probe = BlockKey.seenPrefix + RedisSession.probe
+        var refusal: String?
+        // One pattern for all keys of the prefix: an access control list allows patterns only as they are written in it.
+        let pattern = channelPrefix + keyspace.prefix + "*"
+        subscriber.call(["PSUBSCRIBE", pattern]) { [weak self] in
+            if let error = $0?.error { refusal = self?.explain(error, ["PSUBSCRIBE", pattern]) }
+        }
+        // Behind the subscription: an answer means that it stands.
+        subscriber.call(["PING"]) { [weak self] reply in
+            guard let self, state == .opening, reply != nil else { return }
+            if let refusal { return begin(.scanning(because: "\(reason); \(refusal)")) }
+            call(["SET", probe, "1", "PX", "1000"])
+            call(["DEL", probe]) { [weak self] reply in
+                guard let self, state == .opening, reply != nil else { return }
+                // What was published before this answer stands before that of the subscriber.
+                subscriber.call(["PING"]) { [weak self] reply in
+                    guard let self, state == .opening, reply != nil else { return }
+                    let areOn = heard.isSuperset(of: ["set", "del"])
+                    begin(areOn ? .notifications(insteadBecause: reason) : .scanning(because: reason))
+                }
+            }
+        }
+    }
+
+    private var channelPrefix: String { "__keyspace@\(login.database)__:" }
+
+    /// - Parameter parts: channel and payload.
+    func published(_ parts: [RESPValue]) {
+        silentSubscriber = 0
+        guard let channel = parts.first?.data, let payload = parts.last else { return }
+        if channel.elementsEqual(RedisSession.invalidations.utf8) {
+            return events.invalidated(payload.array.map { $0.compactMap(\.data).compactMap(keyspace.name) })
+        }
+        guard channel.starts(with: channelPrefix.utf8),
+            let name = keyspace.name(Array(channel.dropFirst(channelPrefix.utf8.count)))
+        else { return }
+        if name.elementsEqual((BlockKey.seenPrefix + RedisSession.probe).utf8) {
+            heard.insert(payload.text ?? "")
+        } else if state == .ready, RedisSession.mirrored.contains(where: { name.starts(with: $0.utf8) }) {
+            events.invalidated([name])
+        }
+    }
+
+    private func begin(_ feed: Feed) {
+        state = .ready
+        silentData = 0
+        silentSubscriber = 0
+        events.ready(feed)
+    }
+}
