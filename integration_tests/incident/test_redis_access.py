@@ -65,9 +65,9 @@ def test_a_password_that_is_missing_is_asked_for(start_gateway, login_backend, s
     (["-scan"], "ACL SETUSER gateway +scan"),
     (["-script|load"], "ACL SETUSER gateway +script|load"),
     (["-getrange"], "ACL SETUSER gateway +getrange"),
-    (["resetkeys", "~ip_block:*", "~login_fail:*", "~login_seen:*", "~keyring:*", "~lockdown:*", "~gateway:epoch"],
+    (["resetkeys", "~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~keyring:*", "~lockdown:*", "~gateway:epoch"],
      "ACL SETUSER gateway ~revoked:*"),
-    (["resetkeys", "%R~ip_block:*", "~login_fail:*", "~login_seen:*", "~revoked:*", "~keyring:*", "~lockdown:*",
+    (["resetkeys", "%R~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~revoked:*", "~keyring:*", "~lockdown:*",
       "~gateway:epoch"], "ACL SETUSER gateway ~ip_block:*"),
 ], ids=["a command", "a subcommand", "reading", "one kind of key", "writing of one kind of key"])
 def test_a_permission_that_is_missing_is_named_with_its_remedy(

@@ -42,7 +42,9 @@ extension RedisSession {
                 tryOut(command)
             }
         }
-        for prefix in [BlockKey.failurePrefix, BlockKey.seenPrefix] { tryOut(["DEL", prefix + RedisSession.probe]) }
+        for prefix in [BlockKey.failurePrefix, BlockKey.seenPrefix, BlockKey.pendingPrefix] {
+            tryOut(["DEL", prefix + RedisSession.probe])
+        }
         for command in [["GET", BlockKey.epoch], ["SCAN", "0", "COUNT", "1"]] { tryOut(command) }
     }
 
