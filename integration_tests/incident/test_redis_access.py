@@ -27,7 +27,8 @@ def test_user_password_and_database_from_a_url(start_gateway, login_backend, sta
     works(gateway, redis, address, other_address)
 
 
-def test_a_url_from_a_file_to_a_unix_socket(start_gateway, login_backend, start_redis, directory, address, other_address):
+def test_a_url_from_a_file_to_a_unix_socket(
+        start_gateway, login_backend, start_redis, directory, address, other_address):
     socket = directory / "redis.sock"
     redis = start_redis(options=["--unixsocket", str(socket)], cli_options=["-n", "2"])
     path = directory / "redis-url"
@@ -65,10 +66,10 @@ def test_a_password_that_is_missing_is_asked_for(start_gateway, login_backend, s
     (["-scan"], "ACL SETUSER gateway +scan"),
     (["-script|load"], "ACL SETUSER gateway +script|load"),
     (["-getrange"], "ACL SETUSER gateway +getrange"),
-    (["resetkeys", "~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~keyring:*", "~lockdown:*", "~gateway:epoch"],
-     "ACL SETUSER gateway ~revoked:*"),
-    (["resetkeys", "%R~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~revoked:*", "~keyring:*", "~lockdown:*",
-      "~gateway:epoch"], "ACL SETUSER gateway ~ip_block:*"),
+    (["resetkeys", "~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~keyring:*", "~lockdown:*",
+      "~gateway:epoch"], "ACL SETUSER gateway ~revoked:*"),
+    (["resetkeys", "%R~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~revoked:*", "~keyring:*",
+      "~lockdown:*", "~gateway:epoch"], "ACL SETUSER gateway ~ip_block:*"),
 ], ids=["a command", "a subcommand", "reading", "one kind of key", "writing of one kind of key"])
 def test_a_permission_that_is_missing_is_named_with_its_remedy(
         start_gateway, login_backend, redis, secret_file, address, other_address, change, words):
