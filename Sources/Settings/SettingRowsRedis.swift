@@ -6,12 +6,11 @@ extension SettingRows {
         SettingRow(
             "redis.url", .secret(minimum: 8), .absent("no URL"), .restart,
             example: "rediss://gateway:not-a-real-password@redis.internal:6380/0",
-            variables: [.init(name: "REDIS_URL", part: .whole)],
             "Address, user, password and database in one, in place of these settings: `redis://`, `rediss://` (TLS) or "
                 + "`unix:///path?db=0`."),
         SettingRow(
             "redis.url_file", .file, .absent("no file"), .restart, example: "/run/secrets/redis-url",
-            variables: [.init(name: "REDIS_URL_FILE", part: .whole)], "File that holds the URL."),
+            "File that holds the URL."),
         SettingRow(
             "redis.key_prefix", .word(.keyPrefix), .absent("none"), .restart, example: "shop.",
             "What all keys of this gateway begin with, `ip_block:…` too: for a Redis that others use as well."),
