@@ -231,6 +231,8 @@ package struct Configuration: Sendable {
         /// Counted from the first failure.
         package var window: Interval
         package var block: Interval
+        /// `ipv6_prefix`: leading bits of an IPv6 address that failures are counted by.
+        package var ipv6Prefix = 64
         /// `failure_statuses`: what the backend answers to a wrong login.
         package var failureStatuses: [Int]
 

@@ -67,7 +67,8 @@ final class BreakGlassDesk {
         broadcast.send(.breakGlass(.end(route: route)))
         audit.record(
             AuditEvent(
-                .operation(action: "break_glass_ended", detail: "\(route) asks for tokens again: \(cause)", actor: actor)))
+                .operation(
+                    action: "break_glass_ended", detail: "\(route) asks for tokens again: \(cause)", actor: actor)))
         log.log(
             .warning, "break_glass.ended", "The route asks for tokens again",
             [("route", .text(route)), ("cause", .text(cause)), ("actor", .text(actor))])

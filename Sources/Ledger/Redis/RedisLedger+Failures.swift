@@ -30,8 +30,9 @@ extension RedisLedger {
     /// - Parameter age: Since the failure; its window began then.
     private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
         let window = local.rule.window
+        let subject = local.rule.subject(of: failure.address)
         session.run(
-            .count, keys: [BlockKey.failures(failure.address), BlockKey.seen(failure.address)],
+            .count, keys: [BlockKey.failures(subject), BlockKey.seen(subject)],
             [
                 String(max(1, (window - age).milliseconds)), failure.id.description, "1024",
                 String(max(1, window.milliseconds)),
@@ -49,7 +50,7 @@ extension RedisLedger {
             let serverTime = parts[2].integer
         else { return refused(failure, "an unexpected reply") }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
-        local.counters.set(failure.address, counter)
+        local.counters.set(local.rule.subject(of: failure.address), counter)
         switch local.rule.verdict(on: failure.address, count: counter.count) {
         case .counted, .exempt: settle(failure, count: counter.count, isNewlyBlocked: false)
         case .block: block(failure, count: counter.count, counterTTL: ttl, serverTime: serverTime, session)
@@ -61,10 +62,10 @@ extension RedisLedger {
     private func block(
         _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession
     ) {
-        let network = IPNetwork(failure.address)
+        let network = local.rule.subject(of: failure.address)
         let end = serverTime + local.rule.block.milliseconds
         let value = BlockValue(
-            local.automaticBlock(of: failure.address, failures: count, until: .never, wall: clock.wall()))
+            local.automaticBlock(of: network, failures: count, until: .never, wall: clock.wall()))
         session.run(.block, keys: [BlockKey.block(network)], [value.text, String(end)]) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(failure, error) }
@@ -74,15 +75,15 @@ extension RedisLedger {
             // between the steps, its counter is mended here.
             let found: BlockValue? = if case .bytes(let bytes) = parts[2] { BlockValue(bytes) } else { nil }
             if set == 1 {
-                session.call(["PEXPIREAT", BlockKey.failures(failure.address), String(end)])
+                session.call(["PEXPIREAT", BlockKey.failures(network), String(end)])
             } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil {
-                session.call(["PEXPIREAT", BlockKey.failures(failure.address), String(serverTime + ttl)])
+                session.call(["PEXPIREAT", BlockKey.failures(network), String(serverTime + ttl)])
             }
             let isNew = set == 1
             if let deadline = deadline(ofTTL: ttl) {
                 let record = record(network, isNew ? value : found, until: deadline)
                 if isNew {
-                    local.counters.expire(failure.address, at: deadline)
+                    local.counters.expire(network, at: deadline)
                     totals.blocksSet += 1
                     apply(local.book.set(record), announced: true)
                     sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
@@ -101,7 +102,7 @@ extension RedisLedger {
         if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
         waiting.removeValue(forKey: failure.id)?.completion(
             FailureOutcome(
-                count: count, block: local.block(of: failure.address, at: clock.now()),
+                count: count, block: local.block(of: local.rule.subject(of: failure.address), at: clock.now()),
                 isNewlyBlocked: isNewlyBlocked, decider: .authority))
         if isRefusing { recover() } else if replaying.isEmpty { replay() }
     }
@@ -110,7 +111,7 @@ extension RedisLedger {
     private func refused(_ failure: LoginFailure, _ error: String) {
         replaying.remove(failure.id)
         if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
-            sink.ledger(noted: .counterUnusable(failure.address, error))
+            sink.ledger(noted: .counterUnusable(local.rule.subject(of: failure.address), error))
             if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
             if let waitingFailure = waiting.removeValue(forKey: failure.id) {
                 decideLocally(waitingFailure, isToBeReplayed: false)

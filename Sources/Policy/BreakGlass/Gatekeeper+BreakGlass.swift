@@ -28,7 +28,8 @@ extension Gatekeeper {
     private func isCrossSite(_ bytes: Span<UInt8>) -> Bool {
         for index in 0..<fields.count
         where bytes.extracting(fields[index].name).equalsIgnoringCase("sec-fetch-site")
-            && bytes.extracting(fields[index].value).equals("cross-site") { return true }
+            && bytes.extracting(fields[index].value).equals("cross-site")
+        { return true }
         return false
     }
 
