@@ -47,8 +47,9 @@ final class LoginDesk {
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
     }
 
+    func adopt(_ rule: LoginRule) { self.rule = rule }
+
     func adopt(_ configuration: Configuration) {
-        rule = LoginRule(configuration)
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
     }
 

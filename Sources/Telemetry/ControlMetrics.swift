@@ -56,6 +56,7 @@ package final class ControlMetrics {
     private var blocksLifted: [BlockLiftCause: Int] = [:]
     package var revocationsInForce = 0
     package var lockdowns = 0
+    package var allowances = 0
     /// Routes that are open by break-glass.
     package var brokenGlass = 0
     private var revocationsSet: [RevocationSetCause: Int] = [:]
@@ -123,6 +124,8 @@ package final class ControlMetrics {
         text.sample("revocations_lifted_total", "", revocationsLifted)
         text.family("lockdowns", .gauge, "Routes that are closed for a while.")
         text.sample("lockdowns", "", lockdowns)
+        text.family("allowances", .gauge, "Addresses and networks that no block holds back for a while.")
+        text.sample("allowances", "", allowances)
         text.family("break_glass", .gauge, "Routes that some networks may use without a good token at the moment.")
         text.sample("break_glass", "", brokenGlass)
         text.family("ledger_state", .gauge, "1 for the state that the ledger is in.")

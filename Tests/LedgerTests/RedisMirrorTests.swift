@@ -185,8 +185,7 @@ struct `The mirror of a real Redis` {
         let fixture = try RedisFixture(
             options: [
                 "--port", String(port), "--user", "gateway", "on", ">secret", "~ip_block:*", "~login_fail:*",
-                "~revoked:*", "~keyring:*", "~lockdown:*",
-                "~login_seen:*",
+                "~revoked:*", "~keyring:*", "~lockdown:*", "~ip_allow:*", "~login_seen:*",
                 "~gateway:epoch", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
             ])
         let harness = fixture.harness

@@ -15,12 +15,16 @@ import Testing
                   block                 Refuse every request of an address or network with 403.
                   unblock               Lift a block and forget the failed logins, so that the next 401 does not block again.
                   blocks                List the blocks in force.
+                  allow                 Let an address or network past every block for a while, on all replicas.
+                  allowed               List those who are let past every block for a while.
+                  disallow              Have blocks hold an address or network back again before its time.
                   revoke                Refuse tokens from now on, on all replicas, and close what they have opened.
                   unrevoke              Take a revocation back.
                   revocations           List what is revoked.
                   lockdown              Refuse every request of a route with 503 for a while, on all replicas, and close what is open.
                   lockdowns             List the routes that are closed.
                   unlock-route          Open a route again before its time.
+                  break-glass           Let some networks use a route without a good token for a while; alone: list what is open.
                   keys list             List the keys that tokens are checked with: state, fingerprint, traffic, tokens in use.
                   keys add              Accept tokens of one more key, on all replicas, without a reload.
                   keys remove           Take a key away that was added.

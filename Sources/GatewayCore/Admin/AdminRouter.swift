@@ -21,6 +21,9 @@ enum AdminCommand: Hashable, Sendable {
     case revocations(limit: Int)
     case revoke(RevocationOrder)
     case unrevoke(RevocationTarget)
+    case allowances
+    case allow(AllowanceOrder)
+    case disallow(IPNetwork)
     case lockdowns
     case lockDown(LockdownOrder)
     /// `name` is of a lockdown.
@@ -44,9 +47,11 @@ extension AdminCommand {
     /// Whether it changes what is kept in the state directory or shared by replicas.
     var changesState: Bool {
         switch self {
-        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass, .rotateAssertionKey: true
-        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns, .keys,
-            .breakGlass, .endBreakGlass, .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
+        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass,
+            .allow, .disallow, .rotateAssertionKey:
+            true
+        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns,
+            .allowances, .keys, .breakGlass, .endBreakGlass, .verifyKeys, .reload, .upgrade, .assertionKeys, .logLevel:
             false
         }
     }
@@ -97,6 +102,7 @@ struct AdminRouter {
         case blocks = "/api/v1/blocks"
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
+        case allowances = "/api/v1/allowances"
         case breakGlass = "/api/v1/break-glass"
         case keys = "/api/v1/keys"
         case verifyKeys = "/api/v1/keys/verify"
@@ -111,7 +117,7 @@ struct AdminRouter {
             case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
-            case .revocations, .lockdowns, .breakGlass: ["GET", "HEAD", "POST"]
+            case .revocations, .lockdowns, .allowances, .breakGlass: ["GET", "HEAD", "POST"]
             case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
             case .logLevel: ["PUT"]
             }
@@ -120,8 +126,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
-                .rotation:
+            case .status, .blocks, .revocations, .lockdowns, .allowances, .breakGlass, .keys, .verifyKeys, .reload,
+                .upgrade, .logLevel, .rotation:
                 false
             }
         }
@@ -130,6 +136,7 @@ struct AdminRouter {
     private static let oneBlock = "/api/v1/blocks/"
     private static let oneRevocation = "/api/v1/revocations/"
     private static let oneLockdown = "/api/v1/lockdowns/"
+    private static let oneAllowance = "/api/v1/allowances/"
     private static let oneBreakGlass = "/api/v1/break-glass/"
 
     func decide(_ request: AdminRequest, from peer: AdminPeer) throws(AdminProblem) -> Order {
@@ -166,6 +173,12 @@ struct AdminRouter {
             let place = request.path.dropFirst(AdminRouter.oneBreakGlass.count)
             return Order(
                 command: .endBreakGlass(route: AdminRequestReader.percentDecoded(place) ?? ""), actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.oneAllowance) {
+            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+            guard request.query.isEmpty else { throw .unusable("a network, percent-encoded, and nothing behind it") }
+            let text = AdminRequestReader.percentDecoded(request.path.dropFirst(AdminRouter.oneAllowance.count))
+            return Order(command: .disallow(try network(text ?? "")), actor: actor)
         }
         guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
         guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
@@ -227,6 +240,10 @@ struct AdminRouter {
             let body = try members(of: request, allowed: LockdownOrder.members, &actor)
             return .lockDown(try lockdown(body))
         case (.lockdowns, _): return .lockdowns
+        case (.allowances, "POST"):
+            let body = try members(of: request, allowed: AllowanceOrder.members, &actor)
+            return .allow(try allowance(body))
+        case (.allowances, _): return .allowances
         case (.breakGlass, "POST"):
             let body = try members(of: request, allowed: BreakGlassOrder.members, &actor)
             return .openByBreakGlass(try breakGlass(body))
@@ -288,7 +305,7 @@ struct AdminRouter {
         return reason.isEmpty ? "operator" : reason
     }
 
-    private func network(_ text: String) throws(AdminProblem) -> IPNetwork {
+    func network(_ text: String) throws(AdminProblem) -> IPNetwork {
         guard let network = IPNetwork(text) else {
             throw .unusable("\"\(text.prefix(64))\" is no address or network such as 203.0.113.7 or 203.0.113.0/24")
         }

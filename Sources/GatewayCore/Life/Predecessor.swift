@@ -143,8 +143,8 @@ final class Predecessor {
             count(failure) { [weak self] in self?.line?.send(.counted(failure.id, $0)) }
         case .reload: reload()
         // Of ours to it, or too early; it has its own rules for what we say.
-        case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .revoke, .unrevoke, .lockdown, .reopen,
-            .counted:
+        case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .allow, .disallow, .revoke, .unrevoke,
+            .lockdown, .reopen, .counted:
             return
         }
     }

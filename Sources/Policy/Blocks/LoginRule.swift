@@ -23,10 +23,12 @@ package struct LoginRule: Sendable {
     }
 
     /// Trusted proxies are exempt without being named: blocking one would lock out everybody behind it.
-    package init(_ configuration: Configuration) {
+    /// - Parameter allowed: whom no block holds back for a while.
+    package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
         self.init(
             limit: configuration.login.limit, window: configuration.login.window, block: configuration.login.block,
-            exempt: configuration.neverBlock + configuration.trustedProxies, ipv6Prefix: configuration.login.ipv6Prefix)
+            exempt: configuration.neverBlock + configuration.trustedProxies + allowed,
+            ipv6Prefix: configuration.login.ipv6Prefix)
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where
