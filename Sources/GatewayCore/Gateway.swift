@@ -38,6 +38,7 @@ package final class Gateway {
     let keys: KeyStore
     let keyDesk: KeyDesk
     let lockdowns: LockdownDesk
+    let allowances: AllowanceDesk
     let breakGlass: BreakGlassDesk
     let rateLimits: RateLimitDesk
     let logLevels: LogLevelDesk
@@ -177,6 +178,8 @@ package final class Gateway {
         rateLimits = RateLimitDesk(
             configuration, broadcast: broadcast, audit: audit, log: log, on: loop,
             announce: { pool.send(.rateTables($0)) })
+        allowances = AllowanceDesk(broadcast: broadcast, audit: audit, log: log)
+        trail.allowancesChanged = { [unowned allowances] in allowances.take($0, at: .now(), wall: .now()) }
         trail.lockdownsChanged = { [unowned lockdowns] in lockdowns.take($0, at: .now(), wall: .now()) }
         assertions = AssertionKeyStore(
             in: configuration.stateDirectory, on: loop, log: log, audit: audit,
@@ -189,6 +192,7 @@ package final class Gateway {
         reportRoom()
         report(toUpstreams.warnings)
         relay.gateway = self
+        allowances.changed = { [unowned self] in adoptLoginRule() }
         assertions.ownsState = { [unowned self] in ownsState }
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
@@ -316,6 +320,7 @@ package final class Gateway {
         metrics.blocksInForce = ledger.blockCount
         metrics.revocationsInForce = ledger.revocationCount
         metrics.lockdowns = lockdowns.records.count
+        metrics.allowances = allowances.networks.count
         metrics.brokenGlass = breakGlass.records.count
         metrics.rateOverrides = rateLimits.overrides.count
         metrics.rateEvictions = rateLimits.tables?.evictions ?? 0
@@ -396,7 +401,7 @@ package final class Gateway {
         logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)
-        ledger.adopt(LoginRule(next))
+        adoptLoginRule()
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners

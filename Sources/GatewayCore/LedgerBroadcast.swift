@@ -5,6 +5,8 @@ internal import Wire
 /// What every worker keeps a copy of.
 enum LedgerChange: Hashable, Sendable {
     case blocks(BlockDelta)
+    /// Networks that no block holds back, until their deadlines.
+    case allowances(BlockDelta)
     case revocations(RevocationDelta)
     case lockdown(LockdownDelta)
     case breakGlass(BreakGlassDelta)

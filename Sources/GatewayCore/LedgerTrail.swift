@@ -16,6 +16,8 @@ final class LedgerTrail: LedgerSink {
     var sharedKeysChanged: ([String: String]) -> Void = { _ in }
     /// Hears of all lockdowns, by route, when something that is shared has changed.
     var lockdownsChanged: ([String: SharedText]) -> Void = { _ in }
+    /// Hears of all allowances, by the names they are shared under, in the same way.
+    var allowancesChanged: ([String: SharedText]) -> Void = { _ in }
     /// What was told of keys last.
     private var keys: [String: String]?
 
@@ -35,10 +37,12 @@ final class LedgerTrail: LedgerSink {
     func ledger(shared: [SharedName: SharedText]) {
         var keys: [String: String] = [:]
         var lockdowns: [String: SharedText] = [:]
+        var allowances: [String: SharedText] = [:]
         for (name, text) in shared {
             switch name.kind {
             case .key: keys[name.id] = text.text
             case .lockdown: lockdowns[name.id] = text
+            case .allowance: allowances[name.id] = text
             }
         }
         if keys != self.keys {
@@ -46,6 +50,7 @@ final class LedgerTrail: LedgerSink {
             sharedKeysChanged(keys)
         }
         lockdownsChanged(lockdowns)
+        allowancesChanged(allowances)
     }
 
     func ledger(revoked delta: RevocationDelta) { broadcast.send(.revocations(delta)) }
@@ -81,6 +86,11 @@ final class LedgerTrail: LedgerSink {
         case .unparsableKey(let key) where key.hasPrefix(SharedName.Kind.lockdown.rawValue):
             log.log(
                 .error, "lockdown.unparsable_key", "A key names nothing that can be closed, so it closes nothing",
+                [("key", .text(key))])
+        case .unparsableKey(let key) where key.hasPrefix(SharedName.Kind.allowance.rawValue):
+            log.log(
+                .error, "block.unparsable_allowance",
+                "A key names no address or network, or one that is too wide, so it allows nothing",
                 [("key", .text(key))])
         case .unparsableKey(let key):
             log.log(

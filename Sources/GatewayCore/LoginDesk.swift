@@ -30,29 +30,33 @@ final class LoginDesk {
     private let workers: [Mailbox<WorkerMessage>]
     private let audit: AuditLog
     private let metrics: ControlMetrics
-    private var login: Configuration.Login
+    private var rule: LoginRule
     private var deadline: Interval
-    /// Failures of addresses lately, to tell a success that follows them. Bounded; the newest matter.
-    private var recent: [IPAddress: (failures: Int, until: Instant)] = [:]
+    /// Failures lately of those that they are counted for, to tell a success that follows them. Bounded; the newest matter.
+    private var recent: [IPNetwork: (failures: Int, until: Instant)] = [:]
     private static let remembered = 65_536
 
     init(
         _ configuration: Configuration, ledger: any Ledger, broadcast: LedgerBroadcast,
         workers: [Mailbox<WorkerMessage>], audit: AuditLog, metrics: ControlMetrics, on loop: EventLoop
     ) {
-        guesses = GuessDesk(configuration.login, ledger: ledger, on: loop)
+        rule = LoginRule(configuration)
+        guesses = GuessDesk(configuration.login, rule, ledger: ledger, on: loop)
         counter = .ledger(ledger)
         self.broadcast = broadcast
         self.workers = workers
         self.audit = audit
         self.metrics = metrics
-        login = configuration.login
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
+    }
+
+    func adopt(_ rule: LoginRule) {
+        self.rule = rule
+        guesses.adopt(rule)
     }
 
     func adopt(_ configuration: Configuration) {
         guesses.adopt(configuration.login)
-        login = configuration.login
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
     }
 
@@ -131,24 +135,26 @@ final class LoginDesk {
 
     func succeeded(_ request: AuditRequest) {
         let now = Instant.now()
-        let failures = recent.removeValue(forKey: request.client).flatMap { $0.until > now ? $0.failures : nil }
+        let subject = rule.subject(of: request.client)
+        let failures = recent.removeValue(forKey: subject).flatMap { $0.until > now ? $0.failures : nil }
         audit.record(request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil))
     }
 
     private func record(_ report: LoginReport, _ count: FailureCount) {
-        let address = report.failure.address
+        let subject = rule.subject(of: report.failure.address)
         if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
-        recent[address] = (count.failures, Instant.now() + login.window)
-        audit.record(
-            report.request.event(
-                .loginFailed(
-                    reason: Reason.badCredentials.rawValue, failures: count.failures, limit: login.limit,
-                    window: login.window),
-                stage: .judge, code: nil))
+        recent[subject] = (count.failures, Instant.now() + rule.window)
+        var failed = report.request.event(
+            .loginFailed(
+                reason: Reason.badCredentials.rawValue, failures: count.failures, limit: rule.limit,
+                window: rule.window),
+            stage: .judge, code: nil)
+        failed.countedFor = subject.isSingleAddress ? nil : subject
+        audit.record(failed)
         guard count.isNewlyBlocked else { return }
-        audit.record(
-            report.request.event(
-                .bruteForceDetected(failures: count.failures, window: login.window), stage: .judge,
-                code: .addressBlocked))
+        var detected = report.request.event(
+            .bruteForceDetected(failures: count.failures, window: rule.window), stage: .judge, code: .addressBlocked)
+        detected.countedFor = failed.countedFor
+        audit.record(detected)
     }
 }

@@ -10,6 +10,12 @@ extension Worker {
         case .blocks(let delta):
             gatekeeper.blocks.apply(delta, at: clock.now)
             streams.cut(blockedBy: delta) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+        case .allowances(let delta):
+            gatekeeper.allowances.apply(delta, at: clock.now)
+            // Who was let past a block is held back by it again.
+            guard case .lift(let networks) = delta else { return }
+            let ended = BlockDelta.set(networks.map { BlockEntry(network: $0, deadline: .never) })
+            streams.cut(blockedBy: ended) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
         case .revocations(let delta):
             gatekeeper.apply(delta)
             if case .lift = delta { return }

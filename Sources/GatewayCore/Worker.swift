@@ -131,7 +131,7 @@ final class Worker {
     ) {
         var addressSlot: Int32 = -1
         let each = generation.configuration.limits.connectionsPerAddress
-        if each > 0, door != .checks, let addresses = generation.addresses, !gatekeeper.isSpared(peer) {
+        if each > 0, door != .checks, let addresses = generation.addresses, !gatekeeper.isSpared(peer, at: clock.now) {
             switch addresses.enter(peer, limit: each) {
             case .counted(let slot): addressSlot = slot
             case .uncounted: break

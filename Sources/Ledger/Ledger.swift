@@ -209,8 +209,8 @@ package enum LedgerEvent: Hashable, Sendable {
     case permanentBlock(BlockRecord)
     /// A key `ip_block:…` that names no address, or `revoked:…` and the like that name nothing: it is not in force.
     case unparsableKey(String)
-    /// The counter of the address in the store is no integer; its failures are counted here only.
-    case counterUnusable(IPAddress, String)
+    /// The counter of the address or prefix in the store is no integer; its failures are counted here only.
+    case counterUnusable(IPNetwork, String)
     /// The store lost its data; that many automatic blocks and revocations were put back.
     case flushDetected(blocks: Int, revocations: Int)
     case degraded(reason: String)

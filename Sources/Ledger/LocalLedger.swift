@@ -12,22 +12,24 @@ struct LocalLedger {
 
     struct Decision: Hashable {
         var counter: FailureCounters.Counter
-        /// The block of exactly this address that is in force now.
+        /// The block of exactly what is counted that is in force now.
         var block: BlockRecord?
         var isNewlyBlocked: Bool
     }
 
-    /// Counts the failure; at the limit the address is blocked, and its counter ends with the block.
+    /// Counts the failure; at the limit its address or prefix is blocked, and the counter ends with the
+    /// block.
     mutating func record(_ failure: LoginFailure, at now: Instant, wall: WallTime) -> Decision {
-        held.release(failure.id, of: failure.address)
-        var counter = counters.record(failure.id, of: failure.address, window: rule.window, at: now)
-        let present = block(of: failure.address, at: now)
+        let subject = rule.subject(of: failure.address)
+        held.release(failure.id, of: subject)
+        var counter = counters.record(failure.id, of: subject, window: rule.window, at: now)
+        let present = block(of: subject, at: now)
         guard rule.verdict(on: failure.address, count: counter.count) == .block, present == nil else {
             return Decision(counter: counter, block: present, isNewlyBlocked: false)
         }
-        let record = automaticBlock(of: failure.address, failures: counter.count, until: now + rule.block, wall: wall)
+        let record = automaticBlock(of: subject, failures: counter.count, until: now + rule.block, wall: wall)
         book.set(record)
-        counters.expire(failure.address, at: record.deadline)
+        counters.expire(subject, at: record.deadline)
         counter.deadline = record.deadline
         return Decision(counter: counter, block: record, isNewlyBlocked: true)
     }
@@ -36,34 +38,43 @@ struct LocalLedger {
     /// operator has lifted then, one guess at a time may go; when it fails it blocks again.
     mutating func reserve(_ guess: LoginFailure, until deadline: Instant, at now: Instant) -> Reservation.Answer {
         if rule.isExempt(guess.address) { return .granted }
+        let subject = rule.subject(of: guess.address)
         held.expire(at: now)
-        if held.contains(guess.id, of: guess.address) { return .granted }
-        let count = counters.counter(of: guess.address, at: now)?.count ?? 0
-        let places = held.count(of: guess.address)
+        if held.contains(guess.id, of: subject) { return .granted }
+        let count = counters.counter(of: subject, at: now)?.count ?? 0
+        let places = held.count(of: subject)
         if count >= rule.limit {
-            if block(of: guess.address, at: now) != nil { return .blocked }
+            if block(of: subject, at: now) != nil { return .blocked }
             if places > 0 { return .full }
         } else if count + places >= rule.limit {
             return .full
         }
-        held.hold(guess.id, of: guess.address, until: deadline)
+        held.hold(guess.id, of: subject, until: deadline)
         return .granted
     }
 
-    func automaticBlock(of address: IPAddress, failures: Int, until deadline: Instant, wall: WallTime) -> BlockRecord {
+    /// Whether the guess had a place.
+    @discardableResult
+    mutating func release(_ guess: LoginFailure) -> Bool {
+        held.release(guess.id, of: rule.subject(of: guess.address))
+    }
+
+    func holds(_ guess: LoginFailure) -> Bool { held.contains(guess.id, of: rule.subject(of: guess.address)) }
+
+    func automaticBlock(of subject: IPNetwork, failures: Int, until deadline: Instant, wall: WallTime) -> BlockRecord {
         BlockRecord(
-            network: IPNetwork(address), origin: .automatic(failures: failures), reason: "failed_logins",
+            network: subject, origin: .automatic(failures: failures), reason: "failed_logins",
             actor: "gateway", since: wall, deadline: deadline)
     }
 
-    func block(of address: IPAddress, at now: Instant) -> BlockRecord? {
-        guard let record = book[IPNetwork(address)], record.deadline > now else { return nil }
+    func block(of subject: IPNetwork, at now: Instant) -> BlockRecord? {
+        guard let record = book[subject], record.deadline > now else { return nil }
         return record
     }
 
     /// Removes block and counter together.
     mutating func unblock(_ network: IPNetwork, at now: Instant) -> BlockRecord? {
-        if network.isSingleAddress { counters.clear(network.base) }
+        counters.clear(network)
         guard let record = book.remove(network), record.deadline > now else { return nil }
         return record
     }

@@ -11,6 +11,8 @@ package final class Gatekeeper {
     private(set) var rules: GatekeeperRules
     /// The addresses that are blocked now; the worker applies the Ledger's changes to it.
     package var blocks = BlockTable()
+    /// Whom none of them holds back at the moment; the same.
+    package var allowances = BlockTable()
     /// The routes that are closed now; the worker applies their changes to it.
     package var lockdowns: LockdownTable
     /// The routes that may be used without a good token now; the same.
@@ -219,14 +221,17 @@ package final class Gatekeeper {
         if isBlocked(facts.client, at: now) { throw .addressBlocked }
     }
 
-    /// The list of those who are never blocked wins, also over a block that was set by hand: blocking a trusted proxy
+    /// The list of those who are never blocked wins, and that of those who are not for a while, also over a block that was set by hand: blocking a trusted proxy
     /// would lock out everybody behind it.
     package func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
-        blocks.match(address, at: now) != nil && !isSpared(address)
+        blocks.match(address, at: now) != nil && !isSpared(address, at: now)
     }
 
-    /// Trusted proxies, and whoever is never blocked: they speak for many, so no limit of one address is theirs.
-    package func isSpared(_ address: IPAddress) -> Bool { rules.neverBlocked.contains(address) }
+    /// Trusted proxies, and whoever is never blocked, or not for a while: they speak for many, so no limit of one address
+    /// is theirs.
+    package func isSpared(_ address: IPAddress, at now: Instant) -> Bool {
+        rules.neverBlocked.contains(address) || allowances.match(address, at: now) != nil
+    }
 
     // MARK: route
 

@@ -234,6 +234,8 @@ package struct Configuration: Sendable {
         /// Counted from the first failure.
         package var window: Interval
         package var block: Interval
+        /// `ipv6_prefix`: leading bits of an IPv6 address that failures are counted by.
+        package var ipv6Prefix = 64
         /// For a place among the guesses under way.
         package var wait = Interval.seconds(10)
         package var whenLedgerAway = WhenLedgerAway.local

@@ -83,6 +83,10 @@ extension SettingRows {
             "login.limit", .integer(1...1_000_000), .value("5"), example: "10",
             "Failed logins that an address may have; the one that reaches the limit sets the block."),
         SettingRow(
+            "login.ipv6_prefix", .integer(32...128), .value("64"), example: "56",
+            "Leading bits of an IPv6 address by which failed logins are counted and blocked; 128 is each address by "
+                + "itself."),
+        SettingRow(
             "login.window", .duration(.seconds(1)...(.seconds(366 * 86_400))), .value("1d"), example: "1h",
             variables: [.init(name: "GATEWAY_FAILED_LOGIN_WINDOW_SECONDS", part: .seconds)],
             "How long failures are remembered, from the first one on."),

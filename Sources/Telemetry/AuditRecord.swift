@@ -73,10 +73,15 @@ private func writeContext(_ words: AuditWords, _ event: AuditEvent, at time: Wal
     line.raw("}")
 }
 
+private func writeCountedFor(_ event: AuditEvent, to line: inout LineWriter) {
+    if let subject = event.countedFor { field(",\"counted_for\":", subject.description, to: &line) }
+}
+
 /// What only some kinds have.
 private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout LineWriter) {
     switch event.kind {
     case .loginFailed(_, let failures, let limit, let window):
+        writeCountedFor(event, to: &line)
         number(",\"failed_attempts\":", failures, to: &line)
         number(",\"limit\":", limit, to: &line)
         number(",\"time_window_seconds\":", Int(window.seconds), to: &line)
@@ -89,6 +94,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         if let token { writeToken(token, at: time, to: &line) }
     case .authorizationFailed: break
     case .bruteForceDetected(let failures, let window):
+        writeCountedFor(event, to: &line)
         number(",\"failed_attempts\":", failures, to: &line)
         number(",\"time_window_seconds\":", Int(window.seconds), to: &line)
         line.raw(",\"action\":\"ip_blocked\"")

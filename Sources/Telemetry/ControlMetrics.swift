@@ -58,6 +58,7 @@ package final class ControlMetrics {
     private var blocksLifted: [BlockLiftCause: Int] = [:]
     package var revocationsInForce = 0
     package var lockdowns = 0
+    package var allowances = 0
     /// Routes that are open by break-glass.
     package var brokenGlass = 0
     /// Limits that an operator has set for a while, and buckets that had to go for others before they were full.
@@ -128,6 +129,8 @@ package final class ControlMetrics {
         text.sample("revocations_lifted_total", "", revocationsLifted)
         text.family("lockdowns", .gauge, "Routes that are closed for a while.")
         text.sample("lockdowns", "", lockdowns)
+        text.family("allowances", .gauge, "Addresses and networks that no block holds back for a while.")
+        text.sample("allowances", "", allowances)
         text.family("break_glass", .gauge, "Routes that some networks may use without a good token at the moment.")
         text.sample("break_glass", "", brokenGlass)
         text.family("rate_limit_overrides", .gauge, "Rate limits that an operator has set for a while.")

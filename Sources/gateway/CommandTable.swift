@@ -54,6 +54,27 @@ enum CommandTable {
             summary: "List the blocks in force.",
             action: OperatorCommands.blocks),
         Command(
+            name: "allow", operands: "ADDRESS|CIDR", operandCount: 1...1,
+            options: [
+                Option(name: "for", value: "TIME", help: "30s, 10m, 12h, at most 30d; it ends by itself"),
+                Option(name: "reason", value: "TEXT", help: "written into the audit record"),
+                .config, .socket, .json,
+            ],
+            summary: "Let an address or network past every block for a while, on all replicas.",
+            details: [
+                "No rule blocks it meanwhile; its failed logins are counted and told all the same.",
+                "--for must be there. A second one of the same network takes the place of the first.",
+            ],
+            action: AllowanceCommands.allow),
+        Command(
+            name: "allowed", options: [.config, .socket, .json],
+            summary: "List those who are let past every block for a while.",
+            action: AllowanceCommands.allowed),
+        Command(
+            name: "disallow", operands: "ADDRESS|CIDR", operandCount: 1...1, options: [.config, .socket, .json],
+            summary: "Have blocks hold an address or network back again before its time.",
+            action: AllowanceCommands.disallow),
+        Command(
             name: "revoke",
             options: RevocationCommands.targets + [
                 RevocationCommands.tokenFile,

@@ -60,6 +60,9 @@ enum OperatorReports {
         if let revoked = document["revocations"]?["in_force"]?.integer, revoked > 0 {
             table.append("revocations", "\(revoked)")
         }
+        for one in document["allowances"]?.array ?? [] {
+            table.append("allowed \(string(one, "network"))", LockdownReports.ending(one))
+        }
         for lockdown in document["lockdowns"]?.array ?? [] {
             table.append("closed \(string(lockdown, "route"))", LockdownReports.ending(lockdown))
         }
@@ -201,7 +204,7 @@ enum OperatorReports {
         object[name]?.string.map(printable) ?? other
     }
 
-    private static func strings(_ list: JSONValue?) -> String {
+    static func strings(_ list: JSONValue?) -> String {
         (list?.array ?? []).compactMap { $0.string.map(printable) }.joined(separator: ", ")
     }
 }

@@ -131,6 +131,9 @@ import Testing
             "lockdown /a,b 9 10.0.0.0/8 2001:db8::1"
         ),
         (.lockdown(route: "/", allowed: [], milliseconds: nil), "lockdown / ever"),
+        (.allow(IPNetwork("2001:db8::/48")!, milliseconds: 9), "allow 2001:db8::/48 9"),
+        (.allow(IPNetwork("203.0.113.7")!, milliseconds: nil), "allow 203.0.113.7 ever"),
+        (.disallow(IPNetwork("203.0.113.7")!), "disallow 203.0.113.7"),
         (.reopen(route: "/admin"), "reopen /admin"),
     ])
     func `are lines, read as they were written`(_ message: HandoverMessage, _ text: String) {

@@ -195,20 +195,22 @@ import Wire
             failure: LoginFailure(id: id, address: IPAddress("192.0.2.5")!), at: WallTime(milliseconds: 6))
         var bytes = JournalCoding.magic
         let records: [JournalRecord] = [
-            .block(block), .counter(IPAddress("192.0.2.1")!, count: 9, deadline: WallTime(milliseconds: 10)),
+            .block(block), .counter(IPNetwork("192.0.2.1")!, count: 9, deadline: WallTime(milliseconds: 10)),
+            .counter(IPNetwork("2001:db8:1:2::/64")!, count: 3, deadline: WallTime(milliseconds: 11)),
             .unsettled(unsettled), .pendingLift(IPNetwork("192.0.2.0/24")!),
         ]
         for record in records { JournalCoding.append(record, to: &bytes) }
         var state = JournalState()
         #expect(JournalCoding.replay(bytes, into: &state) == bytes.count)
         #expect(state.blocks == [block.network: block])
-        #expect(state.counters[IPAddress("192.0.2.1")!]?.count == 9)
+        #expect(state.counters[IPNetwork("192.0.2.1")!]?.count == 9)
+        #expect(state.counters[IPNetwork("2001:db8:1:2::/64")!]?.count == 3)
         #expect(state.unsettled == [id: unsettled])
         #expect(state.pendingLifts == [IPNetwork("192.0.2.0/24")!])
         var end = state
         let opposite: [JournalRecord] = [
-            .lift(block.network), .clearCounter(IPAddress("192.0.2.1")!), .settled(id),
-            .liftSettled(IPNetwork("192.0.2.0/24")!),
+            .lift(block.network), .clearCounter(IPNetwork("192.0.2.1")!),
+            .clearCounter(IPNetwork("2001:db8:1:2::/64")!), .settled(id), .liftSettled(IPNetwork("192.0.2.0/24")!),
         ]
         for record in opposite { end.apply(record) }
         #expect(end == JournalState())
@@ -232,7 +234,7 @@ import Wire
         let later = now + .seconds(3_600)
         for round in 1...60 {
             let records = (0..<1_000).map {
-                JournalRecord.counter(IPAddress(v4: UInt32($0)), count: round, deadline: later)
+                JournalRecord.counter(IPNetwork(IPAddress(v4: UInt32($0))), count: round, deadline: later)
             }
             writer.append(records, durable: false)
             try writer.flush()

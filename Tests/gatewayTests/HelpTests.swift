@@ -15,6 +15,9 @@ import Testing
                   block                 Refuse every request of an address or network with 403.
                   unblock               Lift a block and forget the failed logins, so that the next 401 does not block again.
                   blocks                List the blocks in force.
+                  allow                 Let an address or network past every block for a while, on all replicas.
+                  allowed               List those who are let past every block for a while.
+                  disallow              Have blocks hold an address or network back again before its time.
                   revoke                Refuse tokens from now on, on all replicas, and close what they have opened.
                   unrevoke              Take a revocation back.
                   revocations           List what is revoked.

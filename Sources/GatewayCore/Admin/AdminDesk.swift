@@ -51,6 +51,11 @@ final class AdminDesk {
         case .lockdowns:
             let records = gateway.lockdowns.records.values
             completion(.json(["lockdowns": AdminReports.lockdowns(records, now: .now(), wall: wall)]))
+        case .allowances:
+            let records = gateway.allowances.records.values
+            completion(.json(["allowances": AdminReports.allowances(records, now: .now(), wall: wall)]))
+        case .allow(let wanted): allow(wanted, order.actor, completion)
+        case .disallow(let network): disallow(network, order.actor, completion)
         case .lockDown(let wanted): lockDown(wanted, order.actor, completion)
         case .unlockRoute(let name): unlock(name, order.actor, completion)
         case .breakGlass:
@@ -84,6 +89,8 @@ final class AdminDesk {
         case .allBut(let networks): spared = networks
         case .nothing(let wider): return completion(AdminProblem.neverBlocked(network, wider).response)
         }
+        // The block stays when their time is over.
+        let allowed = gateway.allowances.networks.filter { $0.covers(network) || network.covers($0) }
         let length: Interval?
         switch duration {
         case .byRule: length = configuration.login.block
@@ -96,7 +103,7 @@ final class AdminDesk {
                     .json(
                         [
                             "block": AdminReports.block(outcome.record, now: .now(), wall: .now()),
-                            "spared": .array(spared.map { .string($0.description) }),
+                            "spared": .array((spared + allowed).map { .string($0.description) }),
                             "decided_by": .string(outcome.decider.rawValue),
                         ], status: 201))
             }

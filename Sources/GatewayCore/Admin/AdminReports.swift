@@ -15,6 +15,7 @@ struct GatewaySnapshot {
     var blockCount: Int
     var revocationCount: Int
     var lockdowns: [LockdownRecord] = []
+    var allowances: [AllowanceRecord] = []
     var brokenGlass: [BreakGlassRecord] = []
     var rateOverrides: [RateOverride] = []
     var configuration: Configuration
@@ -69,11 +70,12 @@ enum AdminReports {
         let rule: JSONValue = [
             "endpoints": .array(login.endpoints.map { .string("\($0.method) \($0.path)") }),
             "limit": .integer(login.limit), "window_seconds": .integer(Int(login.window.seconds)),
-            "block_seconds": .integer(Int(login.block.seconds)),
+            "block_seconds": .integer(Int(login.block.seconds)), "ipv6_prefix": .integer(login.ipv6Prefix),
         ]
         return .object(
             common(snapshot, at: wall) + [
                 .init("lockdowns", lockdowns(snapshot.lockdowns, now: snapshot.now, wall: wall)),
+                .init("allowances", allowances(snapshot.allowances, now: snapshot.now, wall: wall)),
                 .init("break_glass", breakGlass(snapshot.brokenGlass, now: snapshot.now, wall: wall)),
                 .init(
                     "rate_limit_overrides",

@@ -21,6 +21,9 @@ enum AdminCommand: Hashable, Sendable {
     case revocations(limit: Int)
     case revoke(RevocationOrder)
     case unrevoke(RevocationTarget)
+    case allowances
+    case allow(AllowanceOrder)
+    case disallow(IPNetwork)
     case lockdowns
     case lockDown(LockdownOrder)
     /// `name` is of a lockdown.
@@ -48,10 +51,10 @@ extension AdminCommand {
     var changesState: Bool {
         switch self {
         case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass,
-            .rotateAssertionKey:
+            .allow, .disallow, .rotateAssertionKey:
             true
-        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns, .keys,
-            .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys, .reload, .upgrade,
+        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns,
+            .allowances, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys, .reload, .upgrade,
             .assertionKeys, .logLevel:
             false
         }
@@ -103,6 +106,7 @@ struct AdminRouter {
         case blocks = "/api/v1/blocks"
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
+        case allowances = "/api/v1/allowances"
         case breakGlass = "/api/v1/break-glass"
         case rateLimits = "/api/v1/rate-limits"
         case keys = "/api/v1/keys"
@@ -118,7 +122,7 @@ struct AdminRouter {
             case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
-            case .revocations, .lockdowns, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
+            case .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
             case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
             case .logLevel: ["PUT"]
             }
@@ -127,9 +131,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .breakGlass, .rateLimits, .keys, .verifyKeys, .reload,
-                .upgrade, .logLevel,
-                .rotation:
+            case .status, .blocks, .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits, .keys, .verifyKeys,
+                .reload, .upgrade, .logLevel, .rotation:
                 false
             }
         }
@@ -138,6 +141,7 @@ struct AdminRouter {
     private static let oneBlock = "/api/v1/blocks/"
     private static let oneRevocation = "/api/v1/revocations/"
     private static let oneLockdown = "/api/v1/lockdowns/"
+    private static let oneAllowance = "/api/v1/allowances/"
     private static let oneBreakGlass = "/api/v1/break-glass/"
     private static let oneRateLimit = "/api/v1/rate-limits/"
 
@@ -181,6 +185,12 @@ struct AdminRouter {
             guard request.query.isEmpty else { throw .unusable("a limit, percent-encoded, and nothing behind it") }
             let place = request.path.dropFirst(AdminRouter.oneRateLimit.count)
             return Order(command: .restoreRateLimit(try rateLimitName(inPath: place)), actor: actor)
+        }
+        if request.path.hasPrefix(AdminRouter.oneAllowance) {
+            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
+            guard request.query.isEmpty else { throw .unusable("a network, percent-encoded, and nothing behind it") }
+            let text = AdminRequestReader.percentDecoded(request.path.dropFirst(AdminRouter.oneAllowance.count))
+            return Order(command: .disallow(try network(text ?? "")), actor: actor)
         }
         guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
         guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
@@ -242,6 +252,10 @@ struct AdminRouter {
             let body = try members(of: request, allowed: LockdownOrder.members, &actor)
             return .lockDown(try lockdown(body))
         case (.lockdowns, _): return .lockdowns
+        case (.allowances, "POST"):
+            let body = try members(of: request, allowed: AllowanceOrder.members, &actor)
+            return .allow(try allowance(body))
+        case (.allowances, _): return .allowances
         case (.breakGlass, "POST"):
             let body = try members(of: request, allowed: BreakGlassOrder.members, &actor)
             return .openByBreakGlass(try breakGlass(body))
@@ -307,7 +321,7 @@ struct AdminRouter {
         return reason.isEmpty ? "operator" : reason
     }
 
-    private func network(_ text: String) throws(AdminProblem) -> IPNetwork {
+    func network(_ text: String) throws(AdminProblem) -> IPNetwork {
         guard let network = IPNetwork(text) else {
             throw .unusable("\"\(text.prefix(64))\" is no address or network such as 203.0.113.7 or 203.0.113.0/24")
         }

@@ -12,7 +12,8 @@ extension Gateway {
         GatewaySnapshot(
             health: health, isServing: isServing, isDraining: isDraining, ledger: ledger.state, totals: ledger.totals,
             blockCount: ledger.blockCount, revocationCount: ledger.revocationCount,
-            lockdowns: Array(lockdowns.records.values), brokenGlass: Array(breakGlass.records.values),
+            lockdowns: Array(lockdowns.records.values), allowances: Array(allowances.records.values),
+            brokenGlass: Array(breakGlass.records.values),
             rateOverrides: rateLimits.inForce,
             configuration: configuration,
             configurationPath: configurationPath,

@@ -108,6 +108,10 @@ extension Gateway {
             let deadline = length.map { Instant.now() + Interval(nanoseconds: $0 * 1_000_000) } ?? .never
             broadcast.send(.blocks(.set([BlockEntry(network: network, deadline: deadline)])))
         case .lift(let network): broadcast.send(.blocks(.lift([network])))
+        case .allow(let network, let length):
+            let deadline = length.map { Instant.now() + Interval(nanoseconds: $0 * 1_000_000) } ?? .never
+            broadcast.send(.allowances(.set([BlockEntry(network: network, deadline: deadline)])))
+        case .disallow(let network): broadcast.send(.allowances(.lift([network])))
         case .revoke(let entry): broadcast.send(.revocations(.set([entry])))
         case .unrevoke(let target): broadcast.send(.revocations(.lift([target])))
         case .lockdown(let route, let allowed, let length):

@@ -17,6 +17,9 @@ enum HandoverMessage: Hashable {
     /// A block came into force, for so long; nil: for ever.
     case block(IPNetwork, milliseconds: Int64?)
     case lift(IPNetwork)
+    /// No block holds the network back for so long; nil: until somebody ends that.
+    case allow(IPNetwork, milliseconds: Int64?)
+    case disallow(IPNetwork)
     case revoke(RevocationEntry)
     case unrevoke(RevocationTarget)
     /// A route is closed for so long; nil: until it is opened.
@@ -50,6 +53,8 @@ enum HandoverMessage: Hashable {
         case .serving(let version): "serving \(version)"
         case .block(let network, let length): "block \(network) \(length.map { "\($0)" } ?? "ever")"
         case .lift(let network): "lift \(network)"
+        case .allow(let network, let length): "allow \(network) \(length.map { "\($0)" } ?? "ever")"
+        case .disallow(let network): "disallow \(network)"
         case .revoke(let entry):
             "revoke \(entry.target.words) \(entry.cutoff.word) \(entry.from.map { "\($0.milliseconds)" } ?? "now")"
         case .unrevoke(let target): "unrevoke \(target.words)"
@@ -80,14 +85,14 @@ enum HandoverMessage: Hashable {
             guard kept.count == words.count - 1 else { return nil }
             self = .prepared(kept: kept)
         case ("serving", 2): self = .serving(version: String(words[1]))
-        case ("block", 3):
+        case ("block", 3), ("allow", 3):
             guard let network = IPNetwork(words[1]) else { return nil }
             let length = Int64(words[2])
             guard words[2] == "ever" || (length ?? -1) >= 0 else { return nil }
-            self = .block(network, milliseconds: length)
-        case ("lift", 2):
+            self = words[0] == "block" ? .block(network, milliseconds: length) : .allow(network, milliseconds: length)
+        case ("lift", 2), ("disallow", 2):
             guard let network = IPNetwork(words[1]) else { return nil }
-            self = .lift(network)
+            self = words[0] == "lift" ? .lift(network) : .disallow(network)
         case ("revoke", 5):
             guard let target = RevocationTarget(words: words[1...2]), let cutoff = RevocationCutoff(word: words[3])
             else { return nil }
@@ -184,10 +189,11 @@ extension LedgerChange {
     func messages(at now: Instant) -> [HandoverMessage] {
         switch self {
         case .blocks(.set(let entries)):
-            entries.map {
-                .block($0.network, milliseconds: $0.deadline == .never ? nil : max(0, ($0.deadline - now).milliseconds))
-            }
+            entries.map { .block($0.network, milliseconds: $0.milliseconds(at: now)) }
         case .blocks(.lift(let networks)): networks.map { .lift($0) }
+        case .allowances(.set(let entries)):
+            entries.map { .allow($0.network, milliseconds: $0.milliseconds(at: now)) }
+        case .allowances(.lift(let networks)): networks.map { .disallow($0) }
         case .revocations(.set(let entries)): entries.map { .revoke($0) }
         case .revocations(.lift(let targets)): targets.map { .unrevoke($0) }
         case .lockdown(.set(let lockdown)):
@@ -199,8 +205,15 @@ extension LedgerChange {
         case .lockdown(.lift(let route)): [.reopen(route: route)]
         // They end with the process that they were ordered of.
         case .breakGlass, .rateLimits: []
-        case .blocks(.replaceAll), .revocations(.replaceAll): []
+        case .blocks(.replaceAll), .allowances(.replaceAll), .revocations(.replaceAll): []
         }
+    }
+}
+
+extension BlockEntry {
+    /// What is left of it; nil: it does not end.
+    fileprivate func milliseconds(at now: Instant) -> Int64? {
+        deadline == .never ? nil : max(0, (deadline - now).milliseconds)
     }
 }
 

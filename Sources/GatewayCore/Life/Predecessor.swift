@@ -156,8 +156,8 @@ final class Predecessor {
         case .release(let guess): release(guess)
         case .reload: reload()
         // Of ours to it, or too early; it has its own rules for what we say.
-        case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .revoke, .unrevoke, .lockdown, .reopen,
-            .counted, .reserved:
+        case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .allow, .disallow, .revoke, .unrevoke,
+            .lockdown, .reopen, .counted, .reserved:
             return
         }
     }

@@ -136,7 +136,8 @@ final class Upgrade {
 
     private func heard(_ message: HandoverMessage) {
         switch message {
-        case .block, .lift, .revoke, .unrevoke, .lockdown, .reopen, .counted, .reserved: actions.heard(message)
+        case .block, .lift, .allow, .disallow, .revoke, .unrevoke, .lockdown, .reopen, .counted, .reserved:
+            actions.heard(message)
         default: happened(.said(message))
         }
     }

@@ -5,7 +5,7 @@ internal import Transport
 internal import Wire
 
 /// Stage *reserve* on the control thread: has the ledger give places to guesses, and lets those that find none wait for
-/// their turn, one line for each address.
+/// their turn, one line for each address or prefix that failures are counted for.
 final class GuessDesk {
     /// Who gives places.
     private enum Authority {
@@ -27,7 +27,7 @@ final class GuessDesk {
 
     private struct Line {
         var waiters: [Waiter] = []
-        /// Those of the address that the ledger was asked about.
+        /// Those of the line that the ledger was asked about.
         var asking = 0
         /// A place was given back while it was asked: "full" may be old then.
         var isFreed = false
@@ -37,43 +37,44 @@ final class GuessDesk {
     private var awaitingSuccessor: [FailureID: Asked] = [:]
     /// Places that this process has, to be told to whoever gives them from now on.
     private var held: [FailureID: (guess: LoginFailure, until: Instant)] = [:]
-    private var lines: [IPAddress: Line] = [:]
+    private var lines: [IPNetwork: Line] = [:]
     private(set) var waiting = 0
-    private var limit: Int
+    private var rule: LoginRule
     private var refusesWithoutAuthority: Bool
     private var timer: LoopTimer?
     private var isTicking = false
 
-    /// Waiting logins of one address, and of all. Whoever comes then is refused at once.
+    /// Waiting logins of one line, and of all. Whoever comes then is refused at once.
     static let longestLine = 256
     static let mostWaiting = 4_096
     /// Other replicas give places back without a word: it is looked for them that often.
     private static let pause = Interval.milliseconds(50)
-    /// Addresses that are looked after in one turn of the timer.
+    /// Lines that are looked after in one turn of the timer.
     private static let slice = 64
 
-    init(_ login: Configuration.Login, ledger: any Ledger, on loop: EventLoop) {
+    init(_ login: Configuration.Login, _ rule: LoginRule, ledger: any Ledger, on loop: EventLoop) {
         authority = .ledger(ledger)
-        limit = login.limit
+        self.rule = rule
         refusesWithoutAuthority = login.whenLedgerAway == .refuse
         timer = LoopTimer(on: loop) { [unowned self] in tick() }
     }
 
+    func adopt(_ rule: LoginRule) { self.rule = rule }
+
     func adopt(_ login: Configuration.Login) {
-        limit = login.limit
         refusesWithoutAuthority = login.whenLedgerAway == .refuse
     }
 
     // MARK: Workers
 
     func reserve(_ request: GuessRequest, answer: @escaping (GuessAnswer) -> Void) {
+        let subject = rule.subject(of: request.guess.address)
         let waiter = Waiter(request: request, answer: answer)
-        let line = lines[request.guess.address]
         // Nobody overtakes, and what cannot be granted is not asked for.
-        if let line, !line.waiters.isEmpty || line.asking >= limit {
-            enqueue(waiter, first: false)
+        if let line = lines[subject], !line.waiters.isEmpty || line.asking >= rule.limit {
+            enqueue(waiter, in: subject, first: false)
         } else {
-            attempt(waiter)
+            attempt(waiter, of: subject)
         }
     }
 
@@ -85,20 +86,21 @@ final class GuessDesk {
         case .ledger(let ledger): ledger.release(guess)
         case .successor(let tell): tell(.release(guess))
         }
-        callNext(guess.address)
+        callNext(rule.subject(of: guess.address))
     }
 
     /// A guess was counted as a failure, which gave its place back.
     func counted(_ guess: LoginFailure) {
         held[guess.id] = nil
-        callNext(guess.address)
+        callNext(rule.subject(of: guess.address))
     }
 
-    private func attempt(_ waiter: Waiter) {
+    /// - Parameter subject: its line, which stays its own when the rule changes.
+    private func attempt(_ waiter: Waiter, of subject: IPNetwork) {
         let guess = waiter.request.guess
-        lines[guess.address, default: Line()].asking += 1
+        lines[subject, default: Line()].asking += 1
         ask(guess, waiter.request.length) { [unowned self] reservation in
-            lines[guess.address]?.asking -= 1
+            lines[subject]?.asking -= 1
             if refusesWithoutAuthority, reservation.decider == .local {
                 if reservation.answer == .granted { ended(guess, isReturned: true) }
                 waiter.answer(.unavailable)
@@ -107,29 +109,28 @@ final class GuessDesk {
                 case .granted: waiter.answer(.granted)
                 case .blocked:
                     waiter.answer(.blocked)
-                    dismiss(guess.address)
+                    dismiss(subject)
                 case .full:
-                    let isFreed = lines[guess.address]?.isFreed == true
-                    lines[guess.address]?.isFreed = false
-                    enqueue(waiter, first: true)
+                    let isFreed = lines[subject]?.isFreed == true
+                    lines[subject]?.isFreed = false
+                    enqueue(waiter, in: subject, first: true)
                     guard isFreed else { return }
                 }
             }
-            callNext(guess.address)
+            callNext(subject)
         }
     }
 
-    private func enqueue(_ waiter: Waiter, first: Bool) {
-        let address = waiter.request.guess.address
-        var line = lines[address] ?? Line()
+    private func enqueue(_ waiter: Waiter, in subject: IPNetwork, first: Bool) {
+        var line = lines[subject] ?? Line()
         guard waiter.request.patienceEnds > .now(), line.waiters.count < GuessDesk.longestLine,
             waiting < GuessDesk.mostWaiting
         else {
             waiter.answer(.busy)
-            return forgetIfEmpty(address)
+            return forgetIfEmpty(subject)
         }
         line.waiters.insert(waiter, at: first ? 0 : line.waiters.count)
-        lines[address] = line
+        lines[subject] = line
         waiting += 1
         guard !isTicking else { return }
         isTicking = true
@@ -137,42 +138,42 @@ final class GuessDesk {
     }
 
     /// One after the other: who finds a place makes room for the question of the next.
-    private func callNext(_ address: IPAddress) {
-        guard var line = lines[address], !line.waiters.isEmpty || line.asking > 0 else { return forgetIfEmpty(address) }
+    private func callNext(_ subject: IPNetwork) {
+        guard var line = lines[subject], !line.waiters.isEmpty || line.asking > 0 else { return forgetIfEmpty(subject) }
         guard line.asking == 0 else {
-            lines[address]?.isFreed = true
+            lines[subject]?.isFreed = true
             return
         }
         let next = line.waiters.removeFirst()
         line.isFreed = false
-        lines[address] = line
+        lines[subject] = line
         waiting -= 1
-        attempt(next)
+        attempt(next, of: subject)
     }
 
-    /// Whoever waits for a place of a blocked address learns it from *screen*.
-    private func dismiss(_ address: IPAddress) {
-        guard var line = lines[address] else { return }
+    /// Whoever waits in the line of a blocked one learns it from *screen*.
+    private func dismiss(_ subject: IPNetwork) {
+        guard var line = lines[subject] else { return }
         let waiters = line.waiters
         line.waiters = []
-        lines[address] = line
+        lines[subject] = line
         waiting -= waiters.count
         for waiter in waiters { waiter.answer(.blocked) }
     }
 
-    private func forgetIfEmpty(_ address: IPAddress) {
-        if let line = lines[address], line.asking == 0, line.waiters.isEmpty { lines[address] = nil }
+    private func forgetIfEmpty(_ subject: IPNetwork) {
+        if let line = lines[subject], line.asking == 0, line.waiters.isEmpty { lines[subject] = nil }
     }
 
     private func tick() {
         let now = Instant.now()
         var looked = 0
-        for address in Array(lines.keys) {
-            giveUp(address, at: now)
-            guard looked < GuessDesk.slice, let line = lines[address], line.asking == 0, !line.waiters.isEmpty
+        for subject in Array(lines.keys) {
+            giveUp(subject, at: now)
+            guard looked < GuessDesk.slice, let line = lines[subject], line.asking == 0, !line.waiters.isEmpty
             else { continue }
             looked += 1
-            callNext(address)
+            callNext(subject)
         }
         held = held.filter { $0.value.until > now }
         isTicking = waiting > 0
@@ -180,16 +181,16 @@ final class GuessDesk {
     }
 
     /// Those whose patience is over.
-    private func giveUp(_ address: IPAddress, at now: Instant) {
-        guard var line = lines[address], line.waiters.contains(where: { $0.request.patienceEnds <= now }) else {
+    private func giveUp(_ subject: IPNetwork, at now: Instant) {
+        guard var line = lines[subject], line.waiters.contains(where: { $0.request.patienceEnds <= now }) else {
             return
         }
         let late = line.waiters.filter { $0.request.patienceEnds <= now }
         line.waiters.removeAll { $0.request.patienceEnds <= now }
-        lines[address] = line
+        lines[subject] = line
         waiting -= late.count
         for waiter in late { waiter.answer(.busy) }
-        forgetIfEmpty(address)
+        forgetIfEmpty(subject)
     }
 
     // MARK: Places

@@ -20,7 +20,7 @@ package final class EmbeddedLedger: Ledger {
     private var journal: JournalThread?
     private var expiry: LoopTimer?
     private var saving: LoopTimer?
-    private var unsavedCounters: Set<IPAddress> = []
+    private var unsavedCounters: Set<IPNetwork> = []
     package private(set) var totals = LedgerTotals()
 
     package static let journalName = "embedded.journal"
@@ -52,9 +52,9 @@ package final class EmbeddedLedger: Ledger {
 
     package func start() {
         for block in saved.blocks.values { local.book.set(block.record(clock: clock)) }
-        for (address, counter) in saved.counters {
+        for (subject, counter) in saved.counters {
             local.counters.set(
-                address, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
+                subject, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
         }
         for revocation in saved.revocations.values { revocationBook.set(revocation.record(clock: clock)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
@@ -88,7 +88,7 @@ package final class EmbeddedLedger: Ledger {
     ) {
         totals.failures += 1
         let decision = local.record(failure, at: now, wall: clock.wall())
-        unsavedCounters.insert(failure.address)
+        unsavedCounters.insert(local.rule.subject(of: failure.address))
         if decision.isNewlyBlocked, let block = decision.block {
             totals.blocksSet += 1
             // The counter goes with its block, so that both have the same end after a restart.
@@ -108,7 +108,7 @@ package final class EmbeddedLedger: Ledger {
         completion(Reservation(local.reserve(guess, until: now + length, at: now), by: .authority))
     }
 
-    package func release(_ guess: LoginFailure) { local.held.release(guess.id, of: guess.address) }
+    package func release(_ guess: LoginFailure) { local.release(guess) }
 
     package func block(
         _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
@@ -129,7 +129,7 @@ package final class EmbeddedLedger: Ledger {
         var records: [JournalRecord] = []
         func lift(_ network: IPNetwork) {
             records.append(.lift(network))
-            if network.isSingleAddress { records.append(.clearCounter(network.base)) }
+            records.append(.clearCounter(network))
             if let record = local.unblock(network, at: clock.now()) { lifted.append(record) }
         }
         switch target {
@@ -233,11 +233,11 @@ package final class EmbeddedLedger: Ledger {
 
     private func saveCounters() {
         let now = clock.now()
-        let records = unsavedCounters.map { address -> JournalRecord in
-            guard let counter = local.counters.counter(of: address, at: now),
+        let records = unsavedCounters.map { subject -> JournalRecord in
+            guard let counter = local.counters.counter(of: subject, at: now),
                 let deadline = clock.wall(of: counter.deadline)
-            else { return .clearCounter(address) }
-            return .counter(address, count: counter.count, deadline: deadline)
+            else { return .clearCounter(subject) }
+            return .counter(subject, count: counter.count, deadline: deadline)
         }
         unsavedCounters.removeAll(keepingCapacity: true)
         journal?.append(records, durable: false)

@@ -1,7 +1,7 @@
 internal import Policy
 internal import Wire
 
-/// How shared texts stand in the journal: of keys without an end, as they always did, of lockdowns with it.
+/// How shared texts stand in the journal: of keys without an end, as they always did, of the others with it.
 extension JournalCoding {
     enum SharedWord: UInt8, CaseIterable { case shared, removed, pending, settled }
 
@@ -10,6 +10,7 @@ extension JournalCoding {
         switch kind {
         case .key: 15
         case .lockdown: 19
+        case .allowance: 44
         }
     }
 

@@ -60,14 +60,12 @@ enum JournalCoding {
         case .lift(let network):
             bytes.append(2)
             put(network, to: &bytes)
-        case .counter(let address, let count, let deadline):
-            bytes.append(3)
-            put(address, to: &bytes)
+        case .counter(let subject, let count, let deadline):
+            put(subject, as: (address: 3, prefix: 40), to: &bytes)
             put(Int64(count), to: &bytes)
             put(deadline.milliseconds, to: &bytes)
-        case .clearCounter(let address):
-            bytes.append(4)
-            put(address, to: &bytes)
+        case .clearCounter(let subject):
+            put(subject, as: (address: 4, prefix: 41), to: &bytes)
         case .clearAllCounters:
             bytes.append(5)
         case .unsettled(let unsettled):
@@ -116,15 +114,8 @@ enum JournalCoding {
         return switch kind {
         case 1: decodeBlock(&cursor).map { .block($0) }
         case 2: cursor.network().map { .lift($0) }
-        case 3:
-            if let address = cursor.address(), let count = cursor.number(Int64.self),
-                let deadline = cursor.number(Int64.self)
-            {
-                .counter(address, count: Int(count), deadline: WallTime(milliseconds: deadline))
-            } else {
-                nil
-            }
-        case 4: cursor.address().map { .clearCounter($0) }
+        case 3: cursor.address().flatMap { decodeCounter(of: IPNetwork($0), &cursor) }
+        case 4: cursor.address().map { .clearCounter(IPNetwork($0)) }
         case 5: .clearAllCounters
         case 6:
             if let id = cursor.id(), let address = cursor.address(), let at = cursor.number(Int64.self) {
@@ -143,8 +134,15 @@ enum JournalCoding {
         case 13: cursor.target().map { .pendingRevocationLift($0) }
         case 14: cursor.target().map { .revocationLiftSettled($0) }
         case 23: cursor.text().map { .epoch($0) }
+        case 40: cursor.network().flatMap { decodeCounter(of: $0, &cursor) }
+        case 41: cursor.network().map { .clearCounter($0) }
         default: nil
         }
+    }
+
+    private static func decodeCounter(of subject: IPNetwork, _ cursor: inout Cursor) -> JournalRecord? {
+        guard let count = cursor.number(Int64.self), let deadline = cursor.number(Int64.self) else { return nil }
+        return .counter(subject, count: Int(count), deadline: WallTime(milliseconds: deadline))
     }
 
     private static func decodeBlock(_ cursor: inout Cursor) -> StoredBlock? {
@@ -182,6 +180,19 @@ enum JournalCoding {
     private static func put(_ network: IPNetwork, to bytes: inout [UInt8]) {
         bytes.append(UInt8(network.bits))
         put(network.base, to: &bytes)
+    }
+
+    /// Who failures are counted for: addresses as they always stood here, prefixes as records of their own.
+    private static func put(
+        _ subject: IPNetwork, as kinds: (address: UInt8, prefix: UInt8), to bytes: inout [UInt8]
+    ) {
+        if subject.isSingleAddress {
+            bytes.append(kinds.address)
+            put(subject.base, to: &bytes)
+        } else {
+            bytes.append(kinds.prefix)
+            put(subject, to: &bytes)
+        }
     }
 
     static func put(_ text: String, to bytes: inout [UInt8], atMost limit: Int = textLimit) {

@@ -98,8 +98,8 @@ package struct UnsettledFailure: Hashable, Sendable {
 package enum JournalRecord: Hashable, Sendable {
     case block(StoredBlock)
     case lift(IPNetwork)
-    case counter(IPAddress, count: Int, deadline: WallTime)
-    case clearCounter(IPAddress)
+    case counter(IPNetwork, count: Int, deadline: WallTime)
+    case clearCounter(IPNetwork)
     case clearAllCounters
     case unsettled(UnsettledFailure)
     case settled(FailureID)
@@ -125,7 +125,7 @@ package enum JournalRecord: Hashable, Sendable {
 /// What a journal amounts to.
 package struct JournalState: Hashable, Sendable {
     package var blocks: [IPNetwork: StoredBlock] = [:]
-    package var counters: [IPAddress: StoredCounter] = [:]
+    package var counters: [IPNetwork: StoredCounter] = [:]
     package var unsettled: [FailureID: UnsettledFailure] = [:]
     package var pendingLifts: Set<IPNetwork> = []
     package var revocations: [RevocationTarget: StoredRevocation] = [:]
@@ -146,9 +146,9 @@ package struct JournalState: Hashable, Sendable {
         switch record {
         case .block(let block): blocks[block.network] = block
         case .lift(let network): blocks[network] = nil
-        case .counter(let address, let count, let deadline):
-            counters[address] = StoredCounter(count: count, deadline: deadline)
-        case .clearCounter(let address): counters[address] = nil
+        case .counter(let subject, let count, let deadline):
+            counters[subject] = StoredCounter(count: count, deadline: deadline)
+        case .clearCounter(let subject): counters[subject] = nil
         case .clearAllCounters: counters = [:]
         case .unsettled(let failure): unsettled[failure.failure.id] = failure
         case .settled(let id): unsettled[id] = nil
@@ -181,8 +181,8 @@ package struct JournalState: Hashable, Sendable {
     /// The shortest journal that amounts to this.
     package func forEachRecord(_ body: (JournalRecord) throws(LedgerError) -> Void) throws(LedgerError) {
         for block in blocks.values { try body(.block(block)) }
-        for (address, counter) in counters {
-            try body(.counter(address, count: counter.count, deadline: counter.deadline))
+        for (subject, counter) in counters {
+            try body(.counter(subject, count: counter.count, deadline: counter.deadline))
         }
         for failure in unsettled.values { try body(.unsettled(failure)) }
         for network in pendingLifts { try body(.pendingLift(network)) }

@@ -41,7 +41,7 @@ extension RedisLedger {
         case .network(let network): lift([network], actor: actor, completion: completion)
         case .all:
             guard let authority else {
-                let counted = local.counters.all.keys.map { IPNetwork($0) }
+                let counted = local.counters.all.keys
                 let networks = Set(blocks().map(\.network)).union(counted)
                 return lift(Array(networks), actor: actor, completion: completion)
             }
@@ -112,7 +112,7 @@ extension RedisLedger {
 
     /// The counter first, see `unblock`.
     private static func keys(toLift network: IPNetwork, in book: BlockBook) -> [String] {
-        (network.isSingleAddress ? [BlockKey.failures(network.base)] : []) + book.keys(of: network)
+        [BlockKey.failures(network)] + book.keys(of: network)
     }
 
     /// Deletes every key with the prefix, slice by slice; the completion comes in any case.

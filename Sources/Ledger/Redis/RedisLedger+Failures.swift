@@ -30,10 +30,11 @@ extension RedisLedger {
     /// - Parameter age: Since the failure; its window began then.
     private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
         let window = local.rule.window
+        let subject = local.rule.subject(of: failure.address)
         session.run(
             .count,
             keys: [
-                BlockKey.failures(failure.address), BlockKey.seen(failure.address), BlockKey.pending(failure.address),
+                BlockKey.failures(subject), BlockKey.seen(subject), BlockKey.pending(subject),
             ],
             [
                 String(max(1, (window - age).milliseconds)), failure.id.description, "1024",
@@ -52,8 +53,8 @@ extension RedisLedger {
             let serverTime = parts[2].integer
         else { return refused(failure, "an unexpected reply") }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
-        local.counters.set(failure.address, counter)
-        local.held.release(failure.id, of: failure.address)
+        local.counters.set(local.rule.subject(of: failure.address), counter)
+        local.release(failure)
         switch local.rule.verdict(on: failure.address, count: counter.count) {
         case .counted, .exempt: settle(failure, count: counter.count, isNewlyBlocked: false)
         case .block:
@@ -71,10 +72,10 @@ extension RedisLedger {
         _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession,
         refused: @escaping (String) -> Void, done: @escaping (Bool) -> Void
     ) {
-        let network = IPNetwork(failure.address)
+        let network = local.rule.subject(of: failure.address)
         let end = serverTime + local.rule.block.milliseconds
         let value = BlockValue(
-            local.automaticBlock(of: failure.address, failures: count, until: .never, wall: clock.wall()))
+            local.automaticBlock(of: network, failures: count, until: .never, wall: clock.wall()))
         session.run(.block, keys: [BlockKey.block(network)], [value.text, String(end)]) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
@@ -92,14 +93,14 @@ extension RedisLedger {
             // Of one without an end nobody knows how long it stands; the counter's own end comes first.
             let blockEnd = set == 1 ? end : serverTime + (ttl > 0 ? ttl : max(counterTTL, 1))
             session.run(
-                .mark, keys: [BlockKey.failures(failure.address), BlockKey.seen(failure.address)],
+                .mark, keys: [BlockKey.failures(network), BlockKey.seen(network)],
                 [String(counterEnd), String(blockEnd)]
             ) { _ in }
             let isNew = set == 1
             if let deadline = deadline(ofTTL: ttl) {
                 let record = record(network, isNew ? value : found, until: deadline)
                 if isNew {
-                    local.counters.expire(failure.address, at: deadline)
+                    local.counters.expire(network, at: deadline)
                     totals.blocksSet += 1
                     apply(local.book.set(record), announced: true)
                     sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
@@ -119,7 +120,7 @@ extension RedisLedger {
         if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
         waiting.removeValue(forKey: failure.id)?.completion(
             FailureOutcome(
-                count: count, block: local.block(of: failure.address, at: clock.now()),
+                count: count, block: local.block(of: local.rule.subject(of: failure.address), at: clock.now()),
                 isNewlyBlocked: isNewlyBlocked, decider: .authority))
         if isRefusing { recover() } else if replaying.isEmpty { replay() }
     }
@@ -128,7 +129,7 @@ extension RedisLedger {
     private func refused(_ failure: LoginFailure, _ error: String) {
         replaying.remove(failure.id)
         if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
-            sink.ledger(noted: .counterUnusable(failure.address, error))
+            sink.ledger(noted: .counterUnusable(local.rule.subject(of: failure.address), error))
             if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
             if let waitingFailure = waiting.removeValue(forKey: failure.id) {
                 decideLocally(waitingFailure, isToBeReplayed: false)

@@ -242,7 +242,7 @@ extension RedisLedger {
             outgoing.records.append(.lift(record.network))
             totals.blocksLifted += 1
             // Whoever lifts it by hand has most likely deleted the counter too: what we remember of it is stale.
-            if record.network.isSingleAddress { local.counters.clear(record.network.base) }
+            local.counters.clear(record.network)
             if !announced {
                 let isOver = record.deadline <= clock.now() + .milliseconds(50)
                 sink.ledger(noted: .lifted(record, cause ?? (isOver ? .expired : .deleted)))

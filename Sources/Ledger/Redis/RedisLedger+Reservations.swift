@@ -30,7 +30,7 @@ extension RedisLedger {
     /// Also while the authority is thought to be away: it may only be slow. If it never hears of it, the place ends by
     /// itself.
     package func release(_ guess: LoginFailure) {
-        local.held.release(guess.id, of: guess.address)
+        local.release(guess)
         switch phase {
         case .mirroring(let session), .inStep(let session): takeOut(guess, session)
         case .idle, .resolving, .connecting, .waiting, .stopped: break
@@ -38,16 +38,17 @@ extension RedisLedger {
     }
 
     private func takeOut(_ guess: LoginFailure, _ session: RedisSession) {
-        session.call(["ZREM", BlockKey.pending(guess.address), guess.id.description])
+        session.call(["ZREM", BlockKey.pending(local.rule.subject(of: guess.address)), guess.id.description])
     }
 
     // MARK: Asking the authority
 
     func ask(_ asked: WaitingGuess, _ session: RedisSession) {
         let guess = asked.guess
+        let subject = local.rule.subject(of: guess.address)
         session.run(
             .reserve,
-            keys: [BlockKey.failures(guess.address), BlockKey.pending(guess.address), BlockKey.seen(guess.address)],
+            keys: [BlockKey.failures(subject), BlockKey.pending(subject), BlockKey.seen(subject)],
             [guess.id.description, String(local.rule.limit), String(max(1, asked.length.milliseconds))]
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
@@ -64,11 +65,12 @@ extension RedisLedger {
         else { return guessRefused(guess, "an unexpected reply") }
         guard waitingGuesses[guess.id] != nil else {
             // Decided here meanwhile. A place that is in use keeps its twin in the store.
-            if word == 1 || word == 3, !local.held.contains(guess.id, of: guess.address) { takeOut(guess, session) }
+            if word == 1 || word == 3, !local.holds(guess) { takeOut(guess, session) }
             return
         }
         if count > 0, let deadline = deadline(ofTTL: ttl) {
-            local.counters.set(guess.address, FailureCounters.Counter(count: Int(count), deadline: deadline))
+            local.counters.set(
+                local.rule.subject(of: guess.address), FailureCounters.Counter(count: Int(count), deadline: deadline))
         }
         let findBlock = { [unowned self] in
             block(
@@ -84,7 +86,7 @@ extension RedisLedger {
         case 2: findBlock()
         case 3:
             // In another slot of a cluster, so it is a question of its own.
-            session.call(["EXISTS", BlockKey.block(IPNetwork(guess.address))]) { [weak self] reply in
+            session.call(["EXISTS", BlockKey.block(local.rule.subject(of: guess.address))]) { [weak self] reply in
                 guard let self, let reply else { return }
                 if let error = reply.error { return guessRefused(guess, error) }
                 if reply == .integer(0) { return grant(asked) }
@@ -98,7 +100,7 @@ extension RedisLedger {
     private func grant(_ asked: WaitingGuess) {
         guard waitingGuesses[asked.guess.id] != nil else { return }
         local.held.expire(at: clock.now())
-        local.held.hold(asked.guess.id, of: asked.guess.address, until: clock.now() + asked.length)
+        local.held.hold(asked.guess.id, of: local.rule.subject(of: asked.guess.address), until: clock.now() + asked.length)
         answer(asked.guess, .granted)
     }
 

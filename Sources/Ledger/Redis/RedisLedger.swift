@@ -263,7 +263,8 @@ package final class RedisLedger: Ledger {
         for kept in unsettled.values {
             let left = local.rule.window - (clock.wall() - kept.at)
             guard left > .zero else { continue }
-            _ = local.counters.record(kept.failure.id, of: kept.failure.address, window: left, at: now)
+            _ = local.counters.record(
+                kept.failure.id, of: local.rule.subject(of: kept.failure.address), window: left, at: now)
         }
     }
 

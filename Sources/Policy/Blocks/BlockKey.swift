@@ -11,13 +11,13 @@ package enum BlockKey {
 
     /// The key under which the gateway itself sets a block.
     package static func block(_ network: IPNetwork) -> String { blockPrefix + network.description }
-    /// An integer that operators GET.
-    package static func failures(_ address: IPAddress) -> String { failurePrefix + address.description }
+    /// An integer that operators GET. Of one address, or of the IPv6 prefix that failures are counted for.
+    package static func failures(_ network: IPNetwork) -> String { failurePrefix + network.description }
     /// Which failures are in the counter already. The hash tag puts it into the counter's slot of a Redis Cluster.
-    package static func seen(_ address: IPAddress) -> String { seenPrefix + "{" + failures(address) + "}" }
+    package static func seen(_ network: IPNetwork) -> String { seenPrefix + "{" + failures(network) + "}" }
 
     /// The guesses that are on their way, by the time at which their places end. In the counter's slot, too.
-    package static func pending(_ address: IPAddress) -> String { pendingPrefix + "{" + failures(address) + "}" }
+    package static func pending(_ network: IPNetwork) -> String { pendingPrefix + "{" + failures(network) + "}" }
 
     /// The network a block's key means: any spelling of an address (`2001:DB8:0::1`, `::ffff:1.2.3.4`), or a prefix.
     /// Nil when the text after `ip_block:` is none, or is ambiguous (`010.0.0.1`, `10.1.2.3/8`).

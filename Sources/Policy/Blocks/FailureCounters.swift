@@ -1,7 +1,7 @@
 package import Wire
 
-/// Failures by address in this process's memory: the whole truth of the embedded ledger, and what the Redis ledger
-/// counts with while Redis is away. A fixed window per address: it begins with the first failure (`INCR` + `EXPIRE`).
+/// Failures by address, or by IPv6 prefix, in this process's memory: the whole truth of the embedded ledger, and what the Redis ledger
+/// counts with while Redis is away. A fixed window each: it begins with the first failure (`INCR` + `EXPIRE`).
 package struct FailureCounters: Sendable {
     package struct Counter: Hashable, Sendable {
         package var count: Int
@@ -13,8 +13,8 @@ package struct FailureCounters: Sendable {
         }
     }
 
-    private var counters: [IPAddress: Counter] = [:]
-    private var queue = DeadlineQueue<IPAddress>()
+    private var counters: [IPNetwork: Counter] = [:]
+    private var queue = DeadlineQueue<IPNetwork>()
     /// The last failures counted, as a ring, so that one told twice is counted once.
     private var recent: Set<FailureID> = []
     private var ring: [FailureID] = []
@@ -23,7 +23,7 @@ package struct FailureCounters: Sendable {
     private let remembered: Int
 
     /// - Parameters:
-    ///   - capacity: Addresses kept. Beyond it those whose window ends soonest are forgotten: an attacker with a /64
+    ///   - capacity: Counters kept. Beyond it those whose window ends soonest are forgotten: an attacker with a /64
     ///     must not be able to fill the memory.
     ///   - remembered: Failures whose repetition is noticed.
     package init(capacity: Int = 262_144, remembered: Int = 4_096) {
@@ -32,32 +32,32 @@ package struct FailureCounters: Sendable {
     }
 
     package var count: Int { counters.count }
-    package var all: [IPAddress: Counter] { counters }
+    package var all: [IPNetwork: Counter] { counters }
 
-    /// The counter of `address` when its window is not over.
-    package func counter(of address: IPAddress, at now: Instant) -> Counter? {
-        guard let counter = counters[address], counter.deadline > now else { return nil }
+    /// The counter of `subject` when its window is not over.
+    package func counter(of subject: IPNetwork, at now: Instant) -> Counter? {
+        guard let counter = counters[subject], counter.deadline > now else { return nil }
         return counter
     }
 
     /// Counts one failure and says what the count is now.
-    package mutating func record(_ id: FailureID, of address: IPAddress, window: Interval, at now: Instant) -> Counter {
+    package mutating func record(_ id: FailureID, of subject: IPNetwork, window: Interval, at now: Instant) -> Counter {
         expire(at: now)
-        let known = counters[address]
+        let known = counters[subject]
         guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
         let counter = Counter(count: (known?.count ?? 0) + 1, deadline: known?.deadline ?? now + window)
-        set(address, counter)
+        set(subject, counter)
         return counter
     }
 
     /// Takes over what is known from elsewhere: the authority's count, or the disk's.
-    package mutating func set(_ address: IPAddress, _ counter: Counter) {
-        let former = counters.updateValue(counter, forKey: address)
-        if former?.deadline != counter.deadline { queue.add(address, at: counter.deadline) }
+    package mutating func set(_ subject: IPNetwork, _ counter: Counter) {
+        let former = counters.updateValue(counter, forKey: subject)
+        if former?.deadline != counter.deadline { queue.add(subject, at: counter.deadline) }
         // Counters that were set anew leave entries behind; a heap of them alone is rebuilt.
         if queue.count > 2 * counters.count + 64 {
             queue = DeadlineQueue()
-            for (address, counter) in counters { queue.add(address, at: counter.deadline) }
+            for (subject, counter) in counters { queue.add(subject, at: counter.deadline) }
         }
         while counters.count > capacity, let next = queue.take(until: .never) {
             if counters[next.key]?.deadline == next.deadline { counters[next.key] = nil }
@@ -65,15 +65,15 @@ package struct FailureCounters: Sendable {
     }
 
     /// The block's end becomes the counter's: block and count expire together.
-    package mutating func expire(_ address: IPAddress, at deadline: Instant) {
-        guard var counter = counters[address] else { return }
+    package mutating func expire(_ subject: IPNetwork, at deadline: Instant) {
+        guard var counter = counters[subject] else { return }
         counter.deadline = deadline
-        set(address, counter)
+        set(subject, counter)
     }
 
     /// Whether there was one.
     @discardableResult
-    package mutating func clear(_ address: IPAddress) -> Bool { counters.removeValue(forKey: address) != nil }
+    package mutating func clear(_ subject: IPNetwork) -> Bool { counters.removeValue(forKey: subject) != nil }
 
     package mutating func clearAll() {
         counters = [:]

@@ -1,7 +1,7 @@
 package import Settings
 package import Wire
 
-/// SEC-010: so many failed logins of one address within a window, and it is blocked.
+/// SEC-010: so many failed logins of one address, or of one IPv6 prefix, within a window, and it is blocked.
 package struct LoginRule: Sendable {
     /// The failure that makes the count this high sets the block. At least 1.
     package let limit: Int
@@ -11,19 +11,37 @@ package struct LoginRule: Sendable {
     package let block: Interval
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
+    /// Leading bits of an IPv6 address that failures are counted by: whoever has one address of a /64 has them all.
+    package let ipv6Prefix: Int
 
-    package init(limit: Int, window: Interval, block: Interval, exempt: [IPNetwork]) {
+    package init(limit: Int, window: Interval, block: Interval, exempt: [IPNetwork], ipv6Prefix: Int = 64) {
         self.limit = limit
         self.window = window
         self.block = block
         self.exempt = exempt
+        self.ipv6Prefix = ipv6Prefix
     }
 
     /// Trusted proxies are exempt without being named: blocking one would lock out everybody behind it.
-    package init(_ configuration: Configuration) {
+    /// - Parameter allowed: whom no block holds back for a while.
+    package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
         self.init(
             limit: configuration.login.limit, window: configuration.login.window, block: configuration.login.block,
-            exempt: configuration.neverBlock + configuration.trustedProxies)
+            exempt: configuration.neverBlock + configuration.trustedProxies + allowed,
+            ipv6Prefix: configuration.login.ipv6Prefix)
+    }
+
+    /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where
+    /// that is decided: counter, block and audit record are named for it.
+    ///
+    /// By themselves are counted IPv4 addresses, and those whose /64 belongs to nobody: loopback, link-local ones (one
+    /// prefix on every link), and IPv4 clients behind a translator, which are all in one prefix (RFC 6052 §2.1). So is
+    /// an exempt address, which must not use up the guesses of its neighbours.
+    package func subject(of address: IPAddress) -> IPNetwork {
+        let isItsOwn =
+            address.isV4 || address.isLoopback || address.high >> 54 == 0x3fa
+            || address.high == 0x0064_ff9b_0000_0000 && address.low >> 32 == 0
+        return isItsOwn || isExempt(address) ? IPNetwork(address) : IPNetwork(address, bits: ipv6Prefix)
     }
 
     package func isExempt(_ address: IPAddress) -> Bool { exempt.contains { $0.contains(address) } }

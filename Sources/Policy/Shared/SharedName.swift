@@ -8,6 +8,8 @@ package struct SharedName: Hashable, Sendable {
         case key = "keyring:"
         /// A route that is closed for a while.
         case lockdown = "lockdown:"
+        /// A network that no block holds back for a while, in any spelling.
+        case allowance = "ip_allow:"
     }
 
     package let kind: Kind
@@ -18,6 +20,7 @@ package struct SharedName: Hashable, Sendable {
         switch kind {
         case .key: guard SharedKeyName.isSound(id) else { return nil }
         case .lockdown: guard Lockdown.isSound(id) else { return nil }
+        case .allowance: guard Allowance.network(id) != nil else { return nil }
         }
         self.kind = kind
         self.id = String(id)

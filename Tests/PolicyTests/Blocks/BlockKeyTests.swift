@@ -6,9 +6,9 @@ import Wire
     @Test func `are the ones the runbooks type`() {
         let address = IPAddress("198.51.100.7")!
         #expect(BlockKey.block(IPNetwork(address)) == "ip_block:198.51.100.7")
-        #expect(BlockKey.failures(address) == "login_fail:198.51.100.7")
-        #expect(BlockKey.seen(address) == "login_seen:{login_fail:198.51.100.7}")
-        #expect(BlockKey.pending(address) == "login_pending:{login_fail:198.51.100.7}")
+        #expect(BlockKey.failures(IPNetwork(address)) == "login_fail:198.51.100.7")
+        #expect(BlockKey.seen(IPNetwork(address)) == "login_seen:{login_fail:198.51.100.7}")
+        #expect(BlockKey.pending(IPNetwork(address)) == "login_pending:{login_fail:198.51.100.7}")
         #expect(BlockKey.block(IPNetwork("203.0.113.0/24")!) == "ip_block:203.0.113.0/24")
     }
 

@@ -28,7 +28,41 @@ private func id(_ number: UInt64) -> FailureID { FailureID(high: 0, low: number)
     }
 }
 
+@Suite struct `Failures are counted for` {
+    private func subject(_ text: String, prefix: Int = 64, exempt: String...) -> String {
+        let rule = LoginRule(
+            limit: 5, window: .seconds(1), block: .seconds(1), exempt: exempt.map { IPNetwork($0)! },
+            ipv6Prefix: prefix)
+        return rule.subject(of: IPAddress(text)!).description
+    }
+
+    @Test func `an IPv4 address by itself, however it is written`() {
+        #expect(subject("198.51.100.7") == "198.51.100.7")
+        #expect(subject("::ffff:198.51.100.7", prefix: 32) == "198.51.100.7")
+    }
+
+    @Test func `the prefix of an IPv6 address, because its host may take any address of it`() {
+        #expect(subject("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64")
+        #expect(subject("2001:db8:1:2:3:4:5:6", prefix: 56) == "2001:db8:1::/56")
+        #expect(subject("2001:db8:1:2:3:4:5:6", prefix: 128) == "2001:db8:1:2:3:4:5:6")
+        #expect(subject("fd00:1:2:3::9") == "fd00:1:2:3::/64")
+    }
+
+    @Test func `an IPv6 address by itself where its prefix is many people's`() {
+        #expect(subject("::1") == "::1")
+        #expect(subject("fe80::1234") == "fe80::1234")
+        #expect(subject("64:ff9b::198.51.100.7") == "64:ff9b::c633:6407")
+    }
+
+    @Test func `an exempt address by itself, so that it does not use up what its neighbours may have`() {
+        #expect(subject("2001:db8:1:2::7", exempt: "2001:db8:1:2::7") == "2001:db8:1:2::7")
+        #expect(subject("2001:db8:1:2::8", exempt: "2001:db8:1:2::7") == "2001:db8:1:2::/64")
+    }
+}
+
 @Suite struct `Failure counters in memory` {
+    private let client = IPNetwork("198.51.100.7")!
+
     @Test func `count within a window that begins with the first failure`() {
         var counters = FailureCounters()
         let first = counters.record(id(1), of: client, window: .seconds(60), at: at(0))
@@ -58,11 +92,12 @@ private func id(_ number: UInt64) -> FailureID { FailureID(high: 0, low: number)
     @Test func `forget the oldest windows rather than grow without bound`() {
         var counters = FailureCounters(capacity: 100)
         for n in 0..<1_000 {
-            _ = counters.record(id(UInt64(n)), of: IPAddress(v4: UInt32(n)), window: .seconds(60), at: at(n / 100))
+            _ = counters.record(
+                id(UInt64(n)), of: IPNetwork(IPAddress(v4: UInt32(n))), window: .seconds(60), at: at(n / 100))
         }
         #expect(counters.count == 100)
-        #expect(counters.counter(of: IPAddress(v4: 999), at: at(10))?.count == 1)
-        #expect(counters.counter(of: IPAddress(v4: 0), at: at(10)) == nil)
+        #expect(counters.counter(of: IPNetwork(IPAddress(v4: 999)), at: at(10))?.count == 1)
+        #expect(counters.counter(of: IPNetwork(IPAddress(v4: 0)), at: at(10)) == nil)
     }
 }
 
