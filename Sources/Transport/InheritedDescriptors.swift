@@ -23,7 +23,7 @@ package struct InheritedDescriptors: Hashable, Sendable {
     static let most = 4_096
     /// Names the predecessor's process and the form of what is said between the two.
     package static let handoverVariable = "GATEWAY_HANDOVER"
-    package static let handoverForm = "3"
+    package static let handoverForm = "4"
     package static let variables = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", handoverVariable]
     /// Of a descriptor that its giver did not name (sd_listen_fds_with_names(3)).
     private static let noName = "unknown"

@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func `are from a gateway when our parent hands over`() throws {
-        let found = try read(["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "3:99", "LISTEN_FDNAMES": "handover"])
+        let found = try read(["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "4:99", "LISTEN_FDNAMES": "handover"])
         #expect(found == InheritedDescriptors(origin: .predecessor, names: ["handover"]))
     }
 
@@ -46,8 +46,8 @@ import Testing
             "GATEWAY_HANDOVER is \"1:99\": the running gateway hands over in another way"
         ),
         (
-            ["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "3:98"],
-            "GATEWAY_HANDOVER is \"3:98\", but the process that started this one is 99: start the gateway's program "
+            ["LISTEN_FDS": "1", "GATEWAY_HANDOVER": "4:98"],
+            "GATEWAY_HANDOVER is \"4:98\", but the process that started this one is 99: start the gateway's program "
                 + "itself, without one between"
         ),
     ])
