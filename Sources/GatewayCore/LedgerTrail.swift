@@ -107,6 +107,11 @@ final class LedgerTrail: LedgerSink {
             metrics.ledgerFailed()
             log.ledgerDegraded(reason: reason)
             stateChanged()
+        case .overtaken(let key):
+            log.log(
+                .warning, "ledger.word_overtaken",
+                "What was said here while the store was away was not carried over: something was said of it later",
+                [("key", .text(key))])
         case .recovered(let outage, let replay):
             log.ledgerRecovered(away: outage, replayed: replay)
             stateChanged()

@@ -182,6 +182,9 @@ package enum LedgerEvent: Hashable, Sendable {
     /// The store lost its data; that many automatic blocks and revocations were put back.
     case flushDetected(blocks: Int, revocations: Int)
     case degraded(reason: String)
+    /// What an operator said here of this key of the store while that was away was not carried over: something was said of it
+    /// later, by another replica or by hand.
+    case overtaken(String)
     /// - Parameters:
     ///   - outage: How long it was degraded.
     ///   - replay: Failures that are now carried over.

@@ -11,7 +11,7 @@ internal import Wire
 ///
 /// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over; `+Mirror`
 /// what is known of the store; `+Commands` what operators do; `+Revocations` all of this for tokens,
-/// `+Shared` for keys and lockdowns.
+/// `+Shared` for keys and lockdowns; `+Words` what was said while Redis was away.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
     enum Phase {
@@ -96,6 +96,10 @@ package final class RedisLedger: Ledger {
     var pendingShared: Set<SharedName> = []
     /// Of the resynchronisation that is under way.
     var seenShared: Set<SharedName> = []
+
+    // +Words
+    /// Of names that are pending in one of the ways above.
+    var words: [StoreKey: Word] = [:]
 
     // +Mirror
     var dirty: Set<StoreKey> = []
@@ -228,6 +232,7 @@ package final class RedisLedger: Ledger {
         epoch = saved.epoch
         sharedBook = saved.shared.mapValues { $0.text(clock: clock) }
         pendingShared = saved.pendingShared
+        restoreWords(saved.words)
         unsettled = saved.unsettled
         // A restart during an outage must not give an attacker his guesses back.
         let now = clock.now()
@@ -370,7 +375,7 @@ package final class RedisLedger: Ledger {
     /// Redis announces natural expiry late or, with many keys, never: the deadlines are kept here.
     private func expire() {
         for record in local.book.expire(at: clock.now()) {
-            pendingBlocks.remove(record.network)
+            if pendingBlocks.remove(record.network) != nil { settleWord(of: BlockKey.block(record.network)) }
             totals.blocksLifted += 1
             sink.ledger(noted: .lifted(record, .expired))
         }
