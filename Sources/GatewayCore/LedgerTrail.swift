@@ -121,6 +121,11 @@ final class LedgerTrail: LedgerSink {
             log.log(
                 .warning, "ledger.untracked", "Redis allows no client tracking; changes in it are known later",
                 [("reason", .text(reason)), ("scan_ms", .number(Int(delay.milliseconds)))])
+        case .overtaken(let key):
+            log.log(
+                .warning, "ledger.word_overtaken",
+                "What was said here while the store was away was not carried over: something was said of it later",
+                [("key", .text(key))])
         case .recovered(let outage, let replay):
             log.ledgerRecovered(away: outage, replayed: replay)
             stateChanged()

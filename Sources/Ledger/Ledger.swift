@@ -217,6 +217,9 @@ package enum LedgerEvent: Hashable, Sendable {
     /// The store tells of no changes by client tracking. What others change is known after `delay`, and the time that it
     /// takes to look at everything; zero: at once, by keyspace notifications.
     case untracked(reason: String, delay: Interval)
+    /// What an operator said here of this key of the store while that was away was not carried over: something was said of it
+    /// later, by another replica or by hand.
+    case overtaken(String)
     /// - Parameters:
     ///   - outage: How long it was degraded.
     ///   - replay: Failures that are now carried over.

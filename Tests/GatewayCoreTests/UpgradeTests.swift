@@ -135,6 +135,7 @@ import Testing
         (.allow(IPNetwork("203.0.113.7")!, milliseconds: nil), "allow 203.0.113.7 ever"),
         (.disallow(IPNetwork("203.0.113.7")!), "disallow 203.0.113.7"),
         (.reopen(route: "/admin"), "reopen /admin"),
+        (.keyGone(fingerprint: "2eeea026cdd6"), "note key-gone 2eeea026cdd6"),
     ])
     func `are lines, read as they were written`(_ message: HandoverMessage, _ text: String) {
         #expect(message.text == text)
@@ -146,6 +147,8 @@ import Testing
         "counted 1 2 none", "counted 0000000000000001ffffffffffffffff 5 maybe", "failed 0 203.0.113.7", "sing",
         "revoke sub 6 all now", "revoke sub  all now", "revoke who 61 all now", "revoke sub 61 some now",
         "revoke sub 61 all then", "unrevoke sub 6g", "unrevoke sub",
+        "note key-gone", "note key-gone 2eeea026cdd", "note key-gone +eeea026cdd6", "note key-gone 2eeea026cdd6 x",
+        "note",
         "lockdown", "lockdown /", "lockdown / -1", "lockdown  1", "lockdown / 1 ", "lockdown / 1 10.1.2.3/8", "reopen",
         "reopen ", "reserve 0000000000000001ffffffffffffffff 203.0.113.7 -1", "reserve 1 203.0.113.7 1",
         "reserved 0000000000000001ffffffffffffffff maybe local", "reserved 0000000000000001ffffffffffffffff full none",
@@ -153,6 +156,12 @@ import Testing
     ])
     func `are nothing else`(_ text: String) {
         #expect(HandoverMessage(text) == nil)
+    }
+
+    @Test func `may be left alone where they are notices of a newer program`() {
+        #expect(HandoverMessage.isNotice("note something-new 1 2"))
+        #expect(HandoverMessage("note something-new 1 2") == nil)
+        #expect(!HandoverMessage.isNotice("notes") && !HandoverMessage.isNotice("sing"))
     }
 
     @Test func `tell of blocks by what is left of them`() {
@@ -335,6 +344,30 @@ import Testing
         second.turn()
         #expect(second.proceeded == 1)
         #expect(second.predecessor.letsServe(on: []))
+    }
+
+    @Test func `leaves notices alone that it does not know, and nothing else`() {
+        let bench = Bench()
+        bench.hear("state\n")
+        bench.predecessor.obtainState()
+        bench.attach()
+        bench.hear("note something-new\nreload\n")
+        bench.turn()
+        #expect(bench.reloads == 1 && bench.ends == 0)
+        bench.hear("sing\nreload\n")
+        bench.turn()
+        #expect(bench.reloads == 1 && bench.ends == 1)
+    }
+
+    @Test func `tells the other of keys that are gone`() {
+        let bench = Bench()
+        bench.hear("state\n")
+        bench.predecessor.obtainState()
+        bench.attach()
+        _ = bench.said()
+        bench.predecessor.tell(keysGone: ["2eeea026cdd6", "000000000001"])
+        bench.turn()
+        #expect(bench.said() == "note key-gone 2eeea026cdd6\nnote key-gone 000000000001\n")
     }
 
     @Test func `tells the other of blocks, whose connections must meet them`() {

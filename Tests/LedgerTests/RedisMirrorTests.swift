@@ -187,7 +187,7 @@ struct `The mirror of a real Redis` {
                 "--port", String(port), "--user", "gateway", "on", ">secret", "~ip_block:*", "~login_fail:*",
                 "~revoked:*", "~keyring:*", "~lockdown:*", "~ip_allow:*",
                 "~login_seen:*", "~login_pending:*",
-                "~gateway:epoch", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
+                "~gateway:epoch", "~gateway:said:*", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
             ])
         let harness = fixture.harness
         let ledger = try fixture.open(
@@ -198,6 +198,9 @@ struct `The mirror of a real Redis` {
         #expect(harness.wait { harness.isBlocked("192.0.2.1") })
         for _ in 1...5 { _ = try harness.fail(ledger, "198.51.100.7") }
         #expect(try fixture.redis("-n", "3", "GET", "login_fail:198.51.100.7") == "5")
+        #expect(try harness.block(ledger, "198.51.100.8", for: nil).decider == .authority)
+        #expect(try harness.unblock(ledger, .network(IPNetwork("198.51.100.8")!)).decider == .authority)
+        #expect(try fixture.redis("-n", "3", "EXISTS", "gateway:said:{ip_block:198.51.100.8}") == "1")
         harness.stop(ledger)
     }
 

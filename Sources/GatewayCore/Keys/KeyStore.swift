@@ -30,6 +30,12 @@ final class KeyStore {
     private(set) var providers: [KeyProvider] = []
     private var files: [WatchedKeys] = []
     private var timer: LoopTimer?
+    /// Those that were published last.
+    private var published = KeySet.empty
+    /// Fingerprints of keys that the process which took over from this one has no more.
+    private var withdrawn: Set<String> = []
+    /// Called with the fingerprints of keys that are no longer among the published ones.
+    var gone: (([String]) -> Void)?
     /// Between `adopt` and `release` nothing is published.
     private var isHeld = false
     /// What was said of each key the last time.
@@ -60,6 +66,7 @@ final class KeyStore {
         clocks = IssuerClocks(log, metrics)
         self.publish = publish
         take(tokens, trust)
+        published = keys
         timer = LoopTimer(on: loop) { [unowned self] in look() }
         timer?.fire(every: KeyStore.interval)
     }
@@ -100,11 +107,31 @@ final class KeyStore {
     /// The rules of the configuration are on their way to the workers; its keys follow.
     func release() {
         isHeld = false
-        publish(keys)
+        tell()
     }
 
     private func tell() {
-        if !isHeld { publish(keys) }
+        guard !isHeld else { return }
+        let former = published
+        published = keys
+        publish(keys)
+        guard let gone else { return }
+        let fingerprints = former.fingerprints(missingIn: keys)
+        if !fingerprints.isEmpty { gone(fingerprints) }
+    }
+
+    /// The process that took over does not accept a key made of this any more. Here it does not come back: who asks for
+    /// something new asks there.
+    func withdraw(_ fingerprint: String) {
+        guard withdrawn.insert(fingerprint).inserted, rebuild() else { return }
+        tell()
+    }
+
+    /// No other process took over.
+    func withdrawNone() {
+        guard !withdrawn.isEmpty else { return }
+        withdrawn = []
+        if rebuild() { tell() }
     }
 
     /// What workers found out of the clocks of issuers.
@@ -160,7 +187,8 @@ final class KeyStore {
         var current: [String: [UInt8]] = [:]
         for provider in providers { current[provider.id] = provider.keys }
         for file in files { current[file.id] = file.contents }
-        let (next, problems) = KeySet.build(from: withAdded(tokens), current: current)
+        let (built, problems) = KeySet.build(from: withAdded(tokens), current: current)
+        let next = built.without(withdrawn)
         for problem in problems where !told.contains(problem) {
             log.log(
                 .warning, "tokens.key_problem", "A key is not used as it stands",

@@ -91,6 +91,8 @@ extension Gateway {
             return
         }
         stateRetry = nil
+        // Our own configuration says which keys there are, as before.
+        keys.withdrawNone()
         admin?.resume()
     }
 
@@ -118,6 +120,7 @@ extension Gateway {
             let deadline = length.map { Instant.now() + Interval(nanoseconds: $0 * 1_000_000) } ?? .never
             broadcast.send(.lockdown(.set(Lockdown(route: route, allowed: allowed, until: deadline))))
         case .reopen(let route): broadcast.send(.lockdown(.lift(route: route)))
+        case .keyGone(let fingerprint): keys.withdraw(fingerprint)
         case .counted(let id, let count): desk.successorCounted(id, count)
         case .reserved(let id, let reservation): desk.guesses.successorReserved(id, reservation)
         default: break
@@ -139,6 +142,7 @@ extension Gateway {
     func followPredecessor() {
         guard let predecessor = inheritance.predecessor else { return }
         broadcast.follower = { [unowned predecessor] in predecessor.tell($0, at: .now()) }
+        keys.gone = { [unowned predecessor] in predecessor.tell(keysGone: $0) }
         predecessor.attach(
             on: loop, proceed: { [unowned self] in serveIfReady() },
             reload: { [unowned self] in reloadConfiguration() },

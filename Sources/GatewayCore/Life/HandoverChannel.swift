@@ -11,7 +11,7 @@ final class HandoverChannel: ByteStreamHandler {
     /// Owns the socket from now on.
     /// - Parameters:
     ///   - lines: What has been read from it already.
-    ///   - receive: called for each message; what is no message ends the line.
+    ///   - receive: called for each message; what is neither one nor a notice ends the line.
     ///   - ended: called once, last, unless `close` was called.
     init(
         _ socket: StreamSocket, after lines: LineBuffer = LineBuffer(), on loop: EventLoop,
@@ -44,8 +44,11 @@ final class HandoverChannel: ByteStreamHandler {
 
     private func readLines() {
         while stream != nil, let line = lines.next() {
-            guard let message = HandoverMessage(line) else { return giveUp() }
-            receive(message)
+            if let message = HandoverMessage(line) {
+                receive(message)
+            } else if !HandoverMessage.isNotice(line) {
+                return giveUp()
+            }
         }
         if lines.isOverlong { giveUp() }
     }

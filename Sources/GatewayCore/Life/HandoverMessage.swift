@@ -3,7 +3,8 @@ internal import Policy
 internal import Wire
 
 /// What two gateways say to each other while one takes over from the other: a line each, over a socket that only they
-/// have. `InheritedDescriptors.handoverForm` changes with the meaning of any of them.
+/// have. `InheritedDescriptors.handoverForm` changes with the meaning of any of them, and when one is added that the other
+/// side must not be without. A notice is not one of these: whoever does not know it goes on without it.
 enum HandoverMessage: Hashable {
     // The new program says:
 
@@ -25,6 +26,9 @@ enum HandoverMessage: Hashable {
     /// A route is closed for so long; nil: until it is opened.
     case lockdown(route: String, allowed: [IPNetwork], milliseconds: Int64?)
     case reopen(route: String)
+    /// A notice: no key that is made of this is accepted any more. By its fingerprint, since the name of a key may be given to
+    /// another one.
+    case keyGone(fingerprint: String)
     /// The answer to `failed`; a block that came of it has been told before.
     case counted(FailureID, FailureCount)
     /// The answer to `reserve`; a block that stands in the way has been told before.
@@ -62,6 +66,7 @@ enum HandoverMessage: Hashable {
             (["lockdown", route, length.map { "\($0)" } ?? "ever"] + allowed.map(\.description))
                 .joined(separator: " ")
         case .reopen(let route): "reopen \(route)"
+        case .keyGone(let fingerprint): "\(HandoverMessage.notice)key-gone \(fingerprint)"
         case .counted(let id, let count):
             "counted \(id) \(count.failures) \(count.isNewlyBlocked ? "block" : "none")"
         case .state: "state"
@@ -73,6 +78,12 @@ enum HandoverMessage: Hashable {
         case .reload: "reload"
         }
     }
+
+    /// What a line begins with that says nothing of the handover itself.
+    private static let notice = "note "
+
+    /// Whether a line that is no message here may be one to a newer program, and may be left alone.
+    static func isNotice(_ text: String) -> Bool { text.hasPrefix(notice) }
 
     /// Nil for a line that is none of these.
     init?(_ text: String) {
@@ -113,6 +124,11 @@ enum HandoverMessage: Hashable {
         case ("reopen", 2):
             guard Lockdown.isSound(words[1]) else { return nil }
             self = .reopen(route: String(words[1]))
+        case ("note", 3):
+            guard words[1] == "key-gone", words[2].utf8.count == 12, UInt64(words[2], radix: 16) != nil,
+                words[2].utf8.first != UInt8(ascii: "+"), words[2].utf8.first != UInt8(ascii: "-")
+            else { return nil }
+            self = .keyGone(fingerprint: String(words[2]))
         case ("counted", 4):
             guard let id = FailureID(words[1]), let count = Int(words[2]), ["block", "none"].contains(words[3]) else {
                 return nil

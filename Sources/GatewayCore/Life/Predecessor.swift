@@ -134,6 +134,12 @@ final class Predecessor {
         for message in change.messages(at: now) { line.send(message) }
     }
 
+    /// Keys that are gone: what tokens of theirs have opened there must be cut.
+    func tell(keysGone fingerprints: [String]) {
+        guard let line else { return }
+        for fingerprint in fingerprints { line.send(.keyGone(fingerprint: fingerprint)) }
+    }
+
     private var line: HandoverChannel? {
         switch phase {
         case .preparing(let line), .waiting(let line), .permitted(let line), .finishing(let line): line
@@ -157,7 +163,7 @@ final class Predecessor {
         case .reload: reload()
         // Of ours to it, or too early; it has its own rules for what we say.
         case .state, .refused, .wantsState, .prepared, .serving, .block, .lift, .allow, .disallow, .revoke, .unrevoke,
-            .lockdown, .reopen, .counted, .reserved:
+            .lockdown, .reopen, .keyGone, .counted, .reserved:
             return
         }
     }

@@ -27,7 +27,7 @@ final class Upgrade {
         /// - Parameter kept: Which of the sockets the successor serves on.
         let handOver: (_ kept: [ListeningSocket]) -> Void
         let successorLost: (String) -> Void
-        /// The successor tells of a block, or of a failed login that it has counted.
+        /// The successor tells of a block or the like, or of a failed login that it has counted.
         let heard: (HandoverMessage) -> Void
     }
 
@@ -136,7 +136,7 @@ final class Upgrade {
 
     private func heard(_ message: HandoverMessage) {
         switch message {
-        case .block, .lift, .allow, .disallow, .revoke, .unrevoke, .lockdown, .reopen, .counted, .reserved:
+        case .block, .lift, .allow, .disallow, .revoke, .unrevoke, .lockdown, .reopen, .keyGone, .counted, .reserved:
             actions.heard(message)
         default: happened(.said(message))
         }

@@ -22,7 +22,7 @@ extension ClientConnection {
     /// May the login at the front of `bytes` go?
     func admit(_ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         let client = record.facts.client
-        if worker.gatekeeper.isSpared(client) { return .go }
+        if worker.gatekeeper.isSpared(client, at: worker.clock.now) { return .go }
         guard let guess = record.guess else {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login

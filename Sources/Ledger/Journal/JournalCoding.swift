@@ -105,6 +105,14 @@ enum JournalCoding {
         case .epoch(let text):
             bytes.append(23)
             put(text, to: &bytes)
+        case .word(let key, let word):
+            bytes.append(24)
+            put(key.text, to: &bytes)
+            put(word.at.milliseconds, to: &bytes)
+            bytes.append(word.overHand ? 1 : 0)
+        case .wordSettled(let key):
+            bytes.append(25)
+            put(key.text, to: &bytes)
         }
     }
 
@@ -134,6 +142,13 @@ enum JournalCoding {
         case 13: cursor.target().map { .pendingRevocationLift($0) }
         case 14: cursor.target().map { .revocationLiftSettled($0) }
         case 23: cursor.text().map { .epoch($0) }
+        case 24:
+            if let key = cursor.text(), let at = cursor.number(Int64.self), let hand = cursor.byte() {
+                .word(StoreKey(text: key), Word(at: WallTime(milliseconds: at), overHand: hand == 1))
+            } else {
+                nil
+            }
+        case 25: cursor.text().map { .wordSettled(StoreKey(text: $0)) }
         case 40: cursor.network().flatMap { decodeCounter(of: $0, &cursor) }
         case 41: cursor.network().map { .clearCounter($0) }
         default: nil

@@ -116,6 +116,9 @@ package enum JournalRecord: Hashable, Sendable {
     /// What was said of the name last is to be told to the store as soon as that answers.
     case sharedPending(SharedName)
     case sharedSettled(SharedName)
+    /// When that which waits to be told of the key was said.
+    case word(StoreKey, Word)
+    case wordSettled(StoreKey)
     /// Which data of the store the mirror is of: the value of `BlockKey.epoch`.
     case epoch(String)
     /// Blocks and revocations are all that the store had at one time: enough to serve with.
@@ -132,6 +135,7 @@ package struct JournalState: Hashable, Sendable {
     package var pendingRevocationLifts: Set<RevocationTarget> = []
     package var shared: [SharedName: StoredText] = [:]
     package var pendingShared: Set<SharedName> = []
+    var words: [StoreKey: Word] = [:]
     package var epoch: String?
     package var isComplete = false
 
@@ -162,6 +166,8 @@ package struct JournalState: Hashable, Sendable {
         case .sharedRemoved(let name): shared[name] = nil
         case .sharedPending(let name): pendingShared.insert(name)
         case .sharedSettled(let name): pendingShared.remove(name)
+        case .word(let key, let word): words[key] = word
+        case .wordSettled(let key): words[key] = nil
         case .epoch(let text): epoch = text
         case .complete: isComplete = true
         }
@@ -175,7 +181,10 @@ package struct JournalState: Hashable, Sendable {
         let over = shared.filter { $0.value.deadline.map { $0 <= now } ?? false }.keys
         // What the store has of it ends by itself, or never came there.
         pendingShared.subtract(over)
-        for name in over { shared[name] = nil }
+        for name in over {
+            shared[name] = nil
+            words[StoreKey(text: name.storeKey)] = nil
+        }
     }
 
     /// The shortest journal that amounts to this.
@@ -189,6 +198,7 @@ package struct JournalState: Hashable, Sendable {
         for revocation in revocations.values { try body(.revocation(revocation)) }
         for (name, text) in shared { try body(.shared(name, text)) }
         for name in pendingShared { try body(.sharedPending(name)) }
+        for (key, word) in words { try body(.word(key, word)) }
         if let epoch { try body(.epoch(epoch)) }
         for target in pendingRevocationLifts { try body(.pendingRevocationLift(target)) }
         if isComplete { try body(.complete) }

@@ -3,11 +3,12 @@
 struct RedisKeyspace {
     let prefix: String
 
-    /// `login_seen:{login_fail:…}` has to stay in the slot of its counter, so the prefix stands in the hash tag, too.
+    /// `login_seen:{login_fail:…}` has to stay in the slot of its counter, and `gateway:said:{…}` in that of what was said of,
+    /// so the prefix stands in the hash tag, too.
     func stored(_ name: String) -> String {
         guard !prefix.isEmpty else { return name }
         let parts = name.split(separator: ":{", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, name.hasPrefix("login_") else { return prefix + name }
+        guard parts.count == 2, ["login_", "gateway:said:"].contains(where: name.hasPrefix) else { return prefix + name }
         return "\(prefix)\(parts[0]):{\(prefix)\(parts[1])"
     }
 

@@ -13,10 +13,12 @@ extension RedisLedger {
         // In force here at once; the store hears of it now or when it is back.
         pendingBlocks.insert(network)
         pendingLifts.remove(network)
+        let noted = noteSet(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand)
         let change = local.book.set(record)
         if case .none = change {} else { outgoing.set(record.entry) }
         journal?.append(
-            [.block(StoredBlock(record, clock: clock, isPending: true)), .liftSettled(network)], durable: true)
+            [.block(StoredBlock(record, clock: clock, isPending: true)), .liftSettled(network)] + noted,
+            durable: true)
         scheduleExpiry()
         sendDelta()
         let done = { [self] (decider: Decider) in
@@ -24,12 +26,13 @@ extension RedisLedger {
             completion(BlockOutcome(record: record, decider: decider))
         }
         guard let authority else { return done(.local) }
-        upload(record, [], authority) { [weak self] reply in
+        tell(record, .now(record.since), authority) { [weak self] reply in
             guard let self else { return }
             if let error = reply?.error {
                 degrade(.refusing, error)
             } else if reply != nil {
                 pendingBlocks.remove(network)
+                settleWord(of: BlockKey.block(network))
                 save([.block(StoredBlock(record, clock: clock))])
             }
             done(reply == nil || reply?.error != nil ? .local : .authority)
@@ -58,9 +61,14 @@ extension RedisLedger {
     private func lift(_ networks: [IPNetwork], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         let now = clock.now()
         var lifted: [BlockRecord] = []
-        var keys: [String] = []
+        var keys: [LiftedKey] = []
+        var records: [JournalRecord] = []
         for network in networks {
             keys += RedisLedger.keys(toLift: network, in: local.book)
+            records += [
+                .lift(network), .pendingLift(network),
+                note(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand),
+            ]
             pendingBlocks.remove(network)
             pendingLifts.insert(network)
             if let record = local.unblock(network, at: now) {
@@ -68,14 +76,15 @@ extension RedisLedger {
                 outgoing.lift(network)
             }
         }
-        journal?.append(networks.flatMap { [.lift($0), .pendingLift($0)] }, durable: true)
+        journal?.append(records, durable: true)
         totals.blocksLifted += lifted.count
         sendDelta()
         for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
         guard let authority, !keys.isEmpty else {
             return completion(UnblockOutcome(lifted: lifted, decider: keys.isEmpty ? .authority : .local))
         }
-        delete(keys, networks, authority) {
+        let wall = clock.wall()
+        delete(keys, networks, authority, telling: { _ in .now(wall) }) {
             completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
         }
     }
@@ -83,36 +92,57 @@ extension RedisLedger {
     /// What operators lifted while Redis was away, or refused to write.
     func uploadLifts(_ session: RedisSession) {
         let networks = Array(pendingLifts)
-        delete(networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }, networks, session) { [weak self] in
+        let words = Dictionary(uniqueKeysWithValues: networks.map { ($0, word(of: BlockKey.block($0))) })
+        let keys = networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }
+        delete(keys, networks, session, telling: { .carried(words[$0]!) }) { [weak self] in
             if let self, $0, isRefusing { recover() }
         }
     }
 
+    /// A key that goes when the network is unblocked.
+    private struct LiftedKey {
+        let text: String
+        let network: IPNetwork
+        let isCounter: Bool
+    }
+
     /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
     private func delete(
-        _ keys: [String], _ networks: [IPNetwork], _ session: RedisSession, completion: @escaping (Bool) -> Void
+        _ keys: [LiftedKey], _ networks: [IPNetwork], _ session: RedisSession, telling: (IPNetwork) -> Telling,
+        completion: @escaping (Bool) -> Void
     ) {
         var isDone = true
         var refusal: String?
+        var overtakenKeys: [(String, Telling)] = []
         for (index, key) in keys.enumerated() {
-            session.call(["DEL", key]) { [weak self] reply in
+            let told = telling(key.network)
+            let answered = { [weak self] (reply: RESPValue?) -> Void in
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
+                if !key.isCounter, reply?.integer == 0 { overtakenKeys.append((key.text, told)) }
                 guard index == keys.count - 1, let self else { return }
                 // It is asked again from time to time.
                 if let refusal { degrade(.refusing, refusal) }
                 if isDone {
                     pendingLifts.subtract(networks)
+                    for network in networks { settleWord(of: BlockKey.block(network)) }
                     save(networks.map { .liftSettled($0) })
+                    for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 completion(isDone)
+            }
+            if key.isCounter {
+                session.call(["DEL", key.text], completion: answered)
+            } else {
+                say(.drop, of: key.text, told, session, completion: answered)
             }
         }
     }
 
-    /// The counter first, see `unblock`.
-    private static func keys(toLift network: IPNetwork, in book: BlockBook) -> [String] {
-        [BlockKey.failures(network)] + book.keys(of: network)
+    /// The counter first, see `unblock`. What is blocked again meanwhile needs no count.
+    private static func keys(toLift network: IPNetwork, in book: BlockBook) -> [LiftedKey] {
+        [LiftedKey(text: BlockKey.failures(network), network: network, isCounter: true)]
+            + book.keys(of: network).map { LiftedKey(text: $0, network: network, isCounter: false) }
     }
 
     /// Deletes every key with the prefix, slice by slice; the completion comes in any case.

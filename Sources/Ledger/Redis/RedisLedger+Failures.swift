@@ -263,20 +263,39 @@ extension RedisLedger {
                 pendingBlocks.remove(network)
                 continue
             }
-            // An operator's word replaces what is there; a rule's does not.
-            let condition = record.isAutomatic ? ["NX"] : []
             uploading.insert(network)
-            upload(record, condition, session) { [weak self] reply in
+            let key = BlockKey.block(network)
+            let telling = Telling.carried(wordOfSet(key, since: record.since))
+            let done = { [weak self] (reply: RESPValue?) -> Void in
                 guard let self, let reply else { return }
                 uploading.remove(network)
                 if let error = reply.error { return degrade(.refusing, error) }
                 if isRefusing { recover() }
-                guard pendingBlocks.remove(network) != nil else { return }
+                // Something else may have been said of it since.
+                guard record.isAutomatic || local.book[network] == record, pendingBlocks.remove(network) != nil
+                else { return }
+                settleWord(of: key)
                 if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
+                if reply.integer == 0 { return overtaken(key, telling) }
                 // Redis may know an older block with another end.
-                if reply == .null { invalidated([Array(BlockKey.block(network).utf8)]) }
+                if reply == .null { invalidated([Array(key.utf8)]) }
+            }
+            // An operator's word replaces what is older; a rule's replaces nothing.
+            if record.isAutomatic {
+                upload(record, ["NX"], session, completion: done)
+            } else {
+                tell(record, telling, session, completion: done)
             }
         }
+    }
+
+    /// An operator's block, with what is left of it.
+    func tell(
+        _ record: BlockRecord, _ telling: Telling, _ session: RedisSession, completion: @escaping (RESPValue?) -> Void
+    ) {
+        say(
+            .set(BlockValue(record).text, left: record.remaining(at: clock.now()), isMarked: false),
+            of: BlockKey.block(record.network), telling, session, completion: completion)
     }
 
     /// Sets the block with what is left of it.

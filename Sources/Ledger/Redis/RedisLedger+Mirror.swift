@@ -23,12 +23,12 @@ struct Resync {
 }
 
 /// A key of the store, told apart by its bytes: to `String`, `é` in two spellings is one.
-struct StoreKey: Hashable {
+package struct StoreKey: Hashable {
     let text: String
 
-    static func == (a: StoreKey, b: StoreKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+    package static func == (a: StoreKey, b: StoreKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
 
-    func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         for byte in text.utf8 { hasher.combine(byte) }
     }
 }

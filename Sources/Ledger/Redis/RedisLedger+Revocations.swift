@@ -20,13 +20,14 @@ extension RedisLedger {
         // In force here at once; the store hears of it now or when it is back.
         pendingRevocations.insert(record.target)
         pendingRevocationLifts.remove(record.target)
+        let noted = noteSet(RevocationKey.of(record.target), overHand: revocationBook[record.target]?.origin == .byHand)
         revocationBook.set(record)
         outgoing.revoke(record.entry)
         journal?.append(
             [
                 .revocation(StoredRevocation(record, clock: clock, isPending: true)),
                 .revocationLiftSettled(record.target),
-            ], durable: true)
+            ] + noted, durable: true)
         scheduleExpiry()
         sendDelta()
         let done = { [self] (decider: Decider) in
@@ -34,12 +35,13 @@ extension RedisLedger {
             completion(decider)
         }
         guard let authority else { return done(.local) }
-        upload(record, [], authority) { [weak self] reply in
+        let telling = Telling.now(record.since)
+        tell(record, telling, authority) { [weak self] reply in
             guard let self else { return }
             if let error = reply?.error {
                 degrade(.refusing, error)
-            } else if reply != nil {
-                uploaded(record)
+            } else if let reply {
+                told(record, telling, reply)
             }
             done(reply == nil || reply?.error != nil ? .local : .authority)
         }
@@ -49,43 +51,56 @@ extension RedisLedger {
         _ target: RevocationTarget, actor: String, completion: @escaping (RevocationRecord?, Decider) -> Void
     ) {
         sendDelta()
+        let noted = note(RevocationKey.of(target), overHand: revocationBook[target]?.origin == .byHand)
         var lifted: RevocationRecord?
         if case .ended(let record) = revocationBook.remove(target), record.deadline > clock.now() { lifted = record }
         pendingRevocations.remove(target)
         pendingRevocationLifts.insert(target)
         outgoing.unrevoke(target)
-        journal?.append([.revocationLifted(target), .pendingRevocationLift(target)], durable: true)
+        journal?.append([.revocationLifted(target), .pendingRevocationLift(target), noted], durable: true)
         sendDelta()
         if let lifted {
             totals.revocationsLifted += 1
             sink.ledger(noted: .revocationLifted(lifted, .command(actor: actor)))
         }
         guard let authority else { return completion(lifted, .local) }
-        deleteRevocations([target], authority) { completion(lifted, $0 ? .authority : .local) }
+        let wall = clock.wall()
+        deleteRevocations([target], authority, telling: { _ in .now(wall) }) {
+            completion(lifted, $0 ? .authority : .local)
+        }
     }
 
     // MARK: Carrying over
 
     /// What was taken back while Redis was away, or refused to write.
     func uploadRevocationLifts(_ session: RedisSession) {
-        deleteRevocations(Array(pendingRevocationLifts), session) { [weak self] isDone in
+        let words = Dictionary(
+            uniqueKeysWithValues: pendingRevocationLifts.map { ($0, word(of: RevocationKey.of($0))) })
+        deleteRevocations(Array(words.keys), session, telling: { .carried(words[$0]!) }) { [weak self] isDone in
             if let self, isDone, isRefusing { recover() }
         }
     }
 
     private func deleteRevocations(
-        _ targets: [RevocationTarget], _ session: RedisSession, completion: @escaping (Bool) -> Void
+        _ targets: [RevocationTarget], _ session: RedisSession, telling: (RevocationTarget) -> Telling,
+        completion: @escaping (Bool) -> Void
     ) {
         var isDone = true
         var refusal: String?
+        var overtakenKeys: [(String, Telling)] = []
         for (index, target) in targets.enumerated() {
-            session.call(["DEL", RevocationKey.of(target)]) { [weak self] reply in
+            let key = RevocationKey.of(target)
+            let told = telling(target)
+            say(.drop, of: key, told, session) { [weak self] reply in
+                if reply?.integer == 0 { overtakenKeys.append((key, told)) }
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
                 guard index == targets.count - 1, let self else { return }
                 if isDone {
                     pendingRevocationLifts.subtract(targets)
+                    for target in targets { settleWord(of: RevocationKey.of(target)) }
                     save(targets.map { .revocationLiftSettled($0) })
+                    for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 // It is asked again from time to time.
                 if let refusal { degrade(.refusing, refusal) }
@@ -102,31 +117,33 @@ extension RedisLedger {
                 continue
             }
             uploadingRevocations.insert(target)
-            upload(record, [], session) { [weak self] reply in
+            let telling = Telling.carried(wordOfSet(RevocationKey.of(target), since: record.since))
+            tell(record, telling, session) { [weak self] reply in
                 guard let self, let reply else { return }
                 uploadingRevocations.remove(target)
                 if let error = reply.error { return degrade(.refusing, error) }
                 if isRefusing { recover() }
-                uploaded(record)
+                told(record, telling, reply)
             }
         }
     }
 
-    /// The store has it. Another one of the same target may have been set since.
-    private func uploaded(_ record: RevocationRecord) {
-        guard revocationBook[record.target] == record else { return }
-        pendingRevocations.remove(record.target)
+    /// The store has it, or something later. Another one of the same target may have been set since.
+    private func told(_ record: RevocationRecord, _ telling: Telling, _ reply: RESPValue) {
+        guard revocationBook[record.target] == record, pendingRevocations.remove(record.target) != nil else { return }
+        let key = RevocationKey.of(record.target)
+        settleWord(of: key)
         save([.revocation(StoredRevocation(record, clock: clock))])
+        if reply.integer == 0 { overtaken(key, telling) }
     }
 
-    func upload(
-        _ record: RevocationRecord, _ condition: [String], _ session: RedisSession,
+    private func tell(
+        _ record: RevocationRecord, _ telling: Telling, _ session: RedisSession,
         completion: @escaping (RESPValue?) -> Void
     ) {
-        let left = record.remaining(at: clock.now()).map { ["PX", String(max(1, $0.milliseconds))] } ?? []
-        session.call(
-            ["SET", RevocationKey.of(record.target), RevocationValue(record).text] + condition + left,
-            completion: completion)
+        say(
+            .set(RevocationValue(record).text, left: record.remaining(at: clock.now()), isMarked: false),
+            of: RevocationKey.of(record.target), telling, session, completion: completion)
     }
 
     // MARK: Learning
@@ -188,10 +205,11 @@ extension RedisLedger {
                 // Whoever loses them gives stolen tokens back: asked again until it is done.
                 pendingRevocations.insert(record.target)
                 save([.revocation(StoredRevocation(record, clock: clock, isPending: true))])
-                upload(record, ["NX"], session) { [weak self] reply in
+                let telling = Telling.restored(since: record.since)
+                tell(record, telling, session) { [weak self] reply in
                     guard let self, let reply else { return }
                     if let error = reply.error { return degrade(.refusing, error) }
-                    uploaded(record)
+                    told(record, telling, reply)
                 }
             }
         }
@@ -200,7 +218,7 @@ extension RedisLedger {
 
     func expireRevocations() {
         for record in revocationBook.expire(at: clock.now()) {
-            pendingRevocations.remove(record.target)
+            if pendingRevocations.remove(record.target) != nil { settleWord(of: RevocationKey.of(record.target)) }
             totals.revocationsLifted += 1
             outgoing.unrevoke(record.target)
             outgoing.records.append(.revocationLifted(record.target))

@@ -9,39 +9,51 @@ extension RedisLedger {
     package func share(_ name: SharedName, _ text: SharedText?, completion: @escaping (Decider) -> Void) {
         // What was learned before stands before it in the journal, too.
         sendDelta()
+        let noted = note(name.storeKey, overHand: isByHand(name))
         sharedBook[name] = text
         pendingShared.insert(name)
-        journal?.append([.shared(name, text, clock: clock), .sharedPending(name)], durable: true)
+        journal?.append([.shared(name, text, clock: clock), .sharedPending(name), noted], durable: true)
         sink.ledger(shared: sharedBook)
         scheduleExpiry()
         guard let authority else { return completion(.local) }
-        upload(name, authority) { completion($0 ? .authority : .local) }
+        upload(name, .now(clock.wall()), authority) { completion($0 ? .authority : .local) }
+    }
+
+    /// A sealed key is nobody's by hand; when one was added or removed is told by its mark alone.
+    private func isByHand(_ name: SharedName) -> Bool {
+        guard name.kind != .key, let known = sharedBook[name] else { return name.kind == .key }
+        return !known.text.contains("\"by\":") || !known.text.contains("\"at\":")
     }
 
     func uploadShared(_ session: RedisSession) {
-        for name in pendingShared { upload(name, session) { _ in } }
+        for name in pendingShared { upload(name, .carried(word(of: name.storeKey)), session) { _ in } }
     }
 
-    private func upload(_ name: SharedName, _ session: RedisSession, completion: @escaping (Bool) -> Void) {
+    private func upload(
+        _ name: SharedName, _ telling: Telling, _ session: RedisSession, completion: @escaping (Bool) -> Void
+    ) {
         let shared = sharedBook[name]
-        session.call(command(name, shared)) { [weak self] reply in
+        say(saying(shared), of: name.storeKey, telling, session) { [weak self] reply in
             guard let self, let reply else { return completion(false) }
             if let error = reply.error {
                 degrade(.refusing, error)
                 return completion(false)
             }
             // Another word may have been said of it since.
-            if sharedBook[name] == shared, pendingShared.remove(name) != nil { save([.sharedSettled(name)]) }
+            if sharedBook[name] == shared, pendingShared.remove(name) != nil {
+                settleWord(of: name.storeKey)
+                save([.sharedSettled(name)])
+                if reply.integer == 0 { overtaken(name.storeKey, telling) }
+            }
             if isRefusing { recover() }
             completion(true)
         }
     }
 
-    private func command(_ name: SharedName, _ shared: SharedText?) -> [String] {
-        guard let shared else { return ["DEL", name.storeKey] }
-        guard shared.deadline != .never else { return ["SET", name.storeKey, shared.text] }
-        let left = max(1, (shared.deadline - clock.now()).milliseconds)
-        return ["SET", name.storeKey, shared.text, "PX", "\(left)"]
+    private func saying(_ shared: SharedText?) -> Saying {
+        guard let shared else { return .drop }
+        let left = shared.deadline == .never ? nil : shared.deadline - clock.now()
+        return .set(shared.text, left: left, isMarked: true)
     }
 
     /// What the store says of a key that is meant to name one.
@@ -79,7 +91,10 @@ extension RedisLedger {
         let now = clock.now()
         for (name, shared) in sharedBook where shared.deadline <= now {
             // What the store has of it ends by itself, or never came there.
-            if pendingShared.remove(name) != nil { outgoing.records.append(.sharedSettled(name)) }
+            if pendingShared.remove(name) != nil {
+                settleWord(of: name.storeKey)
+                outgoing.records.append(.sharedSettled(name))
+            }
             changeShared(name, nil)
         }
     }
@@ -92,7 +107,8 @@ extension RedisLedger {
                 changeShared(name, nil)
             } else {
                 pendingShared.insert(name)
-                upload(name, session) { _ in }
+                save([.sharedPending(name), noteRestored(name.storeKey)])
+                upload(name, .restored(since: nil), session) { _ in }
             }
         }
     }

@@ -10,8 +10,9 @@ internal import Wire
 /// known) and carried over later; each has an id, so carrying one over twice counts it once.
 ///
 /// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over;
-/// `+Reservations` places for guesses; `+Mirror` what is known of the store; `+Commands` what operators do; `+Revocations` all of this for tokens,
-/// `+Shared` for keys and lockdowns.
+/// `+Reservations` places for guesses; `+Mirror` what is known of the store; `+Commands` what operators do; `+Revocations`
+/// all of this for tokens, `+Shared` for keys and lockdowns; `+Words` what was said while Redis was away; `+Discovery` where
+/// Redis is.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
     enum Phase {
@@ -109,6 +110,10 @@ package final class RedisLedger: Ledger {
     var pendingShared: Set<SharedName> = []
     /// Of the resynchronisation that is under way.
     var seenShared: Set<SharedName> = []
+
+    // +Words
+    /// Of names that are pending in one of the ways above.
+    var words: [StoreKey: Word] = [:]
 
     // +Mirror
     var dirty: Set<StoreKey> = []
@@ -257,6 +262,7 @@ package final class RedisLedger: Ledger {
         epoch = saved.epoch
         sharedBook = saved.shared.mapValues { $0.text(clock: clock) }
         pendingShared = saved.pendingShared
+        restoreWords(saved.words)
         unsettled = saved.unsettled
         // A restart during an outage must not give an attacker his guesses back.
         let now = clock.now()
@@ -381,7 +387,7 @@ package final class RedisLedger: Ledger {
     /// Redis announces natural expiry late or, with many keys, never: the deadlines are kept here.
     private func expire() {
         for record in local.book.expire(at: clock.now()) {
-            pendingBlocks.remove(record.network)
+            if pendingBlocks.remove(record.network) != nil { settleWord(of: BlockKey.block(record.network)) }
             totals.blocksLifted += 1
             sink.ledger(noted: .lifted(record, .expired))
         }

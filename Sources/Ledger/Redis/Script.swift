@@ -34,6 +34,12 @@ enum Script: CaseIterable {
     /// KEYS: the counter, the failures seen. ARGV: end of the counter (ms of the server's clock; 0: as it is), end of the
     /// block.
     case mark
+    /// Sets or removes what an operator said, unless something was said of the name later.
+    ///
+    /// KEYS: the name's key, its mark. ARGV: how it is told (`Telling`), when it was said, `set` or `drop`, the value, how long
+    /// it lives (ms; empty: it does not end), how long the mark does (ms; empty: none is set).
+    /// Returns: 1, or 0 when something later is there.
+    case say
 
     var text: String {
         switch self {
@@ -96,6 +102,37 @@ enum Script: CaseIterable {
             if left <= 0 then return 0 end
             redis.call('ZADD', KEYS[2], ARGV[2], 'blocked')
             if redis.call('PTTL', KEYS[2]) < left then redis.call('PEXPIREAT', KEYS[2], ARGV[2]) end
+            return 1
+            """
+        // Times are texts of one form, so that the later one is the greater. What has no signature is by hand. The mark comes
+        // last and may fail: out of memory, what is to be removed is removed all the same.
+        case .say:
+            """
+            local how, at = ARGV[1], ARGV[2]
+            if how ~= 'now' then
+              local mark = redis.call('GET', KEYS[2])
+              if mark and mark > at then return 0 end
+              local here = redis.pcall('GET', KEYS[1])
+              if here and how == 'restored' then return 0 end
+              if here then
+                local read, value = pcall(cjson.decode, type(here) == 'string' and here or '')
+                local said = read and type(value) == 'table' and value.by and value.at
+                if type(said) == 'string' and string.len(said) >= 20 then
+                  if string.len(said) == 20 then said = string.sub(said, 1, 19) .. '.000Z' end
+                  if said > at then return 0 end
+                elseif how == 'carried' then
+                  return 0
+                end
+              end
+            end
+            if ARGV[3] == 'drop' then
+              redis.call('DEL', KEYS[1])
+            elseif ARGV[5] == '' then
+              redis.call('SET', KEYS[1], ARGV[4])
+            else
+              redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])
+            end
+            if ARGV[6] ~= '' then redis.pcall('SET', KEYS[2], at, 'PX', ARGV[6]) end
             return 1
             """
         }

@@ -18,7 +18,7 @@ extension Gatekeeper {
     func countAddress(
         _ rule: RateRule, _ refusal: Refusal, _ facts: borrowing RequestFacts, _ now: Instant
     ) throws(Refusal) {
-        guard facts.counted == .nothing, !isSpared(facts.client) else { return }
+        guard facts.counted == .nothing, !isSpared(facts.client, at: now) else { return }
         try count(rule, key: rule.key(facts.client), refusal, now)
     }
 
@@ -39,7 +39,7 @@ extension Gatekeeper {
         case .routeIdentity where !subject.isEmpty:
             try count(rule, key: rule.key(subject), .identityRateLimited, now)
         // Who leaves the token out must not get round the limit.
-        case .routeIdentity where !isSpared(facts.client):
+        case .routeIdentity where !isSpared(facts.client, at: now):
             try count(rule, key: rule.key(facts.client), .identityRateLimited, now)
         default: break
         }
