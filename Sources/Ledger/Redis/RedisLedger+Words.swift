@@ -33,8 +33,9 @@ extension RedisLedger {
     /// An outage that lasts longer than this may undo what was taken back in its beginning.
     private static let markLife = Interval.seconds(7 * 86_400)
 
+    static let markPrefix = "gateway:said:"
     /// In the slot of the key.
-    static func mark(of key: String) -> String { "gateway:said:{\(key)}" }
+    static func mark(of key: String) -> String { "\(markPrefix){\(key)}" }
 
     /// - Parameter completion: 1 when the store has it, 0 when something later is there, or an error; nil: the session ended.
     func say(

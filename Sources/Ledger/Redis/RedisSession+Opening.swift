@@ -45,7 +45,7 @@ extension RedisSession {
         for prefix in [BlockKey.failurePrefix, BlockKey.seenPrefix, BlockKey.pendingPrefix] {
             tryOut(["DEL", prefix + RedisSession.probe])
         }
-        let said = RedisLedger.mark(of: RedisSession.probe)
+        let said = RedisLedger.markPrefix + RedisSession.probe
         for command in [["GET", said], ["SET", said, "", "XX"]] { tryOut(command) }
         for command in [["GET", BlockKey.epoch], ["SCAN", "0", "COUNT", "1"]] { tryOut(command) }
     }
