@@ -41,7 +41,9 @@ extension ClientConnection {
     /// In whole seconds.
     func retryAfter(_ refusal: Refusal) -> Int {
         if refusal.code == .circuitOpen { return record.pool?.retryAfter() ?? 1 }
-        if refusal.code == .rateLimited, refusal.stage != .reserve { return worker.gatekeeper.rateStanding?.retryAfter ?? 1 }
+        if refusal.code == .rateLimited, refusal.stage != .reserve {
+            return worker.gatekeeper.rateStanding?.retryAfter ?? 1
+        }
         guard refusal == .lockedDown, let route = record.facts.route else { return 1 }
         let now = worker.clock.now
         guard let end = worker.gatekeeper.lockdowns.end(ofRoute: route, for: record.facts.client, at: now) else {
@@ -127,7 +129,8 @@ extension ClientConnection {
     func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
         let token = auditToken(bytes)
         if let expiry = token?.expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
-        if refusal.code == .rateLimited, refusal.stage != .reserve, let kind = worker.gatekeeper.rateStanding?.rule.kind {
+        if refusal.code == .rateLimited, refusal.stage != .reserve, let kind = worker.gatekeeper.rateStanding?.rule.kind
+        {
             return worker.telemetry.record(
                 tooMany: kind, of: record.facts.client, auditRequest(bytes), refusal, identity: record.identity,
                 now: now)

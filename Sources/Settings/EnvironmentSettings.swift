@@ -222,6 +222,6 @@ enum EnvironmentOnly {
     }
 
     static let unbuilt = [
-        Unbuilt(name: "RATE_LIMIT_", what: "this rate limit", harmless: nil),
+        Unbuilt(name: "RATE_LIMIT_", what: "this rate limit", harmless: nil)
     ]
 }

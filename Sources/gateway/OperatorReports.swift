@@ -26,7 +26,11 @@ enum OperatorReports {
             let own = wasBlocked ? "the block of \(network) is lifted" : "\(network) has no block of its own"
             text = "\(own), but it is within \(wider), which is blocked"
         }
-        if network.isSingleAddress { text += "; its failed logins are forgotten" }
+        if let prefix = document["counted_for"]?.string {
+            text += "; its failed logins are counted for \(printable(prefix)): unblock that to forget them"
+        } else if network.isSingleAddress {
+            text += "; its failed logins are forgotten"
+        }
         return "\(text)\(localNote(document))\n"
     }
 

@@ -90,26 +90,37 @@ private final class Deaf: LedgerSink {
 }
 
 @Suite struct `The line of an address` {
-    private let address = IPAddress("198.51.100.7")!
     private let sink = Deaf()
     private let loop = EventLoop()
 
     private func desk(limit: Int) throws -> (GuessDesk, EmbeddedLedger) {
         var template = Array("/tmp/gateway-test-XXXXXX".utf8CString)
         let path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-        let ledger = try EmbeddedLedger(
-            rule: LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: []), stateDirectory: path,
-            on: loop, sink: sink)
+        let rule = LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: [])
+        let ledger = try EmbeddedLedger(rule: rule, stateDirectory: path, on: loop, sink: sink)
         ledger.start()
         let login = Configuration.Login(
             endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
-        return (GuessDesk(login, ledger: ledger, on: loop), ledger)
+        return (GuessDesk(login, rule, ledger: ledger, on: loop), ledger)
     }
 
-    private func request(patience: Interval = .seconds(60)) -> GuessRequest {
+    private func request(of client: String = "198.51.100.7", patience: Interval = .seconds(60)) -> GuessRequest {
         GuessRequest(
-            worker: 0, ticket: 0, guess: LoginFailure(id: .random(), address: address), length: .seconds(60),
+            worker: 0, ticket: 0, guess: LoginFailure(id: .random(), address: IPAddress(client)!), length: .seconds(60),
             patienceEnds: .now() + patience)
+    }
+
+    @Test func `is one for all addresses of an IPv6 prefix`() throws {
+        let (desk, ledger) = try desk(limit: 1)
+        var answers: [GuessAnswer] = []
+        let first = request(of: "2001:db8:1:2::1")
+        for one in [first, request(of: "2001:db8:1:2:ffff::2"), request(of: "2001:db8:1:3::1")] {
+            desk.reserve(one) { answers.append($0) }
+        }
+        #expect(answers.count == 2 && desk.waiting == 1, "the third is of another prefix")
+        ledger.recordFailure(first.guess, now: .now()) { _ in desk.counted(first.guess) }
+        #expect(answers.count == 3 && desk.waiting == 0)
+        if case .blocked = answers.last {} else { Issue.record("it was let go") }
     }
 
     @Test func `moves up as places are given back, in the order of coming`() throws {

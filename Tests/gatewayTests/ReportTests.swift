@@ -102,6 +102,13 @@ import Wire
         #expect(
             OperatorReports.unblocked(address, nothing)
                 == "192.0.2.1 was not blocked; its failed logins are forgotten\n")
+        let prefixed: JSONValue = [
+            "lifted": [], "still_blocked_by": [], "counted_for": "2001:db8::/64", "decided_by": "authority",
+        ]
+        #expect(
+            OperatorReports.unblocked(IPNetwork("2001:db8::1")!, prefixed)
+                == "2001:db8::1 was not blocked; its failed logins are counted for 2001:db8::/64: "
+                + "unblock that to forget them\n")
         #expect(
             OperatorReports.unblocked(address, wider)
                 == "192.0.2.1 has no block of its own, but it is within 192.0.2.0/24, which is blocked; "

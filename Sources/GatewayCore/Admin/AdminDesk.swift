@@ -127,10 +127,18 @@ final class AdminDesk {
                     .json([
                         "count": .integer(lifted.count), "lifted": .array(lifted),
                         "still_blocked_by": .array(self.stillBlocking(target).map { .string($0.description) }),
+                        "counted_for": JSONValue(self.prefix(countedFor: target)?.description),
                         "decided_by": .string(outcome.decider.rawValue),
                     ]))
             }
         }
+    }
+
+    /// The prefix that failures of the address are counted for, and which must be named to forget them.
+    private func prefix(countedFor target: UnblockTarget) -> IPNetwork? {
+        guard case .network(let network) = target, network.isSingleAddress else { return nil }
+        let subject = gateway.loginRule.subject(of: network.base)
+        return subject == network ? nil : subject
     }
 
     /// Wider blocks that hold the target all the same: lifting one address out of a network is not possible.

@@ -54,7 +54,8 @@ extension AdminCommand {
             .allow, .disallow, .rotateAssertionKey:
             true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns,
-            .allowances, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys, .reload, .upgrade,
+            .allowances, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys,
+            .reload, .upgrade,
             .assertionKeys, .logLevel:
             false
         }

@@ -2,9 +2,12 @@ internal import Ledger
 internal import Policy
 
 extension Gateway {
-    /// The rule for failed logins, of the configuration and of those who are allowed for a while, wherever it is asked.
+    /// The rule for failed logins, of the configuration and of those who are allowed for a while.
+    var loginRule: LoginRule { LoginRule(configuration, allowed: allowances.networks) }
+
+    /// Wherever it is asked.
     func adoptLoginRule() {
-        let rule = LoginRule(configuration, allowed: allowances.networks)
+        let rule = loginRule
         desk.adopt(rule)
         ledger.adopt(rule)
     }

@@ -8,7 +8,9 @@ struct RedisKeyspace {
     func stored(_ name: String) -> String {
         guard !prefix.isEmpty else { return name }
         let parts = name.split(separator: ":{", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, ["login_", RedisLedger.markPrefix].contains(where: name.hasPrefix) else { return prefix + name }
+        guard parts.count == 2, ["login_", RedisLedger.markPrefix].contains(where: name.hasPrefix) else {
+            return prefix + name
+        }
         return "\(prefix)\(parts[0]):{\(prefix)\(parts[1])"
     }
 

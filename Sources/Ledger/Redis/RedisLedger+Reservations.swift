@@ -100,7 +100,8 @@ extension RedisLedger {
     private func grant(_ asked: WaitingGuess) {
         guard waitingGuesses[asked.guess.id] != nil else { return }
         local.held.expire(at: clock.now())
-        local.held.hold(asked.guess.id, of: local.rule.subject(of: asked.guess.address), until: clock.now() + asked.length)
+        local.held.hold(
+            asked.guess.id, of: local.rule.subject(of: asked.guess.address), until: clock.now() + asked.length)
         answer(asked.guess, .granted)
     }
 
@@ -111,7 +112,7 @@ extension RedisLedger {
     /// An error reply; as for failures, one that concerns this key alone is no outage.
     private func guessRefused(_ guess: LoginFailure, _ error: String) {
         guard error.hasPrefix("WRONGTYPE") || error.contains("not an integer") else { return degrade(.refusing, error) }
-        sink.ledger(noted: .counterUnusable(guess.address, error))
+        sink.ledger(noted: .counterUnusable(local.rule.subject(of: guess.address), error))
         if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }
     }
 
