@@ -41,7 +41,7 @@ extension ClientConnection {
     /// In whole seconds.
     func retryAfter(_ refusal: Refusal) -> Int {
         if refusal.code == .circuitOpen { return record.pool?.retryAfter() ?? 1 }
-        if refusal.code == .rateLimited, refusal.stage != .reserve {
+        if refusal.isByRate {
             return worker.gatekeeper.rateStanding?.retryAfter ?? 1
         }
         guard refusal == .lockedDown, let route = record.facts.route else { return 1 }
@@ -129,8 +129,7 @@ extension ClientConnection {
     func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
         let token = auditToken(bytes)
         if let expiry = token?.expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
-        if refusal.code == .rateLimited, refusal.stage != .reserve, let kind = worker.gatekeeper.rateStanding?.rule.kind
-        {
+        if refusal.isByRate, let kind = worker.gatekeeper.rateStanding?.rule.kind {
             return worker.telemetry.record(
                 tooMany: kind, of: record.facts.client, auditRequest(bytes), refusal, identity: record.identity,
                 now: now)

@@ -277,6 +277,7 @@ final class ClientConnection: ReadinessHandler {
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil
         case .forward(let plan):
+            if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
             if plan.isLogin {
                 switch admit(plan, bytes) {
                 case .go: break

@@ -36,6 +36,8 @@ final class ExchangeRecord {
     var audit: AuditRequest?
     /// Of a login that is counted against its address.
     var guess: Guess?
+    /// How it stands with the rate limit that its answer tells of.
+    var rate: RateStanding?
     var identity: VerifiedToken?
     var startedAt = Instant(nanoseconds: 0)
     var status = 0
@@ -95,13 +97,14 @@ final class ExchangeRecord {
         hasBegun = false
         isSettled = false
         facts.counted = .nothing
+        if rate != nil { rate = nil }
     }
 
     var context: ResponseContext {
         var context = ResponseContext(
             isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
             isSecure: facts.isSecure, upgrade: plan?.upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false)
-        context.rate = plan?.rate
+        context.rate = rate
         return context
     }
 

@@ -21,6 +21,9 @@ package final class Gatekeeper {
     package var rateMeter: (any RateMeter)?
     var rates: RatePlan
     var rateOverrides = RateOverrides()
+    /// How the request that was decided last stands with the limit that refused it, or that its answer tells of. Not among
+    /// the notes of the head: what is counted would be copied with them.
+    package internal(set) var rateStanding: RateStanding?
 
     var fields: FieldTable
     var classes: [FieldClass]
@@ -198,6 +201,7 @@ package final class Gatekeeper {
         head = HeadNotes()
         tokenRefusal = nil
         refusedToken = nil
+        if rateStanding != nil { rateStanding = nil }
     }
 
     // MARK: identify

@@ -73,8 +73,8 @@ package struct Plan: Sendable {
     package var closesAtExpiry = true
     /// The request goes on by break-glass, which ends then; `never`: it needs none.
     package var glassEnds = Instant.never
-    /// The answer tells how the request stands with this limit.
-    package var rate: RateStanding?
+    /// The answer tells how the request stands with `Gatekeeper.rateStanding`.
+    package var tellsRate = false
     package var isByBreakGlass: Bool { glassEnds != .never }
 
     package init(upstream: Int, isLogin: Bool, isIdempotent: Bool) {

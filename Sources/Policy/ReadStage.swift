@@ -42,8 +42,6 @@ struct HeadNotes {
     /// It was to be refused, and goes on by break-glass.
     var glass: BreakGlassPass?
     var passage = Passage.ours
-    /// With the limit that was asked last.
-    var rate: RateStanding?
 }
 
 /// Where a field stands that means something only when it is there once.

@@ -94,6 +94,9 @@ package struct Refusal: Error, Sendable {
     /// It says when to try again (RFC 9110 §10.2.3, RFC 6585 §4).
     package var asksToRetry: Bool { status == 503 || status == 429 }
 
+    /// Of a rate limit: not of connections, nor of logins under way.
+    package var isByRate: Bool { code == .rateLimited && stage != .admit && stage != .reserve }
+
     /// Its challenge names what the route demands.
     package var namesDemands: Bool { self == .missingScope || self == .loginTooWeak }
 

@@ -48,7 +48,7 @@ extension Gatekeeper {
             out.append(decimal: retryAfter)
             out.append("\r\n")
         }
-        if refusal.code == .rateLimited, let standing = head.rate { standing.rule.write(standing.level, into: &out) }
+        if refusal.isByRate, let standing = rateStanding { standing.rule.write(standing.level, into: &out) }
         if refusal == .methodNotAllowed, let allow = head.allow {
             out.append("Allow: ")
             out.append(text: allow)

@@ -28,7 +28,7 @@ package struct ResponseContext: Sendable {
     package let upgrade: Upgrade?
     /// `Plan.tokenIsInQuery`.
     package let tokenIsInQuery: Bool
-    /// `Plan.rate`.
+    /// What the answer tells of a rate limit.
     package var rate: RateStanding?
 
     package init(

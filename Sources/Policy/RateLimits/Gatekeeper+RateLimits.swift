@@ -11,9 +11,6 @@ extension Gatekeeper {
         rates = RatePlan(rules.configuration, overrides)
     }
 
-    /// How the request that was decided last stands with the limit that refused it, or that its answer tells of.
-    package var rateStanding: RateStanding? { head.rate }
-
     /// Trusted proxies, and whoever is never blocked, speak for many. What has been counted is not counted again.
     func countAddress(
         _ rule: RateRule, _ refusal: Refusal, _ facts: borrowing RequestFacts, _ now: Instant
@@ -28,13 +25,13 @@ extension Gatekeeper {
     ) throws(Refusal) {
         guard facts.counted != .everything else { return }
         let subject = identity?.subject ?? []
-        let earlier = head.rate
+        let earlier = rateStanding
         if let rule = rates.identity, !subject.isEmpty {
             try count(rule, key: rule.key(subject), .identityRateLimited, now)
         }
         guard !rates.routes.isEmpty, let rule = rates.routes[route] else { return }
         switch rule.kind {
-        case .routeAddress: head.rate = earlier
+        case .routeAddress: rateStanding = earlier
         case .route: try count(rule, key: rule.seed, .routeRateLimited, now)
         case .routeIdentity where !subject.isEmpty:
             try count(rule, key: rule.key(subject), .identityRateLimited, now)
@@ -43,12 +40,12 @@ extension Gatekeeper {
             try count(rule, key: rule.key(facts.client), .identityRateLimited, now)
         default: break
         }
-        if rule.isTold, let standing = head.rate, standing.rule === rule { plan.rate = standing }
+        plan.tellsRate = rule.isTold && rateStanding?.rule === rule
     }
 
     private func count(_ rule: RateRule, key: Int, _ refusal: Refusal, _ now: Instant) throws(Refusal) {
         guard let answer = rateMeter?.take(rule.kind, key: key, rule.bucket, at: now) else { return }
-        head.rate = RateStanding(rule: rule, level: answer.level)
+        rateStanding = RateStanding(rule: rule, level: answer.level)
         guard answer.isAllowed else { throw refusal }
     }
 }

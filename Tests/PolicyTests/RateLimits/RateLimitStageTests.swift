@@ -175,7 +175,7 @@ private func limit(_ count: Int, burst: Int) -> RateLimit { RateLimit(Rate(count
             let verdict = house.gatekeeper.decide(
                 Array(text.utf8).span, peer: House.client, now: House.now, wall: Mint.now, facts: &house.facts)
             guard case .forward(let plan) = verdict else { return -1 }
-            return plan.rate?.level.left
+            return plan.tellsRate ? house.gatekeeper.rateStanding?.level.left : nil
         }
         for subject in Configuration.RouteRateLimit.Subject.allCases {
             #expect(left(.init(per: subject, limit(60, burst: 7), isTold: true)) == 6)
