@@ -180,7 +180,7 @@ package final class Gatekeeper {
             // Not refused yet: the same head is decided again when the issuer has answered.
             guard let token = refusedToken, tokenRefusal?.isPending == true else { return .refuse(error) }
             forget()
-            facts.counted = .address
+            if facts.counted == .nothing { facts.counted = .address }
             return .introspect(token: token)
         }
     }

@@ -27,6 +27,7 @@ extension Assembly {
             redis.location = url.location
             redis.username = url.username ?? redis.username
             redis.password = url.password ?? redis.password
+            if url.password != nil { redis.passwordPath = nil }
             redis.database = url.database ?? redis.database
         }
         let addresses = (settings.entries["redis.sentinels"]?.items ?? []).compactMap { item in

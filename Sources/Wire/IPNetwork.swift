@@ -29,6 +29,13 @@ package struct IPNetwork: Hashable, Sendable {
 
     package var isSingleAddress: Bool { bits == 128 }
 
+    /// Whether it has fewer leading bits than `v4` of an IPv4 network, or `v6` of an IPv6 one. What holds IPv4 addresses is
+    /// measured as one of those.
+    package func isWider(thanV4 v4: Int, v6: Int) -> Bool {
+        let holdsV4 = base.isV4 || contains(IPAddress(v4: 0))
+        return bits < (holdsV4 ? v4 + 96 : v6)
+    }
+
     /// Reads `address` or `address/prefix`. Host bits below the prefix must be zero: `10.1.2.3/8` is a mistake more often
     /// than a network, so it is refused (nil), as is a prefix with leading zeros or out of range.
     package init?(_ text: some StringProtocol) {

@@ -295,6 +295,25 @@ struct `While Redis is away` {
         harness.stop(ledger)
     }
 
+    @Test func `an unblock during an outage forgets the failures that were not carried over yet`() throws {
+        let fixture = try RedisFixture(options: ["--appendonly", "yes", "--appendfsync", "always"], deadline: brief)
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        fixture.server.kill()
+        #expect(harness.wait { ledger.state.word == "degraded" })
+        for _ in 1...5 { _ = try harness.fail(ledger, "198.51.100.7") }
+        _ = try harness.fail(ledger, "198.51.100.8")
+        #expect(harness.isBlocked("198.51.100.7"))
+        _ = try harness.unblock(ledger, .network(IPNetwork("198.51.100.7")!))
+        #expect(ledger.unsettled.count == 1, "of the other address")
+        try fixture.server.start()
+        #expect(harness.wait { ledger.state == .connected && ledger.unsettled.isEmpty && ledger.pendingLifts.isEmpty })
+        #expect(try fixture.redis("EXISTS", "ip_block:198.51.100.7", "login_fail:198.51.100.7") == "0")
+        #expect(try fixture.redis("GET", "login_fail:198.51.100.8") == "1")
+        #expect(!harness.isBlocked("198.51.100.7"))
+        harness.stop(ledger)
+    }
+
     @Test func `an unblock during a pause reaches the store when it answers again`() throws {
         let fixture = try RedisFixture(deadline: brief)
         let harness = fixture.harness

@@ -175,6 +175,26 @@ def test_the_rest_of_a_login_that_does_not_come(start_gateway, login_backend, ad
     assert login_backend.requests == []
 
 
+def test_what_is_told_of_a_login_that_does_not_come_is_its_own(start_gateway, login_backend, address, other_address):
+    """Meanwhile the worker reads other heads, with fields where this one has none, and routes that a reload takes away."""
+    routes = [{"path": path, "upstream": "api", "auth": "none"} for path in ("/", "/a", "/auth")]
+    gateway = start_gateway(login_backend, workers=1, timeouts={"body": "300ms"}, routes=routes)
+    trace = {"X-Pad": "x" * 20_000, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    with gateway.connect(address) as client, gateway.connect(other_address) as other:
+        client.send(WRONG[:-1])
+        while client.silent(0.01):
+            assert other.ask(request("GET", "/%61", trace)).status == 200
+        assert client.read_final("POST").status == 408
+    assert gateway.wait_event("http.request", status=408)["path"] == "/auth/login"
+    with gateway.connect(address) as client:
+        client.send(WRONG[:-1])
+        gateway.settings["routes"] = routes[:1]
+        gateway.write_config()
+        gateway.command("reload")
+        assert client.read_final("POST").status == 408
+    assert gateway.get("/", address).status == 200
+
+
 def test_a_replica_that_is_killed_gives_its_places_back(start_gateway, start_backend, redis, address):
     gate = Gate()
     backend = start_backend(gate)

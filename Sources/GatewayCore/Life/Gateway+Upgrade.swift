@@ -74,6 +74,8 @@ extension Gateway {
     /// Opens the state directory again; whoever waited for a count gets it here.
     private func openState() throws(LedgerError) {
         ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
+        // Allowances are told when they change, and these have not.
+        ledger.adopt(loginRule)
         state = .ours
         ledger.start()
         desk.count(with: ledger)

@@ -23,6 +23,8 @@ extension ClientConnection {
     func admit(_ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         let client = record.facts.client
         if worker.gatekeeper.isSpared(client, at: worker.clock.now) { return .go }
+        // The trusted proxies are others since a reload: it is somebody else's guess.
+        if let guess = record.guess, guess.address != client { endGuess() }
         guard let guess = record.guess else {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login
@@ -91,6 +93,8 @@ extension ClientConnection {
 
     /// The control thread answers in its time; should it be late, nobody waits for ever.
     func reservationIsLate() {
+        // Whoever does not read what he was sent before will not read this either.
+        guard outbox.isEmpty else { return close() }
         record.guess?.state = .refused(.guessesUncounted)
         reservationKnown()
     }
@@ -98,6 +102,10 @@ extension ClientConnection {
     /// The rest of a login's body did not come in time.
     func bodyIsLate() {
         let count = worker.scratch.load(&stash)
+        // What the Gatekeeper knows is of the head that it saw last, which is another one, and the route is one of the
+        // configuration of then.
+        worker.gatekeeper.forget()
+        record.facts.route = nil
         record.begin(worker.scratch.bytes(count), peer: peer, worker: worker)
         phase = .head
         respond(with: .bodyTimeout, keepAlive: false)

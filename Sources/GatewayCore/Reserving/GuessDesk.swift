@@ -168,7 +168,8 @@ final class GuessDesk {
     private func tick() {
         let now = Instant.now()
         var looked = 0
-        for subject in Array(lines.keys) {
+        // In another order each time: those behind a slice that stands still must be looked after, too.
+        for subject in lines.keys.shuffled() {
             giveUp(subject, at: now)
             guard looked < GuessDesk.slice, let line = lines[subject], line.asking == 0, !line.waiters.isEmpty
             else { continue }

@@ -81,7 +81,7 @@ final class RESPReader {
         var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: reply.pointee.str, count: Int(reply.pointee.len))) }
         switch reply.pointee.type {
         case REDIS_REPLY_STATUS: return .status(String(decoding: bytes, as: UTF8.self))
-        case REDIS_REPLY_ERROR: return .error(String(decoding: bytes, as: UTF8.self))
+        case REDIS_REPLY_ERROR: return .error(String(decoding: bytes.prefix(1_024), as: UTF8.self))
         case REDIS_REPLY_INTEGER: return .integer(reply.pointee.integer)
         case REDIS_REPLY_STRING: return .bytes(bytes)
         case REDIS_REPLY_ARRAY:

@@ -30,8 +30,8 @@ extension RedisLedger {
             guard let self else { return }
             if let error = reply?.error {
                 degrade(.refusing, error)
-            } else if reply != nil {
-                pendingBlocks.remove(network)
+            } else if reply != nil, pendingBlocks.remove(network) != nil {
+                // Nothing was said of it since.
                 settleWord(of: BlockKey.block(network))
                 save([.block(StoredBlock(record, clock: clock))])
             }
@@ -46,15 +46,28 @@ extension RedisLedger {
             guard let authority else {
                 let counted = local.counters.all.keys
                 let networks = Set(blocks().map(\.network)).union(counted)
+                save(forgetFailures { _ in true })
                 return lift(Array(networks), actor: actor, completion: completion)
             }
             // Counters first: a failure in between must not find a count at the limit and block again.
             deleteAll(BlockKey.failurePrefix, from: "0", authority) { [weak self] in
                 guard let self else { return }
                 local.counters.clearAll()
+                save(forgetFailures { _ in true })
                 lift(blocks().map(\.network), actor: actor, completion: completion)
             }
         }
+    }
+
+    /// Failures of before an unblock that wait to be carried over, or would be told to a new master: they would block again.
+    private func forgetFailures(_ isMeant: (IPAddress) -> Bool) -> [JournalRecord] {
+        let ids = unsettled.values.map(\.failure).filter { isMeant($0.address) }.map(\.id)
+        for id in ids {
+            unsettled[id] = nil
+            replaying.remove(id)
+        }
+        recentlyTold.removeAll { isMeant($0.failure.failure.address) }
+        return ids.map { .settled($0) }
     }
 
     /// Removes blocks here, and here or later in the store, with their counters.
@@ -76,6 +89,8 @@ extension RedisLedger {
                 outgoing.lift(network)
             }
         }
+        let meant = Set(networks)
+        records += forgetFailures { meant.contains(local.rule.subject(of: $0)) }
         journal?.append(records, durable: true)
         totals.blocksLifted += lifted.count
         sendDelta()

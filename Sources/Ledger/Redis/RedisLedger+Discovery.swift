@@ -112,11 +112,13 @@ extension RedisLedger {
             unsettled[told.failure.failure.id] = told.failure
         }
         recentlyTold = []
-        let wall = clock.wall()
-        for record in blocks() where wall - record.since < RedisLedger.replicationHorizon {
+        // In milliseconds, since the time is what somebody wrote into the store, of any year. What was set by hand is not
+        // ours to repeat.
+        let oldest = clock.wall().milliseconds - RedisLedger.replicationHorizon.milliseconds
+        for record in blocks() where record.origin != .byHand && record.since.milliseconds > oldest {
             pendingBlocks.insert(record.network)
         }
-        for record in revocations() where wall - record.since < RedisLedger.replicationHorizon {
+        for record in revocations() where record.origin != .byHand && record.since.milliseconds > oldest {
             pendingRevocations.insert(record.target)
         }
     }

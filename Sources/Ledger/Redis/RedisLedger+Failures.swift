@@ -50,19 +50,35 @@ extension RedisLedger {
         guard let reply else { return }
         if let error = reply.error { return refused(failure, error) }
         guard let parts = reply.array, parts.count == 4, let count = parts[0].integer, let ttl = parts[1].integer,
-            let serverTime = parts[2].integer
+            let serverTime = parts[2].integer, RedisLedger.isSane(count: count, ttl: ttl, time: serverTime)
         else { return refused(failure, "an unexpected reply") }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
         local.counters.set(local.rule.subject(of: failure.address), counter)
         local.release(failure)
         switch local.rule.verdict(on: failure.address, count: counter.count) {
-        case .counted, .exempt: settle(failure, count: counter.count, isNewlyBlocked: false)
+        case .counted: settle(failure, count: counter.count, isNewlyBlocked: false)
+        case .exempt:
+            // No block is to come of it: without the mark the first guess behind the exemption would find one lost.
+            if counter.count >= local.rule.limit {
+                let subject = local.rule.subject(of: failure.address)
+                let end = serverTime + (ttl > 0 ? ttl : local.rule.window.milliseconds)
+                session.run(.mark, keys: [BlockKey.failures(subject), BlockKey.seen(subject)], ["0", String(end)]) {
+                    _ in
+                }
+            }
+            settle(failure, count: counter.count, isNewlyBlocked: false)
         case .block:
             block(
                 failure, count: counter.count, counterTTL: ttl, serverTime: serverTime, session,
                 refused: { [unowned self] in refused(failure, $0) },
                 done: { [unowned self] in settle(failure, count: counter.count, isNewlyBlocked: $0) })
         }
+    }
+
+    /// What a healthy store can say. Anything else must not reach our arithmetic: 2^53 milliseconds are 285,000 years.
+    static func isSane(count: Int64, ttl: Int64, time: Int64) -> Bool {
+        let most = Int64(1) << 53
+        return (0..<most).contains(count) && (-2..<most).contains(ttl) && (0..<most).contains(time)
     }
 
     /// The second, idempotent step: every count at the limit asks for the block, so one that was lost or deleted by hand
@@ -79,7 +95,8 @@ extension RedisLedger {
         session.run(.block, keys: [BlockKey.block(network)], [value.text, String(end)]) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
-            guard let parts = reply.array, parts.count == 3, let set = parts[0].integer, let ttl = parts[1].integer
+            guard let parts = reply.array, parts.count == 3, let set = parts[0].integer, let ttl = parts[1].integer,
+                RedisLedger.isSane(count: 0, ttl: ttl, time: 0)
             else { return refused("an unexpected reply") }
             // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
             // between the steps, its counter is mended here.

@@ -61,7 +61,8 @@ extension RedisLedger {
         let guess = asked.guess
         if let error = reply.error { return guessRefused(guess, error) }
         guard let parts = reply.array, parts.count == 4, let word = parts[0].integer, let count = parts[1].integer,
-            let ttl = parts[2].integer, let serverTime = parts[3].integer
+            let ttl = parts[2].integer, let serverTime = parts[3].integer,
+            RedisLedger.isSane(count: count, ttl: ttl, time: serverTime)
         else { return guessRefused(guess, "an unexpected reply") }
         guard waitingGuesses[guess.id] != nil else {
             // Decided here meanwhile. A place that is in use keeps its twin in the store.

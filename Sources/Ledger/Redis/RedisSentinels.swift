@@ -105,7 +105,8 @@ final class RedisSentinels {
             let secret = String(decoding: password.revealed, as: UTF8.self)
             connection.call(["AUTH"] + (settings.username.map { [$0] } ?? []) + [secret]) { [weak self] in
                 guard let error = $0?.error else { return }
-                self?.failed(turn, "\(who): AUTH was refused: \(error) — see redis.sentinel_password_file")
+                let text = error.contains("args beginning") ? "ERR unknown command 'AUTH'" : error
+                self?.failed(turn, "\(who): AUTH was refused: \(text) — see redis.sentinel_password_file")
             }
         }
         connection.call(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.master]) { [weak self] in

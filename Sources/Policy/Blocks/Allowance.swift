@@ -5,7 +5,7 @@ package enum Allowance {
     /// The network that the text means; nil where it means none, or half the world: blocks must go on
     /// to mean something.
     package static func network(_ text: some StringProtocol) -> IPNetwork? {
-        guard let network = IPNetwork(text), !BreakGlass.isTooWide(network) else { return nil }
+        guard let network = IPNetwork(text), !network.isWider(thanV4: 8, v6: 32) else { return nil }
         return network
     }
 }

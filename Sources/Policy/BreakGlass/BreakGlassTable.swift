@@ -20,11 +20,7 @@ package struct BreakGlass: Hashable, Sendable {
     }
 
     /// Whether the network is wider than one organisation's: /16 of IPv4, /48 of IPv6.
-    package static func isTooWide(_ network: IPNetwork) -> Bool {
-        // IPv4 lies within the IPv6 form, where /16 has 112 bits.
-        let holdsV4 = network.base.isV4 || network.contains(IPAddress(v4: 0))
-        return network.bits < (holdsV4 ? 112 : 48)
-    }
+    package static func isTooWide(_ network: IPNetwork) -> Bool { network.isWider(thanV4: 16, v6: 48) }
 
     /// Its end is exact: it is over at its deadline, whoever has heard of that.
     func admits(_ client: IPAddress, at now: Instant) -> Bool {

@@ -24,7 +24,8 @@ package struct TokenBucket: Hashable, Sendable {
 
     /// - Parameter fullAt: nanoseconds of `Instant`; a moment that is over, 0 too: the bucket is full.
     package func take(from fullAt: Int, at now: Instant) -> Outcome {
-        let debt = max(Int64(fullAt), now.nanoseconds) - now.nanoseconds
+        // Never more than empty: it may have been used under a limit that was slower.
+        let debt = min(room, max(Int64(fullAt), now.nanoseconds) - now.nanoseconds)
         let next = debt + spacing
         guard next <= room else { return .refused(BucketLevel(left: 0, more: Interval(nanoseconds: next - room))) }
         let credit = room - next

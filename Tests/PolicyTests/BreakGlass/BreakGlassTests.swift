@@ -52,7 +52,7 @@ private func glass(_ route: String, _ allowed: String..., until deadline: Instan
 
     private func verdict(
         _ gatekeeper: Gatekeeper, _ target: String, _ fields: [String] = [], from peer: String = inside,
-        at now: Instant = House.now, passage: Passage = .ours
+        at now: Instant = House.now, passage: Policy.Passage = .ours
     ) -> (plan: Plan?, refusal: Refusal?, forwarded: [Substring]) {
         let bytes = Array(
             (["GET \(target) HTTP/1.1", "Host: h"] + fields + ["", ""]).joined(separator: "\r\n").utf8)

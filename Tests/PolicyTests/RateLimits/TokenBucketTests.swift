@@ -60,6 +60,20 @@ private struct PlainBucket {
     }
 
     /// A token a day and the largest burst, on a machine that has been up for ten years: nothing may overflow.
+    @Test func `that was used up under a slower limit is empty under a faster one, and no more than that`() {
+        let slow = TokenBucket(RateLimit(Rate(count: 1, per: .h), burst: 10))
+        var fullAt = 0
+        for _ in 0..<10 {
+            if case .taken(let next, _) = slow.take(from: fullAt, at: start) { fullAt = next }
+        }
+        let fast = TokenBucket(RateLimit(Rate(count: 60, per: .min), burst: 10))
+        if case .refused(let level) = fast.take(from: fullAt, at: start) {
+            #expect(level.more == .seconds(1))
+        } else {
+            Issue.record("it is not empty")
+        }
+    }
+
     @Test func `holds what the settings allow at most`() {
         let bucket = TokenBucket(RateLimit(Rate(count: 1, per: .d), burst: RateLimit.bursts.upperBound))
         let late = Instant(nanoseconds: 10 * 366 * 86_400 * 1_000_000_000)
