@@ -116,7 +116,13 @@ extension RedisSession {
         // Behind the subscription: an answer means that it stands.
         subscriber.call(["PING"]) { [weak self] reply in
             guard let self, state == .opening, reply != nil else { return }
-            if let refusal { return begin(.scanning(because: "\(reason); \(refusal)")) }
+            if let refusal {
+                // What the other connection was refused comes first: it may be why there is no session.
+                return data.call(["PING"]) { [weak self] reply in
+                    guard let self, state == .opening, reply != nil else { return }
+                    begin(.scanning(because: "\(reason); \(refusal)"))
+                }
+            }
             call(["SET", probe, "1", "PX", "1000"])
             call(["DEL", probe]) { [weak self] reply in
                 guard let self, state == .opening, reply != nil else { return }
