@@ -51,7 +51,7 @@ package final class Gateway {
     /// Those at which proxies ask.
     var boundCheckListeners: [String] { listeners.addresses(of: .checks) }
 
-    private let logs: LogWriter
+    let logs: LogWriter
     private let reload: () -> LoadResult
     /// What the process was started with: settings that only a restart changes are compared with it.
     private let loaded: LoadResult
@@ -313,21 +313,6 @@ package final class Gateway {
         watchPressure()
         audit.tellSuppressed(at: Instant.now())
         supervisor.retry()
-    }
-
-    /// Everything counted so far, as Prometheus reads it.
-    func exposition() -> [UInt8] {
-        metrics.blocksInForce = ledger.blockCount
-        metrics.revocationsInForce = ledger.revocationCount
-        metrics.lockdowns = lockdowns.records.count
-        metrics.allowances = allowances.networks.count
-        metrics.brokenGlass = breakGlass.records.count
-        metrics.rateOverrides = rateLimits.overrides.count
-        metrics.rateEvictions = rateLimits.tables?.evictions ?? 0
-        metrics.connectionLimit = generation.room.connections
-        metrics.buffered = shared.bufferedBytes
-        metrics.bufferLimit = generation.room.memory
-        return registry.exposition(metrics, logs: logs.statistics, at: .now())
     }
 
     var openConnections: Int { shared.openConnections }

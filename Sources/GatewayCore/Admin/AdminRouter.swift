@@ -160,44 +160,44 @@ struct AdminRouter {
         if request.path.hasPrefix(AdminRouter.keyPrefix) {
             return Order(command: .keyStep(try keyStep(request)), actor: actor)
         }
-        if request.path.hasPrefix(AdminRouter.oneRevocation) {
-            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
-            guard request.query.isEmpty else {
-                throw .unusable("the name is percent-encoded: a question mark in it is %3F")
-            }
-            let place = request.path.dropFirst(AdminRouter.oneRevocation.count)
+        let ofRoute = "a route, percent-encoded, and nothing behind it"
+        if let place = try deleted(
+            AdminRouter.oneRevocation, request, "the name is percent-encoded: a question mark in it is %3F")
+        {
             return Order(command: .unrevoke(try revocationTarget(inPath: place)), actor: actor)
         }
-        if request.path.hasPrefix(AdminRouter.oneLockdown) {
-            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
-            guard request.query.isEmpty else { throw .unusable("a route, percent-encoded, and nothing behind it") }
-            let place = request.path.dropFirst(AdminRouter.oneLockdown.count)
+        if let place = try deleted(AdminRouter.oneLockdown, request, ofRoute) {
             return Order(command: .unlockRoute(try lockdownName(inPath: place)), actor: actor)
         }
-        if request.path.hasPrefix(AdminRouter.oneBreakGlass) {
-            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
-            guard request.query.isEmpty else { throw .unusable("a route, percent-encoded, and nothing behind it") }
-            let place = request.path.dropFirst(AdminRouter.oneBreakGlass.count)
+        if let place = try deleted(AdminRouter.oneBreakGlass, request, ofRoute) {
             return Order(
                 command: .endBreakGlass(route: AdminRequestReader.percentDecoded(place) ?? ""), actor: actor)
         }
-        if request.path.hasPrefix(AdminRouter.oneRateLimit) {
-            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
-            guard request.query.isEmpty else { throw .unusable("a limit, percent-encoded, and nothing behind it") }
-            let place = request.path.dropFirst(AdminRouter.oneRateLimit.count)
+        if let place = try deleted(AdminRouter.oneRateLimit, request, "a limit, percent-encoded, and nothing behind it")
+        {
             return Order(command: .restoreRateLimit(try rateLimitName(inPath: place)), actor: actor)
         }
-        if request.path.hasPrefix(AdminRouter.oneAllowance) {
-            guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
-            guard request.query.isEmpty else { throw .unusable("a network, percent-encoded, and nothing behind it") }
-            let text = AdminRequestReader.percentDecoded(request.path.dropFirst(AdminRouter.oneAllowance.count))
-            return Order(command: .disallow(try network(text ?? "")), actor: actor)
+        if let place = try deleted(
+            AdminRouter.oneAllowance, request, "a network, percent-encoded, and nothing behind it")
+        {
+            return Order(command: .disallow(try network(AdminRequestReader.percentDecoded(place) ?? "")), actor: actor)
         }
-        guard request.path.hasPrefix(AdminRouter.oneBlock) else { throw .noSuchPath }
+        guard let place = try deleted(AdminRouter.oneBlock, request, "either a network or ?all=true") else {
+            throw .noSuchPath
+        }
+        let network = try network(AdminRequestReader.percentDecoded(place) ?? "")
+        return Order(command: .unblock(.network(network)), actor: actor)
+    }
+
+    /// What stands behind `prefix` in the path, where one of several is deleted; nil: the path is another one.
+    /// - Parameter form: said of a query, which none of them has.
+    private func deleted(
+        _ prefix: String, _ request: AdminRequest, _ form: String
+    ) throws(AdminProblem) -> Substring? {
+        guard request.path.hasPrefix(prefix) else { return nil }
         guard request.method == "DELETE" else { throw .methodNotAllowed(["DELETE"]) }
-        guard request.query.isEmpty else { throw .unusable("either a network or ?all=true") }
-        let text = AdminRequestReader.percentDecoded(request.path.dropFirst(AdminRouter.oneBlock.count))
-        return Order(command: .unblock(.network(try network(text ?? ""))), actor: actor)
+        guard request.query.isEmpty else { throw .unusable(form) }
+        return request.path.dropFirst(prefix.count)
     }
 
     // MARK: Who

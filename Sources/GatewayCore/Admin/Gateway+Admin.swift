@@ -27,4 +27,19 @@ extension Gateway {
             keySources: keys.states,
             logLevel: log.level.word, logLevels: logLevels.inForce, process: Int(getpid()))
     }
+
+    /// Everything counted so far, as Prometheus reads it.
+    func exposition() -> [UInt8] {
+        metrics.blocksInForce = ledger.blockCount
+        metrics.revocationsInForce = ledger.revocationCount
+        metrics.lockdowns = lockdowns.records.count
+        metrics.allowances = allowances.networks.count
+        metrics.brokenGlass = breakGlass.records.count
+        metrics.rateOverrides = rateLimits.overrides.count
+        metrics.rateEvictions = rateLimits.tables?.evictions ?? 0
+        metrics.connectionLimit = generation.room.connections
+        metrics.buffered = shared.bufferedBytes
+        metrics.bufferLimit = generation.room.memory
+        return registry.exposition(metrics, logs: logs.statistics, at: .now())
+    }
 }

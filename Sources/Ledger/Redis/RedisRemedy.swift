@@ -5,8 +5,15 @@ enum RedisRemedy {
     ///   - user: of the access control list; nil: the default one.
     /// - Returns: the error with the remedy behind it.
     static func explain(_ error: String, command: [String] = [], user: String?) -> String {
-        guard let remedy = remedy(error, command, user ?? "default") else { return error }
-        return "\(error) — \(remedy)"
+        let text = withoutArguments(error)
+        guard let remedy = remedy(error, command, user ?? "default") else { return text }
+        return "\(text) — \(remedy)"
+    }
+
+    /// Some servers quote what they do not understand: `ERR unknown command 'AUTH', with args beginning with: 'secret'`.
+    static func withoutArguments(_ error: String) -> String {
+        guard let quoted = error.firstRange(of: ", with args beginning") else { return error }
+        return String(error[..<quoted.lowerBound])
     }
 
     private static func remedy(_ error: String, _ command: [String], _ user: String) -> String? {

@@ -105,7 +105,7 @@ final class RedisSentinels {
             let secret = String(decoding: password.revealed, as: UTF8.self)
             connection.call(["AUTH"] + (settings.username.map { [$0] } ?? []) + [secret]) { [weak self] in
                 guard let error = $0?.error else { return }
-                let text = error.contains("args beginning") ? "ERR unknown command 'AUTH'" : error
+                let text = RedisRemedy.withoutArguments(error)
                 self?.failed(turn, "\(who): AUTH was refused: \(text) — see redis.sentinel_password_file")
             }
         }

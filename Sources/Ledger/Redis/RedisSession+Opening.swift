@@ -70,9 +70,8 @@ extension RedisSession {
         connection.call(arguments) { [weak self] reply in
             guard let self, state == .opening, let reply else { return }
             guard let error = reply.error else { return next(reply) }
-            // Never the arguments: they may be a password. And some servers quote what they do not understand.
-            let text = error.contains("args beginning") ? "ERR unknown command '\(arguments[0])'" : error
-            end("\(arguments[0]) was refused: \(explain(text, [arguments[0]]))")
+            // Never the arguments: they may be a password.
+            end("\(arguments[0]) was refused: \(explain(error, [arguments[0]]))")
         }
     }
 
