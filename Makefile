@@ -29,7 +29,7 @@ test: ## everything that CI runs
 		swift test --parallel
 	@$(STAGE) "demo API by itself" $(MAKE) --no-print-directory test-demo-api
 	@$(STAGE) "release build" swift build -c release --product gateway
-	@$(STAGE) "integration tests" integration_tests/run_all_tests.sh all --reruns 2
+	@$(STAGE) "integration tests" integration_tests/run_all_tests.sh all --reruns 2 -n 3 --dist worksteal
 	@$(STAGE) "counters of system calls and allocations" $(MAKE) --no-print-directory counters
 	@$(STAGE) "Docker" scripts/docker-stage
 	@$(STAGE) "fuzzing, a short while" scripts/fuzz all 30
