@@ -112,8 +112,11 @@ final class GuessDesk {
 
     /// What is counted of a guess. Where it has places, they are those: the rules may be others since.
     func places(of guess: LoginAttempt) -> [LoginFailure] {
-        let taken = guess.rules.compactMap { held[guess.id.counted(by: $0)]?.guess }
-        return taken.isEmpty ? guess.counted(by: rules) : taken
+        let counted = guess.counted(by: rules)
+        return guess.rules.compactMap { rule in
+            let id = guess.id.counted(by: rule)
+            return held[id]?.guess ?? counted.first { $0.id == id }
+        }
     }
 
     private func giveBack(_ place: LoginFailure) {
