@@ -192,7 +192,7 @@ package final class Gateway {
         reportRoom()
         report(toUpstreams.warnings)
         relay.gateway = self
-        allowances.changed = { [unowned self] in adoptLoginRule() }
+        allowances.changed = { [unowned self] in adoptLoginRules() }
         assertions.ownsState = { [unowned self] in ownsState }
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
@@ -386,7 +386,7 @@ package final class Gateway {
         logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)
-        adoptLoginRule()
+        adoptLoginRules()
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners

@@ -96,10 +96,12 @@ final class LedgerTrail: LedgerSink {
             log.log(
                 .warning, "block.unparsable_key", "A key names no address or network, so it blocks nobody",
                 [("key", .text(key))])
-        case .counterUnusable(let address, let problem):
+        case .counterUnusable(let key, let problem):
             log.log(
                 .error, "ledger.counter_unusable", "A failure counter in the store cannot be counted up",
-                [("address", .text(address.description)), ("reason", .text(problem))])
+                [
+                    ("address", .text(key.subject.description)), ("rule", .text(key.rule)), ("reason", .text(problem)),
+                ])
         case .flushDetected(let restored, let revocations):
             for _ in 0..<restored { metrics.blockSet(.restored) }
             for _ in 0..<revocations { metrics.revocationSet(.restored) }

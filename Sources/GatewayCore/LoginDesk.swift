@@ -15,11 +15,18 @@ final class LoginDesk {
         case successor(tell: (LoginFailure) -> Void)
     }
 
-    /// Whose failure the successor counts.
-    private enum Waiting {
-        case ours(LoginReport)
-        /// Of the process that we took over from.
-        case predecessors(LoginFailure, then: (FailureCount) -> Void)
+    /// A failure that the successor counts.
+    private struct Waiting {
+        let failure: LoginFailure
+        let then: (FailureCount) -> Void
+    }
+
+    /// What is known of the counts of one login.
+    private final class Counts {
+        var waiting: Int
+        var known: [(key: LoginKey, count: FailureCount)] = []
+
+        init(_ waiting: Int) { self.waiting = waiting }
     }
 
     /// Stage *reserve*.
@@ -30,18 +37,18 @@ final class LoginDesk {
     private let workers: [Mailbox<WorkerMessage>]
     private let audit: AuditLog
     private let metrics: ControlMetrics
-    private var rule: LoginRule
+    private var rules: LoginRules
     private var deadline: Interval
     /// Failures lately of those that they are counted for, to tell a success that follows them. Bounded; the newest matter.
-    private var recent: [IPNetwork: (failures: Int, until: Instant)] = [:]
+    private var recent: [LoginKey: (failures: Int, until: Instant)] = [:]
     private static let remembered = 65_536
 
     init(
         _ configuration: Configuration, ledger: any Ledger, broadcast: LedgerBroadcast,
         workers: [Mailbox<WorkerMessage>], audit: AuditLog, metrics: ControlMetrics, on loop: EventLoop
     ) {
-        rule = LoginRule(configuration)
-        guesses = GuessDesk(configuration.login, rule, ledger: ledger, on: loop)
+        rules = LoginRules(configuration)
+        guesses = GuessDesk(configuration.login, rules, ledger: ledger, on: loop)
         counter = .ledger(ledger)
         self.broadcast = broadcast
         self.workers = workers
@@ -50,9 +57,9 @@ final class LoginDesk {
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
     }
 
-    func adopt(_ rule: LoginRule) {
-        self.rule = rule
-        guesses.adopt(rule)
+    func adopt(_ rules: LoginRules) {
+        self.rules = rules
+        guesses.adopt(rules)
     }
 
     func adopt(_ configuration: Configuration) {
@@ -69,35 +76,40 @@ final class LoginDesk {
 
     func failed(_ report: LoginReport) {
         let now = Instant.now()
-        switch counter {
-        case .ledger(let ledger):
-            ledger.recordFailure(report.failure, now: now) { [unowned self] outcome in
-                metrics.ledgerAnswered(after: Instant.now() - now)
-                counted(report, FailureCount(outcome))
+        let failures = guesses.places(of: report.attempt)
+        guard !failures.isEmpty else { return counted(report, []) }
+        let counts = Counts(failures.count)
+        for failure in failures {
+            count(failure) { [unowned self] count in
+                if case .ledger = counter { metrics.ledgerAnswered(after: Instant.now() - now) }
+                guesses.counted(failure)
+                counts.known.append((failure.key, count))
+                counts.waiting -= 1
+                if counts.waiting == 0 { counted(report, counts.known) }
             }
-        case .successor(let tell):
-            awaitingSuccessor[report.failure.id] = .ours(report)
-            tell(report.failure)
         }
     }
 
     /// A login has failed in the process that we took over from, and its answer waits there. Whoever counts ours counts it.
     func failedInPredecessor(_ failure: LoginFailure, then done: @escaping (FailureCount) -> Void) {
+        let failure = rules.own(failure)
+        count(failure) { [unowned self] count in
+            guesses.counted(failure)
+            done(count)
+        }
+    }
+
+    private func count(_ failure: LoginFailure, then done: @escaping (FailureCount) -> Void) {
         switch counter {
-        case .ledger(let ledger):
-            ledger.recordFailure(failure, now: .now()) { [unowned self] in
-                guesses.counted(failure)
-                done(FailureCount($0))
-            }
+        case .ledger(let ledger): ledger.recordFailure(failure, now: .now()) { done(FailureCount($0)) }
         case .successor(let tell):
-            awaitingSuccessor[failure.id] = .predecessors(failure, then: done)
+            awaitingSuccessor[failure.id] = Waiting(failure: failure, then: done)
             tell(failure)
         }
     }
 
-    private func counted(_ report: LoginReport, _ count: FailureCount) {
-        guesses.counted(report.failure)
-        record(report, count)
+    private func counted(_ report: LoginReport, _ counts: [(key: LoginKey, count: FailureCount)]) {
+        record(report, counts)
         broadcast.whenApplied(within: deadline, now: Instant.now()) { [unowned self] in
             workers[report.worker].send(.judged(ticket: report.ticket))
         }
@@ -111,11 +123,7 @@ final class LoginDesk {
 
     /// It has counted a failure; the block that came of it has been told before.
     func successorCounted(_ id: FailureID, _ count: FailureCount) {
-        switch awaitingSuccessor.removeValue(forKey: id) {
-        case .ours(let report): counted(report, count)
-        case .predecessors(_, let done): done(count)
-        case nil: return
-        }
+        awaitingSuccessor.removeValue(forKey: id)?.then(count)
     }
 
     /// This process counts again, what the other one did not answer first: a failure that it had counted and saved
@@ -125,25 +133,23 @@ final class LoginDesk {
         guesses.reserve(with: ledger)
         let waiting = awaitingSuccessor.values
         awaitingSuccessor = [:]
-        for one in waiting {
-            switch one {
-            case .ours(let report): failed(report)
-            case .predecessors(let failure, let done): failedInPredecessor(failure, then: done)
-            }
-        }
+        for one in waiting { count(one.failure, then: one.then) }
     }
 
     func succeeded(_ request: AuditRequest) {
         let now = Instant.now()
-        let subject = rule.subject(of: request.client)
-        let failures = recent.removeValue(forKey: subject).flatMap { $0.until > now ? $0.failures : nil }
+        let key = LoginKey(rules.plain.subject(of: request.client))
+        let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
         audit.record(request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil))
     }
 
-    private func record(_ report: LoginReport, _ count: FailureCount) {
-        let subject = rule.subject(of: report.failure.address)
+    private func record(_ report: LoginReport, _ counts: [(key: LoginKey, count: FailureCount)]) {
+        // That of the plain rule, where it is for this login.
+        guard let (key, count) = counts.first(where: \.key.isPlain) ?? counts.first else { return }
+        let rule = rules[key.rule]
+        let subject = key.subject.network
         if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
-        recent[subject] = (count.failures, Instant.now() + rule.window)
+        recent[key] = (count.failures, Instant.now() + rule.window)
         var failed = report.request.event(
             .loginFailed(
                 reason: Reason.badCredentials.rawValue, failures: count.failures, limit: rule.limit,
@@ -151,10 +157,13 @@ final class LoginDesk {
             stage: .judge, code: nil)
         failed.countedFor = subject.isSingleAddress ? nil : subject
         audit.record(failed)
-        guard count.isNewlyBlocked else { return }
-        var detected = report.request.event(
-            .bruteForceDetected(failures: count.failures, window: rule.window), stage: .judge, code: .addressBlocked)
-        detected.countedFor = failed.countedFor
-        audit.record(detected)
+        for (key, count) in counts where count.isNewlyBlocked {
+            let subject = key.subject.network
+            var detected = report.request.event(
+                .bruteForceDetected(failures: count.failures, window: rules[key.rule].window), stage: .judge,
+                code: .addressBlocked)
+            detected.countedFor = subject.isSingleAddress ? nil : subject
+            audit.record(detected)
+        }
     }
 }

@@ -24,7 +24,7 @@ enum WorkerMessage: Sendable {
     /// The failure behind this ticket is counted; its answer may go.
     case judged(ticket: Int)
     /// Whether the guess behind this ticket may go. A block that stands in its way has been told before.
-    case reserved(ticket: Int, LoginFailure, GuessAnswer)
+    case reserved(ticket: Int, LoginAttempt, GuessAnswer)
     /// What the issuer of a token says of it, or that it says nothing.
     case introspected(IntrospectionAnswer, token: [UInt8])
     /// The worker answers with `ControlMessage.keysInspected`.
@@ -41,7 +41,7 @@ enum ControlMessage: Sendable {
     /// A login is whole; answered with `reserved`.
     case reserve(GuessRequest)
     /// `isReturned`: its place is free; else nobody knows what became of it.
-    case guessEnded(LoginFailure, isReturned: Bool)
+    case guessEnded(LoginAttempt, isReturned: Bool)
     case applied(worker: Int, sequence: Int)
     case loginSucceeded(AuditRequest)
     /// TLS with a server failed, for another reason than the last time, or succeeds again (nil).
@@ -106,7 +106,7 @@ struct LoginReport: Sendable {
     let worker: Int
     /// The worker's number for the held answer.
     let ticket: Int
-    let failure: LoginFailure
+    let attempt: LoginAttempt
     let request: AuditRequest
 }
 

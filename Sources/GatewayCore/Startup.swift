@@ -9,12 +9,12 @@ internal import Wire
 func makeLedger(
     _ configuration: Configuration, on loop: EventLoop, sink: any LedgerSink, resolver: Resolver
 ) throws(LedgerError) -> any Ledger {
-    let rule = LoginRule(configuration)
+    let rules = LoginRules(configuration)
     guard let redis = configuration.redis else {
-        return try EmbeddedLedger(rule: rule, stateDirectory: configuration.stateDirectory, on: loop, sink: sink)
+        return try EmbeddedLedger(rules: rules, stateDirectory: configuration.stateDirectory, on: loop, sink: sink)
     }
     return try RedisLedger(
-        rule: rule, redis: redis, stateDirectory: configuration.stateDirectory, on: loop,
+        rules: rules, redis: redis, stateDirectory: configuration.stateDirectory, on: loop,
         resolver: ResolverPort(resolver, on: loop), keys: RedisKeys(redis), sink: sink)
 }
 

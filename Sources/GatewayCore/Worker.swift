@@ -327,10 +327,10 @@ final class Worker {
         awaitingJudgement[ticket] = client
         // Who is never blocked has no place, and is counted all the same.
         let id = client.record.guess?.id ?? .random()
-        let failure = LoginFailure(id: id, address: client.record.facts.client)
+        let attempt = LoginAttempt(id: id, address: client.record.facts.client)
         control.send(
             .loginFailed(
-                LoginReport(worker: index, ticket: ticket, failure: failure, request: request)))
+                LoginReport(worker: index, ticket: ticket, attempt: attempt, request: request)))
         telemetry.metrics.countLoginFailure()
         telemetry.metrics.countAuthFailure(reason: Worker.badCredentials)
     }

@@ -19,7 +19,8 @@ package protocol Ledger: AnyObject {
     /// The sink hears `.ready` when it becomes true.
     var isReady: Bool { get }
 
-    /// Counts a failed login and blocks the address when the rule says so.
+    /// Counts a failed login under one key, and blocks whom it is of when the rule says so. What is counted under several keys
+    /// is told once for each.
     ///
     /// The sink has been given the delta before `completion` is called, so whoever relays the 401 only has to wait until
     /// the workers have acknowledged it. The embedded ledger calls back at once; Redis within its deadline, or else the
@@ -44,11 +45,15 @@ package protocol Ledger: AnyObject {
         _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
         completion: @escaping (BlockOutcome) -> Void)
 
-    /// Lifts blocks and forgets the failures of their addresses, both in one step: or the next 401 would block again.
+    /// Lifts blocks and forgets the failures that may lead to them, by every rule and both in one step: or the next 401 would
+    /// block again.
     func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void)
 
-    /// Every block in force, in no order.
+    /// Every block of addresses in force, in no order.
     func blocks() -> [BlockRecord]
+
+    /// The same of accounts.
+    func locks() -> [BlockRecord]
 
     /// How many there are, without listing them.
     var blockCount: Int { get }
@@ -82,8 +87,8 @@ package protocol Ledger: AnyObject {
     /// Failures that wait to be told to the authority.
     var waitingFailures: Int { get }
 
-    /// Counts by this rule from now on; what is in force stays as it was set.
-    func adopt(_ rule: LoginRule)
+    /// Counts by these rules from now on; what is in force stays as it was set.
+    func adopt(_ rules: LoginRules)
 
     var totals: LedgerTotals { get }
 }
@@ -91,14 +96,18 @@ package protocol Ledger: AnyObject {
 /// A value of the store is read up to 4 KiB.
 package let longestSharedText = 3_500
 
-/// One guess at a password, and the failed login that came of it as the worker that saw the 401 reports it.
+/// What one rule counts: a guess at a password, and the failed login that came of it.
 package struct LoginFailure: Hashable, Sendable {
+    /// That of the login, as `FailureID.counted(by:)` has it for the rule.
     package var id: FailureID
     package var address: IPAddress
+    package var key: LoginKey
 
-    package init(id: FailureID, address: IPAddress) {
+    /// - Parameter key: nil: of the plain rule, for the address by itself.
+    package init(id: FailureID, address: IPAddress, key: LoginKey? = nil) {
         self.id = id
         self.address = address
+        self.key = key ?? LoginKey(IPNetwork(address))
     }
 }
 
@@ -109,7 +118,7 @@ package struct Reservation: Hashable, Sendable {
         case granted
         /// As many are on their way as may still fail: one of them may give its place back.
         case full
-        /// The address is at its limit, and its block is in force.
+        /// What it is counted under is at its limit, and its block is in force.
         case blocked
     }
 
@@ -131,9 +140,9 @@ package enum Decider: String, Hashable, Sendable {
 }
 
 package struct FailureOutcome: Hashable, Sendable {
-    /// Failures of the address in its window, this one included.
+    /// Failures under the key in its window, this one included.
     package var count: Int
-    /// The block of the address that is in force now, whoever set it.
+    /// The block of the key's subject that is in force now, whoever set it.
     package var block: BlockRecord?
     /// This failure set the block.
     package var isNewlyBlocked: Bool
@@ -154,6 +163,7 @@ package struct BlockOutcome: Hashable, Sendable {
 
 package enum UnblockTarget: Hashable, Sendable {
     case network(IPNetwork)
+    /// Of addresses. Accounts stay locked; their failures are forgotten with all others.
     case all
 }
 
@@ -209,8 +219,8 @@ package enum LedgerEvent: Hashable, Sendable {
     case permanentBlock(BlockRecord)
     /// A key `ip_block:…` that names no address, or `revoked:…` and the like that name nothing: it is not in force.
     case unparsableKey(String)
-    /// The counter of the address or prefix in the store is no integer; its failures are counted here only.
-    case counterUnusable(IPNetwork, String)
+    /// The counter in the store is no integer; its failures are counted here only.
+    case counterUnusable(LoginKey, String)
     /// The store lost its data; that many automatic blocks and revocations were put back.
     case flushDetected(blocks: Int, revocations: Int)
     case degraded(reason: String)

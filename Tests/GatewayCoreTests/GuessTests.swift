@@ -93,21 +93,29 @@ private final class Deaf: LedgerSink {
     private let sink = Deaf()
     private let loop = EventLoop()
 
-    private func desk(limit: Int) throws -> (GuessDesk, EmbeddedLedger) {
+    private func desk(limit: Int, _ others: [LoginRule] = []) throws -> (GuessDesk, EmbeddedLedger) {
         var template = Array("/tmp/gateway-test-XXXXXX".utf8CString)
         let path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
         let rule = LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: [])
-        let ledger = try EmbeddedLedger(rule: rule, stateDirectory: path, on: loop, sink: sink)
+        let rules = LoginRules([rule] + others)
+        let ledger = try EmbeddedLedger(rules: rules, stateDirectory: path, on: loop, sink: sink)
         ledger.start()
         let login = Configuration.Login(
             endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
-        return (GuessDesk(login, rule, ledger: ledger, on: loop), ledger)
+        return (GuessDesk(login, rules, ledger: ledger, on: loop), ledger)
     }
 
-    private func request(of client: String = "198.51.100.7", patience: Interval = .seconds(60)) -> GuessRequest {
+    private func request(
+        of client: String = "198.51.100.7", patience: Interval = .seconds(60), rules: [String] = ["login"]
+    ) -> GuessRequest {
         GuessRequest(
-            worker: 0, ticket: 0, guess: LoginFailure(id: .random(), address: IPAddress(client)!), length: .seconds(60),
-            patienceEnds: .now() + patience)
+            worker: 0, ticket: 0, guess: LoginAttempt(id: .random(), address: IPAddress(client)!, rules: rules),
+            length: .seconds(60), patienceEnds: .now() + patience)
+    }
+
+    /// The login failed, by all of its rules.
+    private func fail(_ guess: LoginAttempt, _ desk: GuessDesk, _ ledger: EmbeddedLedger) {
+        for place in desk.places(of: guess) { ledger.recordFailure(place, now: .now()) { _ in desk.counted(place) } }
     }
 
     @Test func `is one for all addresses of an IPv6 prefix`() throws {
@@ -118,7 +126,7 @@ private final class Deaf: LedgerSink {
             desk.reserve(one) { answers.append($0) }
         }
         #expect(answers.count == 2 && desk.waiting == 1, "the third is of another prefix")
-        ledger.recordFailure(first.guess, now: .now()) { _ in desk.counted(first.guess) }
+        fail(first.guess, desk, ledger)
         #expect(answers.count == 3 && desk.waiting == 0)
         if case .blocked = answers.last {} else { Issue.record("it was let go") }
     }
@@ -137,6 +145,47 @@ private final class Deaf: LedgerSink {
         #expect(served == [0, 1, 2, 3] && desk.waiting == 2)
     }
 
+    @Test func `of several rules has a place under each, or none`() throws {
+        let mfa = LoginRule("mfa", limit: 1, window: .seconds(60), block: .seconds(60), exempt: [])
+        let (desk, ledger) = try desk(limit: 2, [mfa])
+        var served: [Int] = []
+        let requests = [["login", "mfa"], ["mfa", "login"], ["login"], ["mfa"]].map { request(rules: $0) }
+        for (number, request) in requests.enumerated() { desk.reserve(request) { _ in served.append(number) } }
+        // The second has not kept its place by the first rule, or the third would have found none.
+        #expect(served == [0, 2] && desk.waiting == 2)
+        desk.ended(requests[0].guess, isReturned: true)
+        #expect(served == [0, 2, 1] && desk.waiting == 1)
+        desk.ended(requests[1].guess, isReturned: true)
+        #expect(served == [0, 2, 1, 3] && desk.waiting == 0)
+        // Places by both rules are free again but for what the third and the fourth have.
+        let last = request(rules: ["login", "mfa"])
+        desk.reserve(last) { _ in served.append(9) }
+        #expect(desk.waiting == 1)
+        desk.ended(requests[3].guess, isReturned: true)
+        #expect(served.last == 9)
+        fail(last.guess, desk, ledger)
+        #expect(ledger.blocks().map(\.reason) == ["failed_logins:mfa"])
+        #expect(ledger.blocks().first?.origin == .automatic(failures: 1))
+    }
+
+    @Test func `gives back the place that was taken, though another prefix is counted by since`() throws {
+        let (desk, ledger) = try desk(limit: 1)
+        func adopt(prefix: Int) {
+            let rules = LoginRules(
+                LoginRule(limit: 1, window: .seconds(60), block: .seconds(60), exempt: [], ipv6Prefix: prefix))
+            desk.adopt(rules)
+            ledger.adopt(rules)
+        }
+        let first = request(of: "2001:db8:1:2::1")
+        desk.reserve(first) { _ in }
+        adopt(prefix: 56)
+        desk.ended(first.guess, isReturned: true)
+        adopt(prefix: 64)
+        var served = 0
+        desk.reserve(request(of: "2001:db8:1:2::2")) { if case .granted = $0 { served += 1 } }
+        #expect(served == 1)
+    }
+
     @Test func `is told of the block all at once`() throws {
         let (desk, ledger) = try desk(limit: 1)
         var answers: [GuessAnswer] = []
@@ -144,7 +193,7 @@ private final class Deaf: LedgerSink {
         desk.reserve(first) { answers.append($0) }
         for _ in 0..<3 { desk.reserve(request()) { answers.append($0) } }
         #expect(answers.count == 1 && desk.waiting == 3)
-        ledger.recordFailure(first.guess, now: .now()) { _ in desk.counted(first.guess) }
+        fail(first.guess, desk, ledger)
         #expect(answers.count == 4 && desk.waiting == 0)
         #expect(answers.dropFirst().allSatisfy { if case .blocked = $0 { true } else { false } })
     }

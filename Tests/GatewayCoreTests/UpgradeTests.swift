@@ -113,6 +113,13 @@ import Testing
         (.state, "state"),
         (.serve, "serve"),
         (
+            .failed(
+                LoginFailure(
+                    id: id, address: IPAddress("203.0.113.7")!,
+                    key: LoginKey("accounts@0123456789abcdef0000000000000001@203.0.113.7")!)),
+            "failed 0000000000000001ffffffffffffffff 203.0.113.7 accounts@0123456789abcdef0000000000000001@203.0.113.7"
+        ),
+        (
             .failed(LoginFailure(id: id, address: IPAddress("203.0.113.7")!)),
             "failed 0000000000000001ffffffffffffffff 203.0.113.7"
         ),

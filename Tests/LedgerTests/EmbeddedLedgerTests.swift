@@ -123,7 +123,7 @@ import Wire
     @Test func `judges by a new rule from the next failure on`() throws {
         let ledger = try open()
         for _ in 1...2 { _ = try harness.fail(ledger, "198.51.100.7") }
-        ledger.adopt(LoginRule(limit: 3, window: .seconds(60), block: .seconds(30), exempt: []))
+        ledger.adopt(LoginRules(LoginRule(limit: 3, window: .seconds(60), block: .seconds(30), exempt: [])))
         let third = try harness.fail(ledger, "198.51.100.7")
         #expect(third.isNewlyBlocked)
         #expect(try #require(third.block?.remaining(at: .now())) <= .seconds(30))
@@ -162,9 +162,9 @@ import Wire
 
     @Test func `never trusts a record whose checksum is wrong`() throws {
         var bytes = JournalCoding.magic
-        JournalCoding.append(.lift(IPNetwork("192.0.2.1")!), to: &bytes)
+        JournalCoding.append(.lift(BlockSubject("192.0.2.1")!), to: &bytes)
         let good = bytes.count
-        JournalCoding.append(.lift(IPNetwork("192.0.2.2")!), to: &bytes)
+        JournalCoding.append(.lift(BlockSubject("192.0.2.2")!), to: &bytes)
         for index in good..<bytes.count {
             var damaged = bytes
             damaged[index] ^= 1
@@ -188,32 +188,62 @@ import Wire
 
     @Test func `gives back every record as it was`() throws {
         let block = StoredBlock(
-            network: IPNetwork("2001:db8::/32")!, origin: .automatic(failures: 7), reason: "failed_logins",
+            BlockSubject("2001:db8::/32")!, origin: .automatic(failures: 7), reason: "failed_logins",
             actor: "gateway", since: WallTime(milliseconds: 1), deadline: WallTime(milliseconds: 2), isPending: true)
         let id = FailureID(high: 3, low: 4)
         let unsettled = UnsettledFailure(
             failure: LoginFailure(id: id, address: IPAddress("192.0.2.5")!), at: WallTime(milliseconds: 6))
         var bytes = JournalCoding.magic
         let records: [JournalRecord] = [
-            .block(block), .counter(IPNetwork("192.0.2.1")!, count: 9, deadline: WallTime(milliseconds: 10)),
-            .counter(IPNetwork("2001:db8:1:2::/64")!, count: 3, deadline: WallTime(milliseconds: 11)),
-            .unsettled(unsettled), .pendingLift(IPNetwork("192.0.2.0/24")!),
+            .block(block), .counter(LoginKey("login@192.0.2.1")!, count: 9, deadline: WallTime(milliseconds: 10)),
+            .counter(LoginKey("login@2001:db8:1:2::/64")!, count: 3, deadline: WallTime(milliseconds: 11)),
+            .unsettled(unsettled), .pendingLift(BlockSubject("192.0.2.0/24")!),
         ]
         for record in records { JournalCoding.append(record, to: &bytes) }
         var state = JournalState()
         #expect(JournalCoding.replay(bytes, into: &state) == bytes.count)
-        #expect(state.blocks == [block.network: block])
-        #expect(state.counters[IPNetwork("192.0.2.1")!]?.count == 9)
-        #expect(state.counters[IPNetwork("2001:db8:1:2::/64")!]?.count == 3)
+        #expect(state.blocks == [block.subject: block])
+        #expect(state.counters[LoginKey("login@192.0.2.1")!]?.count == 9)
+        #expect(state.counters[LoginKey("login@2001:db8:1:2::/64")!]?.count == 3)
         #expect(state.unsettled == [id: unsettled])
-        #expect(state.pendingLifts == [IPNetwork("192.0.2.0/24")!])
+        #expect(state.pendingLifts == [BlockSubject("192.0.2.0/24")!])
         var end = state
         let opposite: [JournalRecord] = [
-            .lift(block.network), .clearCounter(IPNetwork("192.0.2.1")!),
-            .clearCounter(IPNetwork("2001:db8:1:2::/64")!), .settled(id), .liftSettled(IPNetwork("192.0.2.0/24")!),
+            .lift(block.subject), .clearCounter(LoginKey("login@192.0.2.1")!),
+            .clearCounter(LoginKey("login@2001:db8:1:2::/64")!), .settled(id), .liftSettled(BlockSubject("192.0.2.0/24")!),
         ]
         for record in opposite { end.apply(record) }
         #expect(end == JournalState())
+    }
+
+    @Test func `gives back what is of accounts and of other rules`() throws {
+        let mark = AccountMark("0123456789abcdef0000000000000001")!
+        let lock = BlockSubject(IPNetwork("192.0.2.1")!, account: mark)
+        let block = StoredBlock(
+            lock, origin: .automatic(failures: 5), reason: "failed_logins:accounts", actor: "gateway",
+            since: WallTime(milliseconds: 1), deadline: WallTime(milliseconds: 2), isPending: false)
+        let pair = LoginKey(rule: "accounts", lock)
+        let mfa = LoginKey(rule: "mfa", IPNetwork("2001:db8:1:2::/64")!)
+        let id = FailureID(high: 3, low: 4)
+        let unsettled = UnsettledFailure(
+            failure: LoginFailure(id: id, address: IPAddress("192.0.2.1")!, key: pair), at: WallTime(milliseconds: 6))
+        var bytes = JournalCoding.magic
+        let records: [JournalRecord] = [
+            .block(block), .counter(pair, count: 4, deadline: WallTime(milliseconds: 10)),
+            .counter(mfa, count: 3, deadline: WallTime(milliseconds: 11)), .unsettled(unsettled), .pendingLift(lock),
+        ]
+        for record in records { JournalCoding.append(record, to: &bytes) }
+        var state = JournalState()
+        #expect(JournalCoding.replay(bytes, into: &state) == bytes.count)
+        #expect(state.blocks == [lock: block] && state.pendingLifts == [lock])
+        #expect(state.counters[pair]?.count == 4 && state.counters[mfa]?.count == 3)
+        #expect(state.unsettled == [id: unsettled])
+        for record in [.lift(lock), .clearCounter(pair), .clearCounter(mfa), .settled(id), .liftSettled(lock)] {
+            var bytes = JournalCoding.magic
+            JournalCoding.append(record as JournalRecord, to: &bytes)
+            #expect(JournalCoding.replay(bytes, into: &state) == bytes.count)
+        }
+        #expect(state == JournalState())
     }
 
     @Test func `lies in a directory that is made with those it is in`() throws {
@@ -234,7 +264,7 @@ import Wire
         let later = now + .seconds(3_600)
         for round in 1...60 {
             let records = (0..<1_000).map {
-                JournalRecord.counter(IPNetwork(IPAddress(v4: UInt32($0))), count: round, deadline: later)
+                JournalRecord.counter(LoginKey(IPNetwork(IPAddress(v4: UInt32($0)))), count: round, deadline: later)
             }
             writer.append(records, durable: false)
             try writer.flush()

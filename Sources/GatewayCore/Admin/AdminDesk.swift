@@ -137,7 +137,7 @@ final class AdminDesk {
     /// The prefix that failures of the address are counted for, and which must be named to forget them.
     private func prefix(countedFor target: UnblockTarget) -> IPNetwork? {
         guard case .network(let network) = target, network.isSingleAddress else { return nil }
-        let subject = gateway.loginRule.subject(of: network.base)
+        let subject = gateway.loginRules.plain.subject(of: network.base)
         return subject == network ? nil : subject
     }
 

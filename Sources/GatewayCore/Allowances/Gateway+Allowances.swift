@@ -2,13 +2,13 @@ internal import Ledger
 internal import Policy
 
 extension Gateway {
-    /// The rule for failed logins, of the configuration and of those who are allowed for a while.
-    var loginRule: LoginRule { LoginRule(configuration, allowed: allowances.networks) }
+    /// The rules for failed logins, of the configuration and of those who are allowed for a while.
+    var loginRules: LoginRules { LoginRules(configuration, allowed: allowances.networks) }
 
-    /// Wherever it is asked.
-    func adoptLoginRule() {
-        let rule = loginRule
-        desk.adopt(rule)
-        ledger.adopt(rule)
+    /// Wherever they are asked.
+    func adoptLoginRules() {
+        let rules = loginRules
+        desk.adopt(rules)
+        ledger.adopt(rules)
     }
 }

@@ -75,7 +75,7 @@ extension Gateway {
     private func openState() throws(LedgerError) {
         ledger = try makeLedger(configuration, on: loop, sink: trail, resolver: resolver)
         // Allowances are told when they change, and these have not.
-        ledger.adopt(loginRule)
+        ledger.adopt(loginRules)
         state = .ours
         ledger.start()
         desk.count(with: ledger)
@@ -156,7 +156,7 @@ extension Gateway {
                 }
             },
             reserve: { [unowned self] in desk.guesses.reserveForPredecessor($0, $1, completion: $2) },
-            release: { [unowned self] in desk.guesses.ended($0, isReturned: true) },
+            release: { [unowned self] in desk.guesses.returnedByPredecessor($0) },
             ended: { [unowned self] in
                 if case .draining = life, !workers.isRunning { finish() }
             })

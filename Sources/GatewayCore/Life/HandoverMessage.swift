@@ -72,9 +72,9 @@ enum HandoverMessage: Hashable {
         case .state: "state"
         case .serve: "serve"
         case .reserved(let id, let reservation): "reserved \(id) \(reservation.word) \(reservation.decider.rawValue)"
-        case .reserve(let guess, let length): "reserve \(guess.id) \(guess.address) \(length)"
-        case .release(let guess): "release \(guess.id) \(guess.address)"
-        case .failed(let failure): "failed \(failure.id) \(failure.address)"
+        case .reserve(let guess, let length): "reserve \(guess.id) \(guess.address) \(length)\(guess.keyWord)"
+        case .release(let guess): "release \(guess.id) \(guess.address)\(guess.keyWord)"
+        case .failed(let failure): "failed \(failure.id) \(failure.address)\(failure.keyWord)"
         case .reload: "reload"
         }
     }
@@ -136,20 +136,20 @@ enum HandoverMessage: Hashable {
             self = .counted(id, FailureCount(failures: count, isNewlyBlocked: words[3] == "block"))
         case ("state", 1): self = .state
         case ("serve", 1): self = .serve
-        case ("failed", 3):
-            guard let id = FailureID(words[1]), let address = IPAddress(words[2]) else { return nil }
-            self = .failed(LoginFailure(id: id, address: address))
+        case ("failed", 3...4):
+            guard let failure = LoginFailure(words[1], words[2], key: words.dropFirst(3).first) else { return nil }
+            self = .failed(failure)
         case ("reserved", 4):
             guard let id = FailureID(words[1]), let reservation = Reservation(words[2], words[3]) else { return nil }
             self = .reserved(id, reservation)
-        case ("reserve", 4):
-            guard let id = FailureID(words[1]), let address = IPAddress(words[2]), let length = Int64(words[3]),
-                length >= 0
+        case ("reserve", 4...5):
+            guard let guess = LoginFailure(words[1], words[2], key: words.dropFirst(4).first),
+                let length = Int64(words[3]), length >= 0
             else { return nil }
-            self = .reserve(LoginFailure(id: id, address: address), milliseconds: length)
-        case ("release", 3):
-            guard let id = FailureID(words[1]), let address = IPAddress(words[2]) else { return nil }
-            self = .release(LoginFailure(id: id, address: address))
+            self = .reserve(guess, milliseconds: length)
+        case ("release", 3...4):
+            guard let guess = LoginFailure(words[1], words[2], key: words.dropFirst(3).first) else { return nil }
+            self = .release(guess)
         case ("reload", 1): self = .reload
         default: return nil
         }
@@ -167,6 +167,21 @@ struct FailureCount: Hashable {
 extension FailureCount {
     init(_ outcome: FailureOutcome) {
         self.init(failures: outcome.count, isNewlyBlocked: outcome.isNewlyBlocked)
+    }
+}
+
+extension LoginFailure {
+    /// What the plain rule counts goes by the address alone: whoever hears of it has its own prefixes.
+    fileprivate var keyWord: String { key.isPlain ? "" : " \(key)" }
+
+    fileprivate init?(_ id: Substring, _ address: Substring, key: Substring?) {
+        guard let id = FailureID(id), let address = IPAddress(address) else { return nil }
+        guard let key else {
+            self.init(id: id, address: address)
+            return
+        }
+        guard let key = LoginKey(key) else { return nil }
+        self.init(id: id, address: address, key: key)
     }
 }
 

@@ -54,7 +54,7 @@ final class Guess {
         self.patienceEnds = patienceEnds
     }
 
-    var asFailure: LoginFailure { LoginFailure(id: id, address: address) }
+    var attempt: LoginAttempt { LoginAttempt(id: id, address: address) }
 
     enum Body {
         case whole
@@ -111,7 +111,7 @@ struct GuessRequest: Sendable {
     let worker: Int
     /// The worker's number for the login that waits.
     let ticket: Int
-    let guess: LoginFailure
+    let guess: LoginAttempt
     /// How long its place is kept when nobody gives it back.
     let length: Interval
     /// When it stops waiting for a place.
@@ -147,12 +147,12 @@ final class Reservations {
         worker.control.send(
             .reserve(
                 GuessRequest(
-                    worker: worker.index, ticket: ticket, guess: guess.asFailure,
+                    worker: worker.index, ticket: ticket, guess: guess.attempt,
                     length: connecting + (plan.responseTimeout ?? timeouts.response) + Reservations.margin,
                     patienceEnds: guess.patienceEnds)))
     }
 
-    func answered(_ ticket: Int, _ id: LoginFailure, _ answer: GuessAnswer) {
+    func answered(_ ticket: Int, _ id: LoginAttempt, _ answer: GuessAnswer) {
         // Whoever has gone meanwhile leaves the place to others.
         guard let client = waiting.removeValue(forKey: ticket), client.phase == .reserving,
             let guess = client.record.guess, guess.id == id.id
@@ -172,8 +172,8 @@ final class Reservations {
     /// The exchange of the guess is over.
     func ended(_ guess: Guess) {
         switch guess.state {
-        case .held, .answered: worker.control.send(.guessEnded(guess.asFailure, isReturned: true))
-        case .forwarded: worker.control.send(.guessEnded(guess.asFailure, isReturned: false))
+        case .held, .answered: worker.control.send(.guessEnded(guess.attempt, isReturned: true))
+        case .forwarded: worker.control.send(.guessEnded(guess.attempt, isReturned: false))
         case .collecting, .asking, .failed, .blocked, .refused: break
         }
     }

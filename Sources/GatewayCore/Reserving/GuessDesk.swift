@@ -5,7 +5,8 @@ internal import Transport
 internal import Wire
 
 /// Stage *reserve* on the control thread: has the ledger give places to guesses, and lets those that find none wait for
-/// their turn, one line for each address or prefix that failures are counted for.
+/// their turn, one line for each key that failures are counted under. A guess that is counted under several has a place under
+/// each, or none.
 final class GuessDesk {
     /// Who gives places.
     private enum Authority {
@@ -22,12 +23,14 @@ final class GuessDesk {
 
     private struct Waiter {
         let request: GuessRequest
+        /// What it needs a place for, one after the other: never empty.
+        let places: [LoginFailure]
         let answer: (GuessAnswer) -> Void
     }
 
     private struct Line {
         var waiters: [Waiter] = []
-        /// Those of the line that the ledger was asked about.
+        /// Those whose places of this line the ledger is asked about.
         var asking = 0
         /// A place was given back while it was asked: "full" may be old then.
         var isFreed = false
@@ -37,9 +40,9 @@ final class GuessDesk {
     private var awaitingSuccessor: [FailureID: Asked] = [:]
     /// Places that this process has, to be told to whoever gives them from now on.
     private var held: [FailureID: (guess: LoginFailure, until: Instant)] = [:]
-    private var lines: [IPNetwork: Line] = [:]
+    private var lines: [LoginKey: Line] = [:]
     private(set) var waiting = 0
-    private var rule: LoginRule
+    private var rules: LoginRules
     private var refusesWithoutAuthority: Bool
     private var timer: LoopTimer?
     private var isTicking = false
@@ -52,14 +55,14 @@ final class GuessDesk {
     /// Lines that are looked after in one turn of the timer.
     private static let slice = 64
 
-    init(_ login: Configuration.Login, _ rule: LoginRule, ledger: any Ledger, on loop: EventLoop) {
+    init(_ login: Configuration.Login, _ rules: LoginRules, ledger: any Ledger, on loop: EventLoop) {
         authority = .ledger(ledger)
-        self.rule = rule
+        self.rules = rules
         refusesWithoutAuthority = login.whenLedgerAway == .refuse
         timer = LoopTimer(on: loop) { [unowned self] in tick() }
     }
 
-    func adopt(_ rule: LoginRule) { self.rule = rule }
+    func adopt(_ rules: LoginRules) { self.rules = rules }
 
     func adopt(_ login: Configuration.Login) {
         refusesWithoutAuthority = login.whenLedgerAway == .refuse
@@ -68,60 +71,104 @@ final class GuessDesk {
     // MARK: Workers
 
     func reserve(_ request: GuessRequest, answer: @escaping (GuessAnswer) -> Void) {
-        let subject = rule.subject(of: request.guess.address)
-        let waiter = Waiter(request: request, answer: answer)
+        let places = request.guess.counted(by: rules)
+        guard !places.isEmpty else { return answer(.granted) }
+        let waiter = Waiter(request: request, places: places, answer: answer)
         // Nobody overtakes, and what cannot be granted is not asked for.
-        if let line = lines[subject], !line.waiters.isEmpty || line.asking >= rule.limit {
-            enqueue(waiter, in: subject, first: false)
+        if let busy = places.first(where: { isBusy($0.key) }) {
+            enqueue(waiter, in: busy.key, first: false)
         } else {
-            attempt(waiter, of: subject)
+            attempt(waiter)
         }
     }
 
-    /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else the place is left to end.
-    func ended(_ guess: LoginFailure, isReturned: Bool) {
-        held[guess.id] = nil
+    private func isBusy(_ key: LoginKey) -> Bool {
+        guard let line = lines[key] else { return false }
+        return !line.waiters.isEmpty || line.asking >= rules[key.rule].limit
+    }
+
+    /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else its places are left to end.
+    func ended(_ guess: LoginAttempt, isReturned: Bool) {
+        for place in places(of: guess) { ended(place, isReturned: isReturned) }
+    }
+
+    private func ended(_ place: LoginFailure, isReturned: Bool) {
+        held[place.id] = nil
         guard isReturned else { return }
-        switch authority {
-        case .ledger(let ledger): ledger.release(guess)
-        case .successor(let tell): tell(.release(guess))
-        }
-        callNext(rule.subject(of: guess.address))
+        giveBack(place)
+        callNext(place.key)
+    }
+
+    /// The process that we took over from gives one back.
+    func returnedByPredecessor(_ place: LoginFailure) {
+        ended(held[place.id]?.guess ?? rules.own(place), isReturned: true)
     }
 
     /// A guess was counted as a failure, which gave its place back.
-    func counted(_ guess: LoginFailure) {
-        held[guess.id] = nil
-        callNext(rule.subject(of: guess.address))
+    func counted(_ place: LoginFailure) {
+        held[place.id] = nil
+        callNext(place.key)
     }
 
-    /// - Parameter subject: its line, which stays its own when the rule changes.
-    private func attempt(_ waiter: Waiter, of subject: IPNetwork) {
-        let guess = waiter.request.guess
-        lines[subject, default: Line()].asking += 1
-        ask(guess, waiter.request.length) { [unowned self] reservation in
-            lines[subject]?.asking -= 1
-            if refusesWithoutAuthority, reservation.decider == .local {
-                if reservation.answer == .granted { ended(guess, isReturned: true) }
-                waiter.answer(.unavailable)
-            } else {
-                switch reservation.answer {
-                case .granted: waiter.answer(.granted)
-                case .blocked:
-                    waiter.answer(.blocked)
-                    dismiss(subject)
-                case .full:
-                    let isFreed = lines[subject]?.isFreed == true
-                    lines[subject]?.isFreed = false
-                    enqueue(waiter, in: subject, first: true)
-                    guard isFreed else { return }
-                }
-            }
-            callNext(subject)
+    /// What is counted of a guess. Where it has places, they are those: the rules may be others since.
+    func places(of guess: LoginAttempt) -> [LoginFailure] {
+        let counted = guess.counted(by: rules)
+        return guess.rules.compactMap { rule in
+            let id = guess.id.counted(by: rule)
+            return held[id]?.guess ?? counted.first { $0.id == id }
         }
     }
 
-    private func enqueue(_ waiter: Waiter, in subject: IPNetwork, first: Bool) {
+    private func giveBack(_ place: LoginFailure) {
+        held[place.id] = nil
+        switch authority {
+        case .ledger(let ledger): ledger.release(place)
+        case .successor(let tell): tell(.release(place))
+        }
+    }
+
+    private func attempt(_ waiter: Waiter) {
+        for place in waiter.places { lines[place.key, default: Line()].asking += 1 }
+        take(0, of: waiter)
+    }
+
+    /// One place after the other: they are in different slots of a cluster. Whoever does not get all keeps none.
+    private func take(_ number: Int, of waiter: Waiter) {
+        ask(waiter.places[number], waiter.request.length) { [unowned self] reservation in
+            let isRefused = refusesWithoutAuthority && reservation.decider == .local
+            if !isRefused, reservation.answer == .granted, number + 1 < waiter.places.count {
+                return take(number + 1, of: waiter)
+            }
+            for place in waiter.places { lines[place.key]?.asking -= 1 }
+            if isRefused || reservation.answer != .granted {
+                for place in waiter.places[..<number] { giveBack(place) }
+                if reservation.answer == .granted { giveBack(waiter.places[number]) }
+            }
+            concluded(waiter, at: waiter.places[number].key, isRefused ? nil : reservation.answer)
+        }
+    }
+
+    /// - Parameters:
+    ///   - key: that of the last place that was asked for.
+    ///   - answer: nil: nothing may be decided without the authority.
+    private func concluded(_ waiter: Waiter, at key: LoginKey, _ answer: Reservation.Answer?) {
+        var next = waiter.places.map(\.key)
+        switch answer {
+        case nil: waiter.answer(.unavailable)
+        case .granted: waiter.answer(.granted)
+        case .blocked:
+            waiter.answer(.blocked)
+            dismiss(key)
+        case .full:
+            let isFreed = lines[key]?.isFreed == true
+            lines[key]?.isFreed = false
+            enqueue(waiter, in: key, first: true)
+            if !isFreed { next.removeAll { $0 == key } }
+        }
+        for key in next { callNext(key) }
+    }
+
+    private func enqueue(_ waiter: Waiter, in subject: LoginKey, first: Bool) {
         var line = lines[subject] ?? Line()
         guard waiter.request.patienceEnds > .now(), line.waiters.count < GuessDesk.longestLine,
             waiting < GuessDesk.mostWaiting
@@ -138,7 +185,7 @@ final class GuessDesk {
     }
 
     /// One after the other: who finds a place makes room for the question of the next.
-    private func callNext(_ subject: IPNetwork) {
+    private func callNext(_ subject: LoginKey) {
         guard var line = lines[subject], !line.waiters.isEmpty || line.asking > 0 else { return forgetIfEmpty(subject) }
         guard line.asking == 0 else {
             lines[subject]?.isFreed = true
@@ -148,11 +195,11 @@ final class GuessDesk {
         line.isFreed = false
         lines[subject] = line
         waiting -= 1
-        attempt(next, of: subject)
+        attempt(next)
     }
 
     /// Whoever waits in the line of a blocked one learns it from *screen*.
-    private func dismiss(_ subject: IPNetwork) {
+    private func dismiss(_ subject: LoginKey) {
         guard var line = lines[subject] else { return }
         let waiters = line.waiters
         line.waiters = []
@@ -161,7 +208,7 @@ final class GuessDesk {
         for waiter in waiters { waiter.answer(.blocked) }
     }
 
-    private func forgetIfEmpty(_ subject: IPNetwork) {
+    private func forgetIfEmpty(_ subject: LoginKey) {
         if let line = lines[subject], line.asking == 0, line.waiters.isEmpty { lines[subject] = nil }
     }
 
@@ -182,7 +229,7 @@ final class GuessDesk {
     }
 
     /// Those whose patience is over.
-    private func giveUp(_ subject: IPNetwork, at now: Instant) {
+    private func giveUp(_ subject: LoginKey, at now: Instant) {
         guard var line = lines[subject], line.waiters.contains(where: { $0.request.patienceEnds <= now }) else {
             return
         }
@@ -227,7 +274,7 @@ final class GuessDesk {
     func reserveForPredecessor(
         _ guess: LoginFailure, _ length: Interval, completion: @escaping (Reservation) -> Void
     ) {
-        ask(guess, length, completion: completion)
+        ask(rules.own(guess), length, completion: completion)
     }
 
     /// From now on another process gives places. It learns of those that we have: the ledger keeps them in memory only.

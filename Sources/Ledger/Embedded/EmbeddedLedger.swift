@@ -20,7 +20,7 @@ package final class EmbeddedLedger: Ledger {
     private var journal: JournalThread?
     private var expiry: LoopTimer?
     private var saving: LoopTimer?
-    private var unsavedCounters: Set<IPNetwork> = []
+    private var unsavedCounters: Set<LoginKey> = []
     package private(set) var totals = LedgerTotals()
 
     package static let journalName = "embedded.journal"
@@ -28,14 +28,14 @@ package final class EmbeddedLedger: Ledger {
     /// Locks the directory and reads the journal; this is the only time that the calling thread waits for the disk.
     /// - Parameter sink: Must outlive the ledger.
     package init(
-        rule: LoginRule, stateDirectory: String, on loop: EventLoop, sink: any LedgerSink,
+        rules: LoginRules, stateDirectory: String, on loop: EventLoop, sink: any LedgerSink,
         clock: LedgerClock = .system
     ) throws(LedgerError) {
         self.loop = loop
         self.clock = clock
         self.sink = sink
         directory = try StateDirectory(stateDirectory)
-        local = LocalLedger(rule: rule)
+        local = LocalLedger(rules: rules)
         do throws(LedgerError) {
             let opened = try OpenedJournal(in: directory, name: EmbeddedLedger.journalName, at: clock.wall())
             saved = opened.state
@@ -52,9 +52,9 @@ package final class EmbeddedLedger: Ledger {
 
     package func start() {
         for block in saved.blocks.values { local.book.set(block.record(clock: clock)) }
-        for (subject, counter) in saved.counters {
+        for (key, counter) in saved.counters {
             local.counters.set(
-                subject, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
+                key, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
         }
         for revocation in saved.revocations.values { revocationBook.set(revocation.record(clock: clock)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
@@ -88,7 +88,7 @@ package final class EmbeddedLedger: Ledger {
     ) {
         totals.failures += 1
         let decision = local.record(failure, at: now, wall: clock.wall())
-        unsavedCounters.insert(local.rule.subject(of: failure.address))
+        unsavedCounters.insert(failure.key)
         if decision.isNewlyBlocked, let block = decision.block {
             totals.blocksSet += 1
             // The counter goes with its block, so that both have the same end after a restart.
@@ -127,22 +127,23 @@ package final class EmbeddedLedger: Ledger {
     package func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         var lifted: [BlockRecord] = []
         var records: [JournalRecord] = []
-        func lift(_ network: IPNetwork) {
-            records.append(.lift(network))
-            records.append(.clearCounter(network))
-            if let record = local.unblock(network, at: clock.now()) { lifted.append(record) }
+        func lift(_ subject: BlockSubject) {
+            records.append(.lift(subject))
+            records += local.rules.keys(countedFor: subject).map { JournalRecord.clearCounter($0) }
+            if let record = local.unblock(subject, at: clock.now()) { lifted.append(record) }
         }
         switch target {
-        case .network(let network): lift(network)
+        case .network(let network): lift(BlockSubject(network))
         case .all:
-            for record in blocks() { lift(record.network) }
+            for record in blocks() { lift(record.subject) }
             local.counters.clearAll()
             unsavedCounters = []
             records.append(.clearAllCounters)
         }
         journal?.append(records, durable: true)
         totals.blocksLifted += lifted.count
-        if !lifted.isEmpty { sink.ledger(changed: .lift(lifted.map(\.network))) }
+        let networks = lifted.filter(\.isOfAddresses).map(\.network)
+        if !networks.isEmpty { sink.ledger(changed: .lift(networks)) }
         for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
         whenSaved { completion(UnblockOutcome(lifted: lifted, decider: .authority)) }
     }
@@ -193,14 +194,15 @@ package final class EmbeddedLedger: Ledger {
 
     package var waitingFailures: Int { 0 }
 
-    package func adopt(_ rule: LoginRule) { local.rule = rule }
+    package func adopt(_ rules: LoginRules) { local.rules = rules }
 
-    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }
+    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()).filter(\.isOfAddresses) }
+    package func locks() -> [BlockRecord] { local.book.records(at: clock.now()).filter { !$0.isOfAddresses } }
 
     /// Saves the block, tells the workers and watches its end.
     private func inForce(_ record: BlockRecord) {
         journal?.append([.block(StoredBlock(record, clock: clock))], durable: true)
-        sink.ledger(changed: .set([record.entry]))
+        if record.isOfAddresses { sink.ledger(changed: .set([record.entry])) }
         scheduleExpiry()
     }
 
@@ -233,11 +235,11 @@ package final class EmbeddedLedger: Ledger {
 
     private func saveCounters() {
         let now = clock.now()
-        let records = unsavedCounters.map { subject -> JournalRecord in
-            guard let counter = local.counters.counter(of: subject, at: now),
+        let records = unsavedCounters.map { key -> JournalRecord in
+            guard let counter = local.counters.counter(of: key, at: now),
                 let deadline = clock.wall(of: counter.deadline)
-            else { return .clearCounter(subject) }
-            return .counter(subject, count: counter.count, deadline: deadline)
+            else { return .clearCounter(key) }
+            return .counter(key, count: counter.count, deadline: deadline)
         }
         unsavedCounters.removeAll(keepingCapacity: true)
         journal?.append(records, durable: false)

@@ -43,8 +43,7 @@ enum JournalCoding {
     private static func encode(_ record: JournalRecord, to bytes: inout [UInt8]) {
         switch record {
         case .block(let block):
-            bytes.append(1)
-            put(block.network, to: &bytes)
+            put(block.subject, as: (network: 1, any: 60), to: &bytes)
             put(block.since.milliseconds, to: &bytes)
             put(block.deadline?.milliseconds ?? .max, to: &bytes)
             bytes.append(block.isPending ? 1 : 0)
@@ -57,33 +56,29 @@ enum JournalCoding {
             }
             put(block.reason, to: &bytes)
             put(block.actor, to: &bytes)
-        case .lift(let network):
-            bytes.append(2)
-            put(network, to: &bytes)
-        case .counter(let subject, let count, let deadline):
-            put(subject, as: (address: 3, prefix: 40), to: &bytes)
+        case .lift(let subject): put(subject, as: (network: 2, any: 61), to: &bytes)
+        case .counter(let key, let count, let deadline):
+            put(key, as: (address: 3, prefix: 40, any: 62), to: &bytes)
             put(Int64(count), to: &bytes)
             put(deadline.milliseconds, to: &bytes)
-        case .clearCounter(let subject):
-            put(subject, as: (address: 4, prefix: 41), to: &bytes)
+        case .clearCounter(let key): put(key, as: (address: 4, prefix: 41, any: 63), to: &bytes)
         case .clearAllCounters:
             bytes.append(5)
         case .unsettled(let unsettled):
-            bytes.append(6)
+            // What the plain rule counts an address under, is its to say again.
+            let isPlain = unsettled.failure.key.isPlain
+            bytes.append(isPlain ? 6 : 64)
             put(unsettled.failure.id.high, to: &bytes)
             put(unsettled.failure.id.low, to: &bytes)
             put(unsettled.failure.address, to: &bytes)
             put(unsettled.at.milliseconds, to: &bytes)
+            if !isPlain { put(unsettled.failure.key.description, to: &bytes) }
         case .settled(let id):
             bytes.append(7)
             put(id.high, to: &bytes)
             put(id.low, to: &bytes)
-        case .pendingLift(let network):
-            bytes.append(8)
-            put(network, to: &bytes)
-        case .liftSettled(let network):
-            bytes.append(9)
-            put(network, to: &bytes)
+        case .pendingLift(let subject): put(subject, as: (network: 8, any: 65), to: &bytes)
+        case .liftSettled(let subject): put(subject, as: (network: 9, any: 66), to: &bytes)
         case .complete:
             bytes.append(10)
         case .revocation(let revocation):
@@ -120,22 +115,15 @@ enum JournalCoding {
         guard let kind = cursor.byte() else { return nil }
         if let (word, family) = shared(kind) { return decodeShared(word, family, &cursor) }
         return switch kind {
-        case 1: decodeBlock(&cursor).map { .block($0) }
-        case 2: cursor.network().map { .lift($0) }
-        case 3: cursor.address().flatMap { decodeCounter(of: IPNetwork($0), &cursor) }
-        case 4: cursor.address().map { .clearCounter(IPNetwork($0)) }
+        case 1: cursor.network().flatMap { decodeBlock(of: BlockSubject($0), &cursor) }
+        case 2: cursor.network().map { .lift(BlockSubject($0)) }
+        case 3: cursor.address().flatMap { decodeCounter(under: LoginKey(IPNetwork($0)), &cursor) }
+        case 4: cursor.address().map { .clearCounter(LoginKey(IPNetwork($0))) }
         case 5: .clearAllCounters
-        case 6:
-            if let id = cursor.id(), let address = cursor.address(), let at = cursor.number(Int64.self) {
-                .unsettled(
-                    UnsettledFailure(
-                        failure: LoginFailure(id: id, address: address), at: WallTime(milliseconds: at)))
-            } else {
-                nil
-            }
+        case 6: decodeUnsettled(hasKey: false, &cursor)
         case 7: cursor.id().map { .settled($0) }
-        case 8: cursor.network().map { .pendingLift($0) }
-        case 9: cursor.network().map { .liftSettled($0) }
+        case 8: cursor.network().map { .pendingLift(BlockSubject($0)) }
+        case 9: cursor.network().map { .liftSettled(BlockSubject($0)) }
         case 10: .complete
         case 11: cursor.revocation().map { .revocation($0) }
         case 12: cursor.target().map { .revocationLifted($0) }
@@ -149,19 +137,35 @@ enum JournalCoding {
                 nil
             }
         case 25: cursor.text().map { .wordSettled(StoreKey(text: $0)) }
-        case 40: cursor.network().flatMap { decodeCounter(of: $0, &cursor) }
-        case 41: cursor.network().map { .clearCounter($0) }
+        case 40: cursor.network().flatMap { decodeCounter(under: LoginKey($0), &cursor) }
+        case 41: cursor.network().map { .clearCounter(LoginKey($0)) }
+        case 60: cursor.subject().flatMap { decodeBlock(of: $0, &cursor) }
+        case 61: cursor.subject().map { .lift($0) }
+        case 62: cursor.key().flatMap { decodeCounter(under: $0, &cursor) }
+        case 63: cursor.key().map { .clearCounter($0) }
+        case 64: decodeUnsettled(hasKey: true, &cursor)
+        case 65: cursor.subject().map { .pendingLift($0) }
+        case 66: cursor.subject().map { .liftSettled($0) }
         default: nil
         }
     }
 
-    private static func decodeCounter(of subject: IPNetwork, _ cursor: inout Cursor) -> JournalRecord? {
-        guard let count = cursor.number(Int64.self), let deadline = cursor.number(Int64.self) else { return nil }
-        return .counter(subject, count: Int(count), deadline: WallTime(milliseconds: deadline))
+    private static func decodeUnsettled(hasKey: Bool, _ cursor: inout Cursor) -> JournalRecord? {
+        guard let id = cursor.id(), let address = cursor.address(), let at = cursor.number(Int64.self) else { return nil }
+        let key = hasKey ? cursor.key() : LoginKey(IPNetwork(address))
+        guard let key else { return nil }
+        return .unsettled(
+            UnsettledFailure(
+                failure: LoginFailure(id: id, address: address, key: key), at: WallTime(milliseconds: at)))
     }
 
-    private static func decodeBlock(_ cursor: inout Cursor) -> StoredBlock? {
-        guard let network = cursor.network(), let since = cursor.number(Int64.self),
+    private static func decodeCounter(under key: LoginKey, _ cursor: inout Cursor) -> JournalRecord? {
+        guard let count = cursor.number(Int64.self), let deadline = cursor.number(Int64.self) else { return nil }
+        return .counter(key, count: Int(count), deadline: WallTime(milliseconds: deadline))
+    }
+
+    private static func decodeBlock(of subject: BlockSubject, _ cursor: inout Cursor) -> JournalRecord? {
+        guard let since = cursor.number(Int64.self),
             let deadline = cursor.number(Int64.self), let pending = cursor.byte(), let kind = cursor.byte()
         else { return nil }
         let origin: BlockOrigin
@@ -174,9 +178,10 @@ enum JournalCoding {
         default: return nil
         }
         guard let reason = cursor.text(), let actor = cursor.text() else { return nil }
-        return StoredBlock(
-            network: network, origin: origin, reason: reason, actor: actor, since: WallTime(milliseconds: since),
-            deadline: deadline == .max ? nil : WallTime(milliseconds: deadline), isPending: pending == 1)
+        return .block(
+            StoredBlock(
+                subject, origin: origin, reason: reason, actor: actor, since: WallTime(milliseconds: since),
+                deadline: deadline == .max ? nil : WallTime(milliseconds: deadline), isPending: pending == 1))
     }
 
     static func put(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
@@ -197,16 +202,34 @@ enum JournalCoding {
         put(network.base, to: &bytes)
     }
 
-    /// Who failures are counted for: addresses as they always stood here, prefixes as records of their own.
+    /// What a block is of: networks as they always stood here, all others as records of their own.
     private static func put(
-        _ subject: IPNetwork, as kinds: (address: UInt8, prefix: UInt8), to bytes: inout [UInt8]
+        _ subject: BlockSubject, as kinds: (network: UInt8, any: UInt8), to bytes: inout [UInt8]
     ) {
-        if subject.isSingleAddress {
+        if subject.account == nil {
+            bytes.append(kinds.network)
+            put(subject.network, to: &bytes)
+        } else {
+            bytes.append(kinds.any)
+            put(subject.description, to: &bytes)
+        }
+    }
+
+    /// Under what failures are counted: by the plain rule for addresses as they always stood here, for prefixes and by
+    /// other rules as records of their own.
+    private static func put(
+        _ key: LoginKey, as kinds: (address: UInt8, prefix: UInt8, any: UInt8), to bytes: inout [UInt8]
+    ) {
+        let network = key.subject.network
+        if !key.isPlain {
+            bytes.append(kinds.any)
+            put(key.description, to: &bytes)
+        } else if network.isSingleAddress {
             bytes.append(kinds.address)
-            put(subject.base, to: &bytes)
+            put(network.base, to: &bytes)
         } else {
             bytes.append(kinds.prefix)
-            put(subject, to: &bytes)
+            put(network, to: &bytes)
         }
     }
 
@@ -245,6 +268,10 @@ enum JournalCoding {
             guard let bits = byte(), bits <= 128, let base = address() else { return nil }
             return IPNetwork(base, bits: Int(bits))
         }
+
+        mutating func subject() -> BlockSubject? { text().flatMap { BlockSubject($0) } }
+
+        mutating func key() -> LoginKey? { text().flatMap { LoginKey($0) } }
 
         mutating func id() -> FailureID? {
             guard let high = number(UInt64.self), let low = number(UInt64.self) else { return nil }

@@ -3,7 +3,7 @@ package import Wire
 
 /// A block as it is kept on disk: with a civil deadline, because the monotonic clock does not survive a reboot.
 package struct StoredBlock: Hashable, Sendable {
-    package var network: IPNetwork
+    package var subject: BlockSubject
     package var origin: BlockOrigin
     package var reason: String
     package var actor: String
@@ -14,7 +14,7 @@ package struct StoredBlock: Hashable, Sendable {
     package var isPending: Bool
 
     init(_ record: BlockRecord, clock: LedgerClock, isPending: Bool = false) {
-        network = record.network
+        subject = record.subject
         origin = record.origin
         reason = record.reason
         actor = record.actor
@@ -24,10 +24,10 @@ package struct StoredBlock: Hashable, Sendable {
     }
 
     init(
-        network: IPNetwork, origin: BlockOrigin, reason: String, actor: String, since: WallTime, deadline: WallTime?,
+        _ subject: BlockSubject, origin: BlockOrigin, reason: String, actor: String, since: WallTime, deadline: WallTime?,
         isPending: Bool
     ) {
-        self.network = network
+        self.subject = subject
         self.origin = origin
         self.reason = reason
         self.actor = actor
@@ -38,7 +38,7 @@ package struct StoredBlock: Hashable, Sendable {
 
     func record(clock: LedgerClock) -> BlockRecord {
         BlockRecord(
-            network: network, origin: origin, reason: reason, actor: actor, since: since,
+            subject, origin: origin, reason: reason, actor: actor, since: since,
             deadline: clock.deadline(of: deadline))
     }
 }
@@ -97,15 +97,15 @@ package struct UnsettledFailure: Hashable, Sendable {
 /// One line of the journal. Each says what is so, not what changed, so that applying it twice does no harm.
 package enum JournalRecord: Hashable, Sendable {
     case block(StoredBlock)
-    case lift(IPNetwork)
-    case counter(IPNetwork, count: Int, deadline: WallTime)
-    case clearCounter(IPNetwork)
+    case lift(BlockSubject)
+    case counter(LoginKey, count: Int, deadline: WallTime)
+    case clearCounter(LoginKey)
     case clearAllCounters
     case unsettled(UnsettledFailure)
     case settled(FailureID)
-    /// The network is to be unblocked in the store as soon as that answers.
-    case pendingLift(IPNetwork)
-    case liftSettled(IPNetwork)
+    /// The block is to be lifted in the store as soon as that answers.
+    case pendingLift(BlockSubject)
+    case liftSettled(BlockSubject)
     case revocation(StoredRevocation)
     case revocationLifted(RevocationTarget)
     /// The revocation is to be taken back in the store as soon as that answers.
@@ -127,10 +127,10 @@ package enum JournalRecord: Hashable, Sendable {
 
 /// What a journal amounts to.
 package struct JournalState: Hashable, Sendable {
-    package var blocks: [IPNetwork: StoredBlock] = [:]
-    package var counters: [IPNetwork: StoredCounter] = [:]
+    package var blocks: [BlockSubject: StoredBlock] = [:]
+    package var counters: [LoginKey: StoredCounter] = [:]
     package var unsettled: [FailureID: UnsettledFailure] = [:]
-    package var pendingLifts: Set<IPNetwork> = []
+    package var pendingLifts: Set<BlockSubject> = []
     package var revocations: [RevocationTarget: StoredRevocation] = [:]
     package var pendingRevocationLifts: Set<RevocationTarget> = []
     package var shared: [SharedName: StoredText] = [:]
@@ -148,16 +148,16 @@ package struct JournalState: Hashable, Sendable {
 
     package mutating func apply(_ record: JournalRecord) {
         switch record {
-        case .block(let block): blocks[block.network] = block
-        case .lift(let network): blocks[network] = nil
-        case .counter(let subject, let count, let deadline):
-            counters[subject] = StoredCounter(count: count, deadline: deadline)
-        case .clearCounter(let subject): counters[subject] = nil
+        case .block(let block): blocks[block.subject] = block
+        case .lift(let subject): blocks[subject] = nil
+        case .counter(let key, let count, let deadline):
+            counters[key] = StoredCounter(count: count, deadline: deadline)
+        case .clearCounter(let key): counters[key] = nil
         case .clearAllCounters: counters = [:]
         case .unsettled(let failure): unsettled[failure.failure.id] = failure
         case .settled(let id): unsettled[id] = nil
-        case .pendingLift(let network): pendingLifts.insert(network)
-        case .liftSettled(let network): pendingLifts.remove(network)
+        case .pendingLift(let subject): pendingLifts.insert(subject)
+        case .liftSettled(let subject): pendingLifts.remove(subject)
         case .revocation(let revocation): revocations[revocation.record.target] = revocation
         case .revocationLifted(let target): revocations[target] = nil
         case .pendingRevocationLift(let target): pendingRevocationLifts.insert(target)
@@ -190,11 +190,11 @@ package struct JournalState: Hashable, Sendable {
     /// The shortest journal that amounts to this.
     package func forEachRecord(_ body: (JournalRecord) throws(LedgerError) -> Void) throws(LedgerError) {
         for block in blocks.values { try body(.block(block)) }
-        for (subject, counter) in counters {
-            try body(.counter(subject, count: counter.count, deadline: counter.deadline))
+        for (key, counter) in counters {
+            try body(.counter(key, count: counter.count, deadline: counter.deadline))
         }
         for failure in unsettled.values { try body(.unsettled(failure)) }
-        for network in pendingLifts { try body(.pendingLift(network)) }
+        for subject in pendingLifts { try body(.pendingLift(subject)) }
         for revocation in revocations.values { try body(.revocation(revocation)) }
         for (name, text) in shared { try body(.shared(name, text)) }
         for name in pendingShared { try body(.sharedPending(name)) }

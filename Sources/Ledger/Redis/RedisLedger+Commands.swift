@@ -9,15 +9,16 @@ extension RedisLedger {
         let record = BlockRecord(
             network: network, origin: .command, reason: reason, actor: actor, since: clock.wall(),
             deadline: duration.map { clock.now() + $0 } ?? .never)
+        let subject = record.subject
         totals.blocksSet += 1
         // In force here at once; the store hears of it now or when it is back.
-        pendingBlocks.insert(network)
-        pendingLifts.remove(network)
-        let noted = noteSet(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand)
+        pendingBlocks.insert(subject)
+        pendingLifts.remove(subject)
+        let noted = noteSet(BlockKey.block(subject), overHand: local.book[subject]?.origin == .byHand)
         let change = local.book.set(record)
-        if case .none = change {} else { outgoing.set(record.entry) }
+        if case .none = change {} else { outgoing.set(record) }
         journal?.append(
-            [.block(StoredBlock(record, clock: clock, isPending: true)), .liftSettled(network)] + noted,
+            [.block(StoredBlock(record, clock: clock, isPending: true)), .liftSettled(subject)] + noted,
             durable: true)
         scheduleExpiry()
         sendDelta()
@@ -30,9 +31,9 @@ extension RedisLedger {
             guard let self else { return }
             if let error = reply?.error {
                 degrade(.refusing, error)
-            } else if reply != nil, pendingBlocks.remove(network) != nil {
+            } else if reply != nil, pendingBlocks.remove(subject) != nil {
                 // Nothing was said of it since.
-                settleWord(of: BlockKey.block(network))
+                settleWord(of: BlockKey.block(subject))
                 save([.block(StoredBlock(record, clock: clock))])
             }
             done(reply == nil || reply?.error != nil ? .local : .authority)
@@ -41,56 +42,56 @@ extension RedisLedger {
 
     package func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         switch target {
-        case .network(let network): lift([network], actor: actor, completion: completion)
+        case .network(let network): lift([BlockSubject(network)], actor: actor, completion: completion)
         case .all:
             guard let authority else {
-                let counted = local.counters.all.keys
-                let networks = Set(blocks().map(\.network)).union(counted)
+                let counted = local.counters.all.keys.map(\.subject).filter { $0.account == nil }
+                let subjects = Set(blocks().map(\.subject)).union(counted)
                 save(forgetFailures { _ in true })
-                return lift(Array(networks), actor: actor, completion: completion)
+                return lift(Array(subjects), actor: actor, completion: completion)
             }
             // Counters first: a failure in between must not find a count at the limit and block again.
             deleteAll(BlockKey.failurePrefix, from: "0", authority) { [weak self] in
                 guard let self else { return }
                 local.counters.clearAll()
                 save(forgetFailures { _ in true })
-                lift(blocks().map(\.network), actor: actor, completion: completion)
+                lift(blocks().map(\.subject), actor: actor, completion: completion)
             }
         }
     }
 
     /// Failures of before an unblock that wait to be carried over, or would be told to a new master: they would block again.
-    private func forgetFailures(_ isMeant: (IPAddress) -> Bool) -> [JournalRecord] {
-        let ids = unsettled.values.map(\.failure).filter { isMeant($0.address) }.map(\.id)
+    private func forgetFailures(_ isMeant: (LoginKey) -> Bool) -> [JournalRecord] {
+        let ids = unsettled.values.map(\.failure).filter { isMeant($0.key) }.map(\.id)
         for id in ids {
             unsettled[id] = nil
             replaying.remove(id)
         }
-        recentlyTold.removeAll { isMeant($0.failure.failure.address) }
+        recentlyTold.removeAll { isMeant($0.failure.failure.key) }
         return ids.map { .settled($0) }
     }
 
     /// Removes blocks here, and here or later in the store, with their counters.
-    private func lift(_ networks: [IPNetwork], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
+    private func lift(_ subjects: [BlockSubject], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         let now = clock.now()
         var lifted: [BlockRecord] = []
         var keys: [LiftedKey] = []
         var records: [JournalRecord] = []
-        for network in networks {
-            keys += RedisLedger.keys(toLift: network, in: local.book)
+        for subject in subjects {
+            keys += liftedKeys(of: subject)
             records += [
-                .lift(network), .pendingLift(network),
-                note(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand),
+                .lift(subject), .pendingLift(subject),
+                note(BlockKey.block(subject), overHand: local.book[subject]?.origin == .byHand),
             ]
-            pendingBlocks.remove(network)
-            pendingLifts.insert(network)
-            if let record = local.unblock(network, at: now) {
+            pendingBlocks.remove(subject)
+            pendingLifts.insert(subject)
+            if let record = local.unblock(subject, at: now) {
                 lifted.append(record)
-                outgoing.lift(network)
+                outgoing.lift(subject)
             }
         }
-        let meant = Set(networks)
-        records += forgetFailures { meant.contains(local.rule.subject(of: $0)) }
+        let meant = Set(subjects)
+        records += forgetFailures { meant.contains($0.subject) }
         journal?.append(records, durable: true)
         totals.blocksLifted += lifted.count
         sendDelta()
@@ -99,38 +100,38 @@ extension RedisLedger {
             return completion(UnblockOutcome(lifted: lifted, decider: keys.isEmpty ? .authority : .local))
         }
         let wall = clock.wall()
-        delete(keys, networks, authority, telling: { _ in .now(wall) }) {
+        delete(keys, subjects, authority, telling: { _ in .now(wall) }) {
             completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
         }
     }
 
     /// What operators lifted while Redis was away, or refused to write.
     func uploadLifts(_ session: RedisSession) {
-        let networks = Array(pendingLifts)
-        let words = Dictionary(uniqueKeysWithValues: networks.map { ($0, word(of: BlockKey.block($0))) })
-        let keys = networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }
-        delete(keys, networks, session, telling: { .carried(words[$0]!) }) { [weak self] in
+        let subjects = Array(pendingLifts)
+        let words = Dictionary(uniqueKeysWithValues: subjects.map { ($0, word(of: BlockKey.block($0))) })
+        let keys = subjects.flatMap { liftedKeys(of: $0) }
+        delete(keys, subjects, session, telling: { .carried(words[$0]!) }) { [weak self] in
             if let self, $0, isRefusing { recover() }
         }
     }
 
-    /// A key that goes when the network is unblocked.
+    /// A key that goes with a block that is lifted.
     private struct LiftedKey {
         let text: String
-        let network: IPNetwork
+        let subject: BlockSubject
         let isCounter: Bool
     }
 
     /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
     private func delete(
-        _ keys: [LiftedKey], _ networks: [IPNetwork], _ session: RedisSession, telling: (IPNetwork) -> Telling,
+        _ keys: [LiftedKey], _ subjects: [BlockSubject], _ session: RedisSession, telling: (BlockSubject) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
         var isDone = true
         var refusal: String?
         var overtakenKeys: [(String, Telling)] = []
         for (index, key) in keys.enumerated() {
-            let told = telling(key.network)
+            let told = telling(key.subject)
             let answered = { [weak self] (reply: RESPValue?) -> Void in
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
@@ -139,9 +140,9 @@ extension RedisLedger {
                 // It is asked again from time to time.
                 if let refusal { degrade(.refusing, refusal) }
                 if isDone {
-                    pendingLifts.subtract(networks)
-                    for network in networks { settleWord(of: BlockKey.block(network)) }
-                    save(networks.map { .liftSettled($0) })
+                    pendingLifts.subtract(subjects)
+                    for subject in subjects { settleWord(of: BlockKey.block(subject)) }
+                    save(subjects.map { .liftSettled($0) })
                     for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 completion(isDone)
@@ -154,10 +155,11 @@ extension RedisLedger {
         }
     }
 
-    /// The counter first, see `unblock`. What is blocked again meanwhile needs no count.
-    private static func keys(toLift network: IPNetwork, in book: BlockBook) -> [LiftedKey] {
-        [LiftedKey(text: BlockKey.failures(network), network: network, isCounter: true)]
-            + book.keys(of: network).map { LiftedKey(text: $0, network: network, isCounter: false) }
+    /// The counters first, see `unblock`. What is blocked again meanwhile needs no count.
+    private func liftedKeys(of subject: BlockSubject) -> [LiftedKey] {
+        local.rules.keys(countedFor: subject).map {
+            LiftedKey(text: BlockKey.failures($0), subject: subject, isCounter: true)
+        } + local.book.keys(of: subject).map { LiftedKey(text: $0, subject: subject, isCounter: false) }
     }
 
     /// Deletes every key with the prefix, slice by slice; the completion comes in any case.

@@ -104,19 +104,19 @@ extension RedisLedger {
         defer { master = server }
         guard let master, master != server else { return }
         let now = clock.now()
-        var again: [IPAddress: Int] = [:]
+        var again: [LoginKey: Int] = [:]
         for told in recentlyTold.reversed() where now - told.at < RedisLedger.replicationHorizon {
             // The store knows a limited number of ids; what is older than those would count twice.
-            again[told.failure.failure.address, default: 0] += 1
-            guard again[told.failure.failure.address]! <= RedisLedger.toldAgain else { continue }
+            again[told.failure.failure.key, default: 0] += 1
+            guard again[told.failure.failure.key]! <= RedisLedger.toldAgain else { continue }
             unsettled[told.failure.failure.id] = told.failure
         }
         recentlyTold = []
         // In milliseconds, since the time is what somebody wrote into the store, of any year. What was set by hand is not
         // ours to repeat.
         let oldest = clock.wall().milliseconds - RedisLedger.replicationHorizon.milliseconds
-        for record in blocks() where record.origin != .byHand && record.since.milliseconds > oldest {
-            pendingBlocks.insert(record.network)
+        for record in blocks() + locks() where record.origin != .byHand && record.since.milliseconds > oldest {
+            pendingBlocks.insert(record.subject)
         }
         for record in revocations() where record.origin != .byHand && record.since.milliseconds > oldest {
             pendingRevocations.insert(record.target)
@@ -135,7 +135,7 @@ extension RedisLedger {
         recentlyTold.append((now, UnsettledFailure(failure: failure, at: clock.wall())))
     }
 
-    /// Failures of one address that are told to a new master; far fewer than the ids that the store keeps.
+    /// Failures under one key that are told to a new master; far fewer than the ids that the store keeps.
     static let toldAgain = 128
 
     /// Longer than a master is without an answer before its replica takes its place.

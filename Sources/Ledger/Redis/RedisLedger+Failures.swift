@@ -29,12 +29,11 @@ extension RedisLedger {
 
     /// - Parameter age: Since the failure; its window began then.
     private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
-        let window = local.rule.window
-        let subject = local.rule.subject(of: failure.address)
+        let window = local.rules[failure.key.rule].window
         session.run(
             .count,
             keys: [
-                BlockKey.failures(subject), BlockKey.seen(subject), BlockKey.pending(subject),
+                BlockKey.failures(failure.key), BlockKey.seen(failure.key), BlockKey.pending(failure.key),
             ],
             [
                 String(max(1, (window - age).milliseconds)), failure.id.description, "1024",
@@ -53,18 +52,17 @@ extension RedisLedger {
             let serverTime = parts[2].integer, RedisLedger.isSane(count: count, ttl: ttl, time: serverTime)
         else { return refused(failure, "an unexpected reply") }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
-        local.counters.set(local.rule.subject(of: failure.address), counter)
+        local.counters.set(failure.key, counter)
         local.release(failure)
-        switch local.rule.verdict(on: failure.address, count: counter.count) {
+        let rule = local.rules[failure.key.rule]
+        switch rule.verdict(on: failure.address, count: counter.count) {
         case .counted: settle(failure, count: counter.count, isNewlyBlocked: false)
         case .exempt:
             // No block is to come of it: without the mark the first guess behind the exemption would find one lost.
-            if counter.count >= local.rule.limit {
-                let subject = local.rule.subject(of: failure.address)
-                let end = serverTime + (ttl > 0 ? ttl : local.rule.window.milliseconds)
-                session.run(.mark, keys: [BlockKey.failures(subject), BlockKey.seen(subject)], ["0", String(end)]) {
-                    _ in
-                }
+            if counter.count >= rule.limit {
+                let end = serverTime + (ttl > 0 ? ttl : rule.window.milliseconds)
+                let keys = [BlockKey.failures(failure.key), BlockKey.seen(failure.key)]
+                session.run(.mark, keys: keys, ["0", String(end)]) { _ in }
             }
             settle(failure, count: counter.count, isNewlyBlocked: false)
         case .block:
@@ -88,11 +86,11 @@ extension RedisLedger {
         _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession,
         refused: @escaping (String) -> Void, done: @escaping (Bool) -> Void
     ) {
-        let network = local.rule.subject(of: failure.address)
-        let end = serverTime + local.rule.block.milliseconds
+        let key = failure.key
+        let end = serverTime + local.rules[key.rule].block.milliseconds
         let value = BlockValue(
-            local.automaticBlock(of: network, failures: count, until: .never, wall: clock.wall()))
-        session.run(.block, keys: [BlockKey.block(network)], [value.text, String(end)]) { [weak self] reply in
+            local.automaticBlock(under: key, failures: count, until: .never, wall: clock.wall()))
+        session.run(.block, keys: [BlockKey.block(key.subject)], [value.text, String(end)]) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
             guard let parts = reply.array, parts.count == 3, let set = parts[0].integer, let ttl = parts[1].integer,
@@ -110,14 +108,14 @@ extension RedisLedger {
             // Of one without an end nobody knows how long it stands; the counter's own end comes first.
             let blockEnd = set == 1 ? end : serverTime + (ttl > 0 ? ttl : max(counterTTL, 1))
             session.run(
-                .mark, keys: [BlockKey.failures(network), BlockKey.seen(network)],
+                .mark, keys: [BlockKey.failures(key), BlockKey.seen(key)],
                 [String(counterEnd), String(blockEnd)]
             ) { _ in }
             let isNew = set == 1
             if let deadline = deadline(ofTTL: ttl) {
-                let record = record(network, isNew ? value : found, until: deadline)
+                let record = record(key.subject, isNew ? value : found, until: deadline)
                 if isNew {
-                    local.counters.expire(network, at: deadline)
+                    local.counters.expire(key, at: deadline)
                     totals.blocksSet += 1
                     apply(local.book.set(record), announced: true)
                     sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
@@ -137,7 +135,7 @@ extension RedisLedger {
         if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
         waiting.removeValue(forKey: failure.id)?.completion(
             FailureOutcome(
-                count: count, block: local.block(of: local.rule.subject(of: failure.address), at: clock.now()),
+                count: count, block: local.block(of: failure.key.subject, at: clock.now()),
                 isNewlyBlocked: isNewlyBlocked, decider: .authority))
         if isRefusing { recover() } else if replaying.isEmpty { replay() }
     }
@@ -146,7 +144,7 @@ extension RedisLedger {
     private func refused(_ failure: LoginFailure, _ error: String) {
         replaying.remove(failure.id)
         if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
-            sink.ledger(noted: .counterUnusable(local.rule.subject(of: failure.address), error))
+            sink.ledger(noted: .counterUnusable(failure.key, error))
             if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
             if let waitingFailure = waiting.removeValue(forKey: failure.id) {
                 decideLocally(waitingFailure, isToBeReplayed: false)
@@ -221,9 +219,9 @@ extension RedisLedger {
         }
         if decision.isNewlyBlocked, let block = decision.block {
             totals.blocksSet += 1
-            pendingBlocks.insert(block.network)
+            pendingBlocks.insert(block.subject)
             records.append(.block(StoredBlock(block, clock: clock, isPending: true)))
-            outgoing.set(block.entry)
+            outgoing.set(block)
             sendDelta()
             scheduleExpiry()
             sink.ledger(noted: .blocked(block, by: failure, decider: .local))
@@ -254,7 +252,7 @@ extension RedisLedger {
         let now = clock.wall()
         for kept in unsettled.values.prefix(isRefusing ? 1 : 128) {
             let age = now - kept.at
-            if age >= local.rule.window {
+            if age >= local.rules[kept.failure.key.rule].window {
                 // Its window is over; it would begin one that never was.
                 unsettled[kept.failure.id] = nil
                 save([.settled(kept.failure.id)])
@@ -275,24 +273,24 @@ extension RedisLedger {
 
     private func uploadBlocks(_ session: RedisSession) {
         let now = clock.now()
-        for network in pendingBlocks.subtracting(uploading) {
-            guard let record = local.book[network], record.deadline > now else {
-                pendingBlocks.remove(network)
+        for subject in pendingBlocks.subtracting(uploading) {
+            guard let record = local.book[subject], record.deadline > now else {
+                pendingBlocks.remove(subject)
                 continue
             }
-            uploading.insert(network)
-            let key = BlockKey.block(network)
+            uploading.insert(subject)
+            let key = BlockKey.block(subject)
             let telling = Telling.carried(wordOfSet(key, since: record.since))
             let done = { [weak self] (reply: RESPValue?) -> Void in
                 guard let self, let reply else { return }
-                uploading.remove(network)
+                uploading.remove(subject)
                 if let error = reply.error { return degrade(.refusing, error) }
                 if isRefusing { recover() }
                 // Something else may have been said of it since.
-                guard record.isAutomatic || local.book[network] == record, pendingBlocks.remove(network) != nil
+                guard record.isAutomatic || local.book[subject] == record, pendingBlocks.remove(subject) != nil
                 else { return }
                 settleWord(of: key)
-                if let record = local.book[network] { save([.block(StoredBlock(record, clock: clock))]) }
+                if let record = local.book[subject] { save([.block(StoredBlock(record, clock: clock))]) }
                 if reply.integer == 0 { return overtaken(key, telling) }
                 // Redis may know an older block with another end.
                 if reply == .null { invalidated([Array(key.utf8)]) }
@@ -312,7 +310,7 @@ extension RedisLedger {
     ) {
         say(
             .set(BlockValue(record).text, left: record.remaining(at: clock.now()), isMarked: false),
-            of: BlockKey.block(record.network), telling, session, completion: completion)
+            of: BlockKey.block(record.subject), telling, session, completion: completion)
     }
 
     /// Sets the block with what is left of it.
@@ -322,7 +320,7 @@ extension RedisLedger {
     ) {
         let left = record.remaining(at: clock.now()).map { ["PX", String(max(1, $0.milliseconds))] } ?? []
         session.call(
-            ["SET", BlockKey.block(record.network), BlockValue(record).text] + condition + left, completion: completion)
+            ["SET", BlockKey.block(record.subject), BlockValue(record).text] + condition + left, completion: completion)
     }
 
     func save(_ records: [JournalRecord]) { journal?.append(records, durable: false) }

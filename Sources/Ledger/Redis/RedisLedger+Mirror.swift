@@ -44,7 +44,10 @@ struct OutgoingChanges {
     var sharedChanged = false
     private static let slice = 1_024
 
-    mutating func set(_ entry: BlockEntry) {
+    /// Workers know blocks of addresses; of accounts only the control thread hears.
+    mutating func set(_ block: BlockRecord) {
+        guard block.isOfAddresses else { return }
+        let entry = block.entry
         if case .set(var entries) = deltas.last, entries.count < OutgoingChanges.slice {
             deltas.removeLast()
             entries.append(entry)
@@ -54,7 +57,9 @@ struct OutgoingChanges {
         }
     }
 
-    mutating func lift(_ network: IPNetwork) {
+    mutating func lift(_ subject: BlockSubject) {
+        guard subject.account == nil else { return }
+        let network = subject.network
         if case .lift(var networks) = deltas.last, networks.count < OutgoingChanges.slice {
             deltas.removeLast()
             networks.append(network)
@@ -166,13 +171,13 @@ extension RedisLedger {
     private func learned(_ key: String, ttl: Int64, _ value: RESPValue) {
         if RevocationKey.isOne(key) { return learnedRevocation(key, ttl: ttl, value) }
         if SharedName.isMeant(key) { return learnedShared(key, ttl: ttl, value) }
-        guard let network = BlockKey.network(ofBlock: key) else { return unparsable(key, isGone: ttl == -2) }
+        guard let subject = BlockKey.subject(ofBlock: key) else { return unparsable(key, isGone: ttl == -2) }
         // What an operator did here is on its way to the store; an older reading must not undo it.
-        if pendingLifts.contains(network) { return }
-        if pendingBlocks.contains(network), local.book[network]?.origin == .command { return }
+        if pendingLifts.contains(subject) { return }
+        if pendingBlocks.contains(subject), local.book[subject]?.origin == .command { return }
         guard let deadline = deadline(ofTTL: ttl) else {
             let change = local.book.remove(key: key)
-            if pendingBlocks.contains(network), case .ended(let record) = change {
+            if pendingBlocks.contains(subject), case .ended(let record) = change {
                 local.book.set(record)
             } else {
                 apply(change, announced: false)
@@ -180,7 +185,7 @@ extension RedisLedger {
             return
         }
         let ours: BlockValue? = if case .bytes(let bytes) = value { BlockValue(bytes) } else { nil }
-        var record = record(network, ours, until: deadline)
+        var record = record(subject, ours, until: deadline)
         if let known = local.book.record(ofKey: key) {
             if ours == nil, known.origin == .byHand { record.since = known.since }
             record.deadline = steady(record.deadline, known.deadline)
@@ -205,14 +210,14 @@ extension RedisLedger {
     }
 
     /// A block as the store's value describes it; nil is a value that tells nothing.
-    func record(_ network: IPNetwork, _ value: BlockValue?, until deadline: Instant) -> BlockRecord {
+    func record(_ subject: BlockSubject, _ value: BlockValue?, until deadline: Instant) -> BlockRecord {
         if let value {
             return BlockRecord(
-                network: network, origin: value.origin, reason: value.reason, actor: value.by, since: value.at,
+                subject, origin: value.origin, reason: value.reason, actor: value.by, since: value.at,
                 deadline: deadline)
         }
         return BlockRecord(
-            network: network, origin: .byHand, reason: "set by hand", actor: "redis", since: clock.wall(),
+            subject, origin: .byHand, reason: "set by hand", actor: "redis", since: clock.wall(),
             deadline: deadline)
     }
 
@@ -224,11 +229,11 @@ extension RedisLedger {
         switch change {
         case .none: return
         case .began(let record):
-            outgoing.set(record.entry)
+            outgoing.set(record)
             outgoing.records.append(.block(StoredBlock(record, clock: clock)))
             if !announced { seen(record) }
         case .changed(let record, let former):
-            if record.deadline != former.deadline { outgoing.set(record.entry) }
+            if record.deadline != former.deadline { outgoing.set(record) }
             outgoing.records.append(.block(StoredBlock(record, clock: clock)))
             if !announced,
                 record.isPermanent != former.isPermanent || record.origin != former.origin
@@ -238,11 +243,11 @@ extension RedisLedger {
                 seen(record)
             }
         case .ended(let record):
-            outgoing.lift(record.network)
-            outgoing.records.append(.lift(record.network))
+            outgoing.lift(record.subject)
+            outgoing.records.append(.lift(record.subject))
             totals.blocksLifted += 1
             // Whoever lifts it by hand has most likely deleted the counter too: what we remember of it is stale.
-            local.counters.clear(record.network)
+            local.forgetFailures(of: record.subject)
             if !announced {
                 let isOver = record.deadline <= clock.now() + .milliseconds(50)
                 sink.ledger(noted: .lifted(record, cause ?? (isOver ? .expired : .deleted)))
@@ -327,7 +332,7 @@ extension RedisLedger {
         guard let resync, resync.step == .reading, dirty.isEmpty, fetches == 0, let session else { return }
         let now = clock.now()
         let missing = local.book.unseen().filter {
-            $0.record.deadline > now && !pendingBlocks.contains($0.record.network)
+            $0.record.deadline > now && !pendingBlocks.contains($0.record.subject)
         }
         var restored = 0
         for (key, record) in missing {

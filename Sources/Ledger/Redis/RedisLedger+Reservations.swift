@@ -16,7 +16,10 @@ extension RedisLedger {
     package func reserve(
         _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
     ) {
-        guard !local.rule.isExempt(guess.address) else { return completion(Reservation(.granted, by: .authority)) }
+        if local.rules[guess.key.rule].isExempt(guess.address) {
+            return completion(Reservation(.granted, by: .authority))
+        }
+        if local.isLocked(guess.key, at: now) { return completion(Reservation(.blocked, by: .authority)) }
         let asked = WaitingGuess(guess: guess, length: length, completion: completion)
         let authority = authority
         guard authority != nil || mayRecoverSoon else { return reserveLocally(asked) }
@@ -38,18 +41,18 @@ extension RedisLedger {
     }
 
     private func takeOut(_ guess: LoginFailure, _ session: RedisSession) {
-        session.call(["ZREM", BlockKey.pending(local.rule.subject(of: guess.address)), guess.id.description])
+        session.call(["ZREM", BlockKey.pending(guess.key), guess.id.description])
     }
 
     // MARK: Asking the authority
 
     func ask(_ asked: WaitingGuess, _ session: RedisSession) {
         let guess = asked.guess
-        let subject = local.rule.subject(of: guess.address)
+        let limit = local.rules[guess.key.rule].limit
         session.run(
             .reserve,
-            keys: [BlockKey.failures(subject), BlockKey.pending(subject), BlockKey.seen(subject)],
-            [guess.id.description, String(local.rule.limit), String(max(1, asked.length.milliseconds))]
+            keys: [BlockKey.failures(guess.key), BlockKey.pending(guess.key), BlockKey.seen(guess.key)],
+            [guess.id.description, String(limit), String(max(1, asked.length.milliseconds))]
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
         }
@@ -70,8 +73,7 @@ extension RedisLedger {
             return
         }
         if count > 0, let deadline = deadline(ofTTL: ttl) {
-            local.counters.set(
-                local.rule.subject(of: guess.address), FailureCounters.Counter(count: Int(count), deadline: deadline))
+            local.counters.set(guess.key, FailureCounters.Counter(count: Int(count), deadline: deadline))
         }
         let findBlock = { [unowned self] in
             block(
@@ -87,7 +89,7 @@ extension RedisLedger {
         case 2: findBlock()
         case 3:
             // In another slot of a cluster, so it is a question of its own.
-            session.call(["EXISTS", BlockKey.block(local.rule.subject(of: guess.address))]) { [weak self] reply in
+            session.call(["EXISTS", BlockKey.block(guess.key.subject)]) { [weak self] reply in
                 guard let self, let reply else { return }
                 if let error = reply.error { return guessRefused(guess, error) }
                 if reply == .integer(0) { return grant(asked) }
@@ -101,8 +103,7 @@ extension RedisLedger {
     private func grant(_ asked: WaitingGuess) {
         guard waitingGuesses[asked.guess.id] != nil else { return }
         local.held.expire(at: clock.now())
-        local.held.hold(
-            asked.guess.id, of: local.rule.subject(of: asked.guess.address), until: clock.now() + asked.length)
+        local.held.hold(asked.guess.id, of: asked.guess.key, until: clock.now() + asked.length)
         answer(asked.guess, .granted)
     }
 
@@ -113,7 +114,7 @@ extension RedisLedger {
     /// An error reply; as for failures, one that concerns this key alone is no outage.
     private func guessRefused(_ guess: LoginFailure, _ error: String) {
         guard error.hasPrefix("WRONGTYPE") || error.contains("not an integer") else { return degrade(.refusing, error) }
-        sink.ledger(noted: .counterUnusable(local.rule.subject(of: guess.address), error))
+        sink.ledger(noted: .counterUnusable(guess.key, error))
         if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }
     }
 

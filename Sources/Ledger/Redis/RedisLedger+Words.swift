@@ -104,7 +104,7 @@ extension RedisLedger {
     /// Takes over what the journal kept; what nobody waits for any more is let go.
     func restoreWords(_ saved: [StoreKey: Word]) {
         let waiting =
-            pendingBlocks.union(pendingLifts).map(BlockKey.block)
+            pendingBlocks.union(pendingLifts).map { BlockKey.block($0) }
             + pendingRevocations.union(pendingRevocationLifts).map(RevocationKey.of) + pendingShared.map(\.storeKey)
         let keys = Set(waiting.map(StoreKey.init(text:)))
         words = saved.filter { keys.contains($0.key) }

@@ -82,10 +82,10 @@ package final class RedisLedger: Ledger {
     var deadlineTimer: LoopTimer?
     var unsettled: [FailureID: UnsettledFailure] = [:]
     var replaying: Set<FailureID> = []
-    var pendingBlocks: Set<IPNetwork> = []
+    var pendingBlocks: Set<BlockSubject> = []
     /// Those of them that are on their way.
-    var uploading: Set<IPNetwork> = []
-    var pendingLifts: Set<IPNetwork> = []
+    var uploading: Set<BlockSubject> = []
+    var pendingLifts: Set<BlockSubject> = []
     var replayTimer: LoopTimer?
 
     // +Reservations
@@ -133,7 +133,7 @@ package final class RedisLedger: Ledger {
     ///   - resolver: For a Redis that is known by name; a port of `loop`.
     ///   - sink: Must outlive the ledger.
     package init(
-        rule: LoginRule, redis: Configuration.Redis, stateDirectory: String, on loop: EventLoop,
+        rules: LoginRules, redis: Configuration.Redis, stateDirectory: String, on loop: EventLoop,
         resolver: ResolverPort, keys: RedisKeys? = nil, sink: any LedgerSink, clock: LedgerClock = .system
     ) throws(LedgerError) {
         self.loop = loop
@@ -145,7 +145,7 @@ package final class RedisLedger: Ledger {
             keys
             ?? RedisKeys(
                 security: { () throws(LedgerError) -> TLSClientContext? in nil }, password: { redis.password })
-        local = LocalLedger(rule: rule)
+        local = LocalLedger(rules: rules)
         health = .starting(since: clock.wall())
         directory = try StateDirectory(stateDirectory)
         do throws(LedgerError) {
@@ -216,9 +216,10 @@ package final class RedisLedger: Ledger {
 
     package var waitingFailures: Int { unsettled.count }
 
-    package func adopt(_ rule: LoginRule) { local.rule = rule }
+    package func adopt(_ rules: LoginRules) { local.rules = rules }
 
-    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()) }
+    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()).filter(\.isOfAddresses) }
+    package func locks() -> [BlockRecord] { local.book.records(at: clock.now()).filter { !$0.isOfAddresses } }
 
     /// Whoever answers commands, in whatever mood.
     var session: RedisSession? {
@@ -251,7 +252,7 @@ package final class RedisLedger: Ledger {
         self.saved = nil
         for block in saved.blocks.values {
             local.book.set(block.record(clock: clock))
-            if block.isPending { pendingBlocks.insert(block.network) }
+            if block.isPending { pendingBlocks.insert(block.subject) }
         }
         pendingLifts = saved.pendingLifts
         for revocation in saved.revocations.values {
@@ -263,14 +264,19 @@ package final class RedisLedger: Ledger {
         sharedBook = saved.shared.mapValues { $0.text(clock: clock) }
         pendingShared = saved.pendingShared
         restoreWords(saved.words)
-        unsettled = saved.unsettled
+        unsettled = saved.unsettled.mapValues { kept in
+            var kept = kept
+            if kept.failure.key.isPlain, let key = local.rules.plain.key(of: kept.failure.address, nil) {
+                kept.failure.key = key
+            }
+            return kept
+        }
         // A restart during an outage must not give an attacker his guesses back.
         let now = clock.now()
         for kept in unsettled.values {
-            let left = local.rule.window - (clock.wall() - kept.at)
+            let left = local.rules[kept.failure.key.rule].window - (clock.wall() - kept.at)
             guard left > .zero else { continue }
-            _ = local.counters.record(
-                kept.failure.id, of: local.rule.subject(of: kept.failure.address), window: left, at: now)
+            _ = local.counters.record(kept.failure.id, of: kept.failure.key, window: left, at: now)
         }
     }
 
@@ -387,7 +393,7 @@ package final class RedisLedger: Ledger {
     /// Redis announces natural expiry late or, with many keys, never: the deadlines are kept here.
     private func expire() {
         for record in local.book.expire(at: clock.now()) {
-            if pendingBlocks.remove(record.network) != nil { settleWord(of: BlockKey.block(record.network)) }
+            if pendingBlocks.remove(record.subject) != nil { settleWord(of: BlockKey.block(record.subject)) }
             totals.blocksLifted += 1
             sink.ledger(noted: .lifted(record, .expired))
         }

@@ -20,12 +20,12 @@ package struct BlockBook: Sendable {
         var round: UInt32
     }
 
-    /// By network, as the canonical key has it.
-    private var entries: [IPNetwork: Entry] = [:]
+    /// By what they are of, as the canonical key has it.
+    private var entries: [BlockSubject: Entry] = [:]
     /// By key, for keys in another than the canonical spelling.
     private var aliases: [String: Entry] = [:]
-    private var aliasNames: [IPNetwork: Set<String>] = [:]
-    private var queue = DeadlineQueue<IPNetwork>()
+    private var aliasNames: [BlockSubject: Set<String>] = [:]
+    private var queue = DeadlineQueue<BlockSubject>()
     private var round: UInt32 = 0
 
     package init() {}
@@ -35,10 +35,10 @@ package struct BlockBook: Sendable {
     /// When `expire(at:)` has something to do.
     package var nextDeadline: Instant? { queue.first }
 
-    /// The block of exactly this network.
-    package subscript(_ network: IPNetwork) -> BlockRecord? {
-        var best = entries[network]?.record
-        guard let names = aliasNames[network] else { return best }
+    /// The block of exactly this.
+    package subscript(_ subject: BlockSubject) -> BlockRecord? {
+        var best = entries[subject]?.record
+        guard let names = aliasNames[subject] else { return best }
         for name in names {
             let record = aliases[name]!.record
             if best == nil || best!.deadline < record.deadline { best = record }
@@ -49,64 +49,64 @@ package struct BlockBook: Sendable {
     /// What this very key says.
     package func record(ofKey key: String) -> BlockRecord? {
         if let alias = aliases[key] { return alias.record }
-        guard let network = BlockKey.network(ofBlock: key), key == BlockKey.block(network) else { return nil }
-        return entries[network]?.record
+        guard let subject = BlockKey.subject(ofBlock: key), key == BlockKey.block(subject) else { return nil }
+        return entries[subject]?.record
     }
 
     /// Every block in force at `now`.
     package func records(at now: Instant) -> [BlockRecord] {
         var records: [BlockRecord] = []
         records.reserveCapacity(entries.count)
-        for network in entries.keys {
-            if let record = self[network], record.deadline > now { records.append(record) }
+        for subject in entries.keys {
+            if let record = self[subject], record.deadline > now { records.append(record) }
         }
-        for network in aliasNames.keys where entries[network] == nil {
-            if let record = self[network], record.deadline > now { records.append(record) }
+        for subject in aliasNames.keys where entries[subject] == nil {
+            if let record = self[subject], record.deadline > now { records.append(record) }
         }
         return records
     }
 
-    /// Sets what `key` says; nil stands for the canonical key of the network.
+    /// Sets what `key` says; nil stands for the canonical key.
     @discardableResult
     package mutating func set(_ record: BlockRecord, key: String? = nil) -> Change {
-        let former = self[record.network]
+        let former = self[record.subject]
         let entry = Entry(record: record, round: round)
-        if let key, key != BlockKey.block(record.network) {
+        if let key, key != BlockKey.block(record.subject) {
             aliases[key] = entry
-            aliasNames[record.network, default: []].insert(key)
+            aliasNames[record.subject, default: []].insert(key)
         } else {
-            entries[record.network] = entry
+            entries[record.subject] = entry
         }
         if !record.isPermanent { enqueue(record) }
-        return change(of: record.network, from: former)
+        return change(of: record.subject, from: former)
     }
 
     /// Removes what `key` said; other keys of the same network go on.
     @discardableResult
     package mutating func remove(key: String) -> Change {
-        guard let network = BlockKey.network(ofBlock: key) else { return .none }
-        let former = self[network]
+        guard let subject = BlockKey.subject(ofBlock: key) else { return .none }
+        let former = self[subject]
         if aliases.removeValue(forKey: key) != nil {
-            aliasNames[network]!.remove(key)
-            if aliasNames[network]!.isEmpty { aliasNames[network] = nil }
-        } else if key == BlockKey.block(network) {
-            entries[network] = nil
+            aliasNames[subject]!.remove(key)
+            if aliasNames[subject]!.isEmpty { aliasNames[subject] = nil }
+        } else if key == BlockKey.block(subject) {
+            entries[subject] = nil
         }
-        return change(of: network, from: former)
+        return change(of: subject, from: former)
     }
 
-    /// Removes the network whatever key says so.
+    /// Removes the block whatever key says so.
     @discardableResult
-    package mutating func remove(_ network: IPNetwork) -> BlockRecord? {
-        let former = self[network]
-        entries[network] = nil
-        for name in aliasNames.removeValue(forKey: network) ?? [] { aliases[name] = nil }
+    package mutating func remove(_ subject: BlockSubject) -> BlockRecord? {
+        let former = self[subject]
+        entries[subject] = nil
+        for name in aliasNames.removeValue(forKey: subject) ?? [] { aliases[name] = nil }
         return former
     }
 
-    /// Every key that blocks the network, or may: the canonical one is always among them.
-    package func keys(of network: IPNetwork) -> [String] {
-        [BlockKey.block(network)] + (aliasNames[network].map { $0.sorted() } ?? [])
+    /// Every key that says so, or may: the canonical one is always among them.
+    package func keys(of subject: BlockSubject) -> [String] {
+        [BlockKey.block(subject)] + (aliasNames[subject].map { $0.sorted() } ?? [])
     }
 
     /// Takes out at most `budget` blocks whose time is over, and gives them back.
@@ -125,26 +125,26 @@ package struct BlockBook: Sendable {
 
     /// The keys that were not seen in this round: what the store does not have any more.
     package func unseen() -> [(key: String, record: BlockRecord)] {
-        entries.values.filter { $0.round != round }.map { (BlockKey.block($0.record.network), $0.record) }
+        entries.values.filter { $0.round != round }.map { (BlockKey.block($0.record.subject), $0.record) }
             + aliases.filter { $0.value.round != round }.map { ($0.key, $0.value.record) }
     }
 
     private mutating func enqueue(_ record: BlockRecord) {
-        queue.add(record.network, at: record.deadline)
+        queue.add(record.subject, at: record.deadline)
         // Every new deadline leaves the former in the heap; a heap of leftovers is rebuilt.
         if queue.count > 2 * (entries.count + aliases.count) + 64 {
             queue = DeadlineQueue()
             for entry in entries.values where !entry.record.isPermanent {
-                queue.add(entry.record.network, at: entry.record.deadline)
+                queue.add(entry.record.subject, at: entry.record.deadline)
             }
             for entry in aliases.values where !entry.record.isPermanent {
-                queue.add(entry.record.network, at: entry.record.deadline)
+                queue.add(entry.record.subject, at: entry.record.deadline)
             }
         }
     }
 
-    private func change(of network: IPNetwork, from former: BlockRecord?) -> Change {
-        switch (former, self[network]) {
+    private func change(of subject: BlockSubject, from former: BlockRecord?) -> Change {
+        switch (former, self[subject]) {
         case (nil, nil): .none
         case (nil, let now?): .began(now)
         case (let former?, nil): .ended(former)

@@ -9,20 +9,37 @@ package enum BlockKey {
     /// Present as long as the data is the data we know: its absence tells that the store was flushed.
     package static let epoch = "gateway:epoch"
 
+    /// Blocks of accounts.
+    package static let lockPrefix = "account_lock:"
+
     /// The key under which the gateway itself sets a block.
-    package static func block(_ network: IPNetwork) -> String { blockPrefix + network.description }
-    /// An integer that operators GET. Of one address, or of the IPv6 prefix that failures are counted for.
-    package static func failures(_ network: IPNetwork) -> String { failurePrefix + network.description }
+    package static func block(_ network: IPNetwork) -> String { block(BlockSubject(network)) }
+    package static func block(_ subject: BlockSubject) -> String {
+        (subject.account == nil ? blockPrefix : lockPrefix) + subject.description
+    }
+
+    /// An integer that operators GET: `login_fail:203.0.113.7`, or of the IPv6 prefix that failures are counted for. What another
+    /// rule counts has its name, too, and is of the same family: `login_fail:mfa@203.0.113.7`.
+    package static func failures(_ key: LoginKey) -> String {
+        failurePrefix + (key.isPlain ? key.subject.description : key.description)
+    }
     /// Which failures are in the counter already. The hash tag puts it into the counter's slot of a Redis Cluster.
-    package static func seen(_ network: IPNetwork) -> String { seenPrefix + "{" + failures(network) + "}" }
+    package static func seen(_ key: LoginKey) -> String { seenPrefix + "{" + failures(key) + "}" }
 
     /// The guesses that are on their way, by the time at which their places end. In the counter's slot, too.
-    package static func pending(_ network: IPNetwork) -> String { pendingPrefix + "{" + failures(network) + "}" }
+    package static func pending(_ key: LoginKey) -> String { pendingPrefix + "{" + failures(key) + "}" }
 
     /// The network a block's key means: any spelling of an address (`2001:DB8:0::1`, `::ffff:1.2.3.4`), or a prefix.
     /// Nil when the text after `ip_block:` is none, or is ambiguous (`010.0.0.1`, `10.1.2.3/8`).
     package static func network(ofBlock key: String) -> IPNetwork? {
         guard key.hasPrefix(blockPrefix) else { return nil }
         return IPNetwork(key.dropFirst(blockPrefix.count))
+    }
+
+    /// The same of all blocks, those of accounts included.
+    package static func subject(ofBlock key: String) -> BlockSubject? {
+        if let network = network(ofBlock: key) { return BlockSubject(network) }
+        guard key.hasPrefix(lockPrefix), let subject = BlockSubject(key.dropFirst(lockPrefix.count)) else { return nil }
+        return subject.account == nil ? nil : subject
     }
 }

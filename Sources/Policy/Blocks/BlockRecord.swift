@@ -12,9 +12,9 @@ package enum BlockOrigin: Hashable, Sendable {
 
 /// A block as operators see it. The control thread keeps these; workers know only `BlockEntry`.
 package struct BlockRecord: Hashable, Sendable {
-    package var network: IPNetwork
+    package var subject: BlockSubject
     package var origin: BlockOrigin
-    /// `failed_logins` for automatic ones, the operator's words otherwise.
+    /// `failed_logins` for automatic ones, with the name of the rule unless it is the plain one; the operator's words otherwise.
     package var reason: String
     /// Who set it: `gateway`, the name an operator gave, or `redis` for a key that tells nothing.
     package var actor: String
@@ -24,15 +24,26 @@ package struct BlockRecord: Hashable, Sendable {
     package var deadline: Instant
 
     package init(
-        network: IPNetwork, origin: BlockOrigin, reason: String, actor: String, since: WallTime, deadline: Instant
+        _ subject: BlockSubject, origin: BlockOrigin, reason: String, actor: String, since: WallTime, deadline: Instant
     ) {
-        self.network = network
+        self.subject = subject
         self.origin = origin
         self.reason = reason
         self.actor = actor
         self.since = since
         self.deadline = deadline
     }
+
+    package init(
+        network: IPNetwork, origin: BlockOrigin, reason: String, actor: String, since: WallTime, deadline: Instant
+    ) {
+        self.init(
+            BlockSubject(network), origin: origin, reason: reason, actor: actor, since: since, deadline: deadline)
+    }
+
+    package var network: IPNetwork { subject.network }
+    /// Of addresses, as workers know blocks; else of an account, which only a login names.
+    package var isOfAddresses: Bool { subject.account == nil }
 
     package var isPermanent: Bool { deadline == .never }
 

@@ -1,6 +1,6 @@
 package import Wire
 
-/// Failures by address, or by IPv6 prefix, in this process's memory: the whole truth of the embedded ledger, and what the Redis ledger
+/// Failures by what they are counted under, in this process's memory: the whole truth of the embedded ledger, and what the Redis ledger
 /// counts with while Redis is away. A fixed window each: it begins with the first failure (`INCR` + `EXPIRE`).
 package struct FailureCounters: Sendable {
     package struct Counter: Hashable, Sendable {
@@ -13,8 +13,8 @@ package struct FailureCounters: Sendable {
         }
     }
 
-    private var counters: [IPNetwork: Counter] = [:]
-    private var queue = DeadlineQueue<IPNetwork>()
+    private var counters: [LoginKey: Counter] = [:]
+    private var queue = DeadlineQueue<LoginKey>()
     /// The last failures counted, as a ring, so that one told twice is counted once.
     private var recent: Set<FailureID> = []
     private var ring: [FailureID] = []
@@ -32,32 +32,32 @@ package struct FailureCounters: Sendable {
     }
 
     package var count: Int { counters.count }
-    package var all: [IPNetwork: Counter] { counters }
+    package var all: [LoginKey: Counter] { counters }
 
-    /// The counter of `subject` when its window is not over.
-    package func counter(of subject: IPNetwork, at now: Instant) -> Counter? {
-        guard let counter = counters[subject], counter.deadline > now else { return nil }
+    /// The counter of `key` when its window is not over.
+    package func counter(of key: LoginKey, at now: Instant) -> Counter? {
+        guard let counter = counters[key], counter.deadline > now else { return nil }
         return counter
     }
 
     /// Counts one failure and says what the count is now.
-    package mutating func record(_ id: FailureID, of subject: IPNetwork, window: Interval, at now: Instant) -> Counter {
+    package mutating func record(_ id: FailureID, of key: LoginKey, window: Interval, at now: Instant) -> Counter {
         expire(at: now)
-        let known = counters[subject]
+        let known = counters[key]
         guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
         let counter = Counter(count: (known?.count ?? 0) + 1, deadline: known?.deadline ?? now + window)
-        set(subject, counter)
+        set(key, counter)
         return counter
     }
 
     /// Takes over what is known from elsewhere: the authority's count, or the disk's.
-    package mutating func set(_ subject: IPNetwork, _ counter: Counter) {
-        let former = counters.updateValue(counter, forKey: subject)
-        if former?.deadline != counter.deadline { queue.add(subject, at: counter.deadline) }
+    package mutating func set(_ key: LoginKey, _ counter: Counter) {
+        let former = counters.updateValue(counter, forKey: key)
+        if former?.deadline != counter.deadline { queue.add(key, at: counter.deadline) }
         // Counters that were set anew leave entries behind; a heap of them alone is rebuilt.
         if queue.count > 2 * counters.count + 64 {
             queue = DeadlineQueue()
-            for (subject, counter) in counters { queue.add(subject, at: counter.deadline) }
+            for (key, counter) in counters { queue.add(key, at: counter.deadline) }
         }
         while counters.count > capacity, let next = queue.take(until: .never) {
             if counters[next.key]?.deadline == next.deadline { counters[next.key] = nil }
@@ -65,15 +65,15 @@ package struct FailureCounters: Sendable {
     }
 
     /// The block's end becomes the counter's: block and count expire together.
-    package mutating func expire(_ subject: IPNetwork, at deadline: Instant) {
-        guard var counter = counters[subject] else { return }
+    package mutating func expire(_ key: LoginKey, at deadline: Instant) {
+        guard var counter = counters[key] else { return }
         counter.deadline = deadline
-        set(subject, counter)
+        set(key, counter)
     }
 
     /// Whether there was one.
     @discardableResult
-    package mutating func clear(_ subject: IPNetwork) -> Bool { counters.removeValue(forKey: subject) != nil }
+    package mutating func clear(_ key: LoginKey) -> Bool { counters.removeValue(forKey: key) != nil }
 
     package mutating func clearAll() {
         counters = [:]

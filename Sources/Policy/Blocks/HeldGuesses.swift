@@ -1,14 +1,14 @@
 package import Wire
 
-/// Guesses that may be on their way to a backend, by the address or prefix that failures are counted for. A place that nobody gives back ends by itself: whoever took
+/// Guesses that may be on their way to a backend, by what they are counted under. A place that nobody gives back ends by itself: whoever took
 /// it may have died, and the answer may never come.
 package struct HeldGuesses: Sendable {
     private struct Place: Hashable {
-        let subject: IPNetwork
+        let subject: LoginKey
         let id: FailureID
     }
 
-    private var held: [IPNetwork: [FailureID: Instant]] = [:]
+    private var held: [LoginKey: [FailureID: Instant]] = [:]
     private var queue = DeadlineQueue<Place>()
     private var total = 0
 
@@ -18,11 +18,11 @@ package struct HeldGuesses: Sendable {
     package var count: Int { total }
 
     /// Of this one. Those that are over must have been taken out before (`expire`).
-    package func count(of subject: IPNetwork) -> Int { held[subject]?.count ?? 0 }
+    package func count(of subject: LoginKey) -> Int { held[subject]?.count ?? 0 }
 
-    package func contains(_ id: FailureID, of subject: IPNetwork) -> Bool { held[subject]?[id] != nil }
+    package func contains(_ id: FailureID, of subject: LoginKey) -> Bool { held[subject]?[id] != nil }
 
-    package mutating func hold(_ id: FailureID, of subject: IPNetwork, until deadline: Instant) {
+    package mutating func hold(_ id: FailureID, of subject: LoginKey, until deadline: Instant) {
         if held[subject, default: [:]].updateValue(deadline, forKey: id) == nil { total += 1 }
         queue.add(Place(subject: subject, id: id), at: deadline)
         // Nearly all are given back long before their time, and leave their entries behind.
@@ -35,7 +35,7 @@ package struct HeldGuesses: Sendable {
 
     /// Whether it had a place.
     @discardableResult
-    package mutating func release(_ id: FailureID, of subject: IPNetwork) -> Bool {
+    package mutating func release(_ id: FailureID, of subject: LoginKey) -> Bool {
         guard held[subject]?.removeValue(forKey: id) != nil else { return false }
         total -= 1
         if held[subject]?.isEmpty == true { held[subject] = nil }

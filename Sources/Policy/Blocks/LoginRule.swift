@@ -3,6 +3,19 @@ package import Wire
 
 /// SEC-010: so many failed logins of one address, or of one IPv6 prefix, within a window, and it is blocked.
 package struct LoginRule: Sendable {
+    /// What has a count of its own.
+    package enum Counting: Sendable {
+        /// Each address, or IPv6 prefix.
+        case address
+        /// Each account in the hands of each address: nobody can lock out others.
+        case pair
+        /// Each account, wherever somebody tries it.
+        case account
+    }
+
+    /// Names it in the store, in audit records and metrics.
+    package let name: String
+    package let counting: Counting
     /// The failure that makes the count this high sets the block. At least 1.
     package let limit: Int
     /// From the first failure on; failures do not prolong it.
@@ -14,7 +27,15 @@ package struct LoginRule: Sendable {
     /// Leading bits of an IPv6 address that failures are counted by: whoever has one address of a /64 has them all.
     package let ipv6Prefix: Int
 
-    package init(limit: Int, window: Interval, block: Interval, exempt: [IPNetwork], ipv6Prefix: Int = 64) {
+    /// The rule of the settings `login.limit` and its neighbours. Its names in the store are the ones that operators type.
+    package static let plainName = "login"
+
+    package init(
+        _ name: String = plainName, by counting: Counting = .address, limit: Int, window: Interval, block: Interval,
+        exempt: [IPNetwork], ipv6Prefix: Int = 64
+    ) {
+        self.name = name
+        self.counting = counting
         self.limit = limit
         self.window = window
         self.block = block
@@ -44,7 +65,40 @@ package struct LoginRule: Sendable {
         return isItsOwn || isExempt(address) ? IPNetwork(address) : IPNetwork(address, bits: ipv6Prefix)
     }
 
-    package func isExempt(_ address: IPAddress) -> Bool { exempt.contains { $0.contains(address) } }
+    package func isExempt(_ address: IPAddress) -> Bool {
+        counting == .address && exempt.contains { $0.contains(address) }
+    }
+
+    /// Under what a guess is counted; nil when it is not counted by this rule, because it is of no known account.
+    package func key(of address: IPAddress, _ account: AccountMark?) -> LoginKey? {
+        switch counting {
+        case .address: LoginKey(rule: name, subject(of: address))
+        case .pair: account.map { LoginKey(rule: name, subject(of: address), account: $0) }
+        case .account: account.map { LoginKey(rule: name, BlockSubject.everywhere, account: $0) }
+        }
+    }
+
+    /// Whether blocks of this kind of subject come from this rule.
+    func counts(_ subject: BlockSubject) -> Bool {
+        switch counting {
+        case .address: subject.account == nil
+        case .pair: subject.account != nil && subject.network != BlockSubject.everywhere
+        case .account: subject.account != nil && subject.network == BlockSubject.everywhere
+        }
+    }
+
+    /// Lower case letters, digits, `-` and `_`, at most 32: it stands in names of the store and in labels.
+    package static func isName(_ text: some StringProtocol) -> Bool {
+        (1...32).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
+                    || $0 == UInt8(ascii: "_")
+            }
+    }
+
+    static func ended(_ name: String) -> LoginRule {
+        LoginRule(name, limit: .max, window: .seconds(1), block: .seconds(1), exempt: [])
+    }
 
     /// What follows from a failure that made the address's count `count`.
     ///
@@ -82,11 +136,11 @@ package struct FailureID: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// 32 hexadecimal digits.
-    package var description: String {
-        func padded(_ value: UInt64) -> String {
-            let digits = String(value, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }
-        return padded(high) + padded(low)
+    package var description: String { Hexadecimal.text(high) + Hexadecimal.text(low) }
+
+    /// The name of what a rule counts of the login that this one names. It is the same wherever it is made.
+    package func counted(by rule: String) -> FailureID {
+        guard rule != LoginRule.plainName else { return self }
+        return FailureID(high: high, low: low ^ rule.utf8.reduce(FNV1a.seed, FNV1a.hash))
     }
 }

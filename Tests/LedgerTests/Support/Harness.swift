@@ -1,9 +1,11 @@
 import Glibc
-import Ledger
 import Policy
+import Settings
 import Testing
 import Transport
 import Wire
+
+@testable import Ledger
 
 /// A loop that is turned until something is true, and a sink that remembers.
 final class Harness: LedgerSink {
@@ -69,7 +71,9 @@ final class Harness: LedgerSink {
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> FailureOutcome {
         var outcome: FailureOutcome?
-        ledger.recordFailure(LoginFailure(id: id, address: IPAddress(address)!), now: .now()) { outcome = $0 }
+        let address = IPAddress(address)!
+        let failure = LoginFailure(id: id, address: address, key: fiveFailures.key(of: address, nil))
+        ledger.recordFailure(failure, now: .now()) { outcome = $0 }
         wait { outcome != nil }
         return try #require(outcome, sourceLocation: sourceLocation)
     }
@@ -141,3 +145,25 @@ func write(_ bytes: [UInt8], to path: String) {
 }
 
 let fiveFailures = LoginRule(limit: 5, window: .seconds(86_400), block: .seconds(300), exempt: [])
+
+extension EmbeddedLedger {
+    /// With the plain rule alone.
+    convenience init(
+        rule: LoginRule, stateDirectory: String, on loop: EventLoop, sink: any LedgerSink,
+        clock: LedgerClock = .system
+    ) throws(LedgerError) {
+        try self.init(rules: LoginRules(rule), stateDirectory: stateDirectory, on: loop, sink: sink, clock: clock)
+    }
+}
+
+extension RedisLedger {
+    /// With the plain rule alone.
+    convenience init(
+        rule: LoginRule, redis: Configuration.Redis, stateDirectory: String, on loop: EventLoop,
+        resolver: ResolverPort, keys: RedisKeys? = nil, sink: any LedgerSink, clock: LedgerClock = .system
+    ) throws(LedgerError) {
+        try self.init(
+            rules: LoginRules(rule), redis: redis, stateDirectory: stateDirectory, on: loop, resolver: resolver,
+            keys: keys, sink: sink, clock: clock)
+    }
+}

@@ -28,7 +28,7 @@ private func record(_ network: String, until deadline: Instant, reason: String =
         let odd = record("1.2.3.4", until: at(60))
         book.set(canonical)
         #expect(book.set(odd, key: "ip_block:::ffff:1.2.3.4") == .changed(odd, from: canonical))
-        #expect(book.keys(of: odd.network) == ["ip_block:1.2.3.4", "ip_block:::ffff:1.2.3.4"])
+        #expect(book.keys(of: odd.subject) == ["ip_block:1.2.3.4", "ip_block:::ffff:1.2.3.4"])
         #expect(book.remove(key: "ip_block:::ffff:1.2.3.4") == .changed(canonical, from: odd))
         #expect(book.remove(key: "ip_block:1.2.3.4") == .ended(canonical))
         #expect(book.count == 0)

@@ -3,8 +3,8 @@ import Testing
 import Wire
 
 @Suite struct `Guesses under way` {
-    private let one = IPNetwork("198.51.100.7")!
-    private let other = IPNetwork("198.51.100.8")!
+    private let one = LoginKey("login@198.51.100.7")!
+    private let other = LoginKey("login@198.51.100.8")!
     private func id(_ number: UInt64) -> FailureID { FailureID(high: 0, low: number) }
     private func second(_ number: Int64) -> Instant { Instant(nanoseconds: number * 1_000_000_000) }
 

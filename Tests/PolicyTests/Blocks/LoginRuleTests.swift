@@ -5,6 +5,7 @@ import Wire
 private let client = IPAddress("198.51.100.7")!
 private func at(_ seconds: Int) -> Instant { Instant(nanoseconds: 0) + .seconds(seconds) }
 private func id(_ number: UInt64) -> FailureID { FailureID(high: 0, low: number) }
+private func key(_ number: Int) -> LoginKey { LoginKey(IPNetwork(IPAddress(v4: UInt32(number)))) }
 
 @Suite struct `The rule for failed logins` {
     let rule = LoginRule(
@@ -61,7 +62,7 @@ private func id(_ number: UInt64) -> FailureID { FailureID(high: 0, low: number)
 }
 
 @Suite struct `Failure counters in memory` {
-    private let client = IPNetwork("198.51.100.7")!
+    private let client = LoginKey("login@198.51.100.7")!
 
     @Test func `count within a window that begins with the first failure`() {
         var counters = FailureCounters()
@@ -93,16 +94,23 @@ private func id(_ number: UInt64) -> FailureID { FailureID(high: 0, low: number)
         var counters = FailureCounters(capacity: 100)
         for n in 0..<1_000 {
             _ = counters.record(
-                id(UInt64(n)), of: IPNetwork(IPAddress(v4: UInt32(n))), window: .seconds(60), at: at(n / 100))
+                id(UInt64(n)), of: key(n), window: .seconds(60), at: at(n / 100))
         }
         #expect(counters.count == 100)
-        #expect(counters.counter(of: IPNetwork(IPAddress(v4: 999)), at: at(10))?.count == 1)
-        #expect(counters.counter(of: IPNetwork(IPAddress(v4: 0)), at: at(10)) == nil)
+        #expect(counters.counter(of: key(999), at: at(10))?.count == 1)
+        #expect(counters.counter(of: key(0), at: at(10)) == nil)
     }
 }
 
 @Suite struct `A failure id` {
     @Test func `is written as 32 hexadecimal digits`() {
         #expect(FailureID(high: 1, low: 0xab).description == "000000000000000100000000000000ab")
+    }
+
+    @Test func `is another one for each rule, and its own for the plain one`() {
+        let login = id(7)
+        #expect(login.counted(by: "login") == login)
+        #expect(login.counted(by: "mfa") != login && login.counted(by: "mfa") == login.counted(by: "mfa"))
+        #expect(login.counted(by: "mfa") != login.counted(by: "reset"))
     }
 }

@@ -1,0 +1,41 @@
+package import Settings
+package import Wire
+
+/// Every rule that failures are counted by. A login may be counted by several at once.
+package struct LoginRules: Sendable {
+    /// In the order in which a guess takes its places: the same everywhere, so that no two guesses wait for each other.
+    package let all: [LoginRule]
+    private let places: [String: Int]
+
+    /// - Parameter rules: no two of one name.
+    package init(_ rules: [LoginRule]) {
+        all = rules
+        places = Dictionary(uniqueKeysWithValues: rules.enumerated().map { ($1.name, $0) })
+    }
+
+    package init(_ rule: LoginRule) { self.init([rule]) }
+
+    /// - Parameter allowed: whom no block holds back for a while.
+    package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
+        self.init([LoginRule(configuration, allowed: allowed)])
+    }
+
+    /// One that is no more since a reload goes on as one that never blocks, for what was begun under it.
+    package subscript(_ name: String) -> LoginRule {
+        places[name].map { all[$0] } ?? LoginRule.ended(name)
+    }
+
+    /// The one of the plain settings.
+    package var plain: LoginRule { self[LoginRule.plainName] }
+
+    /// Under what a login counts, in the order of `all`.
+    /// - Parameter names: of the rules that it is for; what is none any more is passed over.
+    package func keys(_ names: [String], of address: IPAddress, _ account: AccountMark?) -> [LoginKey] {
+        names.compactMap { places[$0] }.sorted().compactMap { all[$0].key(of: address, account) }
+    }
+
+    /// Every key whose failures may have led to a block of the subject.
+    package func keys(countedFor subject: BlockSubject) -> [LoginKey] {
+        all.filter { $0.counts(subject) }.map { LoginKey(rule: $0.name, subject) }
+    }
+}
