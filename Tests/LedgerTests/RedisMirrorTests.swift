@@ -26,7 +26,7 @@ final class RedisFixture {
     func open(
         _ rule: LoginRule = fiveFailures, location: Configuration.ServerLocation? = nil, username: String? = nil,
         password: String? = nil, database: Int = 0, startupWait: Interval = .seconds(5),
-        stateDirectory: String? = nil
+        stateDirectory: String? = nil, outputLimit: Int = 64 << 20
     ) throws -> RedisLedger {
         let redis = Configuration.Redis(
             location: location ?? .unix(path: server.socket), username: username,
@@ -35,6 +35,7 @@ final class RedisFixture {
         let ledger = try RedisLedger(
             rule: rule, redis: redis, stateDirectory: stateDirectory ?? directory.path, on: harness.loop,
             resolver: ResolverPort(resolver, on: harness.loop), sink: harness)
+        ledger.outputLimit = outputLimit
         ledger.start()
         return ledger
     }

@@ -74,10 +74,11 @@ extension RedisLedger {
     private func lift(_ networks: [IPNetwork], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         let now = clock.now()
         var lifted: [BlockRecord] = []
-        var keys: [LiftedKey] = []
+        var slices: [[LiftedKey]] = []
         var records: [JournalRecord] = []
-        for network in networks {
-            keys += RedisLedger.keys(toLift: network, in: local.book)
+        for (index, network) in networks.enumerated() {
+            if index % RedisLedger.slice == 0 { slices.append([]) }
+            slices[slices.count - 1] += RedisLedger.keys(toLift: network, in: local.book)
             records += [
                 .lift(network), .pendingLift(network),
                 note(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand),
@@ -95,22 +96,39 @@ extension RedisLedger {
         totals.blocksLifted += lifted.count
         sendDelta()
         for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
-        guard let authority, !keys.isEmpty else {
-            return completion(UnblockOutcome(lifted: lifted, decider: keys.isEmpty ? .authority : .local))
+        guard let authority, !slices.isEmpty else {
+            return completion(UnblockOutcome(lifted: lifted, decider: slices.isEmpty ? .authority : .local))
         }
         let wall = clock.wall()
-        delete(keys, networks, authority, telling: { _ in .now(wall) }) {
+        delete(slices[...], authority, telling: { _ in .now(wall) }) {
             completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
+        }
+    }
+
+    /// One slice after the other. What is left when one of them fails still waits, and is carried over.
+    private func delete(
+        _ slices: ArraySlice<[LiftedKey]>, _ session: RedisSession, telling: @escaping (IPNetwork) -> Telling,
+        completion: @escaping (Bool) -> Void
+    ) {
+        guard let keys = slices.first else { return completion(true) }
+        delete(keys, session, telling: telling) { [weak self] isDone in
+            guard let self, isDone else { return completion(false) }
+            delete(slices.dropFirst(), session, telling: telling, completion: completion)
         }
     }
 
     /// What operators lifted while Redis was away, or refused to write.
     func uploadLifts(_ session: RedisSession) {
-        let networks = Array(pendingLifts)
+        let networks = RedisLedger.next(of: pendingLifts, besides: uploadingLifts)
+        guard !networks.isEmpty else { return }
+        uploadingLifts.formUnion(networks)
         let words = Dictionary(uniqueKeysWithValues: networks.map { ($0, word(of: BlockKey.block($0))) })
         let keys = networks.flatMap { RedisLedger.keys(toLift: $0, in: local.book) }
-        delete(keys, networks, session, telling: { .carried(words[$0]!) }) { [weak self] in
-            if let self, $0, isRefusing { recover() }
+        delete(keys, session, telling: { .carried(words[$0]!) }) { [weak self] in
+            guard let self, self.session === session else { return }
+            uploadingLifts.subtract(networks)
+            guard $0 else { return }
+            if isRefusing { recover() } else { uploadLifts(session) }
         }
     }
 
@@ -123,9 +141,10 @@ extension RedisLedger {
 
     /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
     private func delete(
-        _ keys: [LiftedKey], _ networks: [IPNetwork], _ session: RedisSession, telling: (IPNetwork) -> Telling,
+        _ keys: [LiftedKey], _ session: RedisSession, telling: (IPNetwork) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
+        let networks = keys.filter(\.isCounter).map(\.network)
         var isDone = true
         var refusal: String?
         var overtakenKeys: [(String, Telling)] = []
@@ -139,9 +158,10 @@ extension RedisLedger {
                 // It is asked again from time to time.
                 if let refusal { degrade(.refusing, refusal) }
                 if isDone {
-                    pendingLifts.subtract(networks)
-                    for network in networks { settleWord(of: BlockKey.block(network)) }
-                    save(networks.map { .liftSettled($0) })
+                    // Something else may have been said of some of them since.
+                    let settled = networks.filter { pendingLifts.remove($0) != nil }
+                    for network in settled { settleWord(of: BlockKey.block(network)) }
+                    save(settled.map { .liftSettled($0) })
                     for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 completion(isDone)

@@ -51,7 +51,7 @@ extension RedisLedger {
 
     /// - Parameter host: whose certificate is expected, unless `redis.tls.server_name` says otherwise.
     private func connect(to address: SocketAddress, as host: String) {
-        var door = RedisSession.Door(address: address, mustBeMaster: sentinels != nil)
+        var door = RedisSession.Door(address: address, mustBeMaster: sentinels != nil, outputLimit: outputLimit)
         do throws(LedgerError) {
             if let context = try keys.security() {
                 door.security = (context, configuration.tls?.serverName ?? host)

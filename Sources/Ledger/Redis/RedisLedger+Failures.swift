@@ -273,21 +273,26 @@ extension RedisLedger {
         }
     }
 
-    private func uploadBlocks(_ session: RedisSession) {
+    /// A slice at a time; the answer to its last one sends the next.
+    func uploadBlocks(_ session: RedisSession) {
         let now = clock.now()
-        for network in pendingBlocks.subtracting(uploading) {
+        for network in RedisLedger.next(of: pendingBlocks, besides: uploading) {
+            let key = BlockKey.block(network)
             guard let record = local.book[network], record.deadline > now else {
                 pendingBlocks.remove(network)
+                settleWord(of: key)
                 continue
             }
             uploading.insert(network)
-            let key = BlockKey.block(network)
-            let telling = Telling.carried(wordOfSet(key, since: record.since))
+            let telling = tellingOfSet(key, since: record.since)
             let done = { [weak self] (reply: RESPValue?) -> Void in
                 guard let self, let reply else { return }
                 uploading.remove(network)
                 if let error = reply.error { return degrade(.refusing, error) }
-                if isRefusing { recover() }
+                defer {
+                    if isRefusing { recover() }
+                    if uploading.isEmpty, !isRefusing, self.session === session { uploadBlocks(session) }
+                }
                 // Something else may have been said of it since.
                 guard record.isAutomatic || local.book[network] == record, pendingBlocks.remove(network) != nil
                 else { return }

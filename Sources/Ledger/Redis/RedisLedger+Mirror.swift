@@ -157,7 +157,9 @@ extension RedisLedger {
     func forgetQuestions() {
         replaying = []
         uploading = []
+        uploadingLifts = []
         uploadingRevocations = []
+        uploadingRevocationLifts = []
         dirty = []
         fetches = 0
         resync = nil
@@ -329,16 +331,19 @@ extension RedisLedger {
         let missing = local.book.unseen().filter {
             $0.record.deadline > now && !pendingBlocks.contains($0.record.network)
         }
-        var restored = 0
+        var restored: [JournalRecord] = []
         for (key, record) in missing {
             if !resync.hasEpoch, record.isAutomatic {
-                restored += 1
-                upload(record, ["NX"], session) { _ in }
+                // Asked again until it is done: what is missing in the store next time was lifted.
+                pendingBlocks.insert(record.network)
+                restored.append(.block(StoredBlock(record, clock: clock, isPending: true)))
             } else {
                 apply(
                     local.book.remove(key: key), announced: false, lifted: resync.hasEpoch ? .deleted : .flushed)
             }
         }
+        save(restored)
+        if !restored.isEmpty { uploadBlocks(session) }
         settleMissingShared(isKept: resync.hasEpoch, session)
         let revocations = settleMissingRevocations(isKept: resync.hasEpoch, session)
         if !resync.hasEpoch {
@@ -348,7 +353,7 @@ extension RedisLedger {
             }
             if resync.becauseOfFlush || !missing.isEmpty || revocations.missing > 0 {
                 totals.flushes += 1
-                sink.ledger(noted: .flushDetected(blocks: restored, revocations: revocations.restored))
+                sink.ledger(noted: .flushDetected(blocks: restored.count, revocations: revocations.restored))
             }
         }
         // Not before what was lost is on its way back.

@@ -74,10 +74,15 @@ extension RedisLedger {
 
     /// What was taken back while Redis was away, or refused to write.
     func uploadRevocationLifts(_ session: RedisSession) {
-        let words = Dictionary(
-            uniqueKeysWithValues: pendingRevocationLifts.map { ($0, word(of: RevocationKey.of($0))) })
-        deleteRevocations(Array(words.keys), session, telling: { .carried(words[$0]!) }) { [weak self] isDone in
-            if let self, isDone, isRefusing { recover() }
+        let targets = RedisLedger.next(of: pendingRevocationLifts, besides: uploadingRevocationLifts)
+        guard !targets.isEmpty else { return }
+        uploadingRevocationLifts.formUnion(targets)
+        let words = Dictionary(uniqueKeysWithValues: targets.map { ($0, word(of: RevocationKey.of($0))) })
+        deleteRevocations(targets, session, telling: { .carried(words[$0]!) }) { [weak self] isDone in
+            guard let self, self.session === session else { return }
+            uploadingRevocationLifts.subtract(targets)
+            guard isDone else { return }
+            if isRefusing { recover() } else { uploadRevocationLifts(session) }
         }
     }
 
@@ -97,9 +102,10 @@ extension RedisLedger {
                 refusal = reply?.error ?? refusal
                 guard index == targets.count - 1, let self else { return }
                 if isDone {
-                    pendingRevocationLifts.subtract(targets)
-                    for target in targets { settleWord(of: RevocationKey.of(target)) }
-                    save(targets.map { .revocationLiftSettled($0) })
+                    // Something else may have been said of some of them since.
+                    let settled = targets.filter { pendingRevocationLifts.remove($0) != nil }
+                    for target in settled { settleWord(of: RevocationKey.of(target)) }
+                    save(settled.map { .revocationLiftSettled($0) })
                     for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 // It is asked again from time to time.
@@ -109,21 +115,25 @@ extension RedisLedger {
         }
     }
 
+    /// A slice at a time; the answer to its last one sends the next.
     func uploadRevocations(_ session: RedisSession) {
         let now = clock.now()
-        for target in pendingRevocations.subtracting(uploadingRevocations) {
+        for target in RedisLedger.next(of: pendingRevocations, besides: uploadingRevocations) {
+            let key = RevocationKey.of(target)
             guard let record = revocationBook[target], record.deadline > now else {
                 pendingRevocations.remove(target)
+                settleWord(of: key)
                 continue
             }
             uploadingRevocations.insert(target)
-            let telling = Telling.carried(wordOfSet(RevocationKey.of(target), since: record.since))
+            let telling = tellingOfSet(key, since: record.since)
             tell(record, telling, session) { [weak self] reply in
                 guard let self, let reply else { return }
                 uploadingRevocations.remove(target)
                 if let error = reply.error { return degrade(.refusing, error) }
-                if isRefusing { recover() }
                 told(record, telling, reply)
+                if isRefusing { recover() }
+                if uploadingRevocations.isEmpty, !isRefusing, self.session === session { uploadRevocations(session) }
             }
         }
     }
@@ -198,21 +208,21 @@ extension RedisLedger {
     func settleMissingRevocations(isKept: Bool, _ session: RedisSession) -> (missing: Int, restored: Int) {
         let now = clock.now()
         let missing = revocationBook.unseen().filter { $0.deadline > now && !pendingRevocations.contains($0.target) }
+        var records: [JournalRecord] = []
         for record in missing {
             if isKept {
                 apply(revocationBook.remove(record.target), lifted: .deleted)
             } else {
                 // Whoever loses them gives stolen tokens back: asked again until it is done.
                 pendingRevocations.insert(record.target)
-                save([.revocation(StoredRevocation(record, clock: clock, isPending: true))])
-                let telling = Telling.restored(since: record.since)
-                tell(record, telling, session) { [weak self] reply in
-                    guard let self, let reply else { return }
-                    if let error = reply.error { return degrade(.refusing, error) }
-                    told(record, telling, reply)
-                }
+                records += [
+                    .revocation(StoredRevocation(record, clock: clock, isPending: true)),
+                    noteRestored(RevocationKey.of(record.target)),
+                ]
             }
         }
+        save(records)
+        if !isKept { uploadRevocations(session) }
         return (missing.count, isKept ? 0 : missing.count)
     }
 

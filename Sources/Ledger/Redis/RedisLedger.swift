@@ -86,6 +86,7 @@ package final class RedisLedger: Ledger {
     /// Those of them that are on their way.
     var uploading: Set<IPNetwork> = []
     var pendingLifts: Set<IPNetwork> = []
+    var uploadingLifts: Set<IPNetwork> = []
     var replayTimer: LoopTimer?
 
     // +Reservations
@@ -104,6 +105,7 @@ package final class RedisLedger: Ledger {
     /// Those of them that are on their way.
     var uploadingRevocations: Set<RevocationTarget> = []
     var pendingRevocationLifts: Set<RevocationTarget> = []
+    var uploadingRevocationLifts: Set<RevocationTarget> = []
 
     // +Shared
     var sharedBook: [SharedName: SharedText] = [:]
@@ -127,6 +129,10 @@ package final class RedisLedger: Ledger {
     package static let journalName = "redis.journal"
     /// Failures that wait to be carried over; more of them would only say the same again.
     static let unsettledLimit = 65_536
+    /// So many words of a kind are on their way at once.
+    static let slice = 512
+    /// Bytes that may wait to be sent to Redis.
+    var outputLimit = 64 << 20
 
     /// Locks the directory and reads the journal; this is the only time that the calling thread waits for the disk.
     /// - Parameters:

@@ -22,6 +22,8 @@ final class RedisSession {
         var security: (context: TLSClientContext, name: String)?
         /// Whoever says so must be the master: a replica forgets what it is told.
         var mustBeMaster = false
+        /// Bytes that may wait to be sent.
+        var outputLimit = 64 << 20
 
         /// Both connections prove by themselves whom they have met.
         var opening: StreamOpening {
@@ -90,7 +92,7 @@ final class RedisSession {
             onMessage: { [unowned self] in published($0) }, onEnd: { [unowned self] in end("subscriber: \($0)") })
         data = RedisConnection(
             to: door.address, opening: door.opening, on: loop, connectTimeout: connectTimeout,
-            onEnd: { [unowned self] in end($0) })
+            outputLimit: door.outputLimit, onEnd: { [unowned self] in end($0) })
         timer = LoopTimer(on: loop) { [unowned self] in tick() }
         timer?.fire(every: RedisSession.pingInterval)
         handshake()
