@@ -176,6 +176,30 @@ struct `What is said on a replica that is cut off` {
         two.stop()
     }
 
+    /// Whoever unblocks an address forgets its failures, those too that are counted where he does not see them.
+    @Test func `by a rule gives way to an operator's later unblock`() throws {
+        let two = try TwoReplicas()
+        try two.cut()
+        for _ in 1...5 { _ = try two.near.fail(two.cutOff, "198.51.100.7") }
+        for _ in 1...5 { _ = try two.near.fail(two.cutOff, "198.51.100.9") }
+        for _ in 1...3 { _ = try two.near.fail(two.cutOff, "198.51.100.8") }
+        #expect(two.near.isBlocked("198.51.100.7") && two.near.isBlocked("198.51.100.9"))
+        two.moment()
+        for address in ["198.51.100.7", "198.51.100.8"] {
+            _ = try two.far.unblock(two.other, .network(IPNetwork(address)!))
+        }
+        two.moment()
+        _ = try two.near.fail(two.cutOff, "198.51.100.8")
+        try two.mend()
+        #expect(two.near.wait { two.cutOff.unsettled.isEmpty })
+        #expect(two.agree { !$0.isBlocked("198.51.100.7") && $0.isBlocked("198.51.100.9") })
+        #expect(try two.fixture.redis("EXISTS", "ip_block:198.51.100.7", "login_fail:198.51.100.7") == "0")
+        #expect(try two.fixture.redis("GET", "login_fail:198.51.100.8") == "1")
+        #expect(try two.fixture.redis("GET", "login_fail:198.51.100.9") == "5")
+        #expect(two.near.overtaken == [])
+        two.stop()
+    }
+
     @Test func `of lockdowns and keys does not undo what another one said later, and stands otherwise`() throws {
         let two = try TwoReplicas()
         let names = ["/closed", "/opened", "/last"].map { SharedName(.lockdown, $0)! }
