@@ -73,6 +73,7 @@ extension RedisLedger {
     /// Removes blocks here, and here or later in the store, with their counters.
     private func lift(_ networks: [IPNetwork], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         let now = clock.now()
+        let wall = clock.wall()
         var lifted: [BlockRecord] = []
         var slices: [[LiftedKey]] = []
         var records: [JournalRecord] = []
@@ -80,8 +81,8 @@ extension RedisLedger {
             if index % RedisLedger.slice == 0 { slices.append([]) }
             slices[slices.count - 1] += RedisLedger.keys(toLift: network, in: local.book)
             records += [
+                note(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand, at: wall),
                 .lift(network), .pendingLift(network),
-                note(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand),
             ]
             pendingBlocks.remove(network)
             pendingLifts.insert(network)
@@ -99,7 +100,6 @@ extension RedisLedger {
         guard let authority, !slices.isEmpty else {
             return completion(UnblockOutcome(lifted: lifted, decider: slices.isEmpty ? .authority : .local))
         }
-        let wall = clock.wall()
         delete(slices[...], authority, telling: { _ in .now(wall) }) {
             completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
         }

@@ -17,6 +17,18 @@ package struct RedisKeys {
     }
 }
 
+/// What an operator said and the master took a moment ago: its replicas may not have it.
+struct RecentWord {
+    enum Saying {
+        /// nil: it was taken away.
+        case shared(SharedName, String?)
+        case revocationLift(RevocationTarget)
+    }
+    let at: Instant
+    let saying: Saying
+    let word: Word
+}
+
 /// Where Redis is, and how its changes become known.
 extension RedisLedger {
     /// Finds out where to connect to, and does.
@@ -121,6 +133,37 @@ extension RedisLedger {
         for record in revocations() where record.origin != .byHand && record.since.milliseconds > oldest {
             pendingRevocations.insert(record.target)
         }
+        repeatRecentWords()
+    }
+
+    /// The last word of each name, if it still is what is so of it; it is compared like all that is carried over.
+    private func repeatRecentWords() {
+        let now = clock.now()
+        let recent = recentWords.reversed()
+        recentWords = []
+        for told in recent where now - told.at < RedisLedger.replicationHorizon {
+            switch told.saying {
+            case .shared(let name, let text):
+                guard sharedBook[name]?.text == text, !pendingShared.contains(name) else { continue }
+                pendingShared.insert(name)
+                words[StoreKey(text: name.storeKey)] = told.word
+            case .revocationLift(let target):
+                guard revocationBook[target] == nil, !pendingRevocationLifts.contains(target) else { continue }
+                pendingRevocationLifts.insert(target)
+                words[StoreKey(text: RevocationKey.of(target))] = told.word
+            }
+        }
+    }
+
+    /// The authority has taken the word. Lifted blocks are not among them: telling of one again deletes the counter, too.
+    func took(_ saying: RecentWord.Saying, _ word: Word) {
+        guard sentinels != nil else { return }
+        let now = clock.now()
+        if let first = recentWords.first, now - first.at > RedisLedger.replicationHorizon + .seconds(10) {
+            recentWords.removeAll { now - $0.at > RedisLedger.replicationHorizon }
+        }
+        if recentWords.count >= 16_384 { recentWords.removeFirst(8_192) }
+        recentWords.append(RecentWord(at: now, saying: saying, word: word))
     }
 
     /// The authority has counted it. Kept for a while where the authority may be replaced by one that has not.

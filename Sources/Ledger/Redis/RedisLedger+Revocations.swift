@@ -51,20 +51,20 @@ extension RedisLedger {
         _ target: RevocationTarget, actor: String, completion: @escaping (RevocationRecord?, Decider) -> Void
     ) {
         sendDelta()
-        let noted = note(RevocationKey.of(target), overHand: revocationBook[target]?.origin == .byHand)
+        let wall = clock.wall()
+        let noted = note(RevocationKey.of(target), overHand: revocationBook[target]?.origin == .byHand, at: wall)
         var lifted: RevocationRecord?
         if case .ended(let record) = revocationBook.remove(target), record.deadline > clock.now() { lifted = record }
         pendingRevocations.remove(target)
         pendingRevocationLifts.insert(target)
         outgoing.unrevoke(target)
-        journal?.append([.revocationLifted(target), .pendingRevocationLift(target), noted], durable: true)
+        journal?.append([noted, .revocationLifted(target), .pendingRevocationLift(target)], durable: true)
         sendDelta()
         if let lifted {
             totals.revocationsLifted += 1
             sink.ledger(noted: .revocationLifted(lifted, .command(actor: actor)))
         }
         guard let authority else { return completion(lifted, .local) }
-        let wall = clock.wall()
         deleteRevocations([target], authority, telling: { _ in .now(wall) }) {
             completion(lifted, $0 ? .authority : .local)
         }
@@ -104,7 +104,13 @@ extension RedisLedger {
                 if isDone {
                     // Something else may have been said of some of them since.
                     let settled = targets.filter { pendingRevocationLifts.remove($0) != nil }
-                    for target in settled { settleWord(of: RevocationKey.of(target)) }
+                    for target in settled {
+                        let key = RevocationKey.of(target)
+                        if !overtakenKeys.contains(where: { $0.0 == key }) {
+                            took(.revocationLift(target), word(of: key))
+                        }
+                        settleWord(of: key)
+                    }
                     save(settled.map { .revocationLiftSettled($0) })
                     for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }

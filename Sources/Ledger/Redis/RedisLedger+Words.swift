@@ -69,10 +69,11 @@ extension RedisLedger {
         Array(waiting.lazy.filter { !underWay.contains($0) }.prefix(max(0, slice - underWay.count)))
     }
 
-    /// Remembers that it is said now.
-    /// - Returns: what belongs into the journal.
-    func note(_ key: String, overHand: Bool) -> JournalRecord {
-        note(key, Word(at: clock.wall(), overHand: overHand))
+    /// Remembers when it was said.
+    /// - Returns: what belongs into the journal, in front of that which waits: an end torn off there leaves no word for
+    ///   nothing.
+    func note(_ key: String, overHand: Bool, at wall: WallTime) -> JournalRecord {
+        note(key, Word(at: wall, overHand: overHand))
     }
 
     private func note(_ key: String, _ word: Word) -> JournalRecord {
@@ -85,7 +86,7 @@ extension RedisLedger {
 
     /// The same for a block or revocation, which says itself since when it is.
     func noteSet(_ key: String, overHand: Bool) -> [JournalRecord] {
-        if overHand { return [note(key, overHand: true)] }
+        if overHand { return [note(key, overHand: true, at: clock.wall())] }
         return words.removeValue(forKey: StoreKey(text: key)) == nil ? [] : [.wordSettled(StoreKey(text: key))]
     }
 

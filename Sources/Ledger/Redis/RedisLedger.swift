@@ -96,6 +96,7 @@ package final class RedisLedger: Ledger {
     // +Discovery
     var master: Configuration.SocketAddressText?
     var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
+    var recentWords: [RecentWord] = []
     var feed = RedisSession.Feed.tracking
     private(set) var scanTimer: LoopTimer?
 
