@@ -102,11 +102,25 @@ extension RedisLedger {
 
     /// An answer by which the server shows that it is no master any more. True: the session has been given up.
     func wasDemoted(_ error: String) -> Bool {
-        guard sentinels != nil, error.hasPrefix("READONLY"), let session else { return false }
+        // Before version 7 the refusal of a script's command is quoted in that of the script.
+        guard error.hasPrefix("READONLY") || error.contains("-READONLY "), let session,
+            sentinels != nil || mayLookAgain()
+        else { return false }
         session.close()
         sessionLost("the server is no master any more")
         return true
     }
+
+    /// Behind a name, a virtual address or a balancer there may be another server by now, and the connection to the old one
+    /// stays. Not at once again: where a replica is configured by mistake each look would be a scan of everything.
+    private func mayLookAgain() -> Bool {
+        let now = clock.now()
+        if let last = lookedAgain, now - last < RedisLedger.pauseOfLooks { return false }
+        lookedAgain = now
+        return true
+    }
+
+    private static let pauseOfLooks = Interval.seconds(10)
 
     // MARK: A new master
 

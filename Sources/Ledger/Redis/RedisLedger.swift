@@ -97,6 +97,8 @@ package final class RedisLedger: Ledger {
     var master: Configuration.SocketAddressText?
     var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
     var recentWords: [RecentWord] = []
+    /// When a server without sentinels was given up because it was no master.
+    var lookedAgain: Instant?
     var feed = RedisSession.Feed.tracking
     private(set) var scanTimer: LoopTimer?
 
