@@ -228,6 +228,8 @@ package enum LedgerEvent: Hashable, Sendable {
     case replayOverflow(dropped: Int)
     /// The end of the journal was torn off (a crash while it was written); that many bytes were dropped.
     case journalTorn(bytes: Int)
+    /// So many records of the journal were written by a later version and are not understood.
+    case journalUnknown(records: Int)
     /// The journal cannot be written; blocks stay in force but would not survive a restart.
     case journalFailed(String)
 }

@@ -178,7 +178,9 @@ package final class RedisLedger: Ledger {
     }
 
     package func start() {
+        let unknown = saved?.unknownRecords ?? 0
         restore()
+        if unknown > 0 { sink.ledger(noted: .journalUnknown(records: unknown)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
         sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
         sink.ledger(revoked: .replaceAll(revocations().map(\.entry)))
