@@ -197,7 +197,7 @@ package final class RedisLedger: Ledger {
         scheduleExpiry()
         if let settings = configuration.sentinels {
             sentinels = RedisSentinels(
-                settings, on: loop, resolver: resolver, secure: keys.security,
+                settings, on: loop, resolve: { [resolver] in resolver.resolve($0, completion: $1) }, secure: keys.security,
                 onSwitch: { [unowned self] in masterChanged($0) })
         }
         resolve()
