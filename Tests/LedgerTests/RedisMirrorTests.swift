@@ -189,6 +189,7 @@ struct `The mirror of a real Redis` {
                 "~revoked:*", "~keyring:*", "~lockdown:*", "~ip_allow:*",
                 "~login_seen:*", "~login_pending:*",
                 "~gateway:epoch", "~gateway:said:*", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
+                "+client|id", "+client|tracking",
             ])
         let harness = fixture.harness
         let ledger = try fixture.open(
