@@ -206,6 +206,40 @@ struct `The mirror of a real Redis` {
         harness.stop(ledger)
     }
 
+    @Test(arguments: ["zadd", "zscore", "time", "evalsha", "pexpireat", "exists", "zremrangebyscore"])
+    func `has no session without a command that only scripts or rare cases need`(_ command: String) throws {
+        let fixture = try RedisFixture(
+            options: ["--user", "gateway", "on", ">secret", "~*", "&*", "+@all", "-" + command])
+        let harness = fixture.harness
+        let ledger = try fixture.open(username: "gateway", password: "secret", startupWait: .milliseconds(50))
+        #expect(
+            harness.wait {
+                if case .degraded(let reason, _) = ledger.state { reason.contains("+" + command) } else { false }
+            })
+        _ = try fixture.redis("ACL", "SETUSER", "gateway", "+" + command)
+        #expect(harness.wait { ledger.state == .connected })
+        // Nothing is left of the tries.
+        #expect(try fixture.redis("KEYS", "*") == "gateway:epoch")
+        harness.stop(ledger)
+    }
+
+    @Test func `reads anew what Redis refused to tell of for a moment`() throws {
+        let fixture = try RedisFixture(
+            options: ["--user", "gateway", "on", ">secret", "~*", "&*", "+@all"])
+        let harness = fixture.harness
+        let ledger = try fixture.open(username: "gateway", password: "secret")
+        try #require(harness.wait { ledger.state == .connected })
+        _ = try fixture.redis("ACL", "SETUSER", "gateway", "-pttl")
+        _ = try fixture.redis("SET", "ip_block:192.0.2.1", "1")
+        #expect(
+            harness.wait {
+                if case .degraded(let reason, _) = ledger.state { reason.contains("+pttl") } else { false }
+            })
+        _ = try fixture.redis("ACL", "SETUSER", "gateway", "+pttl")
+        #expect(harness.wait { ledger.state == .connected && harness.isBlocked("192.0.2.1") })
+        harness.stop(ledger)
+    }
+
     @Test func `says what is wrong when the password is`() throws {
         let fixture = try RedisFixture(options: ["--requirepass", "secret"])
         let ledger = try fixture.open(password: "wrong", startupWait: .milliseconds(50))

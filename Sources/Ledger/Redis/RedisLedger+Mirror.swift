@@ -132,18 +132,28 @@ extension RedisLedger {
             dirty.subtract(keys)
             fetches += 1
             var found: [(key: String, value: RESPValue, ttl: Int64)] = []
+            var refusal: String?
             for key in keys.map(\.text) {
                 var value: RESPValue?
                 // Any type counts; only a string tells who set it. Read first: of a key that goes in between nothing is
                 // believed.
-                session.call(["GETRANGE", key, "0", "4095"]) { value = $0 }
+                session.call(["GETRANGE", key, "0", "4095"]) {
+                    value = $0
+                    if let error = $0?.error, !error.hasPrefix("WRONGTYPE") { refusal = error }
+                }
                 session.call(["PTTL", key]) { ttl in
+                    refusal = ttl?.error ?? refusal
                     if let value, let ttl = ttl?.integer { found.append((key, value, ttl)) }
                 }
             }
             // What is gone because all is gone was not deleted: the resynchronisation that follows puts it back.
             session.call(["GET", BlockKey.epoch]) { [weak self] reply in
                 guard let self, let reply, self.session === session else { return }
+                // Busy, or a right that was taken away: nobody would tell of these keys again.
+                if let refusal = refusal ?? reply.error {
+                    session.close()
+                    return sessionLost(RedisRemedy.explain(refusal, user: configuration.username))
+                }
                 let isKept = epoch == nil || reply.text == epoch
                 for one in found where one.ttl != -2 || isKept { learned(one.key, ttl: one.ttl, one.value) }
                 fetches -= 1
