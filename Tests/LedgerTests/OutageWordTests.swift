@@ -258,6 +258,39 @@ struct `What is said on a replica that is cut off` {
         two.stop()
     }
 
+    /// The text of the script is sent behind what was asked meanwhile.
+    @Test func `is settled when all of it is answered, also after SCRIPT FLUSH`() throws {
+        let two = try TwoReplicas()
+        for number in 1...3 { _ = try two.near.revoke(two.cutOff, revocation("user-\(number)")) }
+        for number in 1...3 { _ = try two.near.block(two.cutOff, "192.0.2.\(number)", for: .seconds(300)) }
+        _ = try two.fixture.redis("SCRIPT", "FLUSH")
+        let outcome = try two.near.unblock(two.cutOff, .all)
+        #expect(outcome.decider == .authority && outcome.lifted.count == 3)
+        #expect(two.cutOff.pendingLifts.isEmpty && two.cutOff.words.isEmpty)
+        let left = ["ip_block:192.0.2.1", "ip_block:192.0.2.2", "ip_block:192.0.2.3"]
+        #expect(try two.fixture.server.command(["EXISTS"] + left) == "0")
+        _ = try two.fixture.redis("SCRIPT", "FLUSH")
+        for number in 1...3 { #expect(try two.near.unrevoke(two.cutOff, "user-\(number)").decider == .authority) }
+        #expect(two.agree { !$0.isRevoked("user-1") && !$0.isBlocked("192.0.2.3") })
+        two.stop()
+    }
+
+    /// Two words in a row: the answer to the first settles nothing of the second.
+    @Test func `of a block is not settled by the answer to an earlier one`() throws {
+        let two = try TwoReplicas()
+        let network = IPNetwork("192.0.2.1")!
+        var answers = 0
+        two.cutOff.block(network, for: .seconds(300), reason: "abuse", actor: "alice") { _ in
+            answers += 1
+            #expect(two.cutOff.pendingBlocks == [network])
+        }
+        two.cutOff.block(network, for: .seconds(900), reason: "abuse", actor: "alice") { _ in answers += 1 }
+        #expect(two.near.wait { answers == 2 })
+        #expect(two.cutOff.pendingBlocks.isEmpty && two.cutOff.words.isEmpty)
+        #expect(try two.fixture.server.integer("TTL", "ip_block:192.0.2.1") > 800)
+        two.stop()
+    }
+
     @Test func `keeps its time over a restart`() throws {
         let two = try TwoReplicas()
         _ = try two.near.revoke(two.cutOff, revocation("again"))

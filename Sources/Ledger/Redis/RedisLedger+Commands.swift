@@ -30,7 +30,7 @@ extension RedisLedger {
             guard let self else { return }
             if let error = reply?.error {
                 degrade(.refusing, error)
-            } else if reply != nil, pendingBlocks.remove(network) != nil {
+            } else if reply != nil, local.book[network] == record, pendingBlocks.remove(network) != nil {
                 // Nothing was said of it since.
                 settleWord(of: BlockKey.block(network))
                 save([.block(StoredBlock(record, clock: clock))])
@@ -145,16 +145,19 @@ extension RedisLedger {
         completion: @escaping (Bool) -> Void
     ) {
         let networks = keys.filter(\.isCounter).map(\.network)
+        // Counted: the answer to a script that Redis has to be told anew comes behind those of the others.
+        var left = keys.count
         var isDone = true
         var refusal: String?
         var overtakenKeys: [(String, Telling)] = []
-        for (index, key) in keys.enumerated() {
+        for key in keys {
             let told = telling(key.network)
             let answered = { [weak self] (reply: RESPValue?) -> Void in
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
                 if !key.isCounter, reply?.integer == 0 { overtakenKeys.append((key.text, told)) }
-                guard index == keys.count - 1, let self else { return }
+                left -= 1
+                guard left == 0, let self else { return }
                 // It is asked again from time to time.
                 if let refusal { degrade(.refusing, refusal) }
                 if isDone {

@@ -90,17 +90,19 @@ extension RedisLedger {
         _ targets: [RevocationTarget], _ session: RedisSession, telling: (RevocationTarget) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
+        var left = targets.count
         var isDone = true
         var refusal: String?
         var overtakenKeys: [(String, Telling)] = []
-        for (index, target) in targets.enumerated() {
+        for target in targets {
             let key = RevocationKey.of(target)
             let told = telling(target)
             say(.drop, of: key, told, session) { [weak self] reply in
                 if reply?.integer == 0 { overtakenKeys.append((key, told)) }
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
-                guard index == targets.count - 1, let self else { return }
+                left -= 1
+                guard left == 0, let self else { return }
                 if isDone {
                     // Something else may have been said of some of them since.
                     let settled = targets.filter { pendingRevocationLifts.remove($0) != nil }
