@@ -86,6 +86,9 @@ package protocol Ledger: AnyObject {
     func adopt(_ rule: LoginRule)
 
     var totals: LedgerTotals { get }
+
+    /// Of the store as a server; nil: the ledger is in this process.
+    var store: StoreStatistics? { get }
 }
 
 /// A value of the store is read up to 4 KiB.

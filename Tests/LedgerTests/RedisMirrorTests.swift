@@ -203,6 +203,7 @@ struct `The mirror of a real Redis` {
         #expect(try harness.block(ledger, "198.51.100.8", for: nil).decider == .authority)
         #expect(try harness.unblock(ledger, .network(IPNetwork("198.51.100.8")!)).decider == .authority)
         #expect(try fixture.redis("-n", "3", "EXISTS", "gateway:said:{ip_block:198.51.100.8}") == "1")
+        #expect(harness.wait { ledger.store?.keys != nil && ledger.store?.memory != nil })
         harness.stop(ledger)
     }
 

@@ -77,7 +77,7 @@ extension RedisLedger {
         phase = .connecting(
             RedisSession(
                 through: door, as: login, keyspace: RedisKeyspace(prefix: configuration.keyPrefix), on: loop,
-                connectTimeout: .seconds(2),
+                connectTimeout: .seconds(2), statistics: statistics,
                 events: RedisSession.Events(
                     ready: { [weak self] in self?.sessionReady($0) },
                     invalidated: { [weak self] in self?.invalidated($0) },

@@ -75,6 +75,8 @@ package final class RedisLedger: Ledger {
     private var lostReason = ""
     package private(set) var isReady = false
     package internal(set) var totals = LedgerTotals()
+    let statistics = RedisStatistics()
+    package var store: StoreStatistics? { statistics.store }
 
     // +Failures
     var waiting: [FailureID: WaitingFailure] = [:]

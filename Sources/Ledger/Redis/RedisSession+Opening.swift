@@ -174,6 +174,7 @@ extension RedisSession {
         state = .ready
         silentData = 0
         silentSubscriber = 0
+        askStatistics()
         events.ready(feed)
     }
 }
