@@ -41,6 +41,27 @@ struct `More words than one connection holds` {
         harness.stop(ledger)
     }
 
+    @Test func `are lifted when their keys are gone, but for what was set anew`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let fill =
+            "for i = 0, ARGV[1] - 1 do local n = math.floor(i / 256) .. '.' .. i % 256 "
+            + "redis.call(ARGV[2], 'ip_block:10.1.' .. n, ARGV[3]) redis.call(ARGV[2], 'revoked:jti:' .. i, ARGV[3]) end"
+        _ = try fixture.redis("EVAL", fill, "0", String(many), "SET", "1")
+        let ledger = try fixture.openConnected()
+        #expect(ledger.blockCount == many && ledger.revocationCount == many)
+        let resyncs = ledger.totals.resyncs
+        _ = try fixture.redis("CLIENT", "KILL", "TYPE", "pubsub")
+        // Nobody turns the ledger's loop in between.
+        _ = try fixture.redis("EVAL", fill.replacing(", ARGV[3]", with: ""), "0", String(many), "DEL")
+        _ = try fixture.redis("MSET", "ip_block:10.1.7.207", "1", "revoked:jti:1999", "1")
+        #expect(harness.wait { ledger.totals.resyncs > resyncs && ledger.resync == nil })
+        #expect(ledger.blocks().map(\.network.description) == ["10.1.7.207"])
+        #expect(ledger.revocations().map(\.target.text) == ["1999"])
+        #expect(harness.table.count == 1 && harness.revoked.count == 1)
+        harness.stop(ledger)
+    }
+
     @Test func `come back after FLUSHALL, and all blocks are lifted at once`() throws {
         let fixture = try RedisFixture()
         let harness = fixture.harness

@@ -9,6 +9,8 @@ struct Resync {
         case scanning
         /// The scan is through; some keys are still being read.
         case reading
+        /// What was not found is being put back, or taken out.
+        case settling
     }
     var step = Step.readingEpoch
     /// Whether the data is the data we knew; false after a flush or on the first start ever.
@@ -18,6 +20,10 @@ struct Resync {
     let becauseOfFlush: Bool
     /// Distinguishes the replies of this round from those of one that was given up.
     let number: Int
+    /// What was not found, and how much of it is put back.
+    var missing = 0
+    var restoredBlocks = 0
+    var restoredRevocations = 0
     /// Hundreds of thousands of keys found at once are no news that deserves a record each.
     var announcements = 1_000
 }
@@ -337,12 +343,19 @@ extension RedisLedger {
 
     private func continueResync() {
         guard let resync, resync.step == .reading, dirty.isEmpty, fetches == 0, let session else { return }
+        self.resync!.step = .settling
         let now = clock.now()
-        let missing = local.book.unseen().filter {
-            $0.record.deadline > now && !pendingBlocks.contains($0.record.network)
-        }
+        settleMissing(local.book.unseen().filter { $0.record.deadline > now }[...], session)
+    }
+
+    /// What the scan did not find, a slice with each round trip: hundreds of thousands at once would hold up whoever logs in.
+    /// In between some of it may have been set anew.
+    private func settleMissing(_ missing: ArraySlice<(key: String, record: BlockRecord)>, _ session: RedisSession) {
+        guard let resync else { return }
         var restored: [JournalRecord] = []
-        for (key, record) in missing {
+        for (key, record) in missing.prefix(RedisLedger.slice)
+        where local.book.isUnseen(key) && !pendingBlocks.contains(record.network) {
+            self.resync!.missing += 1
             if !resync.hasEpoch, record.isAutomatic {
                 // Asked again until it is done: what is missing in the store next time was lifted.
                 pendingBlocks.insert(record.network)
@@ -352,18 +365,33 @@ extension RedisLedger {
                     local.book.remove(key: key), announced: false, lifted: resync.hasEpoch ? .deleted : .flushed)
             }
         }
+        self.resync!.restoredBlocks += restored.count
         save(restored)
         if !restored.isEmpty { uploadBlocks(session) }
+        let rest = missing.dropFirst(RedisLedger.slice)
+        guard rest.isEmpty else { return settleNext(session) { [unowned self] in settleMissing(rest, session) } }
+        settleMissingRevocations(unseenRevocations[...], session)
+    }
+
+    /// Goes on with the next answer, if this round is still the one.
+    func settleNext(_ session: RedisSession, then next: @escaping () -> Void) {
+        session.call(["PING"]) { [weak self, number = resync?.number] reply in
+            if let self, reply != nil, resync?.number == number { next() }
+        }
+    }
+
+    func endResync(_ session: RedisSession) {
+        guard let resync else { return }
         settleMissingShared(isKept: resync.hasEpoch, session)
-        let revocations = settleMissingRevocations(isKept: resync.hasEpoch, session)
         if !resync.hasEpoch {
             session.call(["SET", BlockKey.epoch, clock.wall().text, "NX"])
             session.call(["GET", BlockKey.epoch]) { [weak self] in
                 if let self, let text = $0?.text { adopt(epoch: text) }
             }
-            if resync.becauseOfFlush || !missing.isEmpty || revocations.missing > 0 {
+            if resync.becauseOfFlush || resync.missing > 0 {
                 totals.flushes += 1
-                sink.ledger(noted: .flushDetected(blocks: restored.count, revocations: revocations.restored))
+                sink.ledger(
+                    noted: .flushDetected(blocks: resync.restoredBlocks, revocations: resync.restoredRevocations))
             }
         }
         // Not before what was lost is on its way back.

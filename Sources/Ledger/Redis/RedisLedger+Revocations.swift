@@ -211,17 +211,24 @@ extension RedisLedger {
     }
 
     /// At the end of a resynchronisation.
-    /// - Parameter isKept: the store has the data that we knew: what is missing there was deleted.
-    /// - Returns: how many were put back.
-    func settleMissingRevocations(isKept: Bool, _ session: RedisSession) -> (missing: Int, restored: Int) {
+    var unseenRevocations: [RevocationRecord] {
         let now = clock.now()
-        let missing = revocationBook.unseen().filter { $0.deadline > now && !pendingRevocations.contains($0.target) }
+        return revocationBook.unseen().filter { $0.deadline > now }
+    }
+
+    /// A slice with each round trip, as of blocks.
+    func settleMissingRevocations(_ missing: ArraySlice<RevocationRecord>, _ session: RedisSession) {
+        guard let resync else { return }
         var records: [JournalRecord] = []
-        for record in missing {
-            if isKept {
+        for record in missing.prefix(RedisLedger.slice)
+        where revocationBook.isUnseen(record.target) && !pendingRevocations.contains(record.target) {
+            self.resync!.missing += 1
+            if resync.hasEpoch {
+                // The store has the data that we knew: what is missing there was deleted.
                 apply(revocationBook.remove(record.target), lifted: .deleted)
             } else {
                 // Whoever loses them gives stolen tokens back: asked again until it is done.
+                self.resync!.restoredRevocations += 1
                 pendingRevocations.insert(record.target)
                 records += [
                     .revocation(StoredRevocation(record, clock: clock, isPending: true)),
@@ -230,8 +237,10 @@ extension RedisLedger {
             }
         }
         save(records)
-        if !isKept { uploadRevocations(session) }
-        return (missing.count, isKept ? 0 : missing.count)
+        if !records.isEmpty { uploadRevocations(session) }
+        let rest = missing.dropFirst(RedisLedger.slice)
+        guard !rest.isEmpty else { return endResync(session) }
+        settleNext(session) { [unowned self] in settleMissingRevocations(rest, session) }
     }
 
     func expireRevocations() {
