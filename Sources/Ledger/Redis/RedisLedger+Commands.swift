@@ -54,8 +54,29 @@ extension RedisLedger {
                 guard let self else { return }
                 local.counters.clearAll()
                 save(forgetFailures { _ in true })
-                lift(blocks().map(\.network), actor: actor, completion: completion)
+                liftSlices(of: blocks().map(\.network)[...], Lifting(), actor: actor, completion: completion)
             }
+        }
+    }
+
+    /// Of all the slices together.
+    private final class Lifting {
+        var outcome = UnblockOutcome(lifted: [], decider: .authority)
+    }
+
+    /// A slice with each round trip: a million at once would be more than a connection holds, and hold up whoever logs in.
+    private func liftSlices(
+        of networks: ArraySlice<IPNetwork>, _ lifting: Lifting, actor: String,
+        completion: @escaping (UnblockOutcome) -> Void
+    ) {
+        // Without the authority nothing is sent, and each would end at once.
+        let slice = authority == nil ? networks : networks.prefix(RedisLedger.slice)
+        let rest = networks.dropFirst(slice.count)
+        lift(Array(slice), actor: actor) { [weak self] outcome in
+            lifting.outcome.lifted += outcome.lifted
+            if outcome.decider == .local { lifting.outcome.decider = .local }
+            guard let self, !rest.isEmpty else { return completion(lifting.outcome) }
+            liftSlices(of: rest, lifting, actor: actor, completion: completion)
         }
     }
 
@@ -75,11 +96,10 @@ extension RedisLedger {
         let now = clock.now()
         let wall = clock.wall()
         var lifted: [BlockRecord] = []
-        var slices: [[LiftedKey]] = []
+        var keys: [LiftedKey] = []
         var records: [JournalRecord] = []
-        for (index, network) in networks.enumerated() {
-            if index % RedisLedger.slice == 0 { slices.append([]) }
-            slices[slices.count - 1] += RedisLedger.keys(toLift: network, in: local.book)
+        for network in networks {
+            keys += RedisLedger.keys(toLift: network, in: local.book)
             records += [
                 note(BlockKey.block(network), overHand: local.book[network]?.origin == .byHand, at: wall),
                 .lift(network), .pendingLift(network),
@@ -97,23 +117,11 @@ extension RedisLedger {
         totals.blocksLifted += lifted.count
         sendDelta()
         for record in lifted { sink.ledger(noted: .lifted(record, .command(actor: actor))) }
-        guard let authority, !slices.isEmpty else {
-            return completion(UnblockOutcome(lifted: lifted, decider: slices.isEmpty ? .authority : .local))
+        guard let authority, !keys.isEmpty else {
+            return completion(UnblockOutcome(lifted: lifted, decider: keys.isEmpty ? .authority : .local))
         }
-        delete(slices[...], authority, telling: { _ in .now(wall) }) {
+        delete(keys, authority, telling: { _ in .now(wall) }) {
             completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
-        }
-    }
-
-    /// One slice after the other. What is left when one of them fails still waits, and is carried over.
-    private func delete(
-        _ slices: ArraySlice<[LiftedKey]>, _ session: RedisSession, telling: @escaping (IPNetwork) -> Telling,
-        completion: @escaping (Bool) -> Void
-    ) {
-        guard let keys = slices.first else { return completion(true) }
-        delete(keys, session, telling: telling) { [weak self] isDone in
-            guard let self, isDone else { return completion(false) }
-            delete(slices.dropFirst(), session, telling: telling, completion: completion)
         }
     }
 
