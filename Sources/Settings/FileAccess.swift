@@ -59,7 +59,9 @@ private func readFile(_ path: String, _ mode: ReadMode) -> Result<FileAccess.Fil
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return .failure(.init(reason(errno))) }
     guard status.st_mode & S_IFMT != S_IFDIR else { return .failure(.init("Is a directory")) }
-    guard mode == .waiting || status.st_mode & S_IFMT == S_IFREG else { return .failure(.init("It is no regular file")) }
+    guard mode == .waiting || status.st_mode & S_IFMT == S_IFREG else {
+        return .failure(.init("It is no regular file"))
+    }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {

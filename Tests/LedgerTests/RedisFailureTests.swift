@@ -397,7 +397,9 @@ struct `A server that is made a replica behind its name` {
         _ = try fixture.redis("REPLICAOF", "127.0.0.1", "1")
         #expect(try harness.fail(ledger, "198.51.100.7").decider == .local)
         #expect(
-            harness.wait { if case .degraded(let reason, _) = ledger.state { reason.contains("replica") } else { false } })
+            harness.wait {
+                if case .degraded(let reason, _) = ledger.state { reason.contains("replica") } else { false }
+            })
         #expect(try harness.fail(ledger, "198.51.100.7").decider == .local)
         #expect(ledger.totals.reconnects == 1)
         _ = try fixture.redis("REPLICAOF", "NO", "ONE")

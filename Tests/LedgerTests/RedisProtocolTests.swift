@@ -60,7 +60,9 @@ import Wire
         #expect(throws: LedgerError("a reply of more than 100 elements")) { try reader.next() }
         let long = String(repeating: "a", count: 200_000)
         let value = "$200000\r\n\(long)\r\n"
-        #expect(try replies([String(value.prefix(100_000)), String(value.dropFirst(100_000))]) == [.bytes(Array(long.utf8))])
+        #expect(
+            try replies([String(value.prefix(100_000)), String(value.dropFirst(100_000))]) == [.bytes(Array(long.utf8))]
+        )
     }
 
     @Test func `ends with a reply that does not`() throws {

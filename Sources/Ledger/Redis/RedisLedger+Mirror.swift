@@ -1,4 +1,5 @@
 internal import Policy
+internal import Settings
 internal import Transport
 internal import Wire
 

@@ -199,7 +199,8 @@ package final class RedisLedger: Ledger {
         scheduleExpiry()
         if let settings = configuration.sentinels {
             sentinels = RedisSentinels(
-                settings, on: loop, resolve: { [resolver] in resolver.resolve($0, completion: $1) }, secure: keys.security,
+                settings, on: loop, resolve: { [resolver] in resolver.resolve($0, completion: $1) },
+                secure: keys.security,
                 onSwitch: { [unowned self] in masterChanged($0) })
         }
         resolve()

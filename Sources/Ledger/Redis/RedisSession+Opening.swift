@@ -59,9 +59,11 @@ extension RedisSession {
         let seen = BlockKey.seenPrefix + probe
         let pending = BlockKey.pendingPrefix + probe
         return [
-            ["TIME"], ["EXISTS", block], ["GET", block], ["GET", counter], ["PTTL", counter], ["PEXPIRE", counter, "1"],
+            ["TIME"], ["EXISTS", block], ["GET", block], ["GET", counter], ["PTTL", counter],
+            ["PEXPIRE", counter, "1"],
             ["PEXPIREAT", counter, "1"], ["ZSCORE", seen, "x"], ["ZADD", seen, "XX", "1", "x"], ["ZREM", seen, "x"],
-            ["ZREMRANGEBYRANK", seen, "1", "0"], ["ZCOUNT", pending, "1", "0"], ["ZREMRANGEBYSCORE", pending, "1", "0"],
+            ["ZREMRANGEBYRANK", seen, "1", "0"], ["ZCOUNT", pending, "1", "0"],
+            ["ZREMRANGEBYSCORE", pending, "1", "0"],
             ["EVAL", "return 1", "0"], ["EVALSHA", String(repeating: "0", count: 40), "0"],
         ]
     }()
