@@ -138,6 +138,10 @@ final class LedgerTrail: LedgerSink {
         case .journalTorn(let bytes):
             log.log(
                 .warning, "ledger.journal_torn", "The torn end of the journal was dropped", [("bytes", .number(bytes))])
+        case .journalUnknown(let records):
+            log.log(
+                .warning, "ledger.journal_unknown", "Records of the journal are of a later version and were left out",
+                [("records", .number(records))])
         case .journalFailed(let problem):
             log.log(
                 .error, "ledger.journal_failed", "The journal cannot be written; blocks would not survive a restart",

@@ -20,7 +20,7 @@ func makeLedger(
 
 extension RedisKeys {
     /// Small files, read when a connection is made: no more than twice a second while Redis is away.
-    init(_ redis: Configuration.Redis, files: FileAccess = .system) {
+    init(_ redis: Configuration.Redis, files: FileAccess = .whileServing) {
         self.init(
             security: { () throws(LedgerError) -> TLSClientContext? in
                 guard let tls = redis.tls else { return nil }

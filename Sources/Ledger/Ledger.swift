@@ -91,6 +91,9 @@ package protocol Ledger: AnyObject {
     func adopt(_ rules: LoginRules)
 
     var totals: LedgerTotals { get }
+
+    /// Of the store as a server; nil: the ledger is in this process.
+    var store: StoreStatistics? { get }
 }
 
 /// A value of the store is read up to 4 KiB.
@@ -238,6 +241,8 @@ package enum LedgerEvent: Hashable, Sendable {
     case replayOverflow(dropped: Int)
     /// The end of the journal was torn off (a crash while it was written); that many bytes were dropped.
     case journalTorn(bytes: Int)
+    /// So many records of the journal were written by a later version and are not understood.
+    case journalUnknown(records: Int)
     /// The journal cannot be written; blocks stay in force but would not survive a restart.
     case journalFailed(String)
 }

@@ -36,18 +36,32 @@ package struct FileAccess: Sendable {
     }
 
     package static let system = FileAccess(
-        read: readFile, obstacleToWriting: findObstacle, obstacleToAppending: findObstacleInFile)
+        read: { readFile($0, .waiting) }, obstacleToWriting: findObstacle, obstacleToAppending: findObstacleInFile)
+
+    /// For files that are read anew while the gateway serves: regular ones only. A pipe at their place, which has been read to
+    /// its end at the start, would keep the thread for ever.
+    package static let whileServing = FileAccess(
+        read: { readFile($0, .regularOnly) }, obstacleToWriting: findObstacle, obstacleToAppending: findObstacleInFile)
+}
+
+private enum ReadMode {
+    /// A pipe is read to its end.
+    case waiting
+    case regularOnly
 }
 
 private func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
 
-private func readFile(_ path: String) -> Result<FileAccess.File, FileAccess.Failure> {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+private func readFile(_ path: String, _ mode: ReadMode) -> Result<FileAccess.File, FileAccess.Failure> {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (mode == .regularOnly ? O_NONBLOCK : 0))
     guard descriptor >= 0 else { return .failure(.init(reason(errno))) }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return .failure(.init(reason(errno))) }
     guard status.st_mode & S_IFMT != S_IFDIR else { return .failure(.init("Is a directory")) }
+    guard mode == .waiting || status.st_mode & S_IFMT == S_IFREG else {
+        return .failure(.init("It is no regular file"))
+    }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {

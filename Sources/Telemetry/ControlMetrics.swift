@@ -80,6 +80,7 @@ package final class ControlMetrics {
     package let upstreams = UpstreamMetrics()
     package let keys = KeyMetrics()
     package let introspection = IntrospectionMetrics()
+    package let redis = RedisMetrics()
 
     package init(ledger: LedgerCondition) { self.ledger = ledger }
 
@@ -175,5 +176,6 @@ package final class ControlMetrics {
         upstreams.write(to: &text)
         keys.write(to: &text)
         introspection.write(to: &text)
+        redis.write(to: &text)
     }
 }

@@ -24,6 +24,10 @@ struct PrometheusText {
         sample(name, labels, text: decimal(value, digits: 3))
     }
 
+    mutating func sample(_ name: String, _ labels: String, microseconds value: Int) {
+        sample(name, labels, text: decimal(value, digits: 6))
+    }
+
     private mutating func sample(_ name: String, _ labels: String, text value: String) {
         text += labels.isEmpty ? "\(prefix)\(name) \(value)\n" : "\(prefix)\(name){\(labels)} \(value)\n"
     }

@@ -77,6 +77,8 @@ package final class Resolver: Sendable {
 /// Why a name has no address, in the words of the system.
 package struct ResolveError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
 }
 
 /// One loop's access to the resolver. Completions come on that loop, after the call has returned.

@@ -60,6 +60,7 @@ enum OperatorReports {
         let uptime = relativeTime(document["uptime_seconds"]?.integer ?? 0)
         var table = TextTable("gateway \(string(document, "version"))", "\(string(document, "status")), up \(uptime)")
         table.append("ledger", ledger(document["ledger"] ?? .null, document["cache"] ?? .null))
+        if let cache = document["cache"], let line = redis(cache) { table.append("redis", line) }
         table.append("blocks", "\(document["blocks"]?["in_force"]?.integer ?? 0) in force")
         if let revoked = document["revocations"]?["in_force"]?.integer, revoked > 0 {
             table.append("revocations", "\(revoked)")
@@ -181,6 +182,25 @@ enum OperatorReports {
         if let reason = ledger["reason"]?.string { text += ": \(printable(reason))" }
         if let since = ledger["since"]?.string { text += " since \(shortTime(printable(since)))" }
         return text
+    }
+
+    /// What is known of Redis as a server; nil: nothing.
+    private static func redis(_ cache: JSONValue) -> String? {
+        var parts: [String] = []
+        if let keys = cache["keys"]?.integer { parts.append(counted(keys, "key")) }
+        if let memory = cache["memory_bytes"]?.integer {
+            let peak = cache["memory_peak_bytes"]?.integer.map { " (at most \(mebibytes($0)))" } ?? ""
+            parts.append(mebibytes(memory) + peak)
+        }
+        if let time = cache["round_trip_us"]?.integer { parts.append("answers in \(milliseconds(time)) ms") }
+        if let commands = cache["commands"]?.integer {
+            parts.append("\(counted(commands, "command")), \(counted(cache["command_errors"]?.integer ?? 0, "error"))")
+        }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+
+    private static func milliseconds(_ microseconds: Int) -> String {
+        "\(microseconds / 1_000).\(microseconds / 100 % 10)"
     }
 
     private static func ending(_ block: JSONValue) -> String {

@@ -111,6 +111,28 @@ import Wire
         #expect(report["database"]?["status"] == "degraded")
     }
 
+    @Test func `tell of Redis what is known`() throws {
+        var snapshot = try snapshot(ledger: .connected, redis: true)
+        var store = StoreStatistics()
+        store.commands = 7
+        store.errors = 1
+        snapshot.store = store
+        #expect(
+            AdminReports.detailedHealth(snapshot, at: wall)["cache"]
+                == [
+                    "status": "healthy", "kind": "redis", "address": "10.0.0.9:6379", "database": 0, "commands": 7,
+                    "command_errors": 1,
+                ])
+        store.keys = 3
+        store.memory = 1_000
+        store.memoryPeak = 2_000
+        store.roundTrip = Interval(nanoseconds: 1_234_567)
+        snapshot.store = store
+        let cache = AdminReports.detailedHealth(snapshot, at: wall)["cache"]
+        #expect(cache?["keys"] == 3 && cache?["memory_bytes"] == 1_000 && cache?["memory_peak_bytes"] == 2_000)
+        #expect(cache?["round_trip_us"] == 1_234)
+    }
+
     @Test func `say starting and draining before anything else`() throws {
         var snapshot = try snapshot()
         snapshot.isServing = false

@@ -176,6 +176,30 @@ struct `What is said on a replica that is cut off` {
         two.stop()
     }
 
+    /// Whoever unblocks an address forgets its failures, those too that are counted where he does not see them.
+    @Test func `by a rule gives way to an operator's later unblock`() throws {
+        let two = try TwoReplicas()
+        try two.cut()
+        for _ in 1...5 { _ = try two.near.fail(two.cutOff, "198.51.100.7") }
+        for _ in 1...5 { _ = try two.near.fail(two.cutOff, "198.51.100.9") }
+        for _ in 1...3 { _ = try two.near.fail(two.cutOff, "198.51.100.8") }
+        #expect(two.near.isBlocked("198.51.100.7") && two.near.isBlocked("198.51.100.9"))
+        two.moment()
+        for address in ["198.51.100.7", "198.51.100.8"] {
+            _ = try two.far.unblock(two.other, .network(IPNetwork(address)!))
+        }
+        two.moment()
+        _ = try two.near.fail(two.cutOff, "198.51.100.8")
+        try two.mend()
+        #expect(two.near.wait { two.cutOff.unsettled.isEmpty })
+        #expect(two.agree { !$0.isBlocked("198.51.100.7") && $0.isBlocked("198.51.100.9") })
+        #expect(try two.fixture.redis("EXISTS", "ip_block:198.51.100.7", "login_fail:198.51.100.7") == "0")
+        #expect(try two.fixture.redis("GET", "login_fail:198.51.100.8") == "1")
+        #expect(try two.fixture.redis("GET", "login_fail:198.51.100.9") == "5")
+        #expect(two.near.overtaken == [])
+        two.stop()
+    }
+
     @Test func `of lockdowns and keys does not undo what another one said later, and stands otherwise`() throws {
         let two = try TwoReplicas()
         let names = ["/closed", "/opened", "/last"].map { SharedName(.lockdown, $0)! }
@@ -231,6 +255,39 @@ struct `What is said on a replica that is cut off` {
         #expect(two.agree { !$0.isRevoked("known") && $0.isRevoked("new", issued: .now()) })
         #expect(two.agree { !$0.isBlocked("192.0.2.1") && $0.isBlocked("192.0.2.2") && $0.shared.isEmpty })
         #expect(two.near.overtaken == ["ip_block:192.0.2.2", "revoked:sub:new"])
+        two.stop()
+    }
+
+    /// The text of the script is sent behind what was asked meanwhile.
+    @Test func `is settled when all of it is answered, also after SCRIPT FLUSH`() throws {
+        let two = try TwoReplicas()
+        for number in 1...3 { _ = try two.near.revoke(two.cutOff, revocation("user-\(number)")) }
+        for number in 1...3 { _ = try two.near.block(two.cutOff, "192.0.2.\(number)", for: .seconds(300)) }
+        _ = try two.fixture.redis("SCRIPT", "FLUSH")
+        let outcome = try two.near.unblock(two.cutOff, .all)
+        #expect(outcome.decider == .authority && outcome.lifted.count == 3)
+        #expect(two.cutOff.pendingLifts.isEmpty && two.cutOff.words.isEmpty)
+        let left = ["ip_block:192.0.2.1", "ip_block:192.0.2.2", "ip_block:192.0.2.3"]
+        #expect(try two.fixture.server.command(["EXISTS"] + left) == "0")
+        _ = try two.fixture.redis("SCRIPT", "FLUSH")
+        for number in 1...3 { #expect(try two.near.unrevoke(two.cutOff, "user-\(number)").decider == .authority) }
+        #expect(two.agree { !$0.isRevoked("user-1") && !$0.isBlocked("192.0.2.3") })
+        two.stop()
+    }
+
+    /// Two words in a row: the answer to the first settles nothing of the second.
+    @Test func `of a block is not settled by the answer to an earlier one`() throws {
+        let two = try TwoReplicas()
+        let network = IPNetwork("192.0.2.1")!
+        var answers = 0
+        two.cutOff.block(network, for: .seconds(300), reason: "abuse", actor: "alice") { _ in
+            answers += 1
+            #expect(two.cutOff.pendingBlocks == [network])
+        }
+        two.cutOff.block(network, for: .seconds(900), reason: "abuse", actor: "alice") { _ in answers += 1 }
+        #expect(two.near.wait { answers == 2 })
+        #expect(two.cutOff.pendingBlocks.isEmpty && two.cutOff.words.isEmpty)
+        #expect(try two.fixture.server.integer("TTL", "ip_block:192.0.2.1") > 800)
         two.stop()
     }
 

@@ -367,6 +367,48 @@ struct `While Redis is away` {
     }
 }
 
+@Suite(.enabled(if: RedisServer.isInstalled, "redis-server is not installed"), .serialized)
+struct `A server that is made a replica behind its name` {
+    @Test func `is left for the one that has the name now`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let other = try RedisServer()
+        let place = TemporaryDirectory()
+        let name = place.path + "/redis"
+        symlink(fixture.server.socket, name)
+        let ledger = try fixture.open(location: .unix(path: name))
+        try #require(harness.wait { ledger.state == .connected })
+        _ = try harness.fail(ledger, "198.51.100.7")
+        unlink(name)
+        symlink(other.socket, name)
+        // The connections stay.
+        _ = try fixture.redis("REPLICAOF", "127.0.0.1", "1")
+        _ = try harness.fail(ledger, "198.51.100.7")
+        #expect(harness.wait { ledger.state == .connected && ledger.unsettled.isEmpty })
+        #expect(try other.command("GET", "login_fail:198.51.100.7") == "1")
+        #expect(ledger.totals.reconnects == 1)
+        harness.stop(ledger)
+    }
+
+    @Test func `is kept when there is no other, and looked for again only now and then`() throws {
+        let fixture = try RedisFixture(deadline: .milliseconds(250))
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        _ = try fixture.redis("REPLICAOF", "127.0.0.1", "1")
+        #expect(try harness.fail(ledger, "198.51.100.7").decider == .local)
+        #expect(
+            harness.wait {
+                if case .degraded(let reason, _) = ledger.state { reason.contains("replica") } else { false }
+            })
+        #expect(try harness.fail(ledger, "198.51.100.7").decider == .local)
+        #expect(ledger.totals.reconnects == 1)
+        _ = try fixture.redis("REPLICAOF", "NO", "ONE")
+        #expect(harness.wait { ledger.state == .connected && ledger.unsettled.isEmpty })
+        #expect(try fixture.redis("GET", "login_fail:198.51.100.7") == "2")
+        harness.stop(ledger)
+    }
+}
+
 /// A port that nobody listened on a moment ago.
 enum FreePort {
     static func pick() -> UInt16 {

@@ -26,7 +26,7 @@ final class RedisFixture {
     func open(
         _ rule: LoginRule = fiveFailures, location: Configuration.ServerLocation? = nil, username: String? = nil,
         password: String? = nil, database: Int = 0, startupWait: Interval = .seconds(5),
-        stateDirectory: String? = nil
+        stateDirectory: String? = nil, outputLimit: Int = 64 << 20
     ) throws -> RedisLedger {
         let redis = Configuration.Redis(
             location: location ?? .unix(path: server.socket), username: username,
@@ -35,6 +35,7 @@ final class RedisFixture {
         let ledger = try RedisLedger(
             rule: rule, redis: redis, stateDirectory: stateDirectory ?? directory.path, on: harness.loop,
             resolver: ResolverPort(resolver, on: harness.loop), sink: harness)
+        ledger.outputLimit = outputLimit
         ledger.start()
         return ledger
     }
@@ -188,6 +189,7 @@ struct `The mirror of a real Redis` {
                 "~revoked:*", "~keyring:*", "~lockdown:*", "~ip_allow:*",
                 "~login_seen:*", "~login_pending:*",
                 "~gateway:epoch", "~gateway:said:*", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
+                "+client|id", "+client|tracking",
             ])
         let harness = fixture.harness
         let ledger = try fixture.open(
@@ -201,6 +203,41 @@ struct `The mirror of a real Redis` {
         #expect(try harness.block(ledger, "198.51.100.8", for: nil).decider == .authority)
         #expect(try harness.unblock(ledger, .network(IPNetwork("198.51.100.8")!)).decider == .authority)
         #expect(try fixture.redis("-n", "3", "EXISTS", "gateway:said:{ip_block:198.51.100.8}") == "1")
+        #expect(harness.wait { ledger.store?.keys != nil && ledger.store?.memory != nil })
+        harness.stop(ledger)
+    }
+
+    @Test(arguments: ["zadd", "zscore", "time", "evalsha", "pexpireat", "exists", "zremrangebyscore"])
+    func `has no session without a command that only scripts or rare cases need`(_ command: String) throws {
+        let fixture = try RedisFixture(
+            options: ["--user", "gateway", "on", ">secret", "~*", "&*", "+@all", "-" + command])
+        let harness = fixture.harness
+        let ledger = try fixture.open(username: "gateway", password: "secret", startupWait: .milliseconds(50))
+        #expect(
+            harness.wait {
+                if case .degraded(let reason, _) = ledger.state { reason.contains("+" + command) } else { false }
+            })
+        _ = try fixture.redis("ACL", "SETUSER", "gateway", "+" + command)
+        #expect(harness.wait { ledger.state == .connected })
+        // Nothing is left of the tries.
+        #expect(try fixture.redis("KEYS", "*") == "gateway:epoch")
+        harness.stop(ledger)
+    }
+
+    @Test func `reads anew what Redis refused to tell of for a moment`() throws {
+        let fixture = try RedisFixture(
+            options: ["--user", "gateway", "on", ">secret", "~*", "&*", "+@all"])
+        let harness = fixture.harness
+        let ledger = try fixture.open(username: "gateway", password: "secret")
+        try #require(harness.wait { ledger.state == .connected })
+        _ = try fixture.redis("ACL", "SETUSER", "gateway", "-pttl")
+        _ = try fixture.redis("SET", "ip_block:192.0.2.1", "1")
+        #expect(
+            harness.wait {
+                if case .degraded(let reason, _) = ledger.state { reason.contains("+pttl") } else { false }
+            })
+        _ = try fixture.redis("ACL", "SETUSER", "gateway", "+pttl")
+        #expect(harness.wait { ledger.state == .connected && harness.isBlocked("192.0.2.1") })
         harness.stop(ledger)
     }
 

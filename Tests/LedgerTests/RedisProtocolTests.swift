@@ -16,6 +16,11 @@ import Wire
         return all
     }
 
+    private func feed(_ reader: RESPReader, _ text: String) throws {
+        let bytes = Array(text.utf8)
+        try reader.feed(bytes.span)
+    }
+
     @Test func `has a value for every kind of reply`() throws {
         let all = try replies(["+OK\r\n-WRONGTYPE no\r\n:-2\r\n$3\r\na\u{0}b\r\n$-1\r\n*-1\r\n*2\r\n:1\r\n*0\r\n"])
         #expect(
@@ -34,6 +39,44 @@ import Wire
 
     @Test func `is not read on after nonsense`() {
         #expect(throws: LedgerError.self) { try replies(["HTTP/1.1 400 Bad Request\r\n"]) }
+    }
+
+    @Test(arguments: [
+        "*2147483647\r\n", "*4194305\r\n", "*4000000\r\n*4000000\r\n", "*1\r\n*1\r\n*1\r\n*4194304\r\n",
+        "+" + String(repeating: "a", count: 70_000), "-" + String(repeating: "a", count: 70_000),
+        "$" + String(repeating: "1", count: 70_000), "*" + String(repeating: "0", count: 70_000),
+        "*2\r\n:1\r\n:" + String(repeating: "1", count: 70_000),
+    ]) func `is not read on when one reply wants too much`(_ text: String) {
+        #expect(throws: LedgerError.self) { try replies([text]) }
+    }
+
+    @Test func `has room for many elements and long values, reply after reply`() throws {
+        let reader = RESPReader(mostElements: 100)
+        for _ in 0..<3 {
+            try feed(reader, "*10\r\n" + String(repeating: "*8\r\n" + String(repeating: ":1\r\n", count: 8), count: 10))
+            #expect(try reader.next()?.array?.count == 10)
+        }
+        try feed(reader, "*10\r\n" + String(repeating: "*10\r\n" + String(repeating: ":1\r\n", count: 10), count: 10))
+        #expect(throws: LedgerError("a reply of more than 100 elements")) { try reader.next() }
+        let long = String(repeating: "a", count: 200_000)
+        let value = "$200000\r\n\(long)\r\n"
+        #expect(
+            try replies([String(value.prefix(100_000)), String(value.dropFirst(100_000))]) == [.bytes(Array(long.utf8))]
+        )
+    }
+
+    @Test func `ends with a reply that does not`() throws {
+        let reader = RESPReader(largest: 100_000)
+        let chunk = String(repeating: "a", count: 60_000)
+        // Whole replies do not add up.
+        for _ in 0..<3 {
+            try feed(reader, "$60000\r\n\(chunk)\r\n")
+            #expect(try reader.next() != nil)
+        }
+        try feed(reader, "$9000000\r\n\(chunk)")
+        #expect(try reader.next() == nil)
+        try feed(reader, chunk)
+        #expect(throws: LedgerError("a reply of more than 100000 bytes")) { try reader.next() }
     }
 
     @Test func `is written so that no argument can be taken for another`() {

@@ -176,6 +176,17 @@ import Wire
         withExtendedLifetime(shard) {}
     }
 
+    @Test func `tell of Redis what is known`() {
+        let control = ControlMetrics(ledger: .connected)
+        control.redis.commands = 7
+        let unknown = samples(registry(), control).filter { $0.hasPrefix("gateway_redis_") }
+        #expect(unknown == ["gateway_redis_commands_total 7", "gateway_redis_command_errors_total 0"])
+        control.redis.keys = 3
+        control.redis.roundTrip = Interval(nanoseconds: 1_250_000)
+        let known = samples(registry(), control)
+        #expect(known.contains("gateway_redis_keys 3") && known.contains("gateway_redis_round_trip_seconds 0.001250"))
+    }
+
     @Test func `tell what the control thread counts`() {
         let control = ControlMetrics(ledger: .connected)
         control.blocksInForce = 2

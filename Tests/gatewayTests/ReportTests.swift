@@ -156,6 +156,20 @@ import Wire
                 """)
     }
 
+    @Test func `shows what is known of Redis, as far as it is`() throws {
+        let known = try document(
+            #"""
+            {"ledger":{"state":"connected"},"cache":{"address":"10.0.0.9:6379","keys":1000001,"memory_bytes":104857600,
+             "memory_peak_bytes":209715200,"round_trip_us":1250,"commands":7,"command_errors":1}}
+            """#)
+        #expect(
+            OperatorReports.status(known).contains(
+                "\nredis          1000001 keys, 100 MiB (at most 200 MiB), answers in 1.2 ms, 7 commands, 1 error\n"))
+        let little = try document(
+            #"{"ledger":{"state":"connected"},"cache":{"address":"10.0.0.9:6379","commands":1,"command_errors":0}}"#)
+        #expect(OperatorReports.status(little).contains("\nredis          1 command, no errors\n"))
+    }
+
     @Test func `shows the log levels that somebody has set`() throws {
         let answer = try document(
             #"""

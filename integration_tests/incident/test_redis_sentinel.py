@@ -103,9 +103,21 @@ def test_what_the_old_master_took_with_it_is_told_to_the_new_one(
     replica = sentinels.replicas[0]
     block_by_burst(gateway, address)
     assert fail(gateway, other_address, 3) == [401] * 3
-    wait_until("the replica has all of it", lambda: replica.failures(other_address) == 3)
+    # Words of an operator: something set, something taken away, a revocation taken back.
+    gateway.command("allow", "192.0.2.2", "--for", "30m")
+    gateway.command("revoke", "--sub", "alice")
+    gateway.command("allow", "192.0.2.1", "--for", "30m")
+    wait_until("the replica has the words", lambda: replica.cli("EXISTS", "ip_allow:192.0.2.1", "revoked:sub:alice") == "2")
+    lost = {key: replica.cli("GET", key) for key in ("ip_allow:192.0.2.2", "revoked:sub:alice")}
+    gateway.command("disallow", "192.0.2.2")
+    gateway.command("unrevoke", "--sub", "alice")
+    wait_until("the replica has all of it", lambda: replica.failures(other_address) == 3 and
+               replica.cli("EXISTS", *lost) == "0")
     sentinels.master.kill()
     # As if the last words had not reached it.
+    replica.cli("DEL", "ip_allow:192.0.2.1", *(f"gateway:said:{{{key}}}" for key in (*lost, "ip_allow:192.0.2.1")))
+    for key, value in lost.items():
+        replica.cli("SET", key, value, "EX", "1800")
     for one in (address, other_address):
         replica.cli("DEL", f"ip_block:{one}", f"login_fail:{one}", f"login_seen:{{login_fail:{one}}}")
     assert not replica.blocked(address)
@@ -115,6 +127,11 @@ def test_what_the_old_master_took_with_it_is_told_to_the_new_one(
     wait_until("the failures are there", lambda: replica.failures(other_address) == 3, 10)
     assert replica.failures(address) == 5
     assert is_blocked(gateway, address)
+    wait_until("the words are there", lambda: replica.cli("EXISTS", "ip_allow:192.0.2.1") == "1" and
+               replica.cli("EXISTS", *lost) == "0", 10)
+    assert [one["network"] for one in gateway.command_json("allowed")["allowances"]] == ["192.0.2.1"]
+    assert gateway.command_json("revocations")["count"] == 0
+    assert not gateway.events("ledger.word_overtaken")
 
 
 def test_a_password_for_the_sentinels_and_one_of_them_gone(start_gateway, login_backend, start_sentinels, directory, address):

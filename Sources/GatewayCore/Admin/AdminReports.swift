@@ -12,6 +12,7 @@ struct GatewaySnapshot {
     var isDraining: Bool
     var ledger: LedgerState
     var totals: LedgerTotals
+    var store: StoreStatistics?
     var blockCount: Int
     var revocationCount: Int
     var lockdowns: [LockdownRecord] = []
@@ -141,11 +142,14 @@ enum AdminReports {
     /// Redis, where the runbooks ask for `.cache`.
     private static func cache(_ snapshot: GatewaySnapshot) -> JSONValue {
         guard let redis = snapshot.configuration.redis else { return ["status": "not_configured"] }
-        return [
-            "status": snapshot.ledger.word == "degraded" ? "degraded" : "healthy", "kind": "redis",
-            "address": .string(redis.sentinels.map { "the master \($0.master)" } ?? text(redis.location)),
-            "database": .integer(redis.database),
+        var members: [JSONValue.Member] = [
+            .init("status", .string(snapshot.ledger.word == "degraded" ? "degraded" : "healthy")),
+            .init("kind", "redis"),
+            .init("address", .string(redis.sentinels.map { "the master \($0.master)" } ?? text(redis.location))),
+            .init("database", .integer(redis.database)),
         ]
+        if let store = snapshot.store { members += store.report }
+        return .object(members)
     }
 
     /// The gateway has no database; what it keeps is in the ledger, where the runbooks ask for `.database`.

@@ -11,7 +11,7 @@ extension Gateway {
     var snapshot: GatewaySnapshot {
         GatewaySnapshot(
             health: health, isServing: isServing, isDraining: isDraining, ledger: ledger.state, totals: ledger.totals,
-            blockCount: ledger.blockCount, revocationCount: ledger.revocationCount,
+            store: ledger.store, blockCount: ledger.blockCount, revocationCount: ledger.revocationCount,
             lockdowns: Array(lockdowns.records.values), allowances: Array(allowances.records.values),
             brokenGlass: Array(breakGlass.records.values),
             rateOverrides: rateLimits.inForce,
@@ -40,6 +40,7 @@ extension Gateway {
         metrics.connectionLimit = generation.room.connections
         metrics.buffered = shared.bufferedBytes
         metrics.bufferLimit = generation.room.memory
+        if let store = ledger.store { metrics.redis.adopt(store) }
         return registry.exposition(metrics, logs: logs.statistics, at: .now())
     }
 }

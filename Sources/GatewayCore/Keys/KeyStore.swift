@@ -331,7 +331,7 @@ final class KeyStore {
 
     /// What is wrong with the file; nil: its contents are in force from the next `rebuild` on.
     private func read(_ index: Int) -> String? {
-        switch FileAccess.system.read(files[index].path) {
+        switch FileAccess.whileServing.read(files[index].path) {
         case .failure(let failure): return failure.reason
         case .success(let file):
             if let problem = KeySet.problem(inJWKS: file.bytes, of: files[index].id) { return problem }

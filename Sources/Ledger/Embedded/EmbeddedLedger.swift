@@ -58,6 +58,7 @@ package final class EmbeddedLedger: Ledger {
         }
         for revocation in saved.revocations.values { revocationBook.set(revocation.record(clock: clock)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
+        if saved.unknownRecords > 0 { sink.ledger(noted: .journalUnknown(records: saved.unknownRecords)) }
         sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
         sink.ledger(revoked: .replaceAll(revocations().map(\.entry)))
         shared = saved.shared.mapValues { $0.text(clock: clock) }

@@ -21,7 +21,7 @@ enum JournalCoding {
     }
 
     /// Folds every whole record after the magic into `state`; returns where the first bad one begins, which is the end
-    /// when there is none.
+    /// when there is none. One of a kind that is not known here is not bad.
     static func replay(_ bytes: [UInt8], into state: inout JournalState) -> Int {
         var position = magic.count
         while position + 8 <= bytes.count {
@@ -33,8 +33,12 @@ enum JournalCoding {
                 CRC32.checksum(bytes.span.extracting(start..<start + length)) == checksum
             else { break }
             var payload = Cursor(bytes: bytes, position: start, end: start + length)
-            guard let record = decode(&payload), payload.position == payload.end else { break }
-            state.apply(record)
+            if let record = decode(&payload), payload.position == payload.end {
+                state.apply(record)
+            } else {
+                // Whole, but of a later version: what it says cannot be known, and what stands behind it holds.
+                state.unknownRecords += 1
+            }
             position = start + length
         }
         return position

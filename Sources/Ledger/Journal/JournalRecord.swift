@@ -138,6 +138,8 @@ package struct JournalState: Hashable, Sendable {
     var words: [StoreKey: Word] = [:]
     package var epoch: String?
     package var isComplete = false
+    /// Those that a later version of the gateway wrote. A journal that is made anew lacks them.
+    package var unknownRecords = 0
 
     package struct StoredCounter: Hashable, Sendable {
         package var count: Int
@@ -196,11 +198,12 @@ package struct JournalState: Hashable, Sendable {
         for failure in unsettled.values { try body(.unsettled(failure)) }
         for subject in pendingLifts { try body(.pendingLift(subject)) }
         for revocation in revocations.values { try body(.revocation(revocation)) }
+        for target in pendingRevocationLifts { try body(.pendingRevocationLift(target)) }
+        if isComplete { try body(.complete) }
+        // Early versions stop at a kind that they do not know, so those that they know come first.
+        if let epoch { try body(.epoch(epoch)) }
         for (name, text) in shared { try body(.shared(name, text)) }
         for name in pendingShared { try body(.sharedPending(name)) }
         for (key, word) in words { try body(.word(key, word)) }
-        if let epoch { try body(.epoch(epoch)) }
-        for target in pendingRevocationLifts { try body(.pendingRevocationLift(target)) }
-        if isComplete { try body(.complete) }
     }
 }

@@ -1,4 +1,5 @@
 internal import CHiredis
+internal import Glibc
 
 /// One reply of Redis (RESP2).
 indirect enum RESPValue: Hashable, Sendable {
@@ -42,15 +43,44 @@ indirect enum RESPValue: Hashable, Sendable {
 }
 
 /// Turns the bytes of a connection into replies. hiredis' reader with its own reply objects; it bounds nesting itself.
+///
+/// Whoever answers may be no Redis, or sit in between: what he can make of memory and time with one reply is bounded.
 final class RESPReader {
     /// Owned; freed in `deinit`.
     private let reader: UnsafeMutablePointer<redisReader>
+    /// Owned; freed in `deinit`, behind the reader, which points to them.
+    private let limits: UnsafeMutablePointer<gateway_reader_limits>
+    private let largest: Int
+    private let mostElements: Int
+    /// Bytes since the last whole reply.
+    private var unfinished = 0
 
-    init() { reader = redisReaderCreate()! }
+    /// The largest honest ones tell of all keys that one script changed.
+    static let mostElements = 1 << 22
+    static let largestReply = 64 << 20
+    /// An honest one has a number or an error in it. It is looked through anew whenever bytes come, until it is whole.
+    private static let longestLine = 64 << 10
 
-    deinit { redisReaderFree(reader) }
+    /// - Parameters:
+    ///   - largest: Bytes of one reply; more is an error.
+    ///   - mostElements: Of all its arrays together.
+    init(largest: Int = RESPReader.largestReply, mostElements: Int = RESPReader.mostElements) {
+        self.largest = largest
+        self.mostElements = mostElements
+        reader = redisReaderCreate()!
+        limits = .allocate(capacity: 1)
+        limits.initialize(to: gateway_reader_limits())
+        gateway_limit_reader(reader, limits)
+        limits.pointee.left = mostElements
+    }
+
+    deinit {
+        redisReaderFree(reader)
+        limits.deallocate()
+    }
 
     func feed(_ bytes: Span<UInt8>) throws(LedgerError) {
+        unfinished += bytes.count
         let result = bytes.withUnsafeBufferPointer { buffer in
             buffer.baseAddress!.withMemoryRebound(to: CChar.self, capacity: buffer.count) {
                 redisReaderFeed(reader, $0, buffer.count)
@@ -63,14 +93,32 @@ final class RESPReader {
     func next() throws(LedgerError) -> RESPValue? {
         var reply: UnsafeMutableRawPointer?
         guard redisReaderGetReply(reader, &reply) == REDIS_OK else { throw failure }
-        guard let reply else { return nil }
+        guard let reply else {
+            try checkUnfinished()
+            return nil
+        }
+        limits.pointee.left = mostElements
+        unfinished = bytesAhead
         // The reader gives the reply away; it is freed here, after everything was copied out.
         defer { freeReplyObject(reply) }
         return RESPReader.value(of: reply.assumingMemoryBound(to: redisReply.self))
     }
 
+    /// What has come and is not taken in yet.
+    private var bytesAhead: Int { reader.pointee.len - reader.pointee.pos }
+
+    private func checkUnfinished() throws(LedgerError) {
+        guard unfinished <= largest else { throw LedgerError("a reply of more than \(largest) bytes") }
+        // In front of a long value stands its length, and that is a line.
+        guard bytesAhead > RESPReader.longestLine,
+            memchr(reader.pointee.buf + reader.pointee.pos, 10, RESPReader.longestLine) == nil
+        else { return }
+        throw LedgerError("a line of a reply that does not end")
+    }
+
     /// After this the reader is of no use any more.
     private var failure: LedgerError {
+        if limits.pointee.left < 0 { return LedgerError("a reply of more than \(mostElements) elements") }
         let text = withUnsafeBytes(of: reader.pointee.errstr) { bytes in
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }

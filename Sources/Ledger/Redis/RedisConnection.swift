@@ -17,16 +17,19 @@ final class RedisConnection: ByteStreamHandler {
     private let onEnd: (String) -> Void
 
     /// - Parameters:
+    ///   - outputLimit: Bytes that may wait to be sent; more ends it.
     ///   - onMessage: Given, this is a subscriber: what is published goes there, channel and payload last.
     ///   - onEnd: Called once, unless `close()` was; the calls that wait have been answered before.
     init(
         to address: SocketAddress, opening: StreamOpening = StreamOpening(), on loop: EventLoop,
-        connectTimeout: Interval, onMessage: (([RESPValue]) -> Void)? = nil, onEnd: @escaping (String) -> Void
+        connectTimeout: Interval, outputLimit: Int = 64 << 20, onMessage: (([RESPValue]) -> Void)? = nil,
+        onEnd: @escaping (String) -> Void
     ) {
         self.onMessage = onMessage
         self.onEnd = onEnd
         stream = ByteStream(
-            to: address, on: loop, opening: opening, connectTimeout: connectTimeout, handler: self)
+            to: address, on: loop, opening: opening, connectTimeout: connectTimeout, outputLimit: outputLimit,
+            handler: self)
     }
 
     deinit { stream?.close() }

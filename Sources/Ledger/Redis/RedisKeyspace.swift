@@ -30,7 +30,7 @@ struct RedisKeyspace {
             for index in arguments.indices.dropLast() where arguments[index] == "MATCH" {
                 arguments[index + 1] = prefix + arguments[index + 1]
             }
-        case "PING", "SCRIPT", "CLIENT", "HELLO", "AUTH", "SELECT": break
+        case "PING", "SCRIPT", "CLIENT", "HELLO", "AUTH", "SELECT", "TIME": break
         // Every other command that is used has one key, behind its name.
         default: arguments[1] = stored(arguments[1])
         }

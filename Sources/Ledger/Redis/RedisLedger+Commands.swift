@@ -31,7 +31,7 @@ extension RedisLedger {
             guard let self else { return }
             if let error = reply?.error {
                 degrade(.refusing, error)
-            } else if reply != nil, pendingBlocks.remove(subject) != nil {
+            } else if reply != nil, local.book[subject] == record, pendingBlocks.remove(subject) != nil {
                 // Nothing was said of it since.
                 settleWord(of: BlockKey.block(subject))
                 save([.block(StoredBlock(record, clock: clock))])
@@ -55,8 +55,29 @@ extension RedisLedger {
                 guard let self else { return }
                 local.counters.clearAll()
                 save(forgetFailures { _ in true })
-                lift(blocks().map(\.subject), actor: actor, completion: completion)
+                liftSlices(of: blocks().map(\.subject)[...], Lifting(), actor: actor, completion: completion)
             }
+        }
+    }
+
+    /// Of all the slices together.
+    private final class Lifting {
+        var outcome = UnblockOutcome(lifted: [], decider: .authority)
+    }
+
+    /// A slice with each round trip: a million at once would be more than a connection holds, and hold up whoever logs in.
+    private func liftSlices(
+        of subjects: ArraySlice<BlockSubject>, _ lifting: Lifting, actor: String,
+        completion: @escaping (UnblockOutcome) -> Void
+    ) {
+        // Without the authority nothing is sent, and each would end at once.
+        let slice = authority == nil ? subjects : subjects.prefix(RedisLedger.slice)
+        let rest = subjects.dropFirst(slice.count)
+        lift(Array(slice), actor: actor) { [weak self] outcome in
+            lifting.outcome.lifted += outcome.lifted
+            if outcome.decider == .local { lifting.outcome.decider = .local }
+            guard let self, !rest.isEmpty else { return completion(lifting.outcome) }
+            liftSlices(of: rest, lifting, actor: actor, completion: completion)
         }
     }
 
@@ -74,14 +95,15 @@ extension RedisLedger {
     /// Removes blocks here, and here or later in the store, with their counters.
     private func lift(_ subjects: [BlockSubject], actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         let now = clock.now()
+        let wall = clock.wall()
         var lifted: [BlockRecord] = []
         var keys: [LiftedKey] = []
         var records: [JournalRecord] = []
         for subject in subjects {
             keys += liftedKeys(of: subject)
             records += [
+                note(BlockKey.block(subject), overHand: local.book[subject]?.origin == .byHand, at: wall),
                 .lift(subject), .pendingLift(subject),
-                note(BlockKey.block(subject), overHand: local.book[subject]?.origin == .byHand),
             ]
             pendingBlocks.remove(subject)
             pendingLifts.insert(subject)
@@ -99,19 +121,23 @@ extension RedisLedger {
         guard let authority, !keys.isEmpty else {
             return completion(UnblockOutcome(lifted: lifted, decider: keys.isEmpty ? .authority : .local))
         }
-        let wall = clock.wall()
-        delete(keys, subjects, authority, telling: { _ in .now(wall) }) {
+        delete(keys, authority, telling: { _ in .now(wall) }) {
             completion(UnblockOutcome(lifted: lifted, decider: $0 ? .authority : .local))
         }
     }
 
     /// What operators lifted while Redis was away, or refused to write.
     func uploadLifts(_ session: RedisSession) {
-        let subjects = Array(pendingLifts)
+        let subjects = RedisLedger.next(of: pendingLifts, besides: uploadingLifts)
+        guard !subjects.isEmpty else { return }
+        uploadingLifts.formUnion(subjects)
         let words = Dictionary(uniqueKeysWithValues: subjects.map { ($0, word(of: BlockKey.block($0))) })
         let keys = subjects.flatMap { liftedKeys(of: $0) }
-        delete(keys, subjects, session, telling: { .carried(words[$0]!) }) { [weak self] in
-            if let self, $0, isRefusing { recover() }
+        delete(keys, session, telling: { .carried(words[$0]!) }) { [weak self] in
+            guard let self, self.session === session else { return }
+            uploadingLifts.subtract(subjects)
+            guard $0 else { return }
+            if isRefusing { recover() } else { uploadLifts(session) }
         }
     }
 
@@ -124,25 +150,30 @@ extension RedisLedger {
 
     /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
     private func delete(
-        _ keys: [LiftedKey], _ subjects: [BlockSubject], _ session: RedisSession, telling: (BlockSubject) -> Telling,
+        _ keys: [LiftedKey], _ session: RedisSession, telling: (BlockSubject) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
+        let subjects = Set(keys.map(\.subject))
+        // Counted: the answer to a script that Redis has to be told anew comes behind those of the others.
+        var left = keys.count
         var isDone = true
         var refusal: String?
         var overtakenKeys: [(String, Telling)] = []
-        for (index, key) in keys.enumerated() {
+        for key in keys {
             let told = telling(key.subject)
             let answered = { [weak self] (reply: RESPValue?) -> Void in
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
                 if !key.isCounter, reply?.integer == 0 { overtakenKeys.append((key.text, told)) }
-                guard index == keys.count - 1, let self else { return }
+                left -= 1
+                guard left == 0, let self else { return }
                 // It is asked again from time to time.
                 if let refusal { degrade(.refusing, refusal) }
                 if isDone {
-                    pendingLifts.subtract(subjects)
-                    for subject in subjects { settleWord(of: BlockKey.block(subject)) }
-                    save(subjects.map { .liftSettled($0) })
+                    // Something else may have been said of some of them since.
+                    let settled = subjects.filter { pendingLifts.remove($0) != nil }
+                    for subject in settled { settleWord(of: BlockKey.block(subject)) }
+                    save(settled.map { .liftSettled($0) })
                     for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 completion(isDone)

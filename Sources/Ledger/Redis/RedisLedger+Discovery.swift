@@ -17,6 +17,18 @@ package struct RedisKeys {
     }
 }
 
+/// What an operator said and the master took a moment ago: its replicas may not have it.
+struct RecentWord {
+    enum Saying {
+        /// nil: it was taken away.
+        case shared(SharedName, String?)
+        case revocationLift(RevocationTarget)
+    }
+    let at: Instant
+    let saying: Saying
+    let word: Word
+}
+
 /// Where Redis is, and how its changes become known.
 extension RedisLedger {
     /// Finds out where to connect to, and does.
@@ -51,7 +63,7 @@ extension RedisLedger {
 
     /// - Parameter host: whose certificate is expected, unless `redis.tls.server_name` says otherwise.
     private func connect(to address: SocketAddress, as host: String) {
-        var door = RedisSession.Door(address: address, mustBeMaster: sentinels != nil)
+        var door = RedisSession.Door(address: address, mustBeMaster: sentinels != nil, outputLimit: outputLimit)
         do throws(LedgerError) {
             if let context = try keys.security() {
                 door.security = (context, configuration.tls?.serverName ?? host)
@@ -65,7 +77,7 @@ extension RedisLedger {
         phase = .connecting(
             RedisSession(
                 through: door, as: login, keyspace: RedisKeyspace(prefix: configuration.keyPrefix), on: loop,
-                connectTimeout: .seconds(2),
+                connectTimeout: .seconds(2), statistics: statistics,
                 events: RedisSession.Events(
                     ready: { [weak self] in self?.sessionReady($0) },
                     invalidated: { [weak self] in self?.invalidated($0) },
@@ -90,11 +102,25 @@ extension RedisLedger {
 
     /// An answer by which the server shows that it is no master any more. True: the session has been given up.
     func wasDemoted(_ error: String) -> Bool {
-        guard sentinels != nil, error.hasPrefix("READONLY"), let session else { return false }
+        // Before version 7 the refusal of a script's command is quoted in that of the script.
+        guard error.hasPrefix("READONLY") || error.contains("-READONLY "), let session,
+            sentinels != nil || mayLookAgain()
+        else { return false }
         session.close()
         sessionLost("the server is no master any more")
         return true
     }
+
+    /// Behind a name, a virtual address or a balancer there may be another server by now, and the connection to the old one
+    /// stays. Not at once again: where a replica is configured by mistake each look would be a scan of everything.
+    private func mayLookAgain() -> Bool {
+        let now = clock.now()
+        if let last = lookedAgain, now - last < RedisLedger.pauseOfLooks { return false }
+        lookedAgain = now
+        return true
+    }
+
+    private static let pauseOfLooks = Interval.seconds(10)
 
     // MARK: A new master
 
@@ -121,6 +147,37 @@ extension RedisLedger {
         for record in revocations() where record.origin != .byHand && record.since.milliseconds > oldest {
             pendingRevocations.insert(record.target)
         }
+        repeatRecentWords()
+    }
+
+    /// The last word of each name, if it still is what is so of it; it is compared like all that is carried over.
+    private func repeatRecentWords() {
+        let now = clock.now()
+        let recent = recentWords.reversed()
+        recentWords = []
+        for told in recent where now - told.at < RedisLedger.replicationHorizon {
+            switch told.saying {
+            case .shared(let name, let text):
+                guard sharedBook[name]?.text == text, !pendingShared.contains(name) else { continue }
+                pendingShared.insert(name)
+                words[StoreKey(text: name.storeKey)] = told.word
+            case .revocationLift(let target):
+                guard revocationBook[target] == nil, !pendingRevocationLifts.contains(target) else { continue }
+                pendingRevocationLifts.insert(target)
+                words[StoreKey(text: RevocationKey.of(target))] = told.word
+            }
+        }
+    }
+
+    /// The authority has taken the word. Lifted blocks are not among them: telling of one again deletes the counter, too.
+    func took(_ saying: RecentWord.Saying, _ word: Word) {
+        guard sentinels != nil else { return }
+        let now = clock.now()
+        if let first = recentWords.first, now - first.at > RedisLedger.replicationHorizon + .seconds(10) {
+            recentWords.removeAll { now - $0.at > RedisLedger.replicationHorizon }
+        }
+        if recentWords.count >= 16_384 { recentWords.removeFirst(8_192) }
+        recentWords.append(RecentWord(at: now, saying: saying, word: word))
     }
 
     /// The authority has counted it. Kept for a while where the authority may be replaced by one that has not.

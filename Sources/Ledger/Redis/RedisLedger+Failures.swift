@@ -249,6 +249,8 @@ extension RedisLedger {
                 uploadShared(session)
             }
         }
+        // Their turn comes when the last slice of the blocks is on its way.
+        guard isRefusing || pendingBlocks.count <= uploading.count else { return }
         let now = clock.wall()
         for kept in unsettled.values.prefix(isRefusing ? 1 : 128) {
             let age = now - kept.at
@@ -259,7 +261,7 @@ extension RedisLedger {
                 continue
             }
             replaying.insert(kept.failure.id)
-            count(kept.failure, age: max(.zero, age), session)
+            carryOver(kept, age: max(.zero, age), session)
         }
         guard replaying.isEmpty else { return }
         if !unsettled.isEmpty {
@@ -271,56 +273,63 @@ extension RedisLedger {
         }
     }
 
-    private func uploadBlocks(_ session: RedisSession) {
+    /// Counts a failure of before, unless its address was unblocked since: whoever did that forgot its failures, also those
+    /// that wait on a replica that he does not see.
+    private func carryOver(_ kept: UnsettledFailure, age: Interval, _ session: RedisSession) {
+        let failure = kept.failure
+        session.call(["GET", RedisLedger.mark(of: BlockKey.block(failure.key.subject))]) { [weak self] reply in
+            // Unblocked here meanwhile, it is forgotten already.
+            guard let self, let reply, replaying.contains(failure.id) else { return }
+            if let error = reply.error { return refused(failure, error) }
+            guard let unblocked = reply.text, unblocked > kept.at.text else { return count(failure, age: age, session) }
+            replaying.remove(failure.id)
+            unsettled[failure.id] = nil
+            local.counters.clear(failure.key)
+            save([.settled(failure.id)])
+            if replaying.isEmpty { replay() }
+        }
+    }
+
+    /// A slice at a time; the answer to its last one sends the next.
+    func uploadBlocks(_ session: RedisSession) {
         let now = clock.now()
-        for subject in pendingBlocks.subtracting(uploading) {
+        for subject in RedisLedger.next(of: pendingBlocks, besides: uploading) {
+            let key = BlockKey.block(subject)
             guard let record = local.book[subject], record.deadline > now else {
                 pendingBlocks.remove(subject)
+                settleWord(of: key)
                 continue
             }
             uploading.insert(subject)
-            let key = BlockKey.block(subject)
-            let telling = Telling.carried(wordOfSet(key, since: record.since))
+            // An operator's word replaces what is older; a rule's replaces nothing, and gives way to an unblock of since.
+            let telling =
+                record.isAutomatic ? .restored(since: record.since) : tellingOfSet(key, since: record.since)
             let done = { [weak self] (reply: RESPValue?) -> Void in
                 guard let self, let reply else { return }
                 uploading.remove(subject)
                 if let error = reply.error { return degrade(.refusing, error) }
-                if isRefusing { recover() }
+                defer {
+                    if isRefusing { recover() } else if uploading.isEmpty, self.session === session { replay() }
+                }
                 // Something else may have been said of it since.
                 guard record.isAutomatic || local.book[subject] == record, pendingBlocks.remove(subject) != nil
                 else { return }
                 settleWord(of: key)
                 if let record = local.book[subject] { save([.block(StoredBlock(record, clock: clock))]) }
-                if reply.integer == 0 { return overtaken(key, telling) }
                 // Redis may know an older block with another end.
-                if reply == .null { invalidated([Array(key.utf8)]) }
+                if reply.integer == 0 { overtaken(key, telling) }
             }
-            // An operator's word replaces what is older; a rule's replaces nothing.
-            if record.isAutomatic {
-                upload(record, ["NX"], session, completion: done)
-            } else {
-                tell(record, telling, session, completion: done)
-            }
+            tell(record, telling, session, completion: done)
         }
     }
 
-    /// An operator's block, with what is left of it.
+    /// A block, with what is left of it.
     func tell(
         _ record: BlockRecord, _ telling: Telling, _ session: RedisSession, completion: @escaping (RESPValue?) -> Void
     ) {
         say(
             .set(BlockValue(record).text, left: record.remaining(at: clock.now()), isMarked: false),
             of: BlockKey.block(record.subject), telling, session, completion: completion)
-    }
-
-    /// Sets the block with what is left of it.
-    func upload(
-        _ record: BlockRecord, _ condition: [String], _ session: RedisSession,
-        completion: @escaping (RESPValue?) -> Void
-    ) {
-        let left = record.remaining(at: clock.now()).map { ["PX", String(max(1, $0.milliseconds))] } ?? []
-        session.call(
-            ["SET", BlockKey.block(record.subject), BlockValue(record).text] + condition + left, completion: completion)
     }
 
     func save(_ records: [JournalRecord]) { journal?.append(records, durable: false) }

@@ -1,4 +1,5 @@
 internal import Policy
+internal import Settings
 internal import Transport
 internal import Wire
 
@@ -9,6 +10,8 @@ struct Resync {
         case scanning
         /// The scan is through; some keys are still being read.
         case reading
+        /// What was not found is being put back, or taken out.
+        case settling
     }
     var step = Step.readingEpoch
     /// Whether the data is the data we knew; false after a flush or on the first start ever.
@@ -18,6 +21,10 @@ struct Resync {
     let becauseOfFlush: Bool
     /// Distinguishes the replies of this round from those of one that was given up.
     let number: Int
+    /// What was not found, and how much of it is put back.
+    var missing = 0
+    var restoredBlocks = 0
+    var restoredRevocations = 0
     /// Hundreds of thousands of keys found at once are no news that deserves a record each.
     var announcements = 1_000
 }
@@ -137,18 +144,28 @@ extension RedisLedger {
             dirty.subtract(keys)
             fetches += 1
             var found: [(key: String, value: RESPValue, ttl: Int64)] = []
+            var refusal: String?
             for key in keys.map(\.text) {
                 var value: RESPValue?
                 // Any type counts; only a string tells who set it. Read first: of a key that goes in between nothing is
                 // believed.
-                session.call(["GETRANGE", key, "0", "4095"]) { value = $0 }
+                session.call(["GETRANGE", key, "0", "4095"]) {
+                    value = $0
+                    if let error = $0?.error, !error.hasPrefix("WRONGTYPE") { refusal = error }
+                }
                 session.call(["PTTL", key]) { ttl in
+                    refusal = ttl?.error ?? refusal
                     if let value, let ttl = ttl?.integer { found.append((key, value, ttl)) }
                 }
             }
             // What is gone because all is gone was not deleted: the resynchronisation that follows puts it back.
             session.call(["GET", BlockKey.epoch]) { [weak self] reply in
                 guard let self, let reply, self.session === session else { return }
+                // Busy, or a right that was taken away: nobody would tell of these keys again.
+                if let refusal = refusal ?? reply.error {
+                    session.close()
+                    return sessionLost(RedisRemedy.explain(refusal, user: configuration.username))
+                }
                 let isKept = epoch == nil || reply.text == epoch
                 for one in found where one.ttl != -2 || isKept { learned(one.key, ttl: one.ttl, one.value) }
                 fetches -= 1
@@ -162,7 +179,9 @@ extension RedisLedger {
     func forgetQuestions() {
         replaying = []
         uploading = []
+        uploadingLifts = []
         uploadingRevocations = []
+        uploadingRevocationLifts = []
         dirty = []
         fetches = 0
         resync = nil
@@ -330,30 +349,55 @@ extension RedisLedger {
 
     private func continueResync() {
         guard let resync, resync.step == .reading, dirty.isEmpty, fetches == 0, let session else { return }
+        self.resync!.step = .settling
         let now = clock.now()
-        let missing = local.book.unseen().filter {
-            $0.record.deadline > now && !pendingBlocks.contains($0.record.subject)
-        }
-        var restored = 0
-        for (key, record) in missing {
+        settleMissing(local.book.unseen().filter { $0.record.deadline > now }[...], session)
+    }
+
+    /// What the scan did not find, a slice with each round trip: hundreds of thousands at once would hold up whoever logs in.
+    /// In between some of it may have been set anew.
+    private func settleMissing(_ missing: ArraySlice<(key: String, record: BlockRecord)>, _ session: RedisSession) {
+        guard let resync else { return }
+        var restored: [JournalRecord] = []
+        for (key, record) in missing.prefix(RedisLedger.slice)
+        where local.book.isUnseen(key) && !pendingBlocks.contains(record.subject) {
+            self.resync!.missing += 1
             if !resync.hasEpoch, record.isAutomatic {
-                restored += 1
-                upload(record, ["NX"], session) { _ in }
+                // Asked again until it is done: what is missing in the store next time was lifted.
+                pendingBlocks.insert(record.subject)
+                restored.append(.block(StoredBlock(record, clock: clock, isPending: true)))
             } else {
                 apply(
                     local.book.remove(key: key), announced: false, lifted: resync.hasEpoch ? .deleted : .flushed)
             }
         }
+        self.resync!.restoredBlocks += restored.count
+        save(restored)
+        if !restored.isEmpty { uploadBlocks(session) }
+        let rest = missing.dropFirst(RedisLedger.slice)
+        guard rest.isEmpty else { return settleNext(session) { [unowned self] in settleMissing(rest, session) } }
+        settleMissingRevocations(unseenRevocations[...], session)
+    }
+
+    /// Goes on with the next answer, if this round is still the one.
+    func settleNext(_ session: RedisSession, then next: @escaping () -> Void) {
+        session.call(["PING"]) { [weak self, number = resync?.number] reply in
+            if let self, reply != nil, resync?.number == number { next() }
+        }
+    }
+
+    func endResync(_ session: RedisSession) {
+        guard let resync else { return }
         settleMissingShared(isKept: resync.hasEpoch, session)
-        let revocations = settleMissingRevocations(isKept: resync.hasEpoch, session)
         if !resync.hasEpoch {
             session.call(["SET", BlockKey.epoch, clock.wall().text, "NX"])
             session.call(["GET", BlockKey.epoch]) { [weak self] in
                 if let self, let text = $0?.text { adopt(epoch: text) }
             }
-            if resync.becauseOfFlush || !missing.isEmpty || revocations.missing > 0 {
+            if resync.becauseOfFlush || resync.missing > 0 {
                 totals.flushes += 1
-                sink.ledger(noted: .flushDetected(blocks: restored, revocations: revocations.restored))
+                sink.ledger(
+                    noted: .flushDetected(blocks: resync.restoredBlocks, revocations: resync.restoredRevocations))
             }
         }
         // Not before what was lost is on its way back.

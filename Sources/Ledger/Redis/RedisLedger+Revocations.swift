@@ -51,20 +51,20 @@ extension RedisLedger {
         _ target: RevocationTarget, actor: String, completion: @escaping (RevocationRecord?, Decider) -> Void
     ) {
         sendDelta()
-        let noted = note(RevocationKey.of(target), overHand: revocationBook[target]?.origin == .byHand)
+        let wall = clock.wall()
+        let noted = note(RevocationKey.of(target), overHand: revocationBook[target]?.origin == .byHand, at: wall)
         var lifted: RevocationRecord?
         if case .ended(let record) = revocationBook.remove(target), record.deadline > clock.now() { lifted = record }
         pendingRevocations.remove(target)
         pendingRevocationLifts.insert(target)
         outgoing.unrevoke(target)
-        journal?.append([.revocationLifted(target), .pendingRevocationLift(target), noted], durable: true)
+        journal?.append([noted, .revocationLifted(target), .pendingRevocationLift(target)], durable: true)
         sendDelta()
         if let lifted {
             totals.revocationsLifted += 1
             sink.ledger(noted: .revocationLifted(lifted, .command(actor: actor)))
         }
         guard let authority else { return completion(lifted, .local) }
-        let wall = clock.wall()
         deleteRevocations([target], authority, telling: { _ in .now(wall) }) {
             completion(lifted, $0 ? .authority : .local)
         }
@@ -74,10 +74,15 @@ extension RedisLedger {
 
     /// What was taken back while Redis was away, or refused to write.
     func uploadRevocationLifts(_ session: RedisSession) {
-        let words = Dictionary(
-            uniqueKeysWithValues: pendingRevocationLifts.map { ($0, word(of: RevocationKey.of($0))) })
-        deleteRevocations(Array(words.keys), session, telling: { .carried(words[$0]!) }) { [weak self] isDone in
-            if let self, isDone, isRefusing { recover() }
+        let targets = RedisLedger.next(of: pendingRevocationLifts, besides: uploadingRevocationLifts)
+        guard !targets.isEmpty else { return }
+        uploadingRevocationLifts.formUnion(targets)
+        let words = Dictionary(uniqueKeysWithValues: targets.map { ($0, word(of: RevocationKey.of($0))) })
+        deleteRevocations(targets, session, telling: { .carried(words[$0]!) }) { [weak self] isDone in
+            guard let self, self.session === session else { return }
+            uploadingRevocationLifts.subtract(targets)
+            guard isDone else { return }
+            if isRefusing { recover() } else { uploadRevocationLifts(session) }
         }
     }
 
@@ -85,21 +90,30 @@ extension RedisLedger {
         _ targets: [RevocationTarget], _ session: RedisSession, telling: (RevocationTarget) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
+        var left = targets.count
         var isDone = true
         var refusal: String?
         var overtakenKeys: [(String, Telling)] = []
-        for (index, target) in targets.enumerated() {
+        for target in targets {
             let key = RevocationKey.of(target)
             let told = telling(target)
             say(.drop, of: key, told, session) { [weak self] reply in
                 if reply?.integer == 0 { overtakenKeys.append((key, told)) }
                 isDone = isDone && reply != nil && reply?.error == nil
                 refusal = reply?.error ?? refusal
-                guard index == targets.count - 1, let self else { return }
+                left -= 1
+                guard left == 0, let self else { return }
                 if isDone {
-                    pendingRevocationLifts.subtract(targets)
-                    for target in targets { settleWord(of: RevocationKey.of(target)) }
-                    save(targets.map { .revocationLiftSettled($0) })
+                    // Something else may have been said of some of them since.
+                    let settled = targets.filter { pendingRevocationLifts.remove($0) != nil }
+                    for target in settled {
+                        let key = RevocationKey.of(target)
+                        if !overtakenKeys.contains(where: { $0.0 == key }) {
+                            took(.revocationLift(target), word(of: key))
+                        }
+                        settleWord(of: key)
+                    }
+                    save(settled.map { .revocationLiftSettled($0) })
                     for (key, telling) in overtakenKeys { overtaken(key, telling) }
                 }
                 // It is asked again from time to time.
@@ -109,21 +123,25 @@ extension RedisLedger {
         }
     }
 
+    /// A slice at a time; the answer to its last one sends the next.
     func uploadRevocations(_ session: RedisSession) {
         let now = clock.now()
-        for target in pendingRevocations.subtracting(uploadingRevocations) {
+        for target in RedisLedger.next(of: pendingRevocations, besides: uploadingRevocations) {
+            let key = RevocationKey.of(target)
             guard let record = revocationBook[target], record.deadline > now else {
                 pendingRevocations.remove(target)
+                settleWord(of: key)
                 continue
             }
             uploadingRevocations.insert(target)
-            let telling = Telling.carried(wordOfSet(RevocationKey.of(target), since: record.since))
+            let telling = tellingOfSet(key, since: record.since)
             tell(record, telling, session) { [weak self] reply in
                 guard let self, let reply else { return }
                 uploadingRevocations.remove(target)
                 if let error = reply.error { return degrade(.refusing, error) }
-                if isRefusing { recover() }
                 told(record, telling, reply)
+                if isRefusing { recover() }
+                if uploadingRevocations.isEmpty, !isRefusing, self.session === session { uploadRevocations(session) }
             }
         }
     }
@@ -193,27 +211,36 @@ extension RedisLedger {
     }
 
     /// At the end of a resynchronisation.
-    /// - Parameter isKept: the store has the data that we knew: what is missing there was deleted.
-    /// - Returns: how many were put back.
-    func settleMissingRevocations(isKept: Bool, _ session: RedisSession) -> (missing: Int, restored: Int) {
+    var unseenRevocations: [RevocationRecord] {
         let now = clock.now()
-        let missing = revocationBook.unseen().filter { $0.deadline > now && !pendingRevocations.contains($0.target) }
-        for record in missing {
-            if isKept {
+        return revocationBook.unseen().filter { $0.deadline > now }
+    }
+
+    /// A slice with each round trip, as of blocks.
+    func settleMissingRevocations(_ missing: ArraySlice<RevocationRecord>, _ session: RedisSession) {
+        guard let resync else { return }
+        var records: [JournalRecord] = []
+        for record in missing.prefix(RedisLedger.slice)
+        where revocationBook.isUnseen(record.target) && !pendingRevocations.contains(record.target) {
+            self.resync!.missing += 1
+            if resync.hasEpoch {
+                // The store has the data that we knew: what is missing there was deleted.
                 apply(revocationBook.remove(record.target), lifted: .deleted)
             } else {
                 // Whoever loses them gives stolen tokens back: asked again until it is done.
+                self.resync!.restoredRevocations += 1
                 pendingRevocations.insert(record.target)
-                save([.revocation(StoredRevocation(record, clock: clock, isPending: true))])
-                let telling = Telling.restored(since: record.since)
-                tell(record, telling, session) { [weak self] reply in
-                    guard let self, let reply else { return }
-                    if let error = reply.error { return degrade(.refusing, error) }
-                    told(record, telling, reply)
-                }
+                records += [
+                    .revocation(StoredRevocation(record, clock: clock, isPending: true)),
+                    noteRestored(RevocationKey.of(record.target)),
+                ]
             }
         }
-        return (missing.count, isKept ? 0 : missing.count)
+        save(records)
+        if !records.isEmpty { uploadRevocations(session) }
+        let rest = missing.dropFirst(RedisLedger.slice)
+        guard !rest.isEmpty else { return endResync(session) }
+        settleNext(session) { [unowned self] in settleMissingRevocations(rest, session) }
     }
 
     func expireRevocations() {

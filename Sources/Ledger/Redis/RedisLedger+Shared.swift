@@ -9,14 +9,15 @@ extension RedisLedger {
     package func share(_ name: SharedName, _ text: SharedText?, completion: @escaping (Decider) -> Void) {
         // What was learned before stands before it in the journal, too.
         sendDelta()
-        let noted = note(name.storeKey, overHand: isByHand(name))
+        let wall = clock.wall()
+        let noted = note(name.storeKey, overHand: isByHand(name), at: wall)
         sharedBook[name] = text
         pendingShared.insert(name)
-        journal?.append([.shared(name, text, clock: clock), .sharedPending(name), noted], durable: true)
+        journal?.append([noted, .shared(name, text, clock: clock), .sharedPending(name)], durable: true)
         sink.ledger(shared: sharedBook)
         scheduleExpiry()
         guard let authority else { return completion(.local) }
-        upload(name, .now(clock.wall()), authority) { completion($0 ? .authority : .local) }
+        upload(name, .now(wall), authority) { completion($0 ? .authority : .local) }
     }
 
     /// A sealed key is nobody's by hand; when one was added or removed is told by its mark alone.
@@ -26,7 +27,10 @@ extension RedisLedger {
     }
 
     func uploadShared(_ session: RedisSession) {
-        for name in pendingShared { upload(name, .carried(word(of: name.storeKey)), session) { _ in } }
+        for name in pendingShared {
+            let word = word(of: name.storeKey)
+            upload(name, word == .restored ? .restored(since: nil) : .carried(word), session) { _ in }
+        }
     }
 
     private func upload(
@@ -41,6 +45,7 @@ extension RedisLedger {
             }
             // Another word may have been said of it since.
             if sharedBook[name] == shared, pendingShared.remove(name) != nil {
+                if reply.integer == 1 { took(.shared(name, shared?.text), word(of: name.storeKey)) }
                 settleWord(of: name.storeKey)
                 save([.sharedSettled(name)])
                 if reply.integer == 0 { overtaken(name.storeKey, telling) }

@@ -7,6 +7,9 @@ package struct Word: Hashable, Sendable {
     var at: WallTime
     /// What stood there by hand was known here when it was said, so it was said of that, too.
     var overHand: Bool
+
+    /// Of what is only put back: earlier than everything.
+    static let restored = Word(at: WallTime(milliseconds: 0), overHand: false)
 }
 
 /// What operators say here while the store is away is carried over when it is back. Meanwhile somebody may have said something
@@ -60,10 +63,17 @@ extension RedisLedger {
 
     // MARK: Words that wait
 
-    /// Remembers that it is said now.
-    /// - Returns: what belongs into the journal.
-    func note(_ key: String, overHand: Bool) -> JournalRecord {
-        note(key, Word(at: clock.wall(), overHand: overHand))
+    /// Of those that wait: what the next write may hold. All of a large site's, in one turn, are more than a connection
+    /// takes, and it would end.
+    static func next<Name: Hashable>(of waiting: Set<Name>, besides underWay: Set<Name>) -> [Name] {
+        Array(waiting.lazy.filter { !underWay.contains($0) }.prefix(max(0, slice - underWay.count)))
+    }
+
+    /// Remembers when it was said.
+    /// - Returns: what belongs into the journal, in front of that which waits: an end torn off there leaves no word for
+    ///   nothing.
+    func note(_ key: String, overHand: Bool, at wall: WallTime) -> JournalRecord {
+        note(key, Word(at: wall, overHand: overHand))
     }
 
     private func note(_ key: String, _ word: Word) -> JournalRecord {
@@ -72,18 +82,19 @@ extension RedisLedger {
     }
 
     /// Nothing is said, but something is put back that was lost: whatever is there is later.
-    func noteRestored(_ key: String) -> JournalRecord {
-        note(key, Word(at: WallTime(milliseconds: 0), overHand: false))
-    }
+    func noteRestored(_ key: String) -> JournalRecord { note(key, Word.restored) }
 
     /// The same for a block or revocation, which says itself since when it is.
     func noteSet(_ key: String, overHand: Bool) -> [JournalRecord] {
-        if overHand { return [note(key, overHand: true)] }
+        if overHand { return [note(key, overHand: true, at: clock.wall())] }
         return words.removeValue(forKey: StoreKey(text: key)) == nil ? [] : [.wordSettled(StoreKey(text: key))]
     }
 
-    func wordOfSet(_ key: String, since: WallTime) -> Word {
-        Word(at: since, overHand: words[StoreKey(text: key)]?.overHand ?? false)
+    /// The same for telling it later.
+    func tellingOfSet(_ key: String, since: WallTime) -> Telling {
+        let word = words[StoreKey(text: key)]
+        return word == .restored
+            ? .restored(since: since) : .carried(Word(at: since, overHand: word?.overHand ?? false))
     }
 
     /// One that an older version left in the journal does not say when it was said: it counts as said now, as it did then.

@@ -75,6 +75,8 @@ package final class RedisLedger: Ledger {
     private var lostReason = ""
     package private(set) var isReady = false
     package internal(set) var totals = LedgerTotals()
+    let statistics = RedisStatistics()
+    package var store: StoreStatistics? { statistics.store }
 
     // +Failures
     var waiting: [FailureID: WaitingFailure] = [:]
@@ -86,6 +88,7 @@ package final class RedisLedger: Ledger {
     /// Those of them that are on their way.
     var uploading: Set<BlockSubject> = []
     var pendingLifts: Set<BlockSubject> = []
+    var uploadingLifts: Set<BlockSubject> = []
     var replayTimer: LoopTimer?
 
     // +Reservations
@@ -95,6 +98,9 @@ package final class RedisLedger: Ledger {
     // +Discovery
     var master: Configuration.SocketAddressText?
     var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
+    var recentWords: [RecentWord] = []
+    /// When a server without sentinels was given up because it was no master.
+    var lookedAgain: Instant?
     var feed = RedisSession.Feed.tracking
     private(set) var scanTimer: LoopTimer?
 
@@ -104,6 +110,7 @@ package final class RedisLedger: Ledger {
     /// Those of them that are on their way.
     var uploadingRevocations: Set<RevocationTarget> = []
     var pendingRevocationLifts: Set<RevocationTarget> = []
+    var uploadingRevocationLifts: Set<RevocationTarget> = []
 
     // +Shared
     var sharedBook: [SharedName: SharedText] = [:]
@@ -127,6 +134,10 @@ package final class RedisLedger: Ledger {
     package static let journalName = "redis.journal"
     /// Failures that wait to be carried over; more of them would only say the same again.
     static let unsettledLimit = 65_536
+    /// So many words of a kind are on their way at once.
+    static let slice = 512
+    /// Bytes that may wait to be sent to Redis.
+    var outputLimit = 64 << 20
 
     /// Locks the directory and reads the journal; this is the only time that the calling thread waits for the disk.
     /// - Parameters:
@@ -169,7 +180,9 @@ package final class RedisLedger: Ledger {
     }
 
     package func start() {
+        let unknown = saved?.unknownRecords ?? 0
         restore()
+        if unknown > 0 { sink.ledger(noted: .journalUnknown(records: unknown)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
         sink.ledger(changed: .replaceAll(blocks().map(\.entry)))
         sink.ledger(revoked: .replaceAll(revocations().map(\.entry)))
@@ -186,7 +199,8 @@ package final class RedisLedger: Ledger {
         scheduleExpiry()
         if let settings = configuration.sentinels {
             sentinels = RedisSentinels(
-                settings, on: loop, resolver: resolver, secure: keys.security,
+                settings, on: loop, resolve: { [resolver] in resolver.resolve($0, completion: $1) },
+                secure: keys.security,
                 onSwitch: { [unowned self] in masterChanged($0) })
         }
         resolve()

@@ -17,7 +17,7 @@ final class RedisSentinels {
 
     private let settings: Configuration.RedisSentinels
     private let loop: EventLoop
-    private let resolver: ResolverPort
+    private let resolve: Resolve
     private let secure: () throws(LedgerError) -> TLSClientContext?
     private let onSwitch: (String) -> Void
     private var state = State.resting
@@ -31,17 +31,30 @@ final class RedisSentinels {
     /// Sentinels that have not been asked yet.
     private var left = 0
     private var lastProblem = ""
+    private var lookups: [String: Lookup] = [:]
+
+    typealias Resolve = (_ host: String, _ completion: @escaping (Result<[IPAddress], ResolveError>) -> Void) -> Void
+
+    /// A name that was asked for and not waited for any longer.
+    private enum Lookup {
+        /// → `late`, or none.
+        case underWay
+        /// Good for one attempt.
+        case late([IPAddress], at: Instant)
+    }
     private static let patience = Interval.milliseconds(700)
     private static let pingInterval = Interval.milliseconds(500)
+    /// A late answer is used so long; attempts are made every other second.
+    private static let freshness = Interval.seconds(10)
 
     /// - Parameter onSwitch: the master is another one, or nobody would tell; ask again.
     init(
-        _ settings: Configuration.RedisSentinels, on loop: EventLoop, resolver: ResolverPort,
+        _ settings: Configuration.RedisSentinels, on loop: EventLoop, resolve: @escaping Resolve,
         secure: @escaping () throws(LedgerError) -> TLSClientContext?, onSwitch: @escaping (String) -> Void
     ) {
         self.settings = settings
         self.loop = loop
-        self.resolver = resolver
+        self.resolve = resolve
         self.secure = secure
         self.onSwitch = onSwitch
         timer = LoopTimer(on: loop) { [unowned self] in tick() }
@@ -72,10 +85,25 @@ final class RedisSentinels {
         left = settings.addresses.count - attempt - 1
         state = .asking(turn: turn, completion: completion)
         timer?.fire(after: RedisSentinels.patience)
-        resolver.resolve(sentinel.host) { [weak self, turn] result in
-            guard let self, isAsking(turn) else { return }
+        locate(sentinel, turn)
+    }
+
+    /// One question for a name at a time: others of the gateway wait behind it for the resolver, and while a name server is
+    /// silent each attempt would add one that nobody waits for any more.
+    private func locate(_ sentinel: Configuration.SocketAddressText, _ turn: Int) {
+        switch lookups[sentinel.host] {
+        case .underWay: return failed(turn, "\(sentinel.host): its name is still being resolved")
+        case .late(let found, let at) where Instant.now() - at < RedisSentinels.freshness:
+            lookups[sentinel.host] = nil
+            return connect(to: found[0], sentinel, turn)
+        case .late, nil: lookups[sentinel.host] = .underWay
+        }
+        resolve(sentinel.host) { [weak self] result in
+            guard let self else { return }
+            lookups[sentinel.host] = nil
             switch result {
-            case .success(let found): connect(to: found[0], sentinel, turn)
+            case .success(let found) where isAsking(turn): connect(to: found[0], sentinel, turn)
+            case .success(let found): lookups[sentinel.host] = .late(found, at: .now())
             case .failure(let error): failed(turn, "\(sentinel.host): \(error.description)")
             }
         }

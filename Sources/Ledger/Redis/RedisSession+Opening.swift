@@ -48,7 +48,25 @@ extension RedisSession {
         let said = RedisLedger.markPrefix + RedisSession.probe
         for command in [["GET", said], ["SET", said, "", "XX"]] { tryOut(command) }
         for command in [["GET", BlockKey.epoch], ["SCAN", "0", "COUNT", "1"]] { tryOut(command) }
+        for command in RedisSession.partsOfScripts { tryOut(command) }
     }
+
+    /// Commands of scripts, and those that are used in special cases alone, which would be refused at the first failed login.
+    /// `INCR` has no form that changes nothing.
+    private static let partsOfScripts: [[String]] = {
+        let block = BlockKey.blockPrefix + probe
+        let counter = BlockKey.failurePrefix + probe
+        let seen = BlockKey.seenPrefix + probe
+        let pending = BlockKey.pendingPrefix + probe
+        return [
+            ["TIME"], ["EXISTS", block], ["GET", block], ["GET", counter], ["PTTL", counter],
+            ["PEXPIRE", counter, "1"],
+            ["PEXPIREAT", counter, "1"], ["ZSCORE", seen, "x"], ["ZADD", seen, "XX", "1", "x"], ["ZREM", seen, "x"],
+            ["ZREMRANGEBYRANK", seen, "1", "0"], ["ZCOUNT", pending, "1", "0"],
+            ["ZREMRANGEBYSCORE", pending, "1", "0"],
+            ["EVAL", "return 1", "0"], ["EVALSHA", String(repeating: "0", count: 40), "0"],
+        ]
+    }()
 
     private func tryOut(_ command: [String]) {
         let command = keyspace.command(command)
@@ -158,6 +176,7 @@ extension RedisSession {
         state = .ready
         silentData = 0
         silentSubscriber = 0
+        askStatistics()
         events.ready(feed)
     }
 }

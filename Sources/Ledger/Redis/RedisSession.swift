@@ -22,6 +22,8 @@ final class RedisSession {
         var security: (context: TLSClientContext, name: String)?
         /// Whoever says so must be the master: a replica forgets what it is told.
         var mustBeMaster = false
+        /// Bytes that may wait to be sent.
+        var outputLimit = 64 << 20
 
         /// Both connections prove by themselves whom they have met.
         var opening: StreamOpening {
@@ -76,11 +78,17 @@ final class RedisSession {
     /// What was heard of the key that is changed to find out whether changes are published.
     var heard: Set<String> = []
 
+    // +Statistics
+    let statistics: RedisStatistics
+    var refusedStatistics: Set<String> = []
+    private var ticks = 0
+
     init(
         through door: Door, as login: Login, keyspace: RedisKeyspace, on loop: EventLoop, connectTimeout: Interval,
-        events: Events
+        statistics: RedisStatistics = RedisStatistics(), events: Events
     ) {
         self.loop = loop
+        self.statistics = statistics
         self.events = events
         self.login = login
         self.keyspace = keyspace
@@ -90,7 +98,7 @@ final class RedisSession {
             onMessage: { [unowned self] in published($0) }, onEnd: { [unowned self] in end("subscriber: \($0)") })
         data = RedisConnection(
             to: door.address, opening: door.opening, on: loop, connectTimeout: connectTimeout,
-            onEnd: { [unowned self] in end($0) })
+            outputLimit: door.outputLimit, onEnd: { [unowned self] in end($0) })
         timer = LoopTimer(on: loop) { [unowned self] in tick() }
         timer?.fire(every: RedisSession.pingInterval)
         handshake()
@@ -101,6 +109,7 @@ final class RedisSession {
         guard state != .ended else { return }
         state = .ended
         timer?.cancel()
+        statistics.store.forgetServer()
         subscriber.close()
         data.close()
         // A connection may be what is calling right now.
@@ -108,8 +117,10 @@ final class RedisSession {
     }
 
     func call(_ arguments: [String], completion: @escaping RedisConnection.Completion = { _ in }) {
+        statistics.store.commands += 1
         data.call(keyspace.command(arguments)) { [weak self] reply in
             self?.silentData = 0
+            if reply?.error?.hasPrefix("NOSCRIPT") == false { self?.statistics.store.errors += 1 }
             completion(self?.keyspace.reply(reply, to: arguments.first) ?? reply)
         }
     }
@@ -139,6 +150,8 @@ final class RedisSession {
         // A master that was demoted while nobody wrote to it says so here.
         if mustBeMaster { askRole() } else { call(["PING"]) }
         subscriber.call(["PING"]) { [weak self] _ in self?.silentSubscriber = 0 }
+        ticks += 1
+        if ticks % RedisSession.ticksPerStatistics == 0 { askStatistics() }
     }
 
     func end(_ reason: String) {

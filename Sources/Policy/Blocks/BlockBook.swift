@@ -71,13 +71,15 @@ package struct BlockBook: Sendable {
     package mutating func set(_ record: BlockRecord, key: String? = nil) -> Change {
         let former = self[record.subject]
         let entry = Entry(record: record, round: round)
+        let replaced: Entry?
         if let key, key != BlockKey.block(record.subject) {
-            aliases[key] = entry
+            replaced = aliases.updateValue(entry, forKey: key)
             aliasNames[record.subject, default: []].insert(key)
         } else {
-            entries[record.subject] = entry
+            replaced = entries.updateValue(entry, forKey: record.subject)
         }
-        if !record.isPermanent { enqueue(record) }
+        // One that a scan finds as it was is in the queue already.
+        if !record.isPermanent, record.deadline != replaced?.record.deadline { enqueue(record) }
         return change(of: record.subject, from: former)
     }
 
@@ -127,6 +129,13 @@ package struct BlockBook: Sendable {
     package func unseen() -> [(key: String, record: BlockRecord)] {
         entries.values.filter { $0.round != round }.map { (BlockKey.block($0.record.subject), $0.record) }
             + aliases.filter { $0.value.round != round }.map { ($0.key, $0.value.record) }
+    }
+
+    /// Whether that which the key said was not seen in this round, up to now.
+    package func isUnseen(_ key: String) -> Bool {
+        if let alias = aliases[key] { return alias.round != round }
+        guard let subject = BlockKey.subject(ofBlock: key), let entry = entries[subject] else { return false }
+        return entry.round != round
     }
 
     private mutating func enqueue(_ record: BlockRecord) {

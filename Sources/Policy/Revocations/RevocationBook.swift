@@ -70,6 +70,9 @@ package struct RevocationBook: Sendable {
         entries.values.compactMap { $0.round == round ? nil : $0.record }
     }
 
+    /// Whether it was not seen in this round, up to now.
+    package func isUnseen(_ target: RevocationTarget) -> Bool { entries[target].map { $0.round != round } ?? false }
+
     private mutating func enqueue(_ record: RevocationRecord) {
         queue.add(record.target, at: record.deadline)
         // Every new deadline leaves the former in the heap; a heap of leftovers is rebuilt.

@@ -56,5 +56,20 @@ private func record(_ network: String, until deadline: Instant, reason: String =
         book.beginRound()
         book.set(record("1.2.3.5", until: at(10)))
         #expect(Set(book.unseen().map(\.key)) == ["ip_block:1.2.3.4", "ip_block:::ffff:1.2.3.5"])
+        #expect(book.isUnseen("ip_block:1.2.3.4") && book.isUnseen("ip_block:::ffff:1.2.3.5"))
+        #expect(!book.isUnseen("ip_block:1.2.3.5") && !book.isUnseen("ip_block:1.2.3.9") && !book.isUnseen("nonsense"))
+        book.set(record("1.2.3.4", until: at(10)))
+        #expect(!book.isUnseen("ip_block:1.2.3.4"))
+    }
+
+    /// A scan of a million keys, each as it was, is no work for the queue; what has moved is.
+    @Test func `end once, at the end that was set last`() {
+        var book = BlockBook()
+        for second in [10, 20, 10, 10, 30, 20] { book.set(record("1.2.3.4", until: at(second))) }
+        #expect(book.expire(at: at(19)) == [])
+        #expect(book.expire(at: at(20)) == [record("1.2.3.4", until: at(20))])
+        book.set(record("1.2.3.4", until: at(30)))
+        #expect(book.expire(at: at(30)) == [record("1.2.3.4", until: at(30))])
+        #expect(book.expire(at: at(99)) == [] && book.count == 0)
     }
 }
