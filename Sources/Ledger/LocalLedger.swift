@@ -21,7 +21,7 @@ struct LocalLedger {
     /// block.
     mutating func record(_ failure: LoginFailure, at now: Instant, wall: WallTime) -> Decision {
         let subject = rule.subject(of: failure.address)
-        held.release(failure.id, of: subject)
+        held.release(failure.id)
         var counter = counters.record(failure.id, of: subject, window: rule.window, at: now)
         let present = block(of: subject, at: now)
         guard rule.verdict(on: failure.address, count: counter.count) == .block, present == nil else {
@@ -40,7 +40,7 @@ struct LocalLedger {
         if rule.isExempt(guess.address) { return .granted }
         let subject = rule.subject(of: guess.address)
         held.expire(at: now)
-        if held.contains(guess.id, of: subject) { return .granted }
+        if holds(guess) { return .granted }
         let count = counters.counter(of: subject, at: now)?.count ?? 0
         let places = held.count(of: subject)
         if count >= rule.limit {
@@ -53,13 +53,14 @@ struct LocalLedger {
         return .granted
     }
 
-    /// Whether the guess had a place.
+    /// Whom its place was counted for; nil: it had none.
     @discardableResult
-    mutating func release(_ guess: LoginFailure) -> Bool {
-        held.release(guess.id, of: rule.subject(of: guess.address))
-    }
+    mutating func release(_ guess: LoginFailure) -> IPNetwork? { held.release(guess.id) }
 
-    func holds(_ guess: LoginFailure) -> Bool { held.contains(guess.id, of: rule.subject(of: guess.address)) }
+    func holds(_ guess: LoginFailure) -> Bool { held.subject(of: guess.id) != nil }
+
+    /// Whom its place is counted for, or would be.
+    func place(of guess: LoginFailure) -> IPNetwork { held.subject(of: guess.id) ?? rule.subject(of: guess.address) }
 
     func automaticBlock(of subject: IPNetwork, failures: Int, until deadline: Instant, wall: WallTime) -> BlockRecord {
         BlockRecord(

@@ -93,10 +93,14 @@ private final class Deaf: LedgerSink {
     private let sink = Deaf()
     private let loop = EventLoop()
 
+    private func rule(limit: Int, exempt: [IPNetwork] = []) -> LoginRule {
+        LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: exempt)
+    }
+
     private func desk(limit: Int) throws -> (GuessDesk, EmbeddedLedger) {
         var template = Array("/tmp/gateway-test-XXXXXX".utf8CString)
         let path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-        let rule = LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: [])
+        let rule = rule(limit: limit)
         let ledger = try EmbeddedLedger(rule: rule, stateDirectory: path, on: loop, sink: sink)
         ledger.start()
         let login = Configuration.Login(
@@ -135,6 +139,20 @@ private final class Deaf: LedgerSink {
         // Of this one nobody knows what became of it: its place is kept.
         desk.ended(requests[2].guess, isReturned: false)
         #expect(served == [0, 1, 2, 3] && desk.waiting == 2)
+    }
+
+    @Test func `is the one that it was when somebody of it is spared from now on`() throws {
+        let (desk, ledger) = try desk(limit: 1)
+        var served: [Int] = []
+        let first = request(of: "2001:db8:1:2::1")
+        for (number, one) in [first, request(of: "2001:db8:1:2::2"), request(of: "2001:db8:1:2::3")].enumerated() {
+            desk.reserve(one) { _ in served.append(number) }
+        }
+        let spared = rule(limit: 1, exempt: [IPNetwork("2001:db8:1:2::1")!])
+        ledger.adopt(spared)
+        desk.adopt(spared)
+        desk.ended(first.guess, isReturned: true)
+        #expect(served == [0, 1], "nobody has to look")
     }
 
     @Test func `is told of the block all at once`() throws {

@@ -8,7 +8,14 @@ import Wire
 private let client = IPAddress("198.51.100.7")!
 private let longPlace = Interval.seconds(60)
 
-private func guess() -> LoginFailure { LoginFailure(id: .random(), address: client) }
+private func guess(of address: IPAddress = client) -> LoginFailure { LoginFailure(id: .random(), address: address) }
+
+/// One guess at a time; counted by a prefix, or not at all.
+private func oneFailure(prefix: Int = 64, exempt: String...) -> LoginRule {
+    LoginRule(
+        limit: 1, window: .seconds(60), block: .seconds(60), exempt: exempt.map { IPNetwork($0)! }, ipv6Prefix: prefix)
+}
+private let neighbour = IPAddress("2001:db8:1:2::1")!
 
 extension Harness {
     fileprivate func reserve(
@@ -67,6 +74,24 @@ extension Harness {
         }
         #expect(harness.wait(.seconds(10)) { (try? harness.answer(ledger, guess())) == .granted })
         harness.stop(ledger)
+    }
+
+    @Test func `are given back where they were taken, whatever the rule says by then`() throws {
+        for since in [oneFailure(prefix: 56), oneFailure(exempt: "2001:db8:1:2::1")] {
+            let ledger = try open(oneFailure())
+            let (first, second) = (guess(of: neighbour), guess(of: neighbour))
+            #expect(try harness.answer(ledger, first) == .granted)
+            ledger.adopt(since)
+            ledger.release(first)
+            ledger.adopt(oneFailure())
+            #expect(try harness.answer(ledger, second) == .granted)
+            ledger.adopt(since)
+            _ = try harness.fail(ledger, "2001:db8:1:2::1", id: second.id)
+            _ = try harness.unblock(ledger, .all)
+            ledger.adopt(oneFailure())
+            #expect(try harness.answer(ledger, guess(of: neighbour)) == .granted)
+            harness.stop(ledger)
+        }
     }
 
     @Test func `are not needed by who is never blocked`() throws {
@@ -129,6 +154,28 @@ struct `Places for guesses in a real Redis` {
         // It comes late, and counts all the same.
         #expect(try harness.fail(ledger, "198.51.100.7", id: short.id).count == 2)
         #expect(try fixture.server.integer("TTL", counter) > 86_000)
+        harness.stop(ledger)
+    }
+
+    @Test func `are given back where they were taken, whatever the rule says by then`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        let pending = "login_pending:{login_fail:2001:db8:1:2::/64}"
+        for since in [oneFailure(prefix: 56), oneFailure(exempt: "2001:db8:1:2::1")] {
+            ledger.adopt(oneFailure())
+            let (first, second) = (guess(of: neighbour), guess(of: neighbour))
+            #expect(try harness.answer(ledger, first) == .granted)
+            #expect(try fixture.redis("ZCARD", pending) == "1")
+            ledger.adopt(since)
+            ledger.release(first)
+            #expect(harness.wait { (try? fixture.redis("ZCARD", pending)) == "0" })
+            ledger.adopt(oneFailure())
+            #expect(try harness.answer(ledger, second) == .granted)
+            ledger.adopt(since)
+            _ = try harness.fail(ledger, "2001:db8:1:2::1", id: second.id)
+            #expect(harness.wait { (try? fixture.redis("ZCARD", pending)) == "0" })
+        }
         harness.stop(ledger)
     }
 

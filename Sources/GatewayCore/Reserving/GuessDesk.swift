@@ -35,8 +35,8 @@ final class GuessDesk {
 
     private var authority: Authority
     private var awaitingSuccessor: [FailureID: Asked] = [:]
-    /// Places that this process has, to be told to whoever gives them from now on.
-    private var held: [FailureID: (guess: LoginFailure, until: Instant)] = [:]
+    /// Places that this process has, to be told to whoever gives them from now on, and whose lines they are of.
+    private var held: [FailureID: (guess: LoginFailure, of: IPNetwork, until: Instant)] = [:]
     private var lines: [IPNetwork: Line] = [:]
     private(set) var waiting = 0
     private var rule: LoginRule
@@ -80,26 +80,25 @@ final class GuessDesk {
 
     /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else the place is left to end.
     func ended(_ guess: LoginFailure, isReturned: Bool) {
-        held[guess.id] = nil
+        let subject = lose(guess)
         guard isReturned else { return }
         switch authority {
         case .ledger(let ledger): ledger.release(guess)
         case .successor(let tell): tell(.release(guess))
         }
-        callNext(rule.subject(of: guess.address))
+        callNext(subject)
     }
 
     /// A guess was counted as a failure, which gave its place back.
     func counted(_ guess: LoginFailure) {
-        held[guess.id] = nil
-        callNext(rule.subject(of: guess.address))
+        callNext(lose(guess))
     }
 
     /// - Parameter subject: its line, which stays its own when the rule changes.
     private func attempt(_ waiter: Waiter, of subject: IPNetwork) {
         let guess = waiter.request.guess
         lines[subject, default: Line()].asking += 1
-        ask(guess, waiter.request.length) { [unowned self] reservation in
+        ask(guess, of: subject, waiter.request.length) { [unowned self] reservation in
             lines[subject]?.asking -= 1
             if refusesWithoutAuthority, reservation.decider == .local {
                 if reservation.answer == .granted { ended(guess, isReturned: true) }
@@ -196,9 +195,11 @@ final class GuessDesk {
 
     // MARK: Places
 
-    private func ask(_ guess: LoginFailure, _ length: Interval, completion: @escaping (Reservation) -> Void) {
+    private func ask(
+        _ guess: LoginFailure, of subject: IPNetwork, _ length: Interval, completion: @escaping (Reservation) -> Void
+    ) {
         let done = { [unowned self] (reservation: Reservation) in
-            if reservation.answer == .granted { note(guess, length) }
+            if reservation.answer == .granted { note(guess, of: subject, length) }
             completion(reservation)
         }
         switch authority {
@@ -216,9 +217,14 @@ final class GuessDesk {
         }
     }
 
-    private func note(_ guess: LoginFailure, _ length: Interval) {
+    private func note(_ guess: LoginFailure, of subject: IPNetwork, _ length: Interval) {
         if held.count > 4 * GuessDesk.mostWaiting { held = held.filter { $0.value.until > .now() } }
-        held[guess.id] = (guess, .now() + length)
+        held[guess.id] = (guess, subject, .now() + length)
+    }
+
+    /// Its place is nobody's any more. Returns whose line may move up.
+    private func lose(_ guess: LoginFailure) -> IPNetwork {
+        held.removeValue(forKey: guess.id)?.of ?? rule.subject(of: guess.address)
     }
 
     // MARK: Upgrades
@@ -227,7 +233,7 @@ final class GuessDesk {
     func reserveForPredecessor(
         _ guess: LoginFailure, _ length: Interval, completion: @escaping (Reservation) -> Void
     ) {
-        ask(guess, length, completion: completion)
+        ask(guess, of: rule.subject(of: guess.address), length, completion: completion)
     }
 
     /// From now on another process gives places. It learns of those that we have: the ledger keeps them in memory only.

@@ -54,7 +54,10 @@ extension RedisLedger {
         else { return refused(failure, "an unexpected reply") }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
         local.counters.set(local.rule.subject(of: failure.address), counter)
-        local.release(failure)
+        // The script has given back the place that would be its own by the rule of now.
+        if let place = local.release(failure), place != local.rule.subject(of: failure.address) {
+            takeOut(failure, of: place, session)
+        }
         switch local.rule.verdict(on: failure.address, count: counter.count) {
         case .counted: settle(failure, count: counter.count, isNewlyBlocked: false)
         case .exempt:

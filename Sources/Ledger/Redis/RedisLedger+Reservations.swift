@@ -30,32 +30,36 @@ extension RedisLedger {
     /// Also while the authority is thought to be away: it may only be slow. If it never hears of it, the place ends by
     /// itself.
     package func release(_ guess: LoginFailure) {
+        let subject = local.place(of: guess)
         local.release(guess)
         switch phase {
-        case .mirroring(let session), .inStep(let session): takeOut(guess, session)
+        case .mirroring(let session), .inStep(let session): takeOut(guess, of: subject, session)
         case .idle, .resolving, .connecting, .waiting, .stopped: break
         }
     }
 
-    private func takeOut(_ guess: LoginFailure, _ session: RedisSession) {
-        session.call(["ZREM", BlockKey.pending(local.rule.subject(of: guess.address)), guess.id.description])
+    func takeOut(_ guess: LoginFailure, of subject: IPNetwork, _ session: RedisSession) {
+        session.call(["ZREM", BlockKey.pending(subject), guess.id.description])
     }
 
     // MARK: Asking the authority
 
     func ask(_ asked: WaitingGuess, _ session: RedisSession) {
         let guess = asked.guess
-        let subject = local.rule.subject(of: guess.address)
+        let subject = local.place(of: guess)
         session.run(
             .reserve,
             keys: [BlockKey.failures(subject), BlockKey.pending(subject), BlockKey.seen(subject)],
             [guess.id.description, String(local.rule.limit), String(max(1, asked.length.milliseconds))]
         ) { [weak self] reply in
-            self?.answered(asked, reply, session)
+            self?.answered(asked, of: subject, reply, session)
         }
     }
 
-    private func answered(_ asked: WaitingGuess, _ reply: RESPValue?, _ session: RedisSession) {
+    /// - Parameter subject: whom the place is counted for that was asked for.
+    private func answered(
+        _ asked: WaitingGuess, of subject: IPNetwork, _ reply: RESPValue?, _ session: RedisSession
+    ) {
         // The session ended: it is asked again on the next one, or decided here at its deadline.
         guard let reply else { return }
         let guess = asked.guess
@@ -66,7 +70,7 @@ extension RedisLedger {
         else { return guessRefused(guess, "an unexpected reply") }
         guard waitingGuesses[guess.id] != nil else {
             // Decided here meanwhile. A place that is in use keeps its twin in the store.
-            if word == 1 || word == 3, !local.holds(guess) { takeOut(guess, session) }
+            if word == 1 || word == 3, !local.holds(guess) { takeOut(guess, of: subject, session) }
             return
         }
         if count > 0, let deadline = deadline(ofTTL: ttl) {
@@ -83,26 +87,25 @@ extension RedisLedger {
                 })
         }
         switch word {
-        case 1: grant(asked)
+        case 1: grant(asked, of: subject)
         case 2: findBlock()
         case 3:
             // In another slot of a cluster, so it is a question of its own.
             session.call(["EXISTS", BlockKey.block(local.rule.subject(of: guess.address))]) { [weak self] reply in
                 guard let self, let reply else { return }
                 if let error = reply.error { return guessRefused(guess, error) }
-                if reply == .integer(0) { return grant(asked) }
-                takeOut(guess, session)
+                if reply == .integer(0) { return grant(asked, of: subject) }
+                takeOut(guess, of: subject, session)
                 findBlock()
             }
         default: answer(guess, .full)
         }
     }
 
-    private func grant(_ asked: WaitingGuess) {
+    private func grant(_ asked: WaitingGuess, of subject: IPNetwork) {
         guard waitingGuesses[asked.guess.id] != nil else { return }
         local.held.expire(at: clock.now())
-        local.held.hold(
-            asked.guess.id, of: local.rule.subject(of: asked.guess.address), until: clock.now() + asked.length)
+        local.held.hold(asked.guess.id, of: subject, until: clock.now() + asked.length)
         answer(asked.guess, .granted)
     }
 

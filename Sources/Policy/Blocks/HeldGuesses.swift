@@ -1,51 +1,57 @@
 package import Wire
 
-/// Guesses that may be on their way to a backend, by the address or prefix that failures are counted for. A place that nobody gives back ends by itself: whoever took
-/// it may have died, and the answer may never come.
+/// Guesses that may be on their way to a backend, each with the address or prefix that it was counted for when it got its
+/// place: since then the rule may have become another one. A place that nobody gives back ends by itself: whoever took it
+/// may have died, and the answer may never come.
 package struct HeldGuesses: Sendable {
-    private struct Place: Hashable {
+    private struct Place {
         let subject: IPNetwork
-        let id: FailureID
+        var deadline: Instant
     }
 
-    private var held: [IPNetwork: [FailureID: Instant]] = [:]
-    private var queue = DeadlineQueue<Place>()
-    private var total = 0
+    private var places: [FailureID: Place] = [:]
+    private var counts: [IPNetwork: Int] = [:]
+    private var queue = DeadlineQueue<FailureID>()
 
     package init() {}
 
     /// Places taken, of all.
-    package var count: Int { total }
+    package var count: Int { places.count }
 
     /// Of this one. Those that are over must have been taken out before (`expire`).
-    package func count(of subject: IPNetwork) -> Int { held[subject]?.count ?? 0 }
+    package func count(of subject: IPNetwork) -> Int { counts[subject] ?? 0 }
 
-    package func contains(_ id: FailureID, of subject: IPNetwork) -> Bool { held[subject]?[id] != nil }
+    /// Whom the place of the guess is counted for; nil: it has none.
+    package func subject(of id: FailureID) -> IPNetwork? { places[id]?.subject }
 
+    /// One that has a place keeps that one, which ends at `deadline` now.
     package mutating func hold(_ id: FailureID, of subject: IPNetwork, until deadline: Instant) {
-        if held[subject, default: [:]].updateValue(deadline, forKey: id) == nil { total += 1 }
-        queue.add(Place(subject: subject, id: id), at: deadline)
-        // Nearly all are given back long before their time, and leave their entries behind.
-        guard queue.count > 2 * total + 64 else { return }
-        queue = DeadlineQueue()
-        for (subject, places) in held {
-            for (id, deadline) in places { queue.add(Place(subject: subject, id: id), at: deadline) }
+        if places[id] != nil {
+            places[id]?.deadline = deadline
+        } else {
+            places[id] = Place(subject: subject, deadline: deadline)
+            counts[subject, default: 0] += 1
         }
+        queue.add(id, at: deadline)
+        // Nearly all are given back long before their time, and leave their entries behind.
+        guard queue.count > 2 * places.count + 64 else { return }
+        queue = DeadlineQueue()
+        for (id, place) in places { queue.add(id, at: place.deadline) }
     }
 
-    /// Whether it had a place.
+    /// Whom its place was counted for; nil: it had none.
     @discardableResult
-    package mutating func release(_ id: FailureID, of subject: IPNetwork) -> Bool {
-        guard held[subject]?.removeValue(forKey: id) != nil else { return false }
-        total -= 1
-        if held[subject]?.isEmpty == true { held[subject] = nil }
-        return true
+    package mutating func release(_ id: FailureID) -> IPNetwork? {
+        guard let subject = places.removeValue(forKey: id)?.subject else { return nil }
+        let left = count(of: subject) - 1
+        counts[subject] = left > 0 ? left : nil
+        return subject
     }
 
     package mutating func expire(at now: Instant) {
         while let next = queue.take(until: now) {
-            guard let deadline = held[next.key.subject]?[next.key.id], deadline <= now else { continue }
-            release(next.key.id, of: next.key.subject)
+            guard let place = places[next.key], place.deadline <= now else { continue }
+            release(next.key)
         }
     }
 }
