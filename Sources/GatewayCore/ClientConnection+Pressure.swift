@@ -8,7 +8,7 @@ internal import Wire
 extension ClientConnection {
     /// What the head, a handshake or a slow client keeps waiting is told from what the gateway or a backend does.
     func standing(at now: Instant) -> Standing {
-        if record.plan?.isLogin == true, record.exchange != nil { return .bound }
+        if record.plan?.isLogin == true, record.exchange?.isRelaying == false { return .bound }
         if door != .checks, worker.isBlocked(peer, at: now) { return .blocked }
         if let matter = waitedFor {
             return meter.rate(matter, at: now, bytes: moved).map { .waiting(rate: $0.rate, since: $0.since) } ?? .busy

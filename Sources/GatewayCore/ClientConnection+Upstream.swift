@@ -43,7 +43,11 @@ extension ClientConnection {
     /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
     func handle(_ event: Exchange.Event) -> Exchange.Step {
         guard record.exchange != nil else { return .none }
-        record.guess?.note(event)
+        if let guess = record.guess {
+            guess.note(event)
+            // How fast the client reads its answer must not keep others waiting.
+            if guess.isAnswered { endGuess() }
+        }
         let step = record.exchange!.handle(event)
         if case .retry = step, record.pool?.mayRetry() == false { return record.exchange!.handle(.retryDenied) }
         return step

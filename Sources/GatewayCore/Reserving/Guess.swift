@@ -56,6 +56,12 @@ final class Guess {
 
     var asFailure: LoginFailure { LoginFailure(id: id, address: address) }
 
+    /// Its place is needed no more.
+    var isAnswered: Bool {
+        if case .answered = state { return true }
+        return false
+    }
+
     enum Body {
         case whole
         case more
