@@ -70,6 +70,17 @@ extension ClientConnection {
     }
 
     /// Called by the worker's sweep.
+    func lookForReset() {
+        server?.lookForReset()
+        if phase == .reserving { return leaveLineIfGone() }
+        guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
+        owesLook = false
+        guard !canRead else { return }
+        canRead = true
+        worker.loop.stillReady(self)
+    }
+
+    /// Called by the worker's sweep.
     func checkProgress(_ rule: ProgressRule, at now: Instant) {
         let matter = waitedFor
         guard !meter.look(matter, at: now, rule, bytes: moved) else { return }

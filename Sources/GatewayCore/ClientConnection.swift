@@ -53,7 +53,7 @@ final class ClientConnection: ReadinessHandler {
     /// An edge told of bytes that were not read yet. Edges are not repeated, so this remembers them.
     var canRead = false
     /// Bytes came, and the connection may have been reset behind them unnoticed.
-    private var owesLook = false
+    var owesLook = false
     /// The client has closed its sending side: it may still want its answer.
     var peerFinished = false
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
@@ -117,6 +117,7 @@ final class ClientConnection: ReadinessHandler {
             peerFinished = true
         }
         if phase == .handshake, !shakeHands() { return }
+        if phase == .reserving, hasBroken(readiness) { return close() }
         // Who goes away while an event stream is quiet would be noticed with its next event only.
         if readiness.contains(.closed), record.isEventStream, record.exchange != nil {
             return act(on: handle(.clientLost))
@@ -174,16 +175,6 @@ final class ClientConnection: ReadinessHandler {
                 return inputEnded()
             }
         }
-    }
-
-    /// Called by the worker's sweep.
-    func lookForReset() {
-        server?.lookForReset()
-        guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
-        owesLook = false
-        guard !canRead else { return }
-        canRead = true
-        worker.loop.stillReady(self)
     }
 
     private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {

@@ -103,9 +103,11 @@ private final class Deaf: LedgerSink {
         let rule = rule(limit: limit)
         let ledger = try EmbeddedLedger(rule: rule, stateDirectory: path, on: loop, sink: sink)
         ledger.start()
-        let login = Configuration.Login(
-            endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
-        return (GuessDesk(login, rule, ledger: ledger, on: loop), ledger)
+        return (GuessDesk(login(limit: limit), rule, ledger: ledger, on: loop), ledger)
+    }
+
+    private func login(limit: Int) -> Configuration.Login {
+        .init(endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
     }
 
     private func request(of client: String = "198.51.100.7", patience: Interval = .seconds(60)) -> GuessRequest {
@@ -153,6 +155,36 @@ private final class Deaf: LedgerSink {
         desk.adopt(spared)
         desk.ended(first.guess, isReturned: true)
         #expect(served == [0, 1], "nobody has to look")
+    }
+
+    @Test func `closes up behind whoever has gone`() throws {
+        let (desk, _) = try desk(limit: 1)
+        var served: [Int] = []
+        let requests = (0..<4).map { _ in request() }
+        for (number, request) in requests.enumerated() { desk.reserve(request) { _ in served.append(number) } }
+        desk.withdraw(requests[1].guess)
+        desk.withdraw(requests[1].guess)
+        #expect(desk.waiting == 2)
+        desk.withdraw(requests[0].guess)
+        #expect(desk.waiting == 2, "it does not wait any more")
+        desk.ended(requests[0].guess, isReturned: true)
+        #expect(served == [0, 2] && desk.waiting == 1)
+        desk.withdraw(requests[3].guess)
+        #expect(served == [0, 2] && desk.waiting == 0)
+    }
+
+    @Test func `has no place for whoever has gone while the ledger was asked about him`() throws {
+        let (desk, _) = try desk(limit: 2)
+        // Another process gives places, and takes its time.
+        var asked: [FailureID] = []
+        desk.leave { if case .reserve(let guess, _) = $0 { asked.append(guess.id) } }
+        var answers = 0
+        let (gone, other) = (request(), request())
+        for one in [gone, other] { desk.reserve(one) { _ in answers += 1 } }
+        desk.withdraw(gone.guess)
+        for one in [gone, other] { desk.successorReserved(one.guess.id, Reservation(.full, by: .authority)) }
+        #expect((answers, desk.waiting) == (0, 0))
+        #expect(asked == [gone, other, other].map(\.guess.id), "the other is first now")
     }
 
     @Test func `is told of the block all at once`() throws {

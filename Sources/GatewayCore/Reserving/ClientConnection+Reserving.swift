@@ -16,6 +16,8 @@ extension ClientConnection {
 
     /// How much later than the control thread a connection loses patience.
     private static let slack = Interval.seconds(2)
+    /// How long a place is waited for by a client that sends nothing more.
+    private static let halfClosed = Interval.seconds(1)
     /// A block that *screen* does not see is asked about again, but not for ever.
     private static let mostBlocked = 32
 
@@ -68,6 +70,7 @@ extension ClientConnection {
 
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         guess.state = .asking
+        guess.askedAt = worker.clock.now
         stash.keep(bytes)
         phase = .reserving
         deadline = max(worker.clock.now, guess.patienceEnds) + ClientConnection.slack
@@ -95,8 +98,30 @@ extension ClientConnection {
     func reservationIsLate() {
         // Whoever does not read what he was sent before will not read this either.
         guard outbox.isEmpty else { return close() }
-        record.guess?.state = .refused(.guessesUncounted)
+        if let guess = record.guess {
+            worker.reservations.ended(guess)
+            guess.state = .refused(.guessesUncounted)
+        }
         reservationKnown()
+    }
+
+    /// Nothing is read while a login waits in line, so a reset is asked for: libevent tells of it as of bytes.
+    func hasBroken(_ readiness: Readiness) -> Bool {
+        readiness.contains(.readable) && channel.socket.pendingError != 0
+    }
+
+    /// Called by the worker's sweep. Whoever has closed his sending side may still want his answer, but nearly always he has
+    /// closed the connection: a browser that was told to stop, or whose user has lost patience and asks again. So he has the
+    /// time that a place takes when there is one, and does not keep others waiting behind him.
+    func leaveLineIfGone() {
+        if owesLook {
+            owesLook = false
+            // A reset that came together with the login has no edge of its own.
+            if channel.socket.pendingError != 0 { return close() }
+        }
+        guard peerFinished, let guess = record.guess, guess.askedAt + ClientConnection.halfClosed <= worker.clock.now
+        else { return }
+        close()
     }
 
     /// The rest of a login's body did not come in time.

@@ -30,6 +30,9 @@ final class Guess {
     var state = State.collecting
     /// Until then it may wait for a place.
     let patienceEnds: Instant
+    /// When a place was asked for, and the worker's number for that.
+    var askedAt = Instant.never
+    var ticket = -1
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
 
@@ -150,6 +153,7 @@ final class Reservations {
         let ticket = nextTicket
         nextTicket += 1
         waiting[ticket] = client
+        guess.ticket = ticket
         worker.control.send(
             .reserve(
                 GuessRequest(
@@ -175,12 +179,15 @@ final class Reservations {
         client.reservationKnown()
     }
 
-    /// The exchange of the guess is over.
+    /// The exchange of the guess is over, or there will be none.
     func ended(_ guess: Guess) {
         switch guess.state {
         case .held, .answered: worker.control.send(.guessEnded(guess.asFailure, isReturned: true))
         case .forwarded: worker.control.send(.guessEnded(guess.asFailure, isReturned: false))
-        case .collecting, .asking, .failed, .blocked, .refused: break
+        case .asking:
+            waiting[guess.ticket] = nil
+            worker.control.send(.guessWithdrawn(guess.asFailure))
+        case .collecting, .failed, .blocked, .refused: break
         }
     }
 }

@@ -31,6 +31,8 @@ final class GuessDesk {
         var asking = 0
         /// A place was given back while it was asked: "full" may be old then.
         var isFreed = false
+        /// Those that have gone while it was asked about them.
+        var gone: Set<FailureID> = []
     }
 
     private var authority: Authority
@@ -94,12 +96,27 @@ final class GuessDesk {
         callNext(lose(guess))
     }
 
+    /// Whoever waited has gone: he hears no answer, and a place that is his by then comes back from the worker. One whose
+    /// line is another since the rule has changed is noticed when his turn comes.
+    func withdraw(_ guess: LoginFailure) {
+        let subject = rule.subject(of: guess.address)
+        guard let line = lines[subject] else { return }
+        if let place = line.waiters.firstIndex(where: { $0.request.guess.id == guess.id }) {
+            lines[subject]?.waiters.remove(at: place)
+            waiting -= 1
+            forgetIfEmpty(subject)
+        } else if line.asking > 0 {
+            lines[subject]?.gone.insert(guess.id)
+        }
+    }
+
     /// - Parameter subject: its line, which stays its own when the rule changes.
     private func attempt(_ waiter: Waiter, of subject: IPNetwork) {
         let guess = waiter.request.guess
         lines[subject, default: Line()].asking += 1
         ask(guess, of: subject, waiter.request.length) { [unowned self] reservation in
             lines[subject]?.asking -= 1
+            let hasGone = lines[subject]?.gone.remove(guess.id) != nil
             if refusesWithoutAuthority, reservation.decider == .local {
                 if reservation.answer == .granted { ended(guess, isReturned: true) }
                 waiter.answer(.unavailable)
@@ -112,8 +129,8 @@ final class GuessDesk {
                 case .full:
                     let isFreed = lines[subject]?.isFreed == true
                     lines[subject]?.isFreed = false
-                    enqueue(waiter, in: subject, first: true)
-                    guard isFreed else { return }
+                    if !hasGone { enqueue(waiter, in: subject, first: true) }
+                    guard isFreed || hasGone else { return }
                 }
             }
             callNext(subject)
@@ -145,6 +162,7 @@ final class GuessDesk {
         }
         let next = line.waiters.removeFirst()
         line.isFreed = false
+        line.gone = []
         lines[subject] = line
         waiting -= 1
         attempt(next, of: subject)

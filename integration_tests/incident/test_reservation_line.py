@@ -1,0 +1,72 @@
+"""Who stands in the line of an address keeps nobody waiting longer than he must."""
+
+import socket
+import threading
+
+import pytest
+
+from harness.backend import Exchange, answer
+from harness.logins import RIGHT, WRONG, wrong_is_401
+from harness.processes import wait_until
+
+pytestmark = pytest.mark.once
+
+
+class Gate:
+    """A login backend that answers nothing until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> bytes:
+        said = wrong_is_401(exchange)
+        self.opened.wait(30)
+        return said
+
+
+def waiting(gateway) -> float:
+    return gateway.metrics()["gateway_logins_waiting"]
+
+
+def test_a_right_login_whose_answer_is_not_read_keeps_nobody_waiting(start_gateway, start_backend, address):
+    large = answer(200, b"x" * (64 << 20))
+
+    def handler(exchange: Exchange) -> bytes:
+        said = wrong_is_401(exchange)
+        return large if exchange.request.field("X-Large") else said
+
+    backend = start_backend(handler)
+    gateway = start_gateway(backend, login={"limit": 1, "wait": "5s"})
+    with gateway.connect(address, receive_buffer=4096) as slow:
+        slow.send(RIGHT.replace(b"\r\n", b"\r\nX-Large: 1\r\n", 1))
+        assert slow.read_head().status == 200
+        assert gateway.fetch(RIGHT, address).status == 200
+
+
+def test_whoever_goes_away_leaves_the_line(start_gateway, start_backend, address):
+    gate = Gate()
+    backend = start_backend(gate)
+    gateway = start_gateway(backend, workers=1, login={"limit": 1, "wait": "60s"})
+    with gateway.connect(address) as first, gateway.connect(address, timeout=30) as last:
+        first.send(WRONG.replace(b'"wrong"', b'"right"'))
+        backend.wait_for(1)
+        reset, closed, half = (gateway.connect(address).send(WRONG) for _ in range(3))
+        wait_until("three wait", lambda: waiting(gateway) == 3, 5)
+        reset.reset()
+        wait_until("one has gone", lambda: waiting(gateway) == 2, 5)
+        closed.close()
+        half.socket.shutdown(socket.SHUT_WR)
+        wait_until("all have gone", lambda: waiting(gateway) == 0, 5)
+        assert half.ended()
+        half.close()
+        last.send(RIGHT)
+        gate.opened.set()
+        assert last.read_response("POST").status == 200
+        assert len(backend.requests) == 2, "nothing was guessed for those who have gone"
+
+
+def test_who_closes_his_sending_side_gets_his_answer_when_there_is_a_place(start_gateway, login_backend, address):
+    gateway = start_gateway(login_backend)
+    with gateway.connect(address) as client:
+        client.send(RIGHT).socket.shutdown(socket.SHUT_WR)
+        assert client.read_response("POST").status == 200
