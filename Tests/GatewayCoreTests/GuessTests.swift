@@ -58,6 +58,14 @@ import Wire
         }
     }
 
+    @Test func `that has not gone with its place in time asks for another one`() {
+        let guess = guess(.none, head: "")
+        let now = Instant.now()
+        guess.hold(at: now)
+        #expect(!guess.isStale(at: now + .seconds(2)))
+        #expect(guess.isStale(at: now + .milliseconds(2_001)))
+    }
+
     @Test func `keeps its place only while the backend may have it`() {
         let guess = guess(.none, head: "")
         func word(after event: Exchange.Event) -> String {

@@ -30,12 +30,13 @@ extension ClientConnection {
         guard let guess = record.guess else {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login
-            let guess = Guess(record.facts, patienceEnds: worker.clock.now + login.wait)
-            record.guess = guess
-            return collect(guess, plan, bytes)
+            return begin(Guess(record.facts, patienceEnds: worker.clock.now + login.wait), plan, bytes)
         }
         switch guess.state {
         case .collecting: return collect(guess, plan, bytes)
+        case .held where guess.isStale(at: worker.clock.now):
+            endGuess()
+            return begin(Guess(record.facts, patienceEnds: guess.patienceEnds), plan, bytes)
         case .held, .forwarded, .answered, .failed: return .go
         case .refused(let refusal): return .refuse(refusal)
         case .asking: return .wait
@@ -46,10 +47,17 @@ extension ClientConnection {
         }
     }
 
+    private func begin(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
+        record.guess = guess
+        return collect(guess, plan, bytes)
+    }
+
     private func collect(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         switch guess.look(at: bytes) {
         case .refused(let refusal): return .refuse(refusal)
-        case .whole: return ask(guess, plan, bytes)
+        case .whole:
+            // Whoever has not read what he was sent before would not read his answer either, and keep a place for nothing.
+            return outbox.isEmpty ? ask(guess, plan, bytes) : waitForReader(bytes)
         case .more:
             if worker.isShortOfMemory { return .refuse(.shortOfMemory) }
             let isFirst = phase != .collecting && bytes.count == record.facts.headLength
@@ -66,6 +74,14 @@ extension ClientConnection {
         phase = .collecting
         deadline = worker.clock.now + worker.generation.configuration.timeouts.body
         awaitMore(of: bytes)
+    }
+
+    /// The login is looked at again when the client has read what it was sent.
+    private func waitForReader(_ bytes: Span<UInt8>) -> Admission {
+        stash.keep(bytes)
+        phase = .head
+        deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+        return .wait
     }
 
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {

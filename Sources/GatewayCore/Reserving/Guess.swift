@@ -33,6 +33,8 @@ final class Guess {
     /// When a place was asked for, and the worker's number for that.
     var askedAt = Instant.never
     var ticket = -1
+    /// Until then it must be on its way: its place lasts as long as an answer may take from there on.
+    private var leavesBy = Instant.never
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
 
@@ -46,6 +48,8 @@ final class Guess {
 
     /// What a login may say, in bytes. A body has a bound because it is kept until it is whole.
     static let longestBody = 64 << 10
+    /// Of the margin of a place (`Reservations`), what may pass until it is used.
+    private static let slack = Interval.seconds(2)
     /// With head and framing.
     private static let mostBytes = 192 << 10
 
@@ -58,6 +62,15 @@ final class Guess {
     }
 
     var asFailure: LoginFailure { LoginFailure(id: id, address: address) }
+
+    /// It has got its place.
+    func hold(at now: Instant) {
+        state = .held
+        leavesBy = now + Guess.slack
+    }
+
+    /// It has waited with its place for something else, as its token's issuer: the place could end before the answer is there.
+    func isStale(at now: Instant) -> Bool { now > leavesBy }
 
     /// Its place is needed no more.
     var isAnswered: Bool {
@@ -171,7 +184,7 @@ final class Reservations {
             return
         }
         switch answer {
-        case .granted: guess.state = .held
+        case .granted: guess.hold(at: worker.clock.now)
         case .blocked: guess.state = .blocked
         case .busy: guess.state = .refused(.tooManyGuesses)
         case .unavailable: guess.state = .refused(.guessesUncounted)
