@@ -58,6 +58,18 @@ import Wire
         }
     }
 
+    @Test func `is refused before it goes anywhere when its body is longer than any may be`() {
+        let body = Array("5\r\nabcde\r\n0\r\n\r\n".utf8)
+        guard case .refused(.bodyTooLarge) = guess(.chunked, head: "").look(at: body.span, limit: 4) else {
+            Issue.record("it is one byte too long")
+            return
+        }
+        guard case .whole = guess(.chunked, head: "").look(at: body.span, limit: 5) else {
+            Issue.record("it is as long as it may be")
+            return
+        }
+    }
+
     @Test func `that has not gone with its place in time asks for another one`() {
         let guess = guess(.none, head: "")
         let now = Instant.now()
@@ -84,6 +96,8 @@ import Wire
         #expect(word(after: .connected) == "forwarded")
         #expect(word(after: .upstreamLost) == "forwarded", "nobody knows the verdict")
         #expect(word(after: .handshakeFailed(.upstreamDistrusts)) == "held", "the server took nothing")
+        #expect(word(after: .connected) == "forwarded")
+        #expect(word(after: .requestTooLarge) == "held", "nothing was sent")
         #expect(word(after: .connected) == "forwarded")
         #expect(word(after: .responseHead(failedLogin: false)) == "answered")
     }

@@ -53,7 +53,7 @@ extension ClientConnection {
     }
 
     private func collect(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
-        switch guess.look(at: bytes) {
+        switch guess.look(at: bytes, limit: worker.generation.configuration.limits.bodyBytes) {
         case .refused(let refusal): return .refuse(refusal)
         case .whole:
             // Whoever has not read what he was sent before would not read his answer either, and keep a place for nothing.
@@ -97,7 +97,7 @@ extension ClientConnection {
     /// Whether the bytes of a login that is being collected are worth another look; else they are put aside.
     func collects(_ bytes: Span<UInt8>) -> Bool {
         guard let guess = record.guess else { return true }
-        if case .more = guess.look(at: bytes) {
+        if case .more = guess.look(at: bytes, limit: worker.generation.configuration.limits.bodyBytes) {
             keepCollecting(bytes)
             return false
         }

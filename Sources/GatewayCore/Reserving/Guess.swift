@@ -85,20 +85,21 @@ final class Guess {
     }
 
     /// Looks at what has come. `bytes` begin with the head, now and at every other time.
-    func look(at bytes: Span<UInt8>) -> Body {
+    /// - Parameter limit: of every request's body, in bytes; 0: none.
+    func look(at bytes: Span<UInt8>, limit: Int = 0) -> Body {
         if let verdict { return verdict }
-        let found = read(bytes)
+        let found = read(bytes, limit > 0 ? min(limit, Guess.longestBody) : Guess.longestBody)
         if case .more = found {} else { verdict = found }
         return found
     }
 
-    private func read(_ bytes: Span<UInt8>) -> Body {
+    private func read(_ bytes: Span<UInt8>, _ limit: Int) -> Body {
         while true {
             switch body.read(bytes, from: read) {
             case .data(let range):
                 payload += range.count
                 read = range.upperBound
-                if payload > Guess.longestBody { return .refused(.bodyTooLarge) }
+                if payload > limit { return .refused(.bodyTooLarge) }
             case .needMore:
                 read = bytes.count
                 return read > Guess.mostBytes ? .refused(.bodyTooLarge) : .more
@@ -120,6 +121,8 @@ final class Guess {
         case (.held, .connected): state = .forwarded
         // Told behind a TLS handshake: the server has taken nothing.
         case (.forwarded, .handshakeFailed): state = .held
+        // Less is allowed since a reload. A login goes out in one piece, and this one did not.
+        case (.forwarded, .requestTooLarge): state = .held
         case (.forwarded, .responseHead(failedLogin: false)), (.forwarded, .responseMalformed), (.forwarded, .switched):
             state = .answered
         case (.forwarded, .responseHead(failedLogin: true)), (.forwarded, .failedLoginMalformed): state = .failed
