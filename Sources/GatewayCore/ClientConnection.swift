@@ -59,7 +59,7 @@ final class ClientConnection: ReadinessHandler {
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
     var stash: Stash
     /// How much of the stash was found to be the beginning of a head: only more bytes can help. 0: it was not parsed yet.
-    private var parsed = 0
+    var parsed = 0
     private var awaitsMore: Bool { parsed > 0 }
     var outbox: Outbox
     /// Where the address is counted; negative: nowhere.
@@ -138,6 +138,10 @@ final class ClientConnection: ReadinessHandler {
             guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
+            if phase == .collecting, awaitsMore {
+                guard collectMore() else { return }
+                continue
+            }
             let limit = phase == .head ? Scratch.headRead : Scratch.size
             let stashed = worker.scratch.load(&stash)
             // A request that was sent ahead is handled before anything more is read.
@@ -153,7 +157,7 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
                 if awaitsMore, !isWorthParsing(bytes, stashed) {
-                    if phase != .collecting { stash.keep(bytes) }
+                    stash.keep(bytes)
                 } else {
                     parsed = 0
                     process(stashed + count)
@@ -178,8 +182,7 @@ final class ClientConnection: ReadinessHandler {
     }
 
     private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {
-        if phase == .collecting { return collects(bytes) }
-        return HeadParser.isWorthParsing(
+        HeadParser.isWorthParsing(
             bytes, from: stashed, parsed: parsed, limits: worker.generation.rules.headLimits)
     }
 

@@ -94,14 +94,33 @@ extension ClientConnection {
         return .wait
     }
 
-    /// Whether the bytes of a login that is being collected are worth another look; else they are put aside.
-    func collects(_ bytes: Span<UInt8>) -> Bool {
-        guard let guess = record.guess else { return true }
-        if case .more = guess.look(at: bytes, limit: worker.generation.configuration.limits.bodyBytes) {
-            keepCollecting(bytes)
+    /// Reads more of a login's body, behind what was put aside of it, which stays where it is: small pieces must not cost more
+    /// than large ones. False: nothing more can be done now.
+    func collectMore() -> Bool {
+        let configuration = worker.generation.configuration
+        let room = worker.scratch.room(after: 0, limit: min(Scratch.headRead, Scratch.size - stash.count))
+        switch channel.receive(into: room) {
+        case .bytes(let count):
+            if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
+            owesLook = true
+            stash.append(worker.scratch.bytes(count))
+            deadline = worker.clock.now + configuration.timeouts.body
+            let collected = stash.bytes
+            if case .more = record.guess?.look(at: collected.span, limit: configuration.limits.bodyBytes) {
+                parsed = stash.count
+            } else {
+                // Worth deciding about.
+                parsed = 0
+            }
+            return true
+        case .wouldBlock:
+            canRead = false
+            return false
+        case .ended, .failed:
+            canRead = false
+            close()
             return false
         }
-        return true
     }
 
     func reservationKnown() {
