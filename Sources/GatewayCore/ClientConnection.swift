@@ -277,6 +277,7 @@ final class ClientConnection: ReadinessHandler {
                 case .go: break
                 case .wait:
                     record.facts.counted = .everything
+                    if worker.gatekeeper.isNewToken { record.guess?.bringsNewToken = true }
                     return nil
                 case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
                 }

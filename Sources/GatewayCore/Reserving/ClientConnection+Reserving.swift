@@ -36,7 +36,9 @@ extension ClientConnection {
         case .collecting: return collect(guess, plan, bytes)
         case .held where guess.isStale(at: worker.clock.now):
             endGuess()
-            return begin(Guess(record.facts, patienceEnds: guess.patienceEnds), plan, bytes)
+            let next = Guess(record.facts, patienceEnds: guess.patienceEnds)
+            next.bringsNewToken = guess.bringsNewToken
+            return begin(next, plan, bytes)
         case .held, .forwarded, .answered, .failed: return .go
         case .refused(let refusal): return .refuse(refusal)
         case .asking: return .wait

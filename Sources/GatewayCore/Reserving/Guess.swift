@@ -35,6 +35,8 @@ final class Guess {
     var ticket = -1
     /// Until then it must be on its way: its place lasts as long as an answer may take from there on.
     private var leavesBy = Instant.never
+    /// Its token was verified for the first time when it was looked at before it had to wait.
+    var bringsNewToken = false
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
 
