@@ -248,9 +248,7 @@ final class ClientConnection: ReadinessHandler {
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isSettled { recordBegins(now) }
         let record = record
-        switch worker.gatekeeper.decide(
-            bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
-        {
+        switch decide(bytes, now, wall) {
         case .incomplete:
             awaitRest(of: bytes, now)
             return nil
@@ -276,8 +274,7 @@ final class ClientConnection: ReadinessHandler {
                 switch admit(plan, bytes) {
                 case .go: break
                 case .wait:
-                    record.facts.counted = .everything
-                    if worker.gatekeeper.isNewToken { record.guess?.bringsNewToken = true }
+                    loginWaits()
                     return nil
                 case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
                 }

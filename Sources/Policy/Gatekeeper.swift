@@ -196,6 +196,12 @@ package final class Gatekeeper {
 
     package func forgetAnswer() { authenticator.forgetAnswer() }
 
+    /// What was learned last, until `forgetAnswer`.
+    package var justAnswered: KnownAnswer? { authenticator.justAnswered }
+
+    /// As `learn`, of what was learned before, for the same request.
+    package func recall(_ known: KnownAnswer, at now: WallTime) { authenticator.recall(known, at: now) }
+
     /// Forgets the request that was decided last; to be called, too, before an answer to what no stage has seen.
     package func forget() {
         head = HeadNotes()

@@ -21,6 +21,24 @@ extension ClientConnection {
     /// A block that *screen* does not see is asked about again, but not for ever.
     private static let mostBlocked = 32
 
+    /// The Gatekeeper's word on the request at the front of `bytes`.
+    func decide(_ bytes: Span<UInt8>, _ now: Instant, _ wall: WallTime) -> Verdict {
+        let known = record.guess?.answer
+        if let known { worker.gatekeeper.recall(known, at: wall) }
+        let verdict = worker.gatekeeper.decide(
+            bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
+        if known != nil { worker.gatekeeper.forgetAnswer() }
+        return verdict
+    }
+
+    /// The login at the front is decided again: what happened once must not happen twice, or be forgotten.
+    func loginWaits() {
+        record.facts.counted = .everything
+        guard let guess = record.guess else { return }
+        if worker.gatekeeper.isNewToken { guess.bringsNewToken = true }
+        if let answer = worker.gatekeeper.justAnswered { guess.answer = answer }
+    }
+
     /// May the login at the front of `bytes` go?
     func admit(_ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         let client = record.facts.client
@@ -38,6 +56,7 @@ extension ClientConnection {
             endGuess()
             let next = Guess(record.facts, patienceEnds: guess.patienceEnds)
             next.bringsNewToken = guess.bringsNewToken
+            next.answer = guess.answer
             return begin(next, plan, bytes)
         case .held, .forwarded, .answered, .failed: return .go
         case .refused(let refusal): return .refuse(refusal)

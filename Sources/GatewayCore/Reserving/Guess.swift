@@ -37,6 +37,8 @@ final class Guess {
     private var leavesBy = Instant.never
     /// Its token was verified for the first time when it was looked at before it had to wait.
     var bringsNewToken = false
+    /// What its token's issuer said when it was asked for it.
+    var answer: KnownAnswer?
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
 
