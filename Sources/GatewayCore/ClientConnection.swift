@@ -268,11 +268,15 @@ final class ClientConnection: ReadinessHandler {
             send(worker.composed, Span())
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil
-        case .forward(let plan):
+        case .forward(var plan):
             if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
             if plan.isLogin {
                 switch admit(plan, bytes) {
-                case .go: break
+                case .go:
+                    if let refusal = worker.gatekeeper.countLogin(&plan, record.facts, at: now) {
+                        return refuse(refusal, bytes, offset, count, now)
+                    }
+                    if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
                 case .wait:
                     loginWaits()
                     return nil

@@ -174,7 +174,9 @@ package final class Gatekeeper {
             // A login is judged by its answer, and a 101 is none.
             if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
             if passage == .theirs { try admitUnchanged(plan, bytes) }
-            if rates.countsLast { try countLast(identity, facts, route, &plan, now) }
+            if rates.countsLast {
+                try countLast(identity, facts, route, &plan, now, looks: plan.isLogin && passage == .ours)
+            }
             return .forward(plan)
         } catch {
             // Not refused yet: the same head is decided again when the issuer has answered.

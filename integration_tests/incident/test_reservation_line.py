@@ -80,3 +80,22 @@ def test_a_chunked_login_longer_than_any_body_may_be_takes_no_place(start_gatewa
         assert (refused.status, refused.code) == (413, "REQ_002")
     assert gateway.fetch(head + b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n", address).status == 200
     assert len(login_backend.requests) == 1
+
+
+def test_a_login_that_finds_no_place_takes_nothing_from_its_route(start_gateway, start_backend, address, other_address):
+    gate = Gate()
+    backend = start_backend(gate)
+    gateway = start_gateway(
+        backend, login={"limit": 1, "wait": "100ms"},
+        routes=[{"path": "/", "upstream": "api", "auth": "none",
+                 "rate_limit": {"per": "route", "rate": "1/h", "burst": 2}}])
+    with gateway.connect(address) as first, gateway.connect(address) as second:
+        first.send(RIGHT)
+        backend.wait_for(1)
+        for _ in range(3):
+            refused = second.ask(RIGHT)
+            assert (refused.status, refused.code, refused.field("RateLimit")) == (429, "RATE_001", None)
+        gate.opened.set()
+        assert first.read_response("POST").status == 200
+    assert gateway.fetch(RIGHT, other_address).status == 200
+    assert gateway.fetch(RIGHT, other_address).field("RateLimit").startswith('"route";r=0'), "now there is none left"

@@ -33,7 +33,7 @@ extension ClientConnection {
 
     /// The login at the front is decided again: what happened once must not happen twice, or be forgotten.
     func loginWaits() {
-        record.facts.counted = .everything
+        record.facts.counted = .address
         guard let guess = record.guess else { return }
         if worker.gatekeeper.isNewToken { guess.bringsNewToken = true }
         if let answer = worker.gatekeeper.justAnswered { guess.answer = answer }
