@@ -77,6 +77,8 @@ extension ClientConnection {
     func relayed() {
         // An interim answer gives the client time for its body, and takes none from the answer itself.
         let isInterim = record.exchange?.isRelaying == false && phase == .response
+        // The place of a login does not last longer for it.
+        if isInterim, record.guess != nil { return }
         deadline = worker.clock.now + (isInterim ? responseTimeout : silence)
     }
 
@@ -90,8 +92,9 @@ extension ClientConnection {
         return record.isEventStream && record.exchange != nil && outbox.isEmpty ? timeouts.tunnel : timeouts.body
     }
 
-    /// What was sent of the answer so far is out; more may be read for it.
-    var takesMore: Bool { outbox.isEmpty }
+    /// What was sent of the answer so far is out; more may be read for it. A verdict on a login is read in any case: who does
+    /// not read the interim answers before it would guess for nothing, and their number and size have limits.
+    var takesMore: Bool { outbox.isEmpty || record.guess?.isForwarded == true }
 
     func act(on step: Exchange.Step) {
         switch step {

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from harness.backend import Exchange, answer
-from harness.logins import RIGHT, WRONG, wrong_is_401
+from harness.client import Client
+from harness.logins import RIGHT, WRONG, is_blocked, wrong_is_401
 from harness.processes import wait_until
 
 pytestmark = pytest.mark.once
@@ -99,3 +100,32 @@ def test_a_login_that_finds_no_place_takes_nothing_from_its_route(start_gateway,
         assert first.read_response("POST").status == 200
     assert gateway.fetch(RIGHT, other_address).status == 200
     assert gateway.fetch(RIGHT, other_address).field("RateLimit").startswith('"route";r=0'), "now there is none left"
+
+
+def test_a_verdict_counts_although_nobody_reads_what_comes_before_it(start_gateway, start_backend, address):
+    """More interim answers than all buffers on the way hold."""
+    def handler(exchange: Exchange) -> bytes:
+        said = wrong_is_401(exchange)
+        for _ in range(15):
+            exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: <" + b"x" * 30_000 + b">\r\n\r\n")
+        return said
+
+    gateway = start_gateway(start_backend(handler), login={"limit": 1})
+    with Client(gateway.address, address, receive_buffer=4096, segment=1460) as client:
+        client.send(WRONG)
+        wait_until("the block is in force", lambda: is_blocked(gateway, address), 5)
+
+
+def test_interim_answers_do_not_make_a_login_last_longer_than_its_place(start_gateway, start_backend, address):
+    gate = Gate()
+
+    def handler(exchange: Exchange) -> bytes:
+        said = wrong_is_401(exchange)
+        while not gate.opened.wait(0.1):
+            exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        return said
+
+    gateway = start_gateway(start_backend(handler), timeouts={"response": "500ms"})
+    with gateway.connect(address) as client:
+        assert client.ask(RIGHT).status == 504
+    gate.opened.set()

@@ -76,6 +76,12 @@ final class Guess {
     /// It has waited with its place for something else, as its token's issuer: the place could end before the answer is there.
     func isStale(at now: Instant) -> Bool { now > leavesBy }
 
+    /// The backend may have it, and has not said what it is worth.
+    var isForwarded: Bool {
+        if case .forwarded = state { return true }
+        return false
+    }
+
     /// Its place is needed no more.
     var isAnswered: Bool {
         if case .answered = state { return true }
