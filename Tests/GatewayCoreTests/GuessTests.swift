@@ -179,6 +179,17 @@ private final class Deaf: LedgerSink {
         #expect(served == [0, 1], "nobody has to look")
     }
 
+    @Test func `tells whoever gives places from now on of those that are left to end`() throws {
+        let (desk, _) = try desk(limit: 3)
+        let (lost, returned, held) = (request(), request(), request())
+        for one in [lost, returned, held] { desk.reserve(one) { _ in } }
+        desk.ended(lost.guess, isReturned: false)
+        desk.ended(returned.guess, isReturned: true)
+        var told: Set<FailureID> = []
+        desk.leave { if case .reserve(let guess, _) = $0 { told.insert(guess.id) } }
+        #expect(told == [lost.guess.id, held.guess.id])
+    }
+
     @Test func `closes up behind whoever has gone`() throws {
         let (desk, _) = try desk(limit: 1)
         var served: [Int] = []

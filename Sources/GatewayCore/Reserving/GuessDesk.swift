@@ -39,6 +39,8 @@ final class GuessDesk {
     private var awaitingSuccessor: [FailureID: Asked] = [:]
     /// Places that this process has, to be told to whoever gives them from now on, and whose lines they are of.
     private var held: [FailureID: (guess: LoginFailure, of: IPNetwork, until: Instant)] = [:]
+    /// How many of them there must be before those are looked for that are over.
+    private var nextPurge = 4 * GuessDesk.mostWaiting
     private var lines: [IPNetwork: Line] = [:]
     private(set) var waiting = 0
     private var rule: LoginRule
@@ -82,8 +84,9 @@ final class GuessDesk {
 
     /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else the place is left to end.
     func ended(_ guess: LoginFailure, isReturned: Bool) {
-        let subject = lose(guess)
+        // Left to end, it is still to be told to whoever gives places from then on.
         guard isReturned else { return }
+        let subject = lose(guess)
         switch authority {
         case .ledger(let ledger): ledger.release(guess)
         case .successor(let tell): tell(.release(guess))
@@ -236,7 +239,11 @@ final class GuessDesk {
     }
 
     private func note(_ guess: LoginFailure, of subject: IPNetwork, _ length: Interval) {
-        if held.count > 4 * GuessDesk.mostWaiting { held = held.filter { $0.value.until > .now() } }
+        if held.count >= nextPurge {
+            let now = Instant.now()
+            held = held.filter { $0.value.until > now }
+            nextPurge = max(4 * GuessDesk.mostWaiting, 2 * held.count)
+        }
         held[guess.id] = (guess, subject, .now() + length)
     }
 
