@@ -27,19 +27,37 @@ extension RedisLedger {
         if let authority { ask(asked, authority) }
     }
 
-    /// Also while the authority is thought to be away: it may only be slow. If it never hears of it, the place ends by
-    /// itself.
+    /// Also while the authority is thought to be away: it may only be slow. While there is no session, it is told on the next
+    /// one: else logins that went well during a failover would keep others of their address waiting behind it.
     package func release(_ guess: LoginFailure) {
         let subject = local.place(of: guess)
         local.release(guess)
         switch phase {
         case .mirroring(let session), .inStep(let session): takeOut(guess, of: subject, session)
-        case .idle, .resolving, .connecting, .waiting, .stopped: break
+        case .idle, .resolving, .connecting, .waiting: owe(guess, of: subject)
+        case .stopped: break
         }
     }
 
+    /// Places that the store has and nobody needs. Too many of them end by themselves.
+    private func owe(_ guess: LoginFailure, of subject: IPNetwork) {
+        guard owedPlaces.count < RedisLedger.mostOwed else { return }
+        owedPlaces.append((guess, subject))
+    }
+
+    private static let mostOwed = 4_096
+
+    func returnOwedPlaces(_ session: RedisSession) {
+        let owed = owedPlaces
+        owedPlaces = []
+        for place in owed { takeOut(place.guess, of: place.subject, session) }
+    }
+
     func takeOut(_ guess: LoginFailure, of subject: IPNetwork, _ session: RedisSession) {
-        session.call(["ZREM", BlockKey.pending(subject), guess.id.description])
+        session.call(["ZREM", BlockKey.pending(subject), guess.id.description]) { [weak self] reply in
+            // The session ended: it may not have been heard.
+            if reply == nil { self?.owe(guess, of: subject) }
+        }
     }
 
     // MARK: Asking the authority

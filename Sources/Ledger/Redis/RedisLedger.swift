@@ -92,6 +92,8 @@ package final class RedisLedger: Ledger {
     var waitingGuesses: [FailureID: WaitingGuess] = [:]
     var guessDeadlines: [(at: Instant, id: FailureID)] = []
     var guessTimer: LoopTimer?
+    /// Places to be given back on the next session.
+    var owedPlaces: [(guess: LoginFailure, subject: IPNetwork)] = []
     // +Discovery
     var master: Configuration.SocketAddressText?
     var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
@@ -295,6 +297,7 @@ package final class RedisLedger: Ledger {
         uploadRevocationLifts(session)
         uploadShared(session)
         beginResync(becauseOfFlush: false)
+        returnOwedPlaces(session)
         sendWaiting(session)
     }
 
