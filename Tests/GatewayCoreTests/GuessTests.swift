@@ -190,6 +190,20 @@ private final class Deaf: LedgerSink {
         #expect(told == [lost.guess.id, held.guess.id])
     }
 
+    @Test func `keeps the turn of whoever is first, however many come while the ledger is asked`() throws {
+        let (desk, _) = try desk(limit: 1)
+        // Another process gives places, and takes its time.
+        desk.leave(to: { _ in })
+        var refused: [Int] = []
+        let requests = (0..<GuessDesk.longestLine + 2).map { _ in request() }
+        for (number, request) in requests.enumerated() {
+            desk.reserve(request) { if case .busy = $0 { refused.append(number) } }
+        }
+        #expect(refused == [GuessDesk.longestLine + 1] && desk.waiting == GuessDesk.longestLine)
+        desk.successorReserved(requests[0].guess.id, Reservation(.full, by: .authority))
+        #expect(refused == [GuessDesk.longestLine + 1] && desk.waiting == GuessDesk.longestLine + 1)
+    }
+
     @Test func `closes up behind whoever has gone`() throws {
         let (desk, _) = try desk(limit: 1)
         var served: [Int] = []

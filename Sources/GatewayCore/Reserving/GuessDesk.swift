@@ -22,6 +22,8 @@ final class GuessDesk {
 
     private struct Waiter {
         let request: GuessRequest
+        /// It stood in the line before, and has been counted for its room.
+        var hasWaited = false
         let answer: (GuessAnswer) -> Void
     }
 
@@ -142,8 +144,9 @@ final class GuessDesk {
 
     private func enqueue(_ waiter: Waiter, in subject: IPNetwork, first: Bool) {
         var line = lines[subject] ?? Line()
-        guard waiter.request.patienceEnds > .now(), line.waiters.count < GuessDesk.longestLine,
-            waiting < GuessDesk.mostWaiting
+        // Whoever was first must not lose his turn to those who have filled the line while the ledger was asked about him.
+        guard waiter.request.patienceEnds > .now(), first || line.waiters.count < GuessDesk.longestLine,
+            waiter.hasWaited || waiting < GuessDesk.mostWaiting
         else {
             waiter.answer(.busy)
             return forgetIfEmpty(subject)
@@ -163,7 +166,8 @@ final class GuessDesk {
             lines[subject]?.isFreed = true
             return
         }
-        let next = line.waiters.removeFirst()
+        var next = line.waiters.removeFirst()
+        next.hasWaited = true
         line.isFreed = false
         line.gone = []
         lines[subject] = line
