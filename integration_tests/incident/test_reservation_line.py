@@ -74,7 +74,7 @@ def test_who_closes_his_sending_side_gets_his_answer_when_there_is_a_place(start
 
 
 def test_a_chunked_login_longer_than_any_body_may_be_takes_no_place(start_gateway, login_backend, address):
-    gateway = start_gateway(login_backend, limits={"body": "20"}, login={"limit": 1, "wait": "100ms"})
+    gateway = start_gateway(login_backend, limits={"body": 20}, login={"limit": 1, "wait": "100ms"})
     head = b"POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     for _ in range(3):
         refused = gateway.fetch(head + b"15\r\n" + b"x" * 21 + b"\r\n0\r\n\r\n", address)
