@@ -74,13 +74,16 @@ def test_who_closes_his_sending_side_gets_his_answer_when_there_is_a_place(start
 
 
 def test_a_chunked_login_longer_than_any_body_may_be_takes_no_place(start_gateway, login_backend, address):
-    gateway = start_gateway(login_backend, limits={"body": 20}, login={"limit": 1, "wait": "100ms"})
+    gateway = start_gateway(login_backend, workers=1, limits={"body": 20}, login={"limit": 1, "wait": "100ms"})
     head = b"POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole = head + b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n"
+    # From here on there is a connection to the backend, which could be used at once.
+    assert gateway.fetch(whole, address).status == 200
     for _ in range(3):
         refused = gateway.fetch(head + b"15\r\n" + b"x" * 21 + b"\r\n0\r\n\r\n", address)
         assert (refused.status, refused.code) == (413, "REQ_002")
-    assert gateway.fetch(head + b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n", address).status == 200
-    assert len(login_backend.requests) == 1
+    assert gateway.fetch(whole, address).status == 200
+    assert len(login_backend.requests) == 2
 
 
 def test_a_login_that_finds_no_place_takes_nothing_from_its_route(start_gateway, start_backend, address, other_address):
