@@ -54,6 +54,12 @@ struct Stash {
         account.take(bytes.count)
     }
 
+    /// Puts more behind it.
+    mutating func append(_ more: Span<UInt8>) {
+        more.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        account.take(more.count)
+    }
+
     mutating func removeAll() {
         guard !bytes.isEmpty else { return }
         account.giveBack(bytes.count)

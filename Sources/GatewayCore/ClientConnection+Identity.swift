@@ -14,7 +14,7 @@ extension ClientConnection {
         worker.telemetry.metrics.countAuthSuccess(.token)
         if let plan = record.plan, plan.grace > .zero {
             worker.telemetry.record(inGrace: identity, at: worker.clock.wall, auditRequest(bytes))
-        } else if worker.gatekeeper.isNewToken {
+        } else if worker.gatekeeper.isNewToken || record.guess?.bringsNewToken == true {
             worker.telemetry.record(identity, auditRequest(bytes))
         }
     }

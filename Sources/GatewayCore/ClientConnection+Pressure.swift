@@ -8,7 +8,7 @@ internal import Wire
 extension ClientConnection {
     /// What the head, a handshake or a slow client keeps waiting is told from what the gateway or a backend does.
     func standing(at now: Instant) -> Standing {
-        if record.plan?.isLogin == true, record.exchange != nil { return .bound }
+        if record.plan?.isLogin == true, record.exchange?.isRelaying == false { return .bound }
         if door != .checks, worker.isBlocked(peer, at: now) { return .blocked }
         if let matter = waitedFor {
             return meter.rate(matter, at: now, bytes: moved).map { .waiting(rate: $0.rate, since: $0.since) } ?? .busy
@@ -67,6 +67,17 @@ extension ClientConnection {
         guard taken > record.taken else { return }
         record.taken = taken
         if phase == .response { deadline = now + responseTimeout } else if !server.takesMore { serverTakes() }
+    }
+
+    /// Called by the worker's sweep.
+    func lookForReset() {
+        server?.lookForReset()
+        if phase == .reserving { return leaveLineIfGone() }
+        guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
+        owesLook = false
+        guard !canRead else { return }
+        canRead = true
+        worker.loop.stillReady(self)
     }
 
     /// Called by the worker's sweep.

@@ -43,7 +43,11 @@ extension ClientConnection {
     /// Asks the Exchange. Nil exchange: the answer came after the end and means nothing.
     func handle(_ event: Exchange.Event) -> Exchange.Step {
         guard record.exchange != nil else { return .none }
-        record.guess?.note(event)
+        if let guess = record.guess {
+            guess.note(event)
+            // How fast the client reads its answer must not keep others waiting.
+            if guess.isAnswered { endGuess() }
+        }
         let step = record.exchange!.handle(event)
         if case .retry = step, record.pool?.mayRetry() == false { return record.exchange!.handle(.retryDenied) }
         return step
@@ -73,6 +77,8 @@ extension ClientConnection {
     func relayed() {
         // An interim answer gives the client time for its body, and takes none from the answer itself.
         let isInterim = record.exchange?.isRelaying == false && phase == .response
+        // The place of a login does not last longer for it.
+        if isInterim, record.guess != nil { return }
         deadline = worker.clock.now + (isInterim ? responseTimeout : silence)
     }
 
@@ -86,8 +92,9 @@ extension ClientConnection {
         return record.isEventStream && record.exchange != nil && outbox.isEmpty ? timeouts.tunnel : timeouts.body
     }
 
-    /// What was sent of the answer so far is out; more may be read for it.
-    var takesMore: Bool { outbox.isEmpty }
+    /// What was sent of the answer so far is out; more may be read for it. A verdict on a login is read in any case: who does
+    /// not read the interim answers before it would guess for nothing, and their number and size have limits.
+    var takesMore: Bool { outbox.isEmpty || record.guess?.isForwarded == true }
 
     func act(on step: Exchange.Step) {
         switch step {

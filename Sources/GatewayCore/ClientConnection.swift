@@ -53,13 +53,13 @@ final class ClientConnection: ReadinessHandler {
     /// An edge told of bytes that were not read yet. Edges are not repeated, so this remembers them.
     var canRead = false
     /// Bytes came, and the connection may have been reset behind them unnoticed.
-    private var owesLook = false
+    var owesLook = false
     /// The client has closed its sending side: it may still want its answer.
     var peerFinished = false
     /// Bytes that were read and not used: the beginning of a head, or requests sent ahead.
     var stash: Stash
     /// How much of the stash was found to be the beginning of a head: only more bytes can help. 0: it was not parsed yet.
-    private var parsed = 0
+    var parsed = 0
     private var awaitsMore: Bool { parsed > 0 }
     var outbox: Outbox
     /// Where the address is counted; negative: nowhere.
@@ -117,6 +117,7 @@ final class ClientConnection: ReadinessHandler {
             peerFinished = true
         }
         if phase == .handshake, !shakeHands() { return }
+        if phase == .reserving, hasBroken(readiness) { return close() }
         // Who goes away while an event stream is quiet would be noticed with its next event only.
         if readiness.contains(.closed), record.isEventStream, record.exchange != nil {
             return act(on: handle(.clientLost))
@@ -137,6 +138,10 @@ final class ClientConnection: ReadinessHandler {
             guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
+            if phase == .collecting, awaitsMore {
+                guard collectMore() else { return }
+                continue
+            }
             let limit = phase == .head ? Scratch.headRead : Scratch.size
             let stashed = worker.scratch.load(&stash)
             // A request that was sent ahead is handled before anything more is read.
@@ -152,7 +157,7 @@ final class ClientConnection: ReadinessHandler {
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
                 if awaitsMore, !isWorthParsing(bytes, stashed) {
-                    if phase != .collecting { stash.keep(bytes) }
+                    stash.keep(bytes)
                 } else {
                     parsed = 0
                     process(stashed + count)
@@ -176,19 +181,8 @@ final class ClientConnection: ReadinessHandler {
         }
     }
 
-    /// Called by the worker's sweep.
-    func lookForReset() {
-        server?.lookForReset()
-        guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
-        owesLook = false
-        guard !canRead else { return }
-        canRead = true
-        worker.loop.stillReady(self)
-    }
-
     private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {
-        if phase == .collecting { return collects(bytes) }
-        return HeadParser.isWorthParsing(
+        HeadParser.isWorthParsing(
             bytes, from: stashed, parsed: parsed, limits: worker.generation.rules.headLimits)
     }
 
@@ -254,9 +248,7 @@ final class ClientConnection: ReadinessHandler {
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isSettled { recordBegins(now) }
         let record = record
-        switch worker.gatekeeper.decide(
-            bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
-        {
+        switch decide(bytes, now, wall) {
         case .incomplete:
             awaitRest(of: bytes, now)
             return nil
@@ -276,13 +268,17 @@ final class ClientConnection: ReadinessHandler {
             send(worker.composed, Span())
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil
-        case .forward(let plan):
+        case .forward(var plan):
             if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
             if plan.isLogin {
                 switch admit(plan, bytes) {
-                case .go: break
+                case .go:
+                    if let refusal = worker.gatekeeper.countLogin(&plan, record.facts, at: now) {
+                        return refuse(refusal, bytes, offset, count, now)
+                    }
+                    if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
                 case .wait:
-                    record.facts.counted = .everything
+                    loginWaits()
                     return nil
                 case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
                 }

@@ -42,6 +42,8 @@ enum ControlMessage: Sendable {
     case reserve(GuessRequest)
     /// `isReturned`: its place is free; else nobody knows what became of it.
     case guessEnded(LoginAttempt, isReturned: Bool)
+    /// Whoever waited for a place has gone, and leaves the line.
+    case guessWithdrawn(LoginAttempt)
     case applied(worker: Int, sequence: Int)
     case loginSucceeded(AuditRequest)
     /// TLS with a server failed, for another reason than the last time, or succeeds again (nil).

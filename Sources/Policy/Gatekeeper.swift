@@ -174,7 +174,9 @@ package final class Gatekeeper {
             // A login is judged by its answer, and a 101 is none.
             if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
             if passage == .theirs { try admitUnchanged(plan, bytes) }
-            if rates.countsLast { try countLast(identity, facts, route, &plan, now) }
+            if rates.countsLast {
+                try countLast(identity, facts, route, &plan, now, looks: plan.isLogin && passage == .ours)
+            }
             return .forward(plan)
         } catch {
             // Not refused yet: the same head is decided again when the issuer has answered.
@@ -195,6 +197,12 @@ package final class Gatekeeper {
     package func loseHope() { authenticator.loseHope() }
 
     package func forgetAnswer() { authenticator.forgetAnswer() }
+
+    /// What was learned last, until `forgetAnswer`.
+    package var justAnswered: KnownAnswer? { authenticator.justAnswered }
+
+    /// As `learn`, of what was learned before, for the same request.
+    package func recall(_ known: KnownAnswer, at now: WallTime) { authenticator.recall(known, at: now) }
 
     /// Forgets the request that was decided last; to be called, too, before an answer to what no stage has seen.
     package func forget() {

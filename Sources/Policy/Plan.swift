@@ -38,8 +38,6 @@ package enum RateCount: Hashable, Sendable {
     case nothing
     /// The limits by address.
     case address
-    /// All of them.
-    case everything
 }
 
 /// What the gateway answers by itself, without a refusal.

@@ -47,6 +47,15 @@ import Wire
         #expect(loaded == 300 && stash.isEmpty && account.held == 0)
     }
 
+    @Test func `has what is put behind it, piece by piece`() {
+        var stash = Stash(account)
+        stash.keep(bytes(300).span)
+        for _ in 0..<700 { stash.append(bytes(1).span) }
+        #expect(account.held == 1_000 && stash.count == 1_000)
+        stash.removeAll()
+        #expect(account.held == 0)
+    }
+
     @Test func `has the memory of an outbox until it is given back`() {
         var outbox = Outbox(account)
         outbox.append(bytes(5_000).span)

@@ -58,6 +58,26 @@ import Wire
         }
     }
 
+    @Test func `is refused before it goes anywhere when its body is longer than any may be`() {
+        let body = Array("5\r\nabcde\r\n0\r\n\r\n".utf8)
+        guard case .refused(.bodyTooLarge) = guess(.chunked, head: "").look(at: body.span, limit: 4) else {
+            Issue.record("it is one byte too long")
+            return
+        }
+        guard case .whole = guess(.chunked, head: "").look(at: body.span, limit: 5) else {
+            Issue.record("it is as long as it may be")
+            return
+        }
+    }
+
+    @Test func `that has not gone with its place in time asks for another one`() {
+        let guess = guess(.none, head: "")
+        let now = Instant.now()
+        guess.hold(at: now)
+        #expect(!guess.isStale(at: now + .seconds(2)))
+        #expect(guess.isStale(at: now + .milliseconds(2_001)))
+    }
+
     @Test func `keeps its place only while the backend may have it`() {
         let guess = guess(.none, head: "")
         func word(after event: Exchange.Event) -> String {
@@ -77,6 +97,8 @@ import Wire
         #expect(word(after: .upstreamLost) == "forwarded", "nobody knows the verdict")
         #expect(word(after: .handshakeFailed(.upstreamDistrusts)) == "held", "the server took nothing")
         #expect(word(after: .connected) == "forwarded")
+        #expect(word(after: .requestTooLarge) == "held", "nothing was sent")
+        #expect(word(after: .connected) == "forwarded")
         #expect(word(after: .responseHead(failedLogin: false)) == "answered")
     }
 }
@@ -93,16 +115,21 @@ private final class Deaf: LedgerSink {
     private let sink = Deaf()
     private let loop = EventLoop()
 
+    private func rule(limit: Int, exempt: [IPNetwork] = []) -> LoginRule {
+        LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: exempt)
+    }
+
     private func desk(limit: Int, _ others: [LoginRule] = []) throws -> (GuessDesk, EmbeddedLedger) {
         var template = Array("/tmp/gateway-test-XXXXXX".utf8CString)
         let path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-        let rule = LoginRule(limit: limit, window: .seconds(60), block: .seconds(60), exempt: [])
-        let rules = LoginRules([rule] + others)
+        let rules = LoginRules([rule(limit: limit)] + others)
         let ledger = try EmbeddedLedger(rules: rules, stateDirectory: path, on: loop, sink: sink)
         ledger.start()
-        let login = Configuration.Login(
-            endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
-        return (GuessDesk(login, rules, ledger: ledger, on: loop), ledger)
+        return (GuessDesk(login(limit: limit), rules, ledger: ledger, on: loop), ledger)
+    }
+
+    private func login(limit: Int) -> Configuration.Login {
+        .init(endpoints: [], limit: limit, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
     }
 
     private func request(
@@ -184,6 +211,75 @@ private final class Deaf: LedgerSink {
         var served = 0
         desk.reserve(request(of: "2001:db8:1:2::2")) { if case .granted = $0 { served += 1 } }
         #expect(served == 1)
+    }
+
+    @Test func `is the one that it was when somebody of it is spared from now on`() throws {
+        let (desk, ledger) = try desk(limit: 1)
+        var served: [Int] = []
+        let first = request(of: "2001:db8:1:2::1")
+        for (number, one) in [first, request(of: "2001:db8:1:2::2"), request(of: "2001:db8:1:2::3")].enumerated() {
+            desk.reserve(one) { _ in served.append(number) }
+        }
+        let spared = LoginRules(rule(limit: 1, exempt: [IPNetwork("2001:db8:1:2::1")!]))
+        ledger.adopt(spared)
+        desk.adopt(spared)
+        desk.ended(first.guess, isReturned: true)
+        #expect(served == [0, 1], "nobody has to look")
+    }
+
+    @Test func `tells whoever gives places from now on of those that are left to end`() throws {
+        let (desk, _) = try desk(limit: 3)
+        let (lost, returned, held) = (request(), request(), request())
+        for one in [lost, returned, held] { desk.reserve(one) { _ in } }
+        desk.ended(lost.guess, isReturned: false)
+        desk.ended(returned.guess, isReturned: true)
+        var told: Set<FailureID> = []
+        desk.leave { if case .reserve(let guess, _) = $0 { told.insert(guess.id) } }
+        #expect(told == [lost.guess.id, held.guess.id])
+    }
+
+    @Test func `keeps the turn of whoever is first, however many come while the ledger is asked`() throws {
+        let (desk, _) = try desk(limit: 1)
+        // Another process gives places, and takes its time.
+        desk.leave(to: { _ in })
+        var refused: [Int] = []
+        let requests = (0..<GuessDesk.longestLine + 2).map { _ in request() }
+        for (number, request) in requests.enumerated() {
+            desk.reserve(request) { if case .busy = $0 { refused.append(number) } }
+        }
+        #expect(refused == [GuessDesk.longestLine + 1] && desk.waiting == GuessDesk.longestLine)
+        desk.successorReserved(requests[0].guess.id, Reservation(.full, by: .authority))
+        #expect(refused == [GuessDesk.longestLine + 1] && desk.waiting == GuessDesk.longestLine + 1)
+    }
+
+    @Test func `closes up behind whoever has gone`() throws {
+        let (desk, _) = try desk(limit: 1)
+        var served: [Int] = []
+        let requests = (0..<4).map { _ in request() }
+        for (number, request) in requests.enumerated() { desk.reserve(request) { _ in served.append(number) } }
+        desk.withdraw(requests[1].guess)
+        desk.withdraw(requests[1].guess)
+        #expect(desk.waiting == 2)
+        desk.withdraw(requests[0].guess)
+        #expect(desk.waiting == 2, "it does not wait any more")
+        desk.ended(requests[0].guess, isReturned: true)
+        #expect(served == [0, 2] && desk.waiting == 1)
+        desk.withdraw(requests[3].guess)
+        #expect(served == [0, 2] && desk.waiting == 0)
+    }
+
+    @Test func `has no place for whoever has gone while the ledger was asked about him`() throws {
+        let (desk, _) = try desk(limit: 2)
+        // Another process gives places, and takes its time.
+        var asked: [FailureID] = []
+        desk.leave { if case .reserve(let guess, _) = $0 { asked.append(guess.id) } }
+        var answers = 0
+        let (gone, other) = (request(), request())
+        for one in [gone, other] { desk.reserve(one) { _ in answers += 1 } }
+        desk.withdraw(gone.guess)
+        for one in [gone, other] { desk.successorReserved(one.guess.id, Reservation(.full, by: .authority)) }
+        #expect((answers, desk.waiting) == (0, 0))
+        #expect(asked == [gone, other, other].map(\.guess.id), "the other is first now")
     }
 
     @Test func `is told of the block all at once`() throws {

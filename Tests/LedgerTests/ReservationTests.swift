@@ -132,6 +132,28 @@ struct `Places for guesses in a real Redis` {
         harness.stop(ledger)
     }
 
+    @Test func `that are given back while Redis cannot be reached are given back when it can`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        let guesses = (0..<5).map { _ in guess() }
+        for one in guesses { #expect(try harness.answer(ledger, one) == .granted) }
+        _ = try fixture.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        // This one goes out on a connection that is no more, the others when there is none.
+        ledger.release(guesses[0])
+        #expect(
+            harness.wait {
+                switch ledger.phase {
+                case .mirroring, .inStep: false
+                default: true
+                }
+            })
+        for one in guesses.dropFirst() { ledger.release(one) }
+        #expect(harness.wait { ledger.state == .connected })
+        #expect(harness.wait { (try? fixture.redis("ZCARD", pending)) == "0" })
+        harness.stop(ledger)
+    }
+
     @Test func `are refused at the limit, where a block that was lost is set`() throws {
         let fixture = try RedisFixture()
         let harness = fixture.harness

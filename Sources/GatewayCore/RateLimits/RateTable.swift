@@ -65,6 +65,20 @@ final class RateTable: Sendable {
         return RateAnswer(isAllowed: true, level: BucketLevel(left: 0, more: .zero))
     }
 
+    /// What `take` would answer. A bucket that is being entered is as good as full.
+    func look(key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
+        let start = sets + (key & (sets - 1)) * 2 * RateTable.ways
+        var found = 0
+        for place in stride(from: start, to: start + 2 * RateTable.ways, by: 2) {
+            let fullAt = table.loadAcquiring(place + 1)
+            if fullAt != RateTable.changing, table.loadAcquiring(place) == key { found = fullAt }
+        }
+        switch bucket.take(from: found, at: now) {
+        case .refused(let level): return RateAnswer(isAllowed: false, level: level)
+        case .taken(_, let level): return RateAnswer(isAllowed: true, level: level)
+        }
+    }
+
     /// Nil: the bucket that was to go has changed meanwhile.
     private func enter(
         _ key: Int, _ bucket: TokenBucket, at place: Int, insteadOf old: Int, _ now: Instant
@@ -90,10 +104,18 @@ final class RateTables: RateMeter {
     var evictions: Int { addresses.evictions + identities.evictions + routes.evictions }
 
     func take(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
+        table(of: kind).take(key: key, bucket, at: now)
+    }
+
+    func look(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
+        table(of: kind).look(key: key, bucket, at: now)
+    }
+
+    private func table(of kind: RateRule.Kind) -> RateTable {
         switch kind {
-        case .perAddress, .routeAddress: addresses.take(key: key, bucket, at: now)
-        case .perIdentity, .routeIdentity: identities.take(key: key, bucket, at: now)
-        case .route: routes.take(key: key, bucket, at: now)
+        case .perAddress, .routeAddress: addresses
+        case .perIdentity, .routeIdentity: identities
+        case .route: routes
         }
     }
 }

@@ -16,8 +16,28 @@ extension ClientConnection {
 
     /// How much later than the control thread a connection loses patience.
     private static let slack = Interval.seconds(2)
+    /// How long a place is waited for by a client that sends nothing more.
+    private static let halfClosed = Interval.seconds(1)
     /// A block that *screen* does not see is asked about again, but not for ever.
     private static let mostBlocked = 32
+
+    /// The Gatekeeper's word on the request at the front of `bytes`.
+    func decide(_ bytes: Span<UInt8>, _ now: Instant, _ wall: WallTime) -> Verdict {
+        let known = record.guess?.answer
+        if let known { worker.gatekeeper.recall(known, at: wall) }
+        let verdict = worker.gatekeeper.decide(
+            bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
+        if known != nil { worker.gatekeeper.forgetAnswer() }
+        return verdict
+    }
+
+    /// The login at the front is decided again: what happened once must not happen twice, or be forgotten.
+    func loginWaits() {
+        record.facts.counted = .address
+        guard let guess = record.guess else { return }
+        if worker.gatekeeper.isNewToken { guess.bringsNewToken = true }
+        if let answer = worker.gatekeeper.justAnswered { guess.answer = answer }
+    }
 
     /// May the login at the front of `bytes` go?
     func admit(_ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
@@ -28,12 +48,16 @@ extension ClientConnection {
         guard let guess = record.guess else {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login
-            let guess = Guess(record.facts, patienceEnds: worker.clock.now + login.wait)
-            record.guess = guess
-            return collect(guess, plan, bytes)
+            return begin(Guess(record.facts, patienceEnds: worker.clock.now + login.wait), plan, bytes)
         }
         switch guess.state {
         case .collecting: return collect(guess, plan, bytes)
+        case .held where guess.isStale(at: worker.clock.now):
+            endGuess()
+            let next = Guess(record.facts, patienceEnds: guess.patienceEnds)
+            next.bringsNewToken = guess.bringsNewToken
+            next.answer = guess.answer
+            return begin(next, plan, bytes)
         case .held, .forwarded, .answered, .failed: return .go
         case .refused(let refusal): return .refuse(refusal)
         case .asking: return .wait
@@ -44,10 +68,17 @@ extension ClientConnection {
         }
     }
 
+    private func begin(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
+        record.guess = guess
+        return collect(guess, plan, bytes)
+    }
+
     private func collect(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
-        switch guess.look(at: bytes) {
+        switch guess.look(at: bytes, limit: worker.generation.configuration.limits.bodyBytes) {
         case .refused(let refusal): return .refuse(refusal)
-        case .whole: return ask(guess, plan, bytes)
+        case .whole:
+            // Whoever has not read what he was sent before would not read his answer either, and keep a place for nothing.
+            return outbox.isEmpty ? ask(guess, plan, bytes) : waitForReader(bytes)
         case .more:
             if worker.isShortOfMemory { return .refuse(.shortOfMemory) }
             let isFirst = phase != .collecting && bytes.count == record.facts.headLength
@@ -66,8 +97,17 @@ extension ClientConnection {
         awaitMore(of: bytes)
     }
 
+    /// The login is looked at again when the client has read what it was sent.
+    private func waitForReader(_ bytes: Span<UInt8>) -> Admission {
+        stash.keep(bytes)
+        phase = .head
+        deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+        return .wait
+    }
+
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         guess.state = .asking
+        guess.askedAt = worker.clock.now
         stash.keep(bytes)
         phase = .reserving
         deadline = max(worker.clock.now, guess.patienceEnds) + ClientConnection.slack
@@ -75,14 +115,33 @@ extension ClientConnection {
         return .wait
     }
 
-    /// Whether the bytes of a login that is being collected are worth another look; else they are put aside.
-    func collects(_ bytes: Span<UInt8>) -> Bool {
-        guard let guess = record.guess else { return true }
-        if case .more = guess.look(at: bytes) {
-            keepCollecting(bytes)
+    /// Reads more of a login's body, behind what was put aside of it, which stays where it is: small pieces must not cost more
+    /// than large ones. False: nothing more can be done now.
+    func collectMore() -> Bool {
+        let configuration = worker.generation.configuration
+        let room = worker.scratch.room(after: 0, limit: min(Scratch.headRead, Scratch.size - stash.count))
+        switch channel.receive(into: room) {
+        case .bytes(let count):
+            if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
+            owesLook = true
+            stash.append(worker.scratch.bytes(count))
+            deadline = worker.clock.now + configuration.timeouts.body
+            let collected = stash.bytes
+            if case .more = record.guess?.look(at: collected.span, limit: configuration.limits.bodyBytes) {
+                parsed = stash.count
+            } else {
+                // Worth deciding about.
+                parsed = 0
+            }
+            return true
+        case .wouldBlock:
+            canRead = false
+            return false
+        case .ended, .failed:
+            canRead = false
+            close()
             return false
         }
-        return true
     }
 
     func reservationKnown() {
@@ -95,8 +154,30 @@ extension ClientConnection {
     func reservationIsLate() {
         // Whoever does not read what he was sent before will not read this either.
         guard outbox.isEmpty else { return close() }
-        record.guess?.state = .refused(.guessesUncounted)
+        if let guess = record.guess {
+            worker.reservations.ended(guess)
+            guess.state = .refused(.guessesUncounted)
+        }
         reservationKnown()
+    }
+
+    /// Nothing is read while a login waits in line, so a reset is asked for: libevent tells of it as of bytes.
+    func hasBroken(_ readiness: Readiness) -> Bool {
+        readiness.contains(.readable) && channel.socket.pendingError != 0
+    }
+
+    /// Called by the worker's sweep. Whoever has closed his sending side may still want his answer, but nearly always he has
+    /// closed the connection: a browser that was told to stop, or whose user has lost patience and asks again. So he has the
+    /// time that a place takes when there is one, and does not keep others waiting behind him.
+    func leaveLineIfGone() {
+        if owesLook {
+            owesLook = false
+            // A reset that came together with the login has no edge of its own.
+            if channel.socket.pendingError != 0 { return close() }
+        }
+        guard peerFinished, let guess = record.guess, guess.askedAt + ClientConnection.halfClosed <= worker.clock.now
+        else { return }
+        close()
     }
 
     /// The rest of a login's body did not come in time.

@@ -30,6 +30,15 @@ final class Guess {
     var state = State.collecting
     /// Until then it may wait for a place.
     let patienceEnds: Instant
+    /// When a place was asked for, and the worker's number for that.
+    var askedAt = Instant.never
+    var ticket = -1
+    /// Until then it must be on its way: its place lasts as long as an answer may take from there on.
+    private var leavesBy = Instant.never
+    /// Its token was verified for the first time when it was looked at before it had to wait.
+    var bringsNewToken = false
+    /// What its token's issuer said when it was asked for it.
+    var answer: KnownAnswer?
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
 
@@ -43,6 +52,8 @@ final class Guess {
 
     /// What a login may say, in bytes. A body has a bound because it is kept until it is whole.
     static let longestBody = 64 << 10
+    /// Of the margin of a place (`Reservations`), what may pass until it is used.
+    private static let slack = Interval.seconds(2)
     /// With head and framing.
     private static let mostBytes = 192 << 10
 
@@ -56,6 +67,27 @@ final class Guess {
 
     var attempt: LoginAttempt { LoginAttempt(id: id, address: address) }
 
+    /// It has got its place.
+    func hold(at now: Instant) {
+        state = .held
+        leavesBy = now + Guess.slack
+    }
+
+    /// It has waited with its place for something else, as its token's issuer: the place could end before the answer is there.
+    func isStale(at now: Instant) -> Bool { now > leavesBy }
+
+    /// The backend may have it, and has not said what it is worth.
+    var isForwarded: Bool {
+        if case .forwarded = state { return true }
+        return false
+    }
+
+    /// Its place is needed no more.
+    var isAnswered: Bool {
+        if case .answered = state { return true }
+        return false
+    }
+
     enum Body {
         case whole
         case more
@@ -63,20 +95,21 @@ final class Guess {
     }
 
     /// Looks at what has come. `bytes` begin with the head, now and at every other time.
-    func look(at bytes: Span<UInt8>) -> Body {
+    /// - Parameter limit: of every request's body, in bytes; 0: none.
+    func look(at bytes: Span<UInt8>, limit: Int = 0) -> Body {
         if let verdict { return verdict }
-        let found = read(bytes)
+        let found = read(bytes, limit > 0 ? min(limit, Guess.longestBody) : Guess.longestBody)
         if case .more = found {} else { verdict = found }
         return found
     }
 
-    private func read(_ bytes: Span<UInt8>) -> Body {
+    private func read(_ bytes: Span<UInt8>, _ limit: Int) -> Body {
         while true {
             switch body.read(bytes, from: read) {
             case .data(let range):
                 payload += range.count
                 read = range.upperBound
-                if payload > Guess.longestBody { return .refused(.bodyTooLarge) }
+                if payload > limit { return .refused(.bodyTooLarge) }
             case .needMore:
                 read = bytes.count
                 return read > Guess.mostBytes ? .refused(.bodyTooLarge) : .more
@@ -98,6 +131,8 @@ final class Guess {
         case (.held, .connected): state = .forwarded
         // Told behind a TLS handshake: the server has taken nothing.
         case (.forwarded, .handshakeFailed): state = .held
+        // Less is allowed since a reload. A login goes out in one piece, and this one did not.
+        case (.forwarded, .requestTooLarge): state = .held
         case (.forwarded, .responseHead(failedLogin: false)), (.forwarded, .responseMalformed), (.forwarded, .switched):
             state = .answered
         case (.forwarded, .responseHead(failedLogin: true)), (.forwarded, .failedLoginMalformed): state = .failed
@@ -144,6 +179,7 @@ final class Reservations {
         let ticket = nextTicket
         nextTicket += 1
         waiting[ticket] = client
+        guess.ticket = ticket
         worker.control.send(
             .reserve(
                 GuessRequest(
@@ -161,7 +197,7 @@ final class Reservations {
             return
         }
         switch answer {
-        case .granted: guess.state = .held
+        case .granted: guess.hold(at: worker.clock.now)
         case .blocked: guess.state = .blocked
         case .busy: guess.state = .refused(.tooManyGuesses)
         case .unavailable: guess.state = .refused(.guessesUncounted)
@@ -169,12 +205,15 @@ final class Reservations {
         client.reservationKnown()
     }
 
-    /// The exchange of the guess is over.
+    /// The exchange of the guess is over, or there will be none.
     func ended(_ guess: Guess) {
         switch guess.state {
         case .held, .answered: worker.control.send(.guessEnded(guess.attempt, isReturned: true))
         case .forwarded: worker.control.send(.guessEnded(guess.attempt, isReturned: false))
-        case .collecting, .asking, .failed, .blocked, .refused: break
+        case .asking:
+            waiting[guess.ticket] = nil
+            worker.control.send(.guessWithdrawn(guess.attempt))
+        case .collecting, .failed, .blocked, .refused: break
         }
     }
 }

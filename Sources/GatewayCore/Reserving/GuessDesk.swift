@@ -25,6 +25,8 @@ final class GuessDesk {
         let request: GuessRequest
         /// What it needs a place for, one after the other: never empty.
         let places: [LoginFailure]
+        /// It stood in the line before, and has been counted for its room.
+        var hasWaited = false
         let answer: (GuessAnswer) -> Void
     }
 
@@ -34,12 +36,16 @@ final class GuessDesk {
         var asking = 0
         /// A place was given back while it was asked: "full" may be old then.
         var isFreed = false
+        /// Those that have gone while it was asked about them.
+        var gone: Set<FailureID> = []
     }
 
     private var authority: Authority
     private var awaitingSuccessor: [FailureID: Asked] = [:]
     /// Places that this process has, to be told to whoever gives them from now on.
     private var held: [FailureID: (guess: LoginFailure, until: Instant)] = [:]
+    /// How many of them there must be before those are looked for that are over.
+    private var nextPurge = 4 * GuessDesk.mostWaiting
     private var lines: [LoginKey: Line] = [:]
     private(set) var waiting = 0
     private var rules: LoginRules
@@ -93,7 +99,7 @@ final class GuessDesk {
     }
 
     private func ended(_ place: LoginFailure, isReturned: Bool) {
-        held[place.id] = nil
+        // Left to end, it is still to be told to whoever gives places from then on.
         guard isReturned else { return }
         giveBack(place)
         callNext(place.key)
@@ -108,6 +114,21 @@ final class GuessDesk {
     func counted(_ place: LoginFailure) {
         held[place.id] = nil
         callNext(place.key)
+    }
+
+    /// Whoever waited has gone: he hears no answer, and places that are his by then come back from the worker. One whose line
+    /// is another since the rules have changed is noticed when his turn comes.
+    func withdraw(_ guess: LoginAttempt) {
+        for key in guess.counted(by: rules).map(\.key) {
+            guard let line = lines[key] else { continue }
+            if let place = line.waiters.firstIndex(where: { $0.request.guess.id == guess.id }) {
+                lines[key]?.waiters.remove(at: place)
+                waiting -= 1
+                forgetIfEmpty(key)
+            } else if line.asking > 0 {
+                lines[key]?.gone.insert(guess.id)
+            }
+        }
     }
 
     /// What is counted of a guess. Where it has places, they are those: the rules may be others since.
@@ -139,19 +160,24 @@ final class GuessDesk {
             if !isRefused, reservation.answer == .granted, number + 1 < waiter.places.count {
                 return take(number + 1, of: waiter)
             }
-            for place in waiter.places { lines[place.key]?.asking -= 1 }
+            var hasGone = false
+            for place in waiter.places {
+                lines[place.key]?.asking -= 1
+                if lines[place.key]?.gone.remove(waiter.request.guess.id) != nil { hasGone = true }
+            }
             if isRefused || reservation.answer != .granted {
                 for place in waiter.places[..<number] { giveBack(place) }
                 if reservation.answer == .granted { giveBack(waiter.places[number]) }
             }
-            concluded(waiter, at: waiter.places[number].key, isRefused ? nil : reservation.answer)
+            concluded(waiter, hasGone: hasGone, at: waiter.places[number].key, isRefused ? nil : reservation.answer)
         }
     }
 
     /// - Parameters:
+    ///   - hasGone: nobody waits any more.
     ///   - key: that of the last place that was asked for.
     ///   - answer: nil: nothing may be decided without the authority.
-    private func concluded(_ waiter: Waiter, at key: LoginKey, _ answer: Reservation.Answer?) {
+    private func concluded(_ waiter: Waiter, hasGone: Bool, at key: LoginKey, _ answer: Reservation.Answer?) {
         var next = waiter.places.map(\.key)
         switch answer {
         case nil: waiter.answer(.unavailable)
@@ -162,16 +188,17 @@ final class GuessDesk {
         case .full:
             let isFreed = lines[key]?.isFreed == true
             lines[key]?.isFreed = false
-            enqueue(waiter, in: key, first: true)
-            if !isFreed { next.removeAll { $0 == key } }
+            if !hasGone { enqueue(waiter, in: key, first: true) }
+            if !isFreed, !hasGone { next.removeAll { $0 == key } }
         }
         for key in next { callNext(key) }
     }
 
     private func enqueue(_ waiter: Waiter, in subject: LoginKey, first: Bool) {
         var line = lines[subject] ?? Line()
-        guard waiter.request.patienceEnds > .now(), line.waiters.count < GuessDesk.longestLine,
-            waiting < GuessDesk.mostWaiting
+        // Whoever was first must not lose his turn to those who have filled the line while the ledger was asked about him.
+        guard waiter.request.patienceEnds > .now(), first || line.waiters.count < GuessDesk.longestLine,
+            waiter.hasWaited || waiting < GuessDesk.mostWaiting
         else {
             waiter.answer(.busy)
             return forgetIfEmpty(subject)
@@ -191,8 +218,10 @@ final class GuessDesk {
             lines[subject]?.isFreed = true
             return
         }
-        let next = line.waiters.removeFirst()
+        var next = line.waiters.removeFirst()
+        next.hasWaited = true
         line.isFreed = false
+        line.gone = []
         lines[subject] = line
         waiting -= 1
         attempt(next)
@@ -264,7 +293,11 @@ final class GuessDesk {
     }
 
     private func note(_ guess: LoginFailure, _ length: Interval) {
-        if held.count > 4 * GuessDesk.mostWaiting { held = held.filter { $0.value.until > .now() } }
+        if held.count >= nextPurge {
+            let now = Instant.now()
+            held = held.filter { $0.value.until > now }
+            nextPurge = max(4 * GuessDesk.mostWaiting, 2 * held.count)
+        }
         held[guess.id] = (guess, .now() + length)
     }
 

@@ -1,5 +1,5 @@
 internal import Settings
-internal import Wire
+package import Wire
 
 /// Requests that are too many (docs/rate-limits.md). Limits by address come before any token is looked at; limits by
 /// identity and of a whole route take from those requests only that may go on, so that nobody is kept out by requests that
@@ -19,32 +19,53 @@ extension Gatekeeper {
         try count(rule, key: rule.key(facts.client), refusal, now)
     }
 
+    /// The last word before the login that was decided about last goes on: it takes what `decide` has only looked at, since the
+    /// login could still be refused. Nil: it may go.
+    package func countLogin(_ plan: inout Plan, _ facts: borrowing RequestFacts, at now: Instant) -> Refusal? {
+        guard rates.countsLast, let route = facts.route else { return nil }
+        do throws(Refusal) {
+            try countLast(head.identity, facts, route, &plan, now, looks: false)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// The last word before a request goes on.
+    /// - Parameter looks: what is there is looked at, and nothing taken.
     func countLast(
-        _ identity: VerifiedToken?, _ facts: borrowing RequestFacts, _ route: Int, _ plan: inout Plan, _ now: Instant
+        _ identity: VerifiedToken?, _ facts: borrowing RequestFacts, _ route: Int, _ plan: inout Plan, _ now: Instant,
+        looks: Bool
     ) throws(Refusal) {
-        guard facts.counted != .everything else { return }
         let subject = identity?.subject ?? []
         let earlier = rateStanding
         if let rule = rates.identity, !subject.isEmpty {
-            try count(rule, key: rule.key(subject), .identityRateLimited, now)
+            try count(rule, key: rule.key(subject), .identityRateLimited, now, looks: looks)
+            if looks { rateStanding = earlier }
         }
         guard !rates.routes.isEmpty, let rule = rates.routes[route] else { return }
         switch rule.kind {
         case .routeAddress: rateStanding = earlier
-        case .route: try count(rule, key: rule.seed, .routeRateLimited, now)
+        case .route: try count(rule, key: rule.seed, .routeRateLimited, now, looks: looks)
         case .routeIdentity where !subject.isEmpty:
-            try count(rule, key: rule.key(subject), .identityRateLimited, now)
+            try count(rule, key: rule.key(subject), .identityRateLimited, now, looks: looks)
         // Who leaves the token out must not get round the limit.
         case .routeIdentity where !isSpared(facts.client, at: now):
-            try count(rule, key: rule.key(facts.client), .identityRateLimited, now)
+            try count(rule, key: rule.key(facts.client), .identityRateLimited, now, looks: looks)
         default: break
         }
+        if looks { rateStanding = earlier }
         plan.tellsRate = rule.isTold && rateStanding?.rule === rule
     }
 
-    private func count(_ rule: RateRule, key: Int, _ refusal: Refusal, _ now: Instant) throws(Refusal) {
-        guard let answer = rateMeter?.take(rule.kind, key: key, rule.bucket, at: now) else { return }
+    private func count(
+        _ rule: RateRule, key: Int, _ refusal: Refusal, _ now: Instant, looks: Bool = false
+    ) throws(Refusal) {
+        guard let rateMeter else { return }
+        let answer =
+            looks
+            ? rateMeter.look(rule.kind, key: key, rule.bucket, at: now)
+            : rateMeter.take(rule.kind, key: key, rule.bucket, at: now)
         rateStanding = RateStanding(rule: rule, level: answer.level)
         guard answer.isAllowed else { throw refusal }
     }

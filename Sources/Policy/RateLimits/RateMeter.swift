@@ -5,6 +5,9 @@ package protocol RateMeter: AnyObject, Sendable {
     /// Takes a token for one request. Never waits.
     /// - Parameter key: whose bucket, as a number that nobody outside can choose.
     func take(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer
+
+    /// What `take` would answer.
+    func look(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer
 }
 
 package struct RateAnswer: Hashable, Sendable {

@@ -111,6 +111,12 @@ package final class Authenticator {
     func forgetAnswer() { verifier.forgetAnswer() }
 
     /// See `TokenVerifier`.
+    var justAnswered: KnownAnswer? { verifier.justAnswered }
+
+    /// See `TokenVerifier`.
+    func recall(_ known: KnownAnswer, at now: WallTime) { verifier.recall(known, at: now) }
+
+    /// See `TokenVerifier`.
     func takeLeads() -> [String: Int64] { verifier.takeLeads() }
 
     /// Whether the token has expired, and was accepted in its grace.

@@ -23,6 +23,21 @@ private func bucket(_ count: Int, per unit: Rate.Unit = .min, burst: Int) -> Tok
         }
     }
 
+    @Test func `is looked at without being touched`() {
+        let table = RateTable(sets: 1)
+        let limit = bucket(60, burst: 2)
+        for left in [1, 0] {
+            for _ in 0..<3 {
+                #expect(
+                    table.look(key: 7, limit, at: now)
+                        == RateAnswer(isAllowed: true, level: .init(left: left, more: .seconds(1))))
+            }
+            #expect(table.take(key: 7, limit, at: now).level.left == left)
+        }
+        #expect(!table.look(key: 7, limit, at: now).isAllowed && table.look(key: 8, limit, at: now).isAllowed)
+        #expect(table.look(key: 7, limit, at: now + .seconds(1)).isAllowed)
+    }
+
     @Test func `gives the places of full buckets to others`() {
         let table = RateTable(sets: 1)
         for key in 0..<1_000 {

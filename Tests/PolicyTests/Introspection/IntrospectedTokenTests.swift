@@ -239,9 +239,9 @@ private func later(_ seconds: Int64) -> WallTime { WallTime(milliseconds: Mint.n
 }
 
 @Suite struct `A request with an opaque token` {
-    private func gatekeeper() -> Gatekeeper {
+    private func gatekeeper(cache: Int = 30) -> Gatekeeper {
         var configuration = House.configuration()
-        configuration.tokens.introspection = tokens().introspection
+        configuration.tokens.introspection = tokens(cache: cache).introspection
         return House.gatekeeper(configuration)
     }
 
@@ -279,6 +279,28 @@ private func later(_ seconds: Int64) -> WallTime { WallTime(milliseconds: Mint.n
         #expect(refusal(head("/admin"), gatekeeper) == .missingRole)
         gatekeeper.forgetAnswer()
         #expect(passes(head("/private"), gatekeeper))
+    }
+
+    @Test func `of a login is asked about once, unless that takes long or the rules change`() {
+        let gatekeeper = gatekeeper(cache: 0)
+        gatekeeper.learn(active(), about: Array(opaque.utf8), at: Mint.now)
+        guard let known = gatekeeper.justAnswered else {
+            Issue.record("nothing is known")
+            return
+        }
+        gatekeeper.forgetAnswer()
+        #expect(gatekeeper.justAnswered == nil && !passes(head("/private"), gatekeeper))
+        gatekeeper.recall(known, at: later(0))
+        #expect(passes(head("/private"), gatekeeper))
+        gatekeeper.forgetAnswer()
+        #expect(!passes(head("/private"), gatekeeper))
+        for time in [later(-1), later(1)] {
+            gatekeeper.recall(known, at: time)
+            #expect(!passes(head("/private"), gatekeeper))
+        }
+        gatekeeper.adopt(gatekeeper.rules)
+        gatekeeper.recall(known, at: later(0))
+        #expect(!passes(head("/private"), gatekeeper))
     }
 
     @Test func `gets 503 when its issuer says nothing, on every route that looks at tokens`() {

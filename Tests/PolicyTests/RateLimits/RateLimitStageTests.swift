@@ -10,6 +10,15 @@ private final class Meter: RateMeter {
     private let buckets = Mutex<[Int: Int]>([:])
     let taken = Mutex<[RateRule.Kind]>([])
 
+    func look(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
+        buckets.withLock { buckets in
+            switch bucket.take(from: buckets[key] ?? 0, at: now) {
+            case .refused(let level): RateAnswer(isAllowed: false, level: level)
+            case .taken(_, let level): RateAnswer(isAllowed: true, level: level)
+            }
+        }
+    }
+
     func take(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
         taken.withLock { $0.append(kind) }
         return buckets.withLock { buckets in
@@ -201,6 +210,37 @@ private func limit(_ count: Int, burst: Int) -> RateLimit { RateLimit(Rate(count
         house.gatekeeper.adopt(RateOverrides())
         #expect(house.refusal("/") == nil)
         #expect(house.refusal("/") == .addressRateLimited)
+    }
+
+    @Test func `take from an identity and a route when a login goes on, and not before`() {
+        let house = Guard {
+            $0.rateLimits.perIdentity = limit(60, burst: 9)
+            $0.routes = Self.routes("/optional", .init(per: .route, limit(60, burst: 2), isTold: true))
+            $0.login.endpoints = [.init(method: "GET", path: "/optional")]
+        }
+        let text = "GET /optional HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(House.token())\r\n\r\n"
+        func decide() -> Verdict {
+            house.gatekeeper.decide(
+                Array(text.utf8).span, peer: House.client, now: House.now, wall: Mint.now, facts: &house.facts)
+        }
+        for left in [1, 0] {
+            for _ in 0..<3 {
+                guard case .forward(let plan) = decide() else {
+                    Issue.record("it only looks")
+                    return
+                }
+                #expect(!plan.tellsRate && house.gatekeeper.rateStanding == nil)
+            }
+            guard case .forward(var plan) = decide() else { return }
+            #expect(house.gatekeeper.countLogin(&plan, house.facts, at: House.now) == nil)
+            #expect(plan.tellsRate && house.gatekeeper.rateStanding?.level.left == left)
+        }
+        #expect(house.meter.taken.withLock { $0 } == [.perIdentity, .route, .perIdentity, .route])
+        guard case .refuse(.routeRateLimited) = decide() else {
+            Issue.record("there is no token left to look at")
+            return
+        }
+        #expect(house.gatekeeper.rateStanding?.retryAfter == 1)
     }
 
     @Test func `take from an address once where the issuer of its token is asked`() {
