@@ -209,6 +209,29 @@ struct `Places for guesses in a real Redis` {
         harness.stop(ledger)
     }
 
+    @Test func `are given back although the session ends before Redis has heard of it`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        let guesses = (0..<5).map { _ in guess() }
+        for one in guesses { #expect(try harness.answer(ledger, one) == .granted) }
+        _ = try fixture.redis("CLIENT", "KILL", "TYPE", "normal")
+        // One is said into a connection that is dead already, one when there is none.
+        ledger.release(guesses[0])
+        let isConnecting = { if case .connecting = ledger.phase { true } else { false } }
+        #expect(harness.wait(until: isConnecting))
+        ledger.release(guesses[1])
+        #expect(harness.wait { (try? fixture.redis("ZCARD", pending)) == "3" })
+        #expect(harness.wait { ledger.places.count == 3 })
+        // And one that Redis refuses to take back.
+        _ = try fixture.redis("REPLICAOF", "127.0.0.1", "1")
+        ledger.release(guesses[2])
+        #expect(try harness.reserve(ledger, guess()).decider == .local)
+        _ = try fixture.redis("REPLICAOF", "NO", "ONE")
+        #expect(harness.wait { (try? fixture.redis("ZCARD", pending)) == "2" })
+        harness.stop(ledger)
+    }
+
     @Test func `are decided here for a counter that is no integer`() throws {
         let fixture = try RedisFixture()
         let harness = fixture.harness

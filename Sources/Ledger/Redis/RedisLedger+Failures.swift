@@ -131,6 +131,7 @@ extension RedisLedger {
     private func settle(_ failure: LoginFailure, count: Int, isNewlyBlocked: Bool) {
         sendDelta()
         told(failure)
+        places[failure.id] = nil
         if replaying.remove(failure.id) != nil { totals.replayed += 1 }
         if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
         waiting.removeValue(forKey: failure.id)?.completion(

@@ -34,14 +34,11 @@ extension RedisLedger {
     /// itself.
     package func release(_ guess: LoginFailure) {
         local.release(guess)
+        places[guess.id]?.isOver = true
         switch phase {
         case .mirroring(let session), .inStep(let session): takeOut(guess, session)
         case .idle, .resolving, .connecting, .waiting, .stopped: break
         }
-    }
-
-    private func takeOut(_ guess: LoginFailure, _ session: RedisSession) {
-        session.call(["ZREM", BlockKey.pending(guess.key), guess.id.description])
     }
 
     // MARK: Asking the authority
@@ -49,9 +46,11 @@ extension RedisLedger {
     func ask(_ asked: WaitingGuess, _ session: RedisSession) {
         let guess = asked.guess
         let limit = local.rules[guess.key.rule].limit
+        let place = BlockKey.pending(guess.key)
+        notePlace(of: asked, at: place)
         session.run(
             .reserve,
-            keys: [BlockKey.failures(guess.key), BlockKey.pending(guess.key), BlockKey.seen(guess.key)],
+            keys: [BlockKey.failures(guess.key), place, BlockKey.seen(guess.key)],
             [guess.id.description, String(limit), String(max(1, asked.length.milliseconds))]
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
@@ -67,6 +66,7 @@ extension RedisLedger {
             let ttl = parts[2].integer, let serverTime = parts[3].integer,
             RedisLedger.isSane(count: count, ttl: ttl, time: serverTime)
         else { return guessRefused(guess, "an unexpected reply") }
+        if word == 0 || word == 2 { places[guess.id] = nil }
         guard waitingGuesses[guess.id] != nil else {
             // Decided here meanwhile. A place that is in use keeps its twin in the store.
             if word == 1 || word == 3, !local.holds(guess) { takeOut(guess, session) }
@@ -93,6 +93,7 @@ extension RedisLedger {
                 guard let self, let reply else { return }
                 if let error = reply.error { return guessRefused(guess, error) }
                 if reply == .integer(0) { return grant(asked) }
+                places[guess.id]?.isOver = true
                 takeOut(guess, session)
                 findBlock()
             }
@@ -144,6 +145,9 @@ extension RedisLedger {
 
     private func reserveLocally(_ asked: WaitingGuess) {
         let now = clock.now()
-        asked.completion(Reservation(local.reserve(asked.guess, until: now + asked.length, at: now), by: .local))
+        let answer = local.reserve(asked.guess, until: now + asked.length, at: now)
+        // The store may have been asked, too, and have said yes.
+        places[asked.guess.id]?.isOver = answer != .granted
+        asked.completion(Reservation(answer, by: .local))
     }
 }

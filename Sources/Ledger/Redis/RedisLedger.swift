@@ -10,9 +10,9 @@ internal import Wire
 /// known) and carried over later; each has an id, so carrying one over twice counts it once.
 ///
 /// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over;
-/// `+Reservations` places for guesses; `+Mirror` what is known of the store; `+Commands` what operators do; `+Revocations`
-/// all of this for tokens, `+Shared` for keys and lockdowns; `+Words` what was said while Redis was away; `+Discovery` where
-/// Redis is.
+/// `+Reservations` places for guesses, `+Places` their return; `+Mirror` what is known of the store; `+Commands` what
+/// operators do; `+Revocations` all of this for tokens, `+Shared` for keys and lockdowns; `+Words` what was said while Redis
+/// was away; `+Discovery` where Redis is.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
     enum Phase {
@@ -95,6 +95,9 @@ package final class RedisLedger: Ledger {
     var waitingGuesses: [FailureID: WaitingGuess] = [:]
     var guessDeadlines: [(at: Instant, id: FailureID)] = []
     var guessTimer: LoopTimer?
+    // +Places
+    var places: [FailureID: StoredPlace] = [:]
+    var nextLookAtPlaces = Instant(nanoseconds: 0)
     // +Discovery
     var master: Configuration.SocketAddressText?
     var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
@@ -315,6 +318,7 @@ package final class RedisLedger: Ledger {
         uploadRevocationLifts(session)
         uploadShared(session)
         beginResync(becauseOfFlush: false)
+        takeOutThoseThatAreOver(session)
         sendWaiting(session)
     }
 
@@ -384,6 +388,7 @@ package final class RedisLedger: Ledger {
         if case .degraded(let outage) = former {
             sink.ledger(noted: .recovered(outage: clock.now() - outage.began, replay: unsettled.count))
         }
+        takeOutThoseThatAreOver(session)
         // Those that were lifted while it did not answer, on this same session.
         if !pendingLifts.isEmpty { uploadLifts(session) }
         if !pendingRevocationLifts.isEmpty { uploadRevocationLifts(session) }
