@@ -103,8 +103,8 @@ enum SettingRows {
             "Proxies whose X-Forwarded-For is believed; nobody else's is."),
         SettingRow(
             "never_block", .list(.network), .items([]), example: "[192.0.2.7, \"2001:db8::/32\"]",
-            "Addresses that are never blocked, by a rule or by hand, besides the trusted proxies and this host's own "
-                + "addresses other than loopback."),
+            "Addresses that are never blocked, by a rule, by a feed or by hand, besides the trusted proxies and "
+                + "this host's own addresses other than loopback."),
         SettingRow(
             "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "[::1]:9902",
             "Address of the listener for operators and Prometheus, or `off`."),
