@@ -65,8 +65,5 @@ final class AddressTable: Sendable {
         table.addShared(-1, to: 2 * Int(slot) + 1)
     }
 
-    /// An IPv6 host has a whole /64 to choose addresses from, so that is what counts as one.
-    private static func key(_ address: IPAddress) -> Int {
-        Int(truncatingIfNeeded: address.isV4 || address.high == 0 ? address.low : address.high)
-    }
+    private static func key(_ address: IPAddress) -> Int { Int(truncatingIfNeeded: address.countedAs) }
 }

@@ -10,7 +10,7 @@ extension ClientConnection {
 
     /// Answers the request at the front of `bytes` with a refusal. Returns where to go on in the scratch, as `takeRequest`.
     func refuse(_ refusal: Refusal, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
-        worker.traffic.note(record.facts.client)
+        worker.noteTraffic(of: record.facts.client, from: peer)
         record.begin(bytes, peer: peer, worker: worker)
         record.identity = worker.gatekeeper.identity
         audit(refusal, bytes, now)
@@ -136,7 +136,8 @@ extension ClientConnection {
         }
         worker.telemetry.record(
             refusal, of: record.facts.client, auditRequest(bytes), token: token,
-            claimed: worker.gatekeeper.tokenRefusal, identity: record.identity, now: now)
+            claimed: worker.gatekeeper.tokenRefusal, identity: record.identity,
+            feed: worker.gatekeeper.feed(holding: record.facts.client), now: now)
     }
 
     /// The token that was not accepted, as far as it may be told.

@@ -283,7 +283,7 @@ final class ClientConnection: ReadinessHandler {
                 case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
                 }
             }
-            worker.traffic.note(record.facts.client)
+            worker.noteTraffic(of: record.facts.client, from: peer)
             record.begin(bytes, peer: peer, worker: worker)
             if record.facts.framing != .none, worker.isShortOfMemory {
                 let next = endOfBody(offset, count)

@@ -218,6 +218,7 @@ final class ExchangeRecord {
             upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
         line.isCheck = isCheck
         line.isByBreakGlass = plan?.isByBreakGlass == true
+        if worker.gatekeeper.hasFeeds { noteFeed(in: &line, now, worker) }
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
         let trace = trace

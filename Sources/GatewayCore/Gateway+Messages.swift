@@ -27,22 +27,21 @@ extension Gateway {
         case .keyMissed(let isIncomplete): keys.missed(isIncomplete: isIncomplete)
         case .keysInspected(let answer, let ticket): keyDesk.received(answer, ticket)
         case .clocksAhead(let leads): keys.noteClocks(leads)
-        case .oneAddress(let address): trafficComesFrom(address)
+        case .oneAddress(let finding): trafficComesFrom(finding)
         case .drained(let connections):
             cut += connections
             if workers.ended() { finishIfNotBetween() }
         }
     }
 
-    /// Told at most once an hour: what to do about it does not change with every minute.
-    func trafficComesFrom(_ address: IPAddress) {
-        let now = Instant.now()
-        guard now >= oneAddressToldUntil else { return }
-        oneAddressToldUntil = now + .seconds(3_600)
+    func trafficComesFrom(_ finding: TrafficShare.Finding) {
+        guard trafficAlarm.take(finding, at: .now(), wall: .now()) else { return }
+        let mending = finding.setting(under: configuration) ?? "X-Forwarded-For"
         log.log(
-            .warning, "traffic.one_address",
-            "Nearly all requests come from one private address. If that is a proxy or a bridge, all of its clients are "
-                + "counted and blocked as one: name its network in trusted_proxies",
-            [("address", .text(address.description)), ("setting", .text("trusted_proxies"))])
+            .warning, "traffic.one_address", finding.message,
+            [
+                ("address", .text(finding.address.description)), ("kind", .text(finding.kind.rawValue)),
+                ("setting", .text(mending)),
+            ])
     }
 }

@@ -39,6 +39,7 @@ package final class Gateway {
     let keyDesk: KeyDesk
     let lockdowns: LockdownDesk
     let allowances: AllowanceDesk
+    let feeds: FeedDesk
     let breakGlass: BreakGlassDesk
     let rateLimits: RateLimitDesk
     let logLevels: LogLevelDesk
@@ -156,7 +157,9 @@ package final class Gateway {
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
         let issuerTrust: TLSClientContext?
+        let feedTrust: [String: TLSClientContext]
         do throws(CertificateLoader.Finding) {
+            feedTrust = try FeedDesk.trust(for: configuration.feeds)
             toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
             trust = try KeyStore.trust(for: configuration.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: configuration.tokens)
@@ -181,6 +184,9 @@ package final class Gateway {
         allowances = AllowanceDesk(broadcast: broadcast, audit: audit, log: log)
         trail.allowancesChanged = { [unowned allowances] in allowances.take($0, at: .now(), wall: .now()) }
         trail.lockdownsChanged = { [unowned lockdowns] in lockdowns.take($0, at: .now(), wall: .now()) }
+        feeds = FeedDesk(
+            in: configuration.stateDirectory, on: loop, log: log, audit: audit, metrics: metrics.feeds,
+            publish: { [unowned broadcast] in broadcast.send(.feeds($0)) })
         assertions = AssertionKeyStore(
             in: configuration.stateDirectory, on: loop, log: log, audit: audit,
             publish: { pool.send(.assertionKeys($0)) })
@@ -194,6 +200,8 @@ package final class Gateway {
         relay.gateway = self
         allowances.changed = { [unowned self] in adoptLoginRules() }
         assertions.ownsState = { [unowned self] in ownsState }
+        feeds.ownsState = { [unowned self] in ownsState }
+        feeds.begin(configuration, trust: feedTrust)
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
             workers.send(.standing($0))
@@ -256,7 +264,7 @@ package final class Gateway {
 
     private var namesAreKnown = false
     private var publishedHealth: HealthState?
-    var oneAddressToldUntil = Instant(nanoseconds: .min)
+    var trafficAlarm = TrafficAlarm()
 
     // MARK: Starting
 
@@ -283,14 +291,6 @@ package final class Gateway {
             version: GatewayVersion.text, took: Instant.now() - startedAt)
         inheritance.predecessor?.serves(version: GatewayVersion.text)
         supervisor.tell(.ready(takesOver: inheritance.predecessor.map { _ in getpid() }), servingStatus)
-    }
-
-    private func makeCatalog() -> MetricCatalog {
-        MetricCatalog(
-            routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
-            reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
-            codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels,
-            letGo: LetGo.allCases.map(\.rawValue), limits: RateRule.Kind.allCases.map(\.rawValue))
     }
 
     fileprivate func ledgerStateChanged() {
@@ -354,8 +354,10 @@ package final class Gateway {
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
         let issuerTrust: TLSClientContext?
+        let feedTrust: [String: TLSClientContext]
         let signing: AssertionKeyring?
         do throws(CertificateLoader.Finding) {
+            feedTrust = try FeedDesk.trust(for: next.feeds)
             toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
             trust = try KeyStore.trust(for: next.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: next.tokens)
@@ -387,6 +389,7 @@ package final class Gateway {
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)
         adoptLoginRules()
+        feeds.adopt(next, trust: feedTrust)
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners

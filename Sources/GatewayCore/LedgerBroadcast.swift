@@ -7,15 +7,17 @@ enum LedgerChange: Hashable, Sendable {
     case blocks(BlockDelta)
     /// Networks that no block holds back, until their deadlines.
     case allowances(BlockDelta)
+    /// All lists of addresses.
+    case feeds(FeedPlan)
     case revocations(RevocationDelta)
     case lockdown(LockdownDelta)
     case breakGlass(BreakGlassDelta)
     case rateLimits(RateOverrides)
 }
 
-/// Carries changes of blocks, revocations, lockdowns, rate limits and of what is open by break-glass to every worker, and
-/// knows how far each worker has come: the answer that a block was set with is held until no worker would still serve the address
-/// (docs/life-of-a-request.md, *judge*).
+/// Carries changes of blocks, feeds, revocations, lockdowns, rate limits and of what is open by break-glass to every
+/// worker, and knows how far each worker has come: the answer that a block was set with is held until no worker would still
+/// serve the address (docs/life-of-a-request.md, *judge*).
 final class LedgerBroadcast {
     private struct Waiter {
         let sequence: Int

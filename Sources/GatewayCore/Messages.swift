@@ -52,8 +52,8 @@ enum ControlMessage: Sendable {
     case headerRefused(IPAddress, reason: String, untold: Int)
     /// A proxy does not say of a request what it must, or somebody asks who may not.
     case callerProblem(IPAddress, CallerProblem, untold: Int)
-    /// Nearly all requests of a worker come from one private address that is not a trusted proxy.
-    case oneAddress(IPAddress)
+    /// Nearly all requests of a worker come from one address that may speak for many.
+    case oneAddress(TrafficShare.Finding)
     case upstream(UpstreamReport)
     /// Only its issuer knows what this token is worth. Told once until `introspected` comes.
     case tokenUnknown([UInt8])

@@ -16,6 +16,9 @@ extension Worker {
             guard case .lift(let networks) = delta else { return }
             let ended = BlockDelta.set(networks.map { BlockEntry(network: $0, deadline: .never) })
             streams.cut(blockedBy: ended) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+        case .feeds(let plan):
+            gatekeeper.feeds = plan
+            streams.cut(blockedBy: .replaceAll([])) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
         case .revocations(let delta):
             gatekeeper.apply(delta)
             if case .lift = delta { return }
@@ -28,6 +31,16 @@ extension Worker {
             streams.cutBrokenGlass()
         case .rateLimits(let overrides): gatekeeper.adopt(overrides)
         }
+    }
+
+    /// A request counts for `client`, and came from `peer`.
+    func noteTraffic(of client: IPAddress, from peer: IPAddress) {
+        traffic.note(client, isUnheard: gatekeeper.hasForwardedFor && client == peer)
+    }
+
+    func lookForOneAddress(at now: Instant) {
+        let finding = traffic.verdict(at: now) { [gatekeeper] in gatekeeper.trusts($0) }
+        if let finding { control.send(.oneAddress(finding)) }
     }
 
     func answer(to question: KeyQuestion) -> KeyAnswer {

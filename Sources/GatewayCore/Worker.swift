@@ -230,7 +230,7 @@ final class Worker {
     }
 
     func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
-        gatekeeper.blocks.count > 0 && gatekeeper.isBlocked(address, at: now)
+        gatekeeper.blocksAnybody && gatekeeper.isBlocked(address, at: now)
     }
 
     /// No descriptor is left for whoever waits at `listener`. True: a connection was let go for it. Else the listener is
@@ -385,7 +385,7 @@ final class Worker {
         let leads = gatekeeper.takeLeads()
         if !leads.isEmpty { control.send(.clocksAhead(leads)) }
         gatekeeper.blocks.sweep(at: now)
-        if let address = traffic.verdict(at: now) { control.send(.oneAddress(address)) }
+        lookForOneAddress(at: now)
         if isDraining, now >= drainDeadline { finishDraining() }
     }
 

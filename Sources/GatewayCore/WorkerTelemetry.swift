@@ -100,17 +100,19 @@ final class WorkerTelemetry {
     ///   - token: the refused token; only its prefix is kept.
     ///   - claimed: what it said of itself.
     ///   - identity: of a verified token, which does not allow the request.
+    ///   - feed: that names a blocked client.
     func record(
         _ refusal: Refusal, of client: IPAddress, _ request: @autoclosure () -> AuditRequest, token: AuditToken?,
-        claimed: TokenRefusal?, identity: VerifiedToken?, now: Instant
+        claimed: TokenRefusal?, identity: VerifiedToken?, feed: @autoclosure () -> String?, now: Instant
     ) {
         guard audit.isOn, let reason = refusal.reason else { return }
         switch refusal.stage {
         case .screen:
             // Asked first: what a blocked client can cause at any rate must not copy anything.
             guard let suppressed = audit.admitBlockedRequest(from: client, at: now) else { return }
-            audit.record(
-                request().event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code))
+            var event = request().event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code)
+            event.feed = feed()
+            audit.record(event)
         case .authenticate:
             audit.record(
                 request().event(

@@ -11,6 +11,8 @@ package final class Gatekeeper {
     private(set) var rules: GatekeeperRules
     /// The addresses that are blocked now; the worker applies the Ledger's changes to it.
     package var blocks = BlockTable()
+    /// Lists of addresses, as long as these are the newest; the same.
+    package var feeds = FeedPlan()
     /// Whom none of them holds back at the moment; the same.
     package var allowances = BlockTable()
     /// The routes that are closed now; the worker applies their changes to it.
@@ -226,6 +228,12 @@ package final class Gatekeeper {
         facts.client = walk.address
     }
 
+    /// The request that was decided last names a client, believed or not.
+    package var hasForwardedFor: Bool { head.forwardedForCount > 0 }
+
+    /// Whether the address is a proxy whose word about clients is believed.
+    package func trusts(_ address: IPAddress) -> Bool { rules.trusted.contains(address) }
+
     // MARK: screen
 
     /// Checked before anything is looked up for the request, so that it holds for everything the listener serves.
@@ -236,7 +244,8 @@ package final class Gatekeeper {
     /// The list of those who are never blocked wins, and that of those who are not for a while, also over a block that was set by hand: blocking a trusted proxy
     /// would lock out everybody behind it.
     package func isBlocked(_ address: IPAddress, at now: Instant) -> Bool {
-        blocks.match(address, at: now) != nil && !isSpared(address, at: now)
+        (blocks.match(address, at: now) != nil || !feeds.blocking.isEmpty && feed(holding: address) != nil)
+            && !isSpared(address, at: now)
     }
 
     /// Trusted proxies, and whoever is never blocked, or not for a while: they speak for many, so no limit of one address

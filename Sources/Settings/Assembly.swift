@@ -61,6 +61,7 @@ struct Assembly {
         configuration.rateLimits = rateLimits()
         configuration.forwardAuth.listeners = addresses("forward_auth.listen")
         configuration.forwardAuth.trusted = networks("forward_auth.trusted")
+        configuration.feeds = feeds()
         return configuration
     }
 

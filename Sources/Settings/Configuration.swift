@@ -25,6 +25,7 @@ package struct Configuration: Sendable {
     /// In the order of the file; the most specific match wins, the first of equals (`RouteTable`).
     package var routes: [Route]
     package var login: Login
+    package var feeds: [Feed] = []
     package var redis: Redis?
     package var tokens: Tokens
     package var identityHeaders: [IdentityHeader]

@@ -25,6 +25,7 @@ struct CrossChecks {
         checkFactors()
         checkKeys()
         checkIntrospection()
+        checkFeeds()
         checkIdentity()
         checkAssertion()
         checkRedis()

@@ -33,6 +33,7 @@ struct SecretSettings {
         readSecret("tokens.ring_secret")
         readSecret("tokens.introspection.client_secret")
         readAuthorities("tokens.introspection.ca_file")
+        for index in 0..<(settings.counts["feeds"] ?? 0) { readAuthorities("feeds[\(index)].ca_file") }
         for index in 0..<(settings.counts["tokens.keys"] ?? 0) { readKey("tokens.keys[\(index)]") }
         readTLS()
         readAssertionKey()

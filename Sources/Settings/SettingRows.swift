@@ -5,7 +5,7 @@ private import Wire
 enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
-        + routeRateLimits + paths + protection
+        + routeRateLimits + paths + protection + feeds
         + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -56,6 +56,8 @@ enum SettingRows {
         ),
         SectionRow("routes[].cors", .section, "Cross-origin rules for the gateway's own answers."),
         SectionRow("login", .section, "The rule against guessing of passwords (SEC-010)."),
+        SectionRow("feeds", .list, "Lists of addresses that are blocked, from files or URLs; docs/feeds.md."),
+        SectionRow("feeds[]", .section, "One list: exactly one of `file` and `url`."),
         SectionRow(
             "redis", .section,
             "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),
@@ -101,8 +103,8 @@ enum SettingRows {
             "Proxies whose X-Forwarded-For is believed; nobody else's is."),
         SettingRow(
             "never_block", .list(.network), .items([]), example: "[192.0.2.7, \"2001:db8::/32\"]",
-            "Addresses that are never blocked, by a rule or by hand, besides the trusted proxies and this host's own "
-                + "addresses other than loopback."),
+            "Addresses that are never blocked, by a rule, by a feed or by hand, besides the trusted proxies and "
+                + "this host's own addresses other than loopback."),
         SettingRow(
             "admin.listen", .listenerOrOff, .value("127.0.0.1:9901"), .restart, example: "[::1]:9902",
             "Address of the listener for operators and Prometheus, or `off`."),

@@ -54,6 +54,10 @@ package final class AccessLog {
             names.codes.write(refusal.code, to: &line)
             if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
         }
+        if let feed = facts.feed {
+            let key: StaticString = facts.isObserved ? ",\"observed_by\":" : ",\"feed\":"
+            appendField(&line, key, Array(feed.utf8).span, limit: 64)
+        }
         if let end = facts.end { appendField(&line, ",\"ended_by\":", Array(end.rawValue.utf8).span, limit: 32) }
         if facts.isByBreakGlass { line.raw(",\"break_glass\":true") }
         appendID(&line, ",\"request_id\":", requestID)
@@ -122,6 +126,10 @@ public struct AccessFacts: Sendable {
     public var isCheck = false
     /// It had no good token, and an operator had opened the route.
     public var isByBreakGlass = false
+    /// The list that the client stands on.
+    public var feed: String?
+    /// The list is only looked at: the client was not refused for it.
+    public var isObserved = false
     public var status: Int
     /// Of head and body, as received from and sent to the client.
     public var bytesIn: Int

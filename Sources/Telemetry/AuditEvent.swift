@@ -17,6 +17,8 @@ package struct AuditEvent: Sendable {
     /// A proxy asked about the request.
     package var isCheck = false
     package var user: AuditUser?
+    /// The list that a blocked client stands on.
+    package var feed: String?
     /// The prefix that failures of the client are counted for together; nil: for the client by itself.
     package var countedFor: IPNetwork?
     /// The gateway's own refusal, where there was one.

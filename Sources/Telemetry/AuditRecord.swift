@@ -113,6 +113,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
     case .blockedRequest(let suppressed), .blockedRequestsSuppressed(let suppressed),
         .connectionRefused(let suppressed), .connectionsRefusedSuppressed(let suppressed):
         number(",\"suppressed\":", suppressed, to: &line)
+        field(",\"feed\":", event.feed, to: &line)
     case .rateLimited(let limit, let suppressed):
         field(",\"trigger\":", limit, to: &line)
         number(",\"suppressed\":", suppressed, to: &line)

@@ -59,6 +59,8 @@ package final class ControlMetrics {
     package var revocationsInForce = 0
     package var lockdowns = 0
     package var allowances = 0
+    /// 1: nearly all requests come from one address that may speak for many.
+    package var oneAddress = 0
     /// Routes that are open by break-glass.
     package var brokenGlass = 0
     /// Limits that an operator has set for a while, and buckets that had to go for others before they were full.
@@ -79,6 +81,7 @@ package final class ControlMetrics {
 
     package let upstreams = UpstreamMetrics()
     package let keys = KeyMetrics()
+    package let feeds = FeedMetrics()
     package let introspection = IntrospectionMetrics()
     package let redis = RedisMetrics()
 
@@ -132,6 +135,10 @@ package final class ControlMetrics {
         text.sample("lockdowns", "", lockdowns)
         text.family("allowances", .gauge, "Addresses and networks that no block holds back for a while.")
         text.sample("allowances", "", allowances)
+        text.family(
+            "traffic_from_one_address", .gauge,
+            "1 while nearly all requests come from one address that may speak for many clients.")
+        text.sample("traffic_from_one_address", "", oneAddress)
         text.family("break_glass", .gauge, "Routes that some networks may use without a good token at the moment.")
         text.sample("break_glass", "", brokenGlass)
         text.family("rate_limit_overrides", .gauge, "Rate limits that an operator has set for a while.")
@@ -175,6 +182,7 @@ package final class ControlMetrics {
         }
         upstreams.write(to: &text)
         keys.write(to: &text)
+        feeds.write(to: &text)
         introspection.write(to: &text)
         redis.write(to: &text)
     }

@@ -2,6 +2,7 @@
 /// is a plain row of numbers, and no client can make a series.
 package final class MetricCatalog: Sendable {
     package let routes: [String]
+    let feeds: [String]
     package let upstreams: [String]
     /// One entry per family, in the order of the exposition.
     let families: [Family: FamilyLayout]
@@ -12,12 +13,13 @@ package final class MetricCatalog: Sendable {
     /// - `limits`: what rate limits are counted by.
     /// - `letGo`: why connections are let go before their time.
     /// - `reasons`: the closed list of `failure_reason`; `stages`, `codes`: those of refusals. The same for the whole life
-    ///   of the process; routes and upstreams may differ from one configuration to the next.
+    ///   of the process; routes, upstreams and feeds may differ from one configuration to the next.
     package init(
         routes: [String], upstreams: [String], reasons: [String], stages: [String], codes: [String],
-        handshakes: [String] = [], letGo: [String] = [], limits: [String] = []
+        handshakes: [String] = [], letGo: [String] = [], limits: [String] = [], feeds: [String] = []
     ) {
         self.routes = routes
+        self.feeds = feeds
         self.upstreams = upstreams
         let route = Dimension(label: "route", values: [MetricCatalog.noRoute] + routes)
         let upstream = Dimension(label: "upstream", values: upstreams)
@@ -40,6 +42,11 @@ package final class MetricCatalog: Sendable {
                     ]
                 case .authSuccess: [Dimension(label: "kind", values: AuthSuccessKind.allCases.map(\.rawValue))]
                 case .refusals: [Dimension(label: "stage", values: stages), Dimension(label: "code", values: codes)]
+                case .feedRequests:
+                    [
+                        Dimension(label: "feed", values: feeds),
+                        Dimension(label: "result", values: FeedResult.allCases.map(\.rawValue)),
+                    ]
                 case .rateLimited: [Dimension(label: "limit", values: limits)]
                 case .tlsHandshakes: [Dimension(label: "result", values: handshakes)]
                 case .letGo: [Dimension(label: "reason", values: letGo)]
@@ -100,7 +107,7 @@ struct FamilyLayout: Sendable {
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
     case requests, duration, authFailures, expiredTokens, authSuccess, accountLockouts, breakGlass, assertions,
-        loginFailures, refusals, rateLimited
+        loginFailures, refusals, rateLimited, feedRequests
     case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, checks, tlsHandshakes, tunnels,
         tunnelsClosed
     case upstreamConnects, upstreamConnectFailures, upstreamHandshakes, upstreamFailures, upstreamRetries
@@ -121,6 +128,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .loginFailures: "login_failures_total"
         case .refusals: "requests_refused_total"
         case .rateLimited: "rate_limited_requests_total"
+        case .feedRequests: "feed_requests_total"
         case .connections: "client_connections"
         case .connectionsAccepted: "client_connections_accepted_total"
         case .letGo: "client_connections_let_go_total"
@@ -154,6 +162,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .loginFailures: "Failed logins that were counted against an address."
         case .refusals: "Requests that the gateway refused itself, by stage and code."
         case .rateLimited: "Requests that were refused because there were too many, by limit."
+        case .feedRequests: "Requests of clients that a feed names, by what became of them."
         case .connections: "Open connections of clients."
         case .connectionsAccepted: "Connections of clients that were accepted."
         case .letGo: "Connections of clients that were let go before their time, by reason."
@@ -235,6 +244,13 @@ private func matches(_ text: Span<UInt8>, _ word: StaticString) -> Bool {
 /// What an `auth_success` was.
 package enum AuthSuccessKind: String, CaseIterable, Sendable {
     case login, token
+}
+
+/// What became of a request of somebody whom a feed names.
+package enum FeedResult: String, CaseIterable, Sendable {
+    case refused
+    /// It would have been refused if the feed were not only looked at.
+    case observed
 }
 
 /// What became of the PROXY header that a connection must begin with.

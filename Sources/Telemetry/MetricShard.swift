@@ -59,6 +59,11 @@ package final class MetricShard: Sendable {
     package func countBreakGlass(_ reason: Int) { raise(.breakGlass, reason) }
     /// - Parameter limit: an index into the catalog's list.
     package func countRateLimited(_ limit: Int) { raise(.rateLimited, limit) }
+    /// Of a feed that the catalog does not know, since a reload is under way, nothing is counted.
+    package func countFeedRequest(_ feed: String, _ result: FeedResult) {
+        guard let place = catalog.feeds.firstIndex(of: feed) else { return }
+        raise(.feedRequests, place * FeedResult.allCases.count + (result == .refused ? 0 : 1))
+    }
     package func countAccountLockout() { raise(.accountLockouts) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.

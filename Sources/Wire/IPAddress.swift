@@ -33,6 +33,18 @@ public struct IPAddress: Hashable, Comparable, Sendable {
         return v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8 || v4 >> 22 == 0x191 || v4 >> 16 == 0xa9fe
     }
 
+    /// The IPv4 address of a host behind a translator (64:ff9b::/96, RFC 6052 §2.1); nil for all others.
+    package var translatedV4: UInt32? {
+        high == 0x0064_ff9b_0000_0000 && low >> 32 == 0 ? UInt32(truncatingIfNeeded: low) : nil
+    }
+
+    /// What limits of one client are counted by, as one number. A host has a whole /64 of IPv6 to choose addresses from,
+    /// so that is what counts as one; but all of IPv4 is behind one translator's prefix, so there it is the IPv4 address.
+    package var countedAs: UInt64 {
+        if isV4 || high == 0 { return low }
+        return translatedV4.map { 0xffff_0000_0000 | UInt64($0) } ?? high
+    }
+
     /// 0.0.0.0 or `::`: the address of nobody.
     package var isUnspecified: Bool { high == 0 && (low == 0 || low == 0xffff_0000_0000) }
 

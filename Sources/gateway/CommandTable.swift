@@ -75,6 +75,19 @@ enum CommandTable {
             summary: "Have blocks hold an address or network back again before its time.",
             action: AllowanceCommands.disallow),
         Command(
+            name: "feeds list", options: [.config, .socket, .json],
+            summary: "List the feeds of addresses: action, state, entries, last update, problem.",
+            action: FeedCommands.list),
+        Command(
+            name: "feeds update", operands: "[FEED]", operandCount: 0...1,
+            options: [
+                Option(
+                    name: "may-shrink", value: nil, help: "take a list that has less than half of its former entries"),
+                .config, .socket, .json,
+            ],
+            summary: "Read or fetch a feed, or all of them, now; exit code 1 when one is no good.",
+            action: FeedCommands.update),
+        Command(
             name: "revoke",
             options: RevocationCommands.targets + [
                 RevocationCommands.tokenFile,

@@ -88,6 +88,7 @@ enum OperatorReports {
             "\(mebibytes(buffers["held"]?.integer ?? 0)) of at most \(mebibytes(buffers["limit"]?.integer ?? 0))")
         let pressure = strings(document["pressure"])
         if !pressure.isEmpty { table.append("pressure", pressure) }
+        for alarm in document["alarms"]?.array ?? [] { table.append("ALARM", Self.alarm(alarm)) }
         table.append("workers", "\(document["workers"]?.integer ?? 0)")
         table.append("listening on", strings(document["listeners"]))
         table.append(
@@ -111,6 +112,12 @@ enum OperatorReports {
             table.append("keys \(string(source, "id"))", Self.keySource(source))
         }
         return table.text
+    }
+
+    /// `nearly all requests come from 172.18.0.1; trusted_proxies: [172.18.0.1]`
+    private static func alarm(_ document: JSONValue) -> String {
+        let mending = document["setting"]?.string.map(printable) ?? "the proxy there names no clients"
+        return "nearly all requests come from \(string(document, "address")); \(mending)"
     }
 
     /// `debug for 10m, until 2026-11-29 07:39:16Z`

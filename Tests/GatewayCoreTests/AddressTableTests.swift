@@ -35,6 +35,12 @@ import Wire
         #expect(slot(table.enter(IPAddress("::1")!, limit: 1)) != nil)
     }
 
+    @Test func `counts IPv4 clients behind a translator each by itself, with their own address`() {
+        #expect(slot(table.enter(IPAddress("64:ff9b::192.0.2.1")!, limit: 1)) != nil)
+        #expect(slot(table.enter(IPAddress("64:ff9b::192.0.2.2")!, limit: 1)) != nil)
+        #expect(table.enter(address, limit: 1) == .full)
+    }
+
     /// Slots are used again by other addresses.
     @Test func `forgets who has left`() throws {
         for value in 0..<400_000 {

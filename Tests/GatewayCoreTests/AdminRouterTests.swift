@@ -188,6 +188,21 @@ import Wire
         #expect(problem(request("PUT", "/api/v1/log-level", body: "{}"))?.status == 422)
     }
 
+    @Test func `updates all feeds or one, whatever its size only where that is said`() throws {
+        func update(_ body: String) throws(AdminProblem) -> AdminCommand {
+            try command(request("POST", "/admin/threat-intel/update", body: body))
+        }
+        #expect(try update("") == .updateFeeds(FeedOrder()))
+        #expect(try update("{}") == .updateFeeds(FeedOrder()))
+        #expect(try update(#"{"feed":"drop"}"#) == .updateFeeds(FeedOrder(feed: "drop")))
+        #expect(
+            try update(#"{"feed":"drop","may_shrink":true}"#) == .updateFeeds(FeedOrder(feed: "drop", mayShrink: true)))
+        for body in [#"{"feed":1}"#, #"{"may_shrink":"yes"}"#, #"{"name":"drop"}"#] {
+            #expect(problem(request("POST", "/admin/threat-intel/update", body: body))?.status == 422)
+        }
+        #expect(problem(request("POST", "/admin/threat-intel/update"), from: .network)?.status == 401)
+    }
+
     @Test func `rotates keys gently unless they are said to be compromised`() throws {
         func rotation(_ body: String) throws(AdminProblem) -> AdminCommand {
             try command(request("POST", "/admin/keys/rotate", body: body))

@@ -12,6 +12,8 @@ struct ExampleDocument {
         ("routes[0].rate_limit.rate", "5/min"),
         ("rate_limits.per_address.rate", "20/s"),
         ("rate_limits.per_identity.rate", "30/s"),
+        ("feeds[0].name", "first"),
+        ("feeds[0].url", "\"http://127.0.0.1:9003/list.txt\""),
         ("redis.address", "127.0.0.1:6379"),
         ("tokens.keys[0].id", "main"),
         ("tokens.keys[0].secret", String(repeating: "0123456789abcdef", count: 4)),
@@ -40,6 +42,7 @@ struct ExampleDocument {
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
         "/etc/gateway/idp-ca.pem": file("", mode: 0o644),
+        "/etc/gateway/feeds-ca.pem": file("", mode: 0o644),
         "/etc/gateway/jwks.json": file("{\"keys\": []}", mode: 0o644),
         "/etc/gateway/assertion.pem": file("-----BEGIN PRIVATE KEY-----", mode: 0o600),
     ].merging(tlsFiles) { first, _ in first }
@@ -104,6 +107,7 @@ struct ExampleDocument {
         case "tokens.keys[].pem_file":
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
+        case "feeds[].file": settings.removeAll { $0.path == "feeds[0].url" }
         case "tokens.introspection.client_secret_file":
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))

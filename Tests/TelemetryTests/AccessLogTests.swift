@@ -57,6 +57,17 @@ struct SampleExchange {
         #expect(try lines(of: [SampleExchange()]) == [expected])
     }
 
+    @Test func `names the feed that a client stands on, and whether that was all`() throws {
+        var refused = SampleExchange()
+        refused.facts.feed = "drop"
+        var observed = refused
+        observed.facts.isObserved = true
+        let written = try lines(of: [refused, observed])
+        #expect(written[0].contains(#","feed":"drop","request_id""#))
+        #expect(written[1].contains(#","observed_by":"drop","request_id""#))
+        #expect(!written[1].contains(#""feed""#))
+    }
+
     @Test func `names the sender of each request, whoever sent the one before`() throws {
         let workshop = Workshop()
         let writer = try LogWriter(targets(access: .file(path: workshop.file("access.log"))), spillPath: nil)

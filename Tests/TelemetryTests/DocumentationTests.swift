@@ -17,11 +17,12 @@ import Wire
         let shard = registry.makeShard(
             MetricCatalog(
                 routes: ["api"], upstreams: ["backend"], reasons: ["revoked"], stages: ["screen"], codes: ["AUTH_004"],
-                handshakes: ["full"], letGo: ["idle"], limits: ["route"]))
+                handshakes: ["full"], letGo: ["idle"], limits: ["route"], feeds: ["drop"]))
         shard.countRequest(route: 0, method: .get, status: 200, duration: .milliseconds(7))
         shard.countRefusal(stage: 0, code: 0)
         let control = ControlMetrics(ledger: .embedded)
         control.keys.sources = ["idp"]
+        control.feeds.entries = [("drop", 7)]
         control.keys.clockLeads = ["idp": 1_500]
         control.certificates = [("gateway.test", 1_800_000_000)]
         control.upstreams.states = [.init(name: "backend", circuit: .closed, servers: [("10.0.0.5:9000", .up)])]

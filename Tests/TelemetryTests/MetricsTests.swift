@@ -73,6 +73,25 @@ import Wire
         withExtendedLifetime(shards) {}
     }
 
+    @Test func `count requests by the feed that names their client, known or not`() {
+        let registry = registry()
+        let catalog = MetricCatalog(
+            routes: [], upstreams: [], reasons: reasons, stages: ["screen"], codes: ["AUTH_004"],
+            feeds: ["drop", "new"])
+        let shard = registry.makeShard(catalog)
+        shard.countFeedRequest("drop", .refused)
+        shard.countFeedRequest("new", .observed)
+        shard.countFeedRequest("new", .observed)
+        shard.countFeedRequest("gone", .refused)
+        let expected: Set = [
+            #"gateway_feed_requests_total{feed="drop",result="refused"} 1"#,
+            #"gateway_feed_requests_total{feed="drop",result="observed"} 0"#,
+            #"gateway_feed_requests_total{feed="new",result="observed"} 2"#,
+            #"gateway_feed_requests_total{feed="new",result="refused"} 0"#,
+        ]
+        #expect(Set(samples(registry).filter { $0.hasPrefix("gateway_feed_requests_total{") }) == expected)
+    }
+
     @Test func `give durations as a histogram whose buckets add up`() {
         let registry = registry()
         let shard = registry.makeShard(catalog())

@@ -18,6 +18,8 @@ import Testing
                   allow                 Let an address or network past every block for a while, on all replicas.
                   allowed               List those who are let past every block for a while.
                   disallow              Have blocks hold an address or network back again before its time.
+                  feeds list            List the feeds of addresses: action, state, entries, last update, problem.
+                  feeds update          Read or fetch a feed, or all of them, now; exit code 1 when one is no good.
                   revoke                Refuse tokens from now on, on all replicas, and close what they have opened.
                   unrevoke              Take a revocation back.
                   revocations           List what is revoked.

@@ -123,6 +123,8 @@ import Wire
              "cache":{"status":"degraded","kind":"redis","address":"10.0.0.9:6379","database":0},
              "blocks":{"in_force":3},"workers":2,"connections":{"open":12,"limit":10000},
              "buffers":{"held":3145728,"limit":1073741824},"pressure":["memory"],
+             "alarms":[{"name":"one_address","kind":"unnamed_proxy","address":"172.18.0.1",
+               "setting":"trusted_proxies: [172.18.0.1]"}],
              "listeners":["0.0.0.0:8080"],"admin_listener":null,"admin_socket":"/run/gateway/admin.sock",
              "configuration":{"path":"gateway.conf","generation":2,"loaded_at":"2026-11-21T07:00:00.000Z"},
              "log_level":"info","upstreams":[
@@ -143,6 +145,7 @@ import Wire
                 connections     12 of at most 10000
                 buffers         3 MiB of at most 1024 MiB
                 pressure        memory
+                ALARM           nearly all requests come from 172.18.0.1; trusted_proxies: [172.18.0.1]
                 workers         2
                 listening on    0.0.0.0:8080
                 admin           /run/gateway/admin.sock

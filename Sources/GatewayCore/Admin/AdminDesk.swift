@@ -51,6 +51,8 @@ final class AdminDesk {
         case .lockdowns:
             let records = gateway.lockdowns.records.values
             completion(.json(["lockdowns": AdminReports.lockdowns(records, now: .now(), wall: wall)]))
+        case .feeds: completion(.json(["feeds": AdminReports.feeds(gateway.feeds.feeds)]))
+        case .updateFeeds(let wanted): updateFeeds(wanted, order.actor, completion)
         case .allowances:
             let records = gateway.allowances.records.values
             completion(.json(["allowances": AdminReports.allowances(records, now: .now(), wall: wall)]))

@@ -30,6 +30,8 @@ struct GatewaySnapshot {
     var buffered: Int
     /// What is nearly used up.
     var pressure: [Pressure]
+    /// What an operator should look at, as it is reported.
+    var alarms: [JSONValue] = []
     var listeners: [String]
     var adminAddress: String?
     /// In the order of the configuration.
@@ -116,6 +118,7 @@ enum AdminReports {
                 ]),
             .init("buffers", ["held": .integer(snapshot.buffered), "limit": .integer(snapshot.room.memory)]),
             .init("pressure", .array(snapshot.pressure.map { .string($0.rawValue) })),
+            .init("alarms", .array(snapshot.alarms)),
             .init("listeners", .array(snapshot.listeners.map { .string($0) })),
             .init("upstreams", .array(configuration.upstreams.map { upstream($0, snapshot) })),
             .init("keys", .array(snapshot.keySources.map(keySource))),

@@ -84,7 +84,7 @@ extension AdminRouter {
             "either in_seconds, a whole number from 1 to 31536000, or at, a time such as 2026-11-29T07:00:00Z")
     }
 
-    private func flag(_ name: String, in body: JSONValue) throws(AdminProblem) -> Bool {
+    func flag(_ name: String, in body: JSONValue) throws(AdminProblem) -> Bool {
         switch body[name] {
         case nil, .null: return false
         case .boolean(let value): return value

@@ -24,6 +24,8 @@ enum AdminCommand: Hashable, Sendable {
     case allowances
     case allow(AllowanceOrder)
     case disallow(IPNetwork)
+    case feeds
+    case updateFeeds(FeedOrder)
     case lockdowns
     case lockDown(LockdownOrder)
     /// `name` is of a lockdown.
@@ -54,8 +56,8 @@ extension AdminCommand {
             .allow, .disallow, .rotateAssertionKey:
             true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns,
-            .allowances, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys,
-            .reload, .upgrade,
+            .allowances, .feeds, .updateFeeds, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit,
+            .restoreRateLimit, .verifyKeys, .reload, .upgrade,
             .assertionKeys, .logLevel:
             false
         }
@@ -108,6 +110,8 @@ struct AdminRouter {
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
         case allowances = "/api/v1/allowances"
+        case feeds = "/api/v1/feeds"
+        case feedUpdate = "/admin/threat-intel/update"
         case breakGlass = "/api/v1/break-glass"
         case rateLimits = "/api/v1/rate-limits"
         case keys = "/api/v1/keys"
@@ -120,11 +124,11 @@ struct AdminRouter {
 
         var methods: [String] {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
+            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds: ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
             case .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
-            case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
+            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
@@ -132,8 +136,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits, .keys, .verifyKeys,
-                .reload, .upgrade, .logLevel, .rotation:
+            case .status, .blocks, .revocations, .lockdowns, .allowances, .feeds, .feedUpdate, .breakGlass,
+                .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
                 false
             }
         }
@@ -257,6 +261,13 @@ struct AdminRouter {
             let body = try members(of: request, allowed: AllowanceOrder.members, &actor)
             return .allow(try allowance(body))
         case (.allowances, _): return .allowances
+        case (.feeds, _): return .feeds
+        case (.feedUpdate, _):
+            guard !request.body.isEmpty else { return .updateFeeds(FeedOrder()) }
+            let body = try members(of: request, allowed: FeedOrder.members, &actor)
+            return .updateFeeds(
+                FeedOrder(
+                    feed: try string("feed", in: body), mayShrink: try flag("may_shrink", in: body)))
         case (.breakGlass, "POST"):
             let body = try members(of: request, allowed: BreakGlassOrder.members, &actor)
             return .openByBreakGlass(try breakGlass(body))

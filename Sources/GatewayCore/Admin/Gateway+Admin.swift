@@ -20,6 +20,7 @@ extension Gateway {
             generation: generation.number, loadedAt: loadedAt, uptime: Instant.now() - startedAt,
             openConnections: openConnections, room: generation.room, buffered: shared.bufferedBytes,
             pressure: pressure.all,
+            alarms: [trafficAlarm.report(at: .now(), under: configuration)].compactMap(\.self),
             listeners: boundListeners + boundSecureListeners.map { "\($0) (TLS)" }
                 + boundCheckListeners.map { "\($0) (forward-auth)" },
             adminAddress: admin?.address,
@@ -41,6 +42,17 @@ extension Gateway {
         metrics.buffered = shared.bufferedBytes
         metrics.bufferLimit = generation.room.memory
         if let store = ledger.store { metrics.redis.adopt(store) }
+        metrics.oneAddress = trafficAlarm.finding(at: .now(), under: configuration) == nil ? 0 : 1
         return registry.exposition(metrics, logs: logs.statistics, at: .now())
+    }
+
+    /// What the workers count under the configuration in force.
+    func makeCatalog() -> MetricCatalog {
+        MetricCatalog(
+            routes: configuration.routes.map(\.name), upstreams: configuration.upstreams.map(\.name),
+            reasons: Reason.allCases.map(\.rawValue), stages: Stage.allCases.map(\.rawValue),
+            codes: ErrorCode.allCases.map(\.rawValue), handshakes: HandshakeResult.labels,
+            letGo: LetGo.allCases.map(\.rawValue), limits: RateRule.Kind.allCases.map(\.rawValue),
+            feeds: configuration.feeds.map(\.name))
     }
 }

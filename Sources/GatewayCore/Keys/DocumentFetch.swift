@@ -3,7 +3,7 @@ internal import Settings
 internal import Transport
 internal import Wire
 
-/// Fetches one JSON document: one request over a connection of its own, on the control thread and never blocking it.
+/// Fetches one document: one request over a connection of its own, on the control thread and never blocking it.
 final class DocumentFetch: ByteStreamHandler {
     private enum Phase {
         /// → `asking`, `over`
@@ -16,6 +16,7 @@ final class DocumentFetch: ByteStreamHandler {
     private let url: WebAddress
     private let request: [UInt8]
     private let maximumBytes: Int
+    private let kind: FetchedAnswer.Kind
     private let tls: TLSClientContext?
     private let loop: EventLoop
     private let timeout: Interval
@@ -29,18 +30,21 @@ final class DocumentFetch: ByteStreamHandler {
     /// - Parameters:
     ///   - request: what is sent; nil: a GET.
     ///   - maximumBytes: of the document.
+    ///   - kind: what its Content-Type may be.
     ///   - tls: for an https URL.
     ///   - timeout: for everything, from the look-up of the name to the last byte.
     ///   - done: called once, and not from here; not after `cancel`.
     init(
         _ url: WebAddress, asking request: [UInt8]? = nil, maximumBytes: Int = FetchedAnswer.maximumBytes,
-        tls: TLSClientContext?, timeout: Interval, on loop: EventLoop, resolver: ResolverPort,
+        kind: FetchedAnswer.Kind = .json, tls: TLSClientContext?, timeout: Interval, on loop: EventLoop,
+        resolver: ResolverPort,
         done: @escaping (Result<FetchedDocument, ProviderProblem>) -> Void
     ) {
         self.url = url
-        self.request = request ?? url.request
+        self.request = request ?? url.request(accepting: kind)
         self.maximumBytes = maximumBytes
-        answer = FetchedAnswer(maximumBytes: maximumBytes)
+        self.kind = kind
+        answer = FetchedAnswer(maximumBytes: maximumBytes, kind: kind)
         self.tls = tls
         self.timeout = timeout
         self.loop = loop
@@ -70,7 +74,7 @@ final class DocumentFetch: ByteStreamHandler {
 
     private func ask(_ addresses: ArraySlice<IPAddress>) {
         guard let first = addresses.first else { return end(.failure(ProviderProblem("the name has no address"))) }
-        answer = FetchedAnswer(maximumBytes: maximumBytes)
+        answer = FetchedAnswer(maximumBytes: maximumBytes, kind: kind)
         let opening = StreamOpening(tls: tls.map { TLSClient($0, name: url.host) })
         let stream = ByteStream(
             to: .ip(first, port: url.port), on: loop, opening: opening, connectTimeout: connectTimeout, handler: self)

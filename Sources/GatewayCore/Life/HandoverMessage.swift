@@ -236,6 +236,8 @@ extension LedgerChange {
         case .lockdown(.lift(let route)): [.reopen(route: route)]
         // They end with the process that they were ordered of.
         case .breakGlass, .rateLimits: []
+        // Each process follows its feeds by itself.
+        case .feeds: []
         case .blocks(.replaceAll), .allowances(.replaceAll), .revocations(.replaceAll): []
         }
     }

@@ -60,8 +60,7 @@ package struct LoginRule: Sendable {
     /// an exempt address, which must not use up the guesses of its neighbours.
     package func subject(of address: IPAddress) -> IPNetwork {
         let isItsOwn =
-            address.isV4 || address.isLoopback || address.high >> 54 == 0x3fa
-            || address.high == 0x0064_ff9b_0000_0000 && address.low >> 32 == 0
+            address.isV4 || address.isLoopback || address.high >> 54 == 0x3fa || address.translatedV4 != nil
         return isItsOwn || isExempt(address) ? IPNetwork(address) : IPNetwork(address, bits: ipv6Prefix)
     }
 

@@ -49,11 +49,11 @@ package final class RateRule: Sendable {
             hasLegacyFields ? Array("X-RateLimit-Limit: \(limit.rate.count)\r\nX-RateLimit-Remaining: ".utf8) : nil
     }
 
-    /// A host has a whole /64 of IPv6 to choose addresses from, so that is what counts as one. Nothing is allocated.
+    /// Nothing is allocated.
     func key(_ address: IPAddress) -> Int {
         var hasher = Hasher()
         hasher.combine(seed)
-        hasher.combine(address.isV4 || address.high == 0 ? address.low : address.high)
+        hasher.combine(address.countedAs)
         return hasher.finalize()
     }
 

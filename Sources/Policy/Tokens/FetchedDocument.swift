@@ -1,7 +1,7 @@
 package import Settings
 package import Wire
 
-/// A JSON document that was fetched, and how long it holds.
+/// A document that was fetched, and how long it holds.
 package struct FetchedDocument: Equatable, Sendable {
     package let bytes: [UInt8]
     /// `max-age` less `Age` (RFC 9111 §4.2); zero where the answer must not be kept; nil: it does not say.
@@ -18,6 +18,13 @@ package final class FetchedAnswer {
         case refused(String)
     }
 
+    /// What the answer may call itself.
+    package enum Kind: Sendable {
+        case json
+        /// Whoever reads it finds out.
+        case anything
+    }
+
     /// Of the body: a thousand keys have some hundred of them.
     package static let maximumBytes = 1 << 20
     private static let limits = HeadParser.Limits(headBytes: 32 * 1_024, targetBytes: 8 * 1_024)
@@ -25,6 +32,7 @@ package final class FetchedAnswer {
     private static let pieceLimit = 256
 
     private let maximumBytes: Int
+    private let kind: Kind
     private var head: [UInt8] = []
     private var interims = 0
     private var pieces = 0
@@ -38,7 +46,10 @@ package final class FetchedAnswer {
     package private(set) var isAnswer = false
 
     /// - Parameter maximumBytes: of the body.
-    package init(maximumBytes: Int = FetchedAnswer.maximumBytes) { self.maximumBytes = maximumBytes }
+    package init(maximumBytes: Int = FetchedAnswer.maximumBytes, kind: Kind = .json) {
+        self.maximumBytes = maximumBytes
+        self.kind = kind
+    }
 
     package func take(_ more: Span<UInt8>) -> Verdict {
         if reader != nil { return read(more) }
@@ -106,7 +117,7 @@ package final class FetchedAnswer {
             if name.equalsIgnoringCase("content-encoding"), !value.equalsIgnoringCase("identity") {
                 return "the answer is encoded (\(quoted(value)))"
             }
-            if name.equalsIgnoringCase("content-type"), !FetchedAnswer.isJSON(value) {
+            if name.equalsIgnoringCase("content-type"), kind == .json, !FetchedAnswer.isJSON(value) {
                 return "the answer is \(quoted(value)) and not JSON"
             }
             if name.equalsIgnoringCase("age") { age = .seconds(min(max(number(value) ?? 0, 0), Self.longest)) }
@@ -166,10 +177,15 @@ extension Substring {
 
 extension WebAddress {
     /// What asks for this document. One request per connection: a provider need not keep one open for us.
-    package var request: [UInt8] {
-        Array(
+    package func request(accepting kind: FetchedAnswer.Kind) -> [UInt8] {
+        let types =
+            switch kind {
+            case .json: "application/json"
+            case .anything: "text/plain, */*"
+            }
+        return Array(
             """
-            GET \(target) HTTP/1.1\r\nHost: \(authority)\r\nUser-Agent: gateway\r\nAccept: application/json\r\n\
+            GET \(target) HTTP/1.1\r\nHost: \(authority)\r\nUser-Agent: gateway\r\nAccept: \(types)\r\n\
             Accept-Encoding: identity\r\nConnection: close\r\n\r\n
             """.utf8)
     }

@@ -91,7 +91,7 @@ package final class FetchedTarget: FuzzTarget {
 
     /// What we ask for is what a parser of requests finds, whatever the metadata say.
     private func checkRequest(_ address: WebAddress) throws(Finding) {
-        let request = address.request
+        let request = address.request(accepting: .json)
         var fields = FieldTable(capacity: 16)
         let limits = HeadParser.Limits(headBytes: 8_192, targetBytes: 4_096)
         guard
