@@ -25,6 +25,8 @@ package struct Configuration: Sendable {
     /// In the order of the file; the most specific match wins, the first of equals (`RouteTable`).
     package var routes: [Route]
     package var login: Login
+    /// Nil: failed logins are counted by address only.
+    package var accounts: Accounts?
     package var redis: Redis?
     package var tokens: Tokens
     package var identityHeaders: [IdentityHeader]

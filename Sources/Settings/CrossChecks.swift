@@ -27,6 +27,7 @@ struct CrossChecks {
         checkIntrospection()
         checkIdentity()
         checkAssertion()
+        checkAccounts()
         checkRedis()
     }
 

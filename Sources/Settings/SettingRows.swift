@@ -5,7 +5,7 @@ private import Wire
 enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
-        + routeRateLimits + paths + protection
+        + routeRateLimits + paths + accounts + protection
         + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -56,6 +56,8 @@ enum SettingRows {
         ),
         SectionRow("routes[].cors", .section, "Cross-origin rules for the gateway's own answers."),
         SectionRow("login", .section, "The rule against guessing of passwords (SEC-010)."),
+        SectionRow(
+            "accounts", .section, "The same for accounts, beside the rule for addresses; docs/accounts.md."),
         SectionRow(
             "redis", .section,
             "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),

@@ -59,7 +59,7 @@ package final class MetricShard: Sendable {
     package func countBreakGlass(_ reason: Int) { raise(.breakGlass, reason) }
     /// - Parameter limit: an index into the catalog's list.
     package func countRateLimited(_ limit: Int) { raise(.rateLimited, limit) }
-    package func countAccountLockout() { raise(.accountLockouts) }
+    package func countLoginWithoutAccount() { raise(.loginsWithoutAccount) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.
     package func countLoginFailure() { raise(.loginFailures) }

@@ -24,6 +24,9 @@ enum AdminCommand: Hashable, Sendable {
     case allowances
     case allow(AllowanceOrder)
     case disallow(IPNetwork)
+    /// At most `limit` of them, the newest first.
+    case locks(limit: Int)
+    case unlock(UnlockOrder)
     case lockdowns
     case lockDown(LockdownOrder)
     /// `name` is of a lockdown.
@@ -50,10 +53,10 @@ extension AdminCommand {
     /// Whether it changes what is kept in the state directory or shared by replicas.
     var changesState: Bool {
         switch self {
-        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass,
-            .allow, .disallow, .rotateAssertionKey:
+        case .block, .unblock, .unlock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute,
+            .openByBreakGlass, .allow, .disallow, .rotateAssertionKey:
             true
-        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns,
+        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .locks, .revocations, .lockdowns,
             .allowances, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit, .restoreRateLimit, .verifyKeys,
             .reload, .upgrade,
             .assertionKeys, .logLevel:
@@ -105,6 +108,8 @@ struct AdminRouter {
         case metrics = "/metrics"
         case status = "/api/v1/status"
         case blocks = "/api/v1/blocks"
+        case locks = "/api/v1/account-locks"
+        case unlock = "/api/v1/account-locks/unlock"
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
         case allowances = "/api/v1/allowances"
@@ -120,11 +125,11 @@ struct AdminRouter {
 
         var methods: [String] {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys: ["GET", "HEAD"]
+            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .locks: ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
             case .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
-            case .reload, .upgrade, .verifyKeys, .rotation: ["POST"]
+            case .reload, .upgrade, .verifyKeys, .rotation, .unlock: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
@@ -132,8 +137,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits, .keys, .verifyKeys,
-                .reload, .upgrade, .logLevel, .rotation:
+            case .status, .blocks, .locks, .unlock, .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits,
+                .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
                 false
             }
         }
@@ -245,6 +250,8 @@ struct AdminRouter {
             return .unblock(.all)
         case (.blocks, _):
             return .blocks(limit: try limit(request))
+        case (.locks, _): return .locks(limit: try limit(request))
+        case (.unlock, _): return .unlock(try unlock(try members(of: request, allowed: UnlockOrder.members, &actor)))
         case (.revocations, "POST"):
             let body = try members(of: request, allowed: RevocationOrder.members, &actor)
             return .revoke(try revocation(body))

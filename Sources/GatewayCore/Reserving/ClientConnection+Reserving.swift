@@ -67,6 +67,7 @@ extension ClientConnection {
     }
 
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
+        if let refusal = readAccount(of: guess, bytes) { return .refuse(refusal) }
         guess.state = .asking
         stash.keep(bytes)
         phase = .reserving
