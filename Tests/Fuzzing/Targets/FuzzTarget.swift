@@ -15,6 +15,7 @@ package enum FuzzTargets {
     package static let all: [any (FuzzTarget & SendableMetatype).Type] = [
         HeadTarget.self, BodyTarget.self, ResponseTarget.self, PathTarget.self, TokenTarget.self, SettingsTarget.self,
         WebSocketTarget.self, ProxyTarget.self, FetchedTarget.self, CheckTarget.self,
+        AccountTarget.self,
     ]
 
     /// Nil: there is none of that name.
