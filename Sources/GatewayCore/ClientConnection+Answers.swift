@@ -44,6 +44,7 @@ extension ClientConnection {
         if refusal.isByRate {
             return worker.gatekeeper.rateStanding?.retryAfter ?? 1
         }
+        if refusal.code == .accountLocked { return retryAfterLock() }
         guard refusal == .lockedDown, let route = record.facts.route else { return 1 }
         let now = worker.clock.now
         guard let end = worker.gatekeeper.lockdowns.end(ofRoute: route, for: record.facts.client, at: now) else {
@@ -74,10 +75,10 @@ extension ClientConnection {
     func settle() {
         let record = record
         guard !record.isSettled else { return }
-        endGuess()
         if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
-            worker.report(successOf: request)
+            worker.report(successOf: request, record.guess?.attempt)
         }
+        endGuess()
         if record.lasts { worker.streams.remove(self) }
         record.settle(
             peer: peer, port: peerPort, proxy: announcement?.sender, isCheck: door == .checks, worker: worker)
@@ -133,6 +134,9 @@ extension ClientConnection {
             return worker.telemetry.record(
                 tooMany: kind, of: record.facts.client, auditRequest(bytes), refusal, identity: record.identity,
                 now: now)
+        }
+        if refusal.code == .accountLocked, let account = record.guess?.account {
+            return worker.telemetry.record(tried: account, auditRequest(bytes), refusal)
         }
         worker.telemetry.record(
             refusal, of: record.facts.client, auditRequest(bytes), token: token,

@@ -7,9 +7,9 @@ internal import Wire
 /// Follows the ledger: sends its changes to the workers and writes what happened into audit record, log and metrics.
 final class LedgerTrail: LedgerSink {
     private let broadcast: LedgerBroadcast
-    private let audit: AuditLog
-    private let log: OperationalLog
-    private let metrics: ControlMetrics
+    let audit: AuditLog
+    let log: OperationalLog
+    let metrics: ControlMetrics
     /// The ledger's state changed, or it became ready.
     private let stateChanged: () -> Void
     /// Hears of all keys that were added at run time, sealed, when one of them has changed.
@@ -56,6 +56,7 @@ final class LedgerTrail: LedgerSink {
     func ledger(revoked delta: RevocationDelta) { broadcast.send(.revocations(delta)) }
 
     func ledger(noted event: LedgerEvent) {
+        guard !tellOfAccounts(event) else { return }
         switch event {
         case .ready: stateChanged()
         case .blocked(let record, let failure, let decider):

@@ -39,6 +39,7 @@ final class LoginDesk {
     private let metrics: ControlMetrics
     private var rules: LoginRules
     private var deadline: Interval
+    private var resetsAccounts: Bool
     /// Failures lately of those that they are counted for, to tell a success that follows them. Bounded; the newest matter.
     private var recent: [LoginKey: (failures: Int, until: Instant)] = [:]
     private static let remembered = 65_536
@@ -55,6 +56,7 @@ final class LoginDesk {
         self.audit = audit
         self.metrics = metrics
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
+        resetsAccounts = configuration.accounts?.resetsOnSuccess == true
     }
 
     func adopt(_ rules: LoginRules) {
@@ -65,6 +67,7 @@ final class LoginDesk {
     func adopt(_ configuration: Configuration) {
         guesses.adopt(configuration.login)
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
+        resetsAccounts = configuration.accounts?.resetsOnSuccess == true
     }
 
     /// May the guess go? The worker has met a block before it hears of it.
@@ -136,7 +139,13 @@ final class LoginDesk {
         for one in waiting { count(one.failure, then: one.then) }
     }
 
-    func succeeded(_ request: AuditRequest) {
+    /// Never the failures of the address: who knows one password may guess at others.
+    func succeeded(_ request: AuditRequest, _ attempt: LoginAttempt?) {
+        if resetsAccounts, let attempt, attempt.account != nil, case .ledger(let ledger) = counter {
+            for place in guesses.places(of: attempt) where place.key.subject.account != nil {
+                ledger.forgetFailures(under: place.key)
+            }
+        }
         let now = Instant.now()
         let key = LoginKey(rules.plain.subject(of: request.client))
         let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
@@ -157,7 +166,7 @@ final class LoginDesk {
             stage: .judge, code: nil)
         failed.countedFor = subject.isSingleAddress ? nil : subject
         audit.record(failed)
-        for (key, count) in counts where count.isNewlyBlocked {
+        for (key, count) in counts where count.isNewlyBlocked && key.subject.account == nil {
             let subject = key.subject.network
             var detected = report.request.event(
                 .bruteForceDetected(failures: count.failures, window: rules[key.rule].window), stage: .judge,

@@ -45,7 +45,8 @@ enum ControlMessage: Sendable {
     /// Whoever waited for a place has gone, and leaves the line.
     case guessWithdrawn(LoginAttempt)
     case applied(worker: Int, sequence: Int)
-    case loginSucceeded(AuditRequest)
+    /// The attempt has its places still; nil: it needed none.
+    case loginSucceeded(AuditRequest, LoginAttempt?)
     /// TLS with a server failed, for another reason than the last time, or succeeds again (nil).
     case handshake(upstream: String, server: String, problem: String?)
     /// A connection of a peer that announces clients did not begin with a sound PROXY header.

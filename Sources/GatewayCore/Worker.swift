@@ -326,8 +326,8 @@ final class Worker {
         nextTicket += 1
         awaitingJudgement[ticket] = client
         // Who is never blocked has no place, and is counted all the same.
-        let id = client.record.guess?.id ?? .random()
-        let attempt = LoginAttempt(id: id, address: client.record.facts.client)
+        let attempt =
+            client.record.guess?.attempt ?? LoginAttempt(id: .random(), address: client.record.facts.client)
         control.send(
             .loginFailed(
                 LoginReport(worker: index, ticket: ticket, attempt: attempt, request: request)))
@@ -340,9 +340,9 @@ final class Worker {
     }
 
     /// The backend accepted a login.
-    func report(successOf request: AuditRequest) {
+    func report(successOf request: AuditRequest, _ attempt: LoginAttempt?) {
         telemetry.metrics.countAuthSuccess(.login)
-        control.send(.loginSucceeded(request))
+        control.send(.loginSucceeded(request, attempt))
     }
 
     /// Something is wrong with a proxy that asks, or with one that may not.

@@ -26,6 +26,7 @@ final class WorkerTelemetry {
         switch refusal.stage {
         case .authenticate, .authorize, .screen: metrics.countAuthFailure(reason: reason)
         case .route where refusal.code == .rateLimited: metrics.countAuthFailure(reason: reason)
+        case .reserve where refusal.code == .accountLocked: metrics.countAuthFailure(reason: reason)
         default: break
         }
     }
@@ -81,6 +82,13 @@ final class WorkerTelemetry {
             request().event(
                 .brokenGlass(reason: pass.reason.rawValue, token: token), stage: .authenticate, code: nil,
                 user: claimed?.subject.map(AuditUser.claimed)))
+    }
+
+    /// Records that a login of a locked account was refused.
+    func record(tried account: AccountMark, _ request: @autoclosure () -> AuditRequest, _ refusal: Refusal) {
+        guard audit.isOn else { return }
+        let lock = AuditAccountLock(.tried, account.description)
+        audit.record(request().event(.accountLock(lock), stage: refusal.stage, code: refusal.code))
     }
 
     /// Writes the audit record of a connection that was one too many of its address.

@@ -55,8 +55,15 @@ package protocol Ledger: AnyObject {
     /// The same of accounts.
     func locks() -> [BlockRecord]
 
-    /// How many there are, without listing them.
+    /// How many there are, without listing them: of addresses, and of accounts.
     var blockCount: Int { get }
+    var lockCount: Int { get }
+
+    /// When the lock of exactly this is over; nil: there is none.
+    func lockEnds(of subject: BlockSubject) -> Instant?
+
+    /// A login succeeded: what failed before does not count any more. What is locked stays so.
+    func forgetFailures(under key: LoginKey)
 
     /// Revokes tokens on behalf of an operator. An existing revocation of the target is replaced.
     ///
@@ -166,6 +173,8 @@ package struct BlockOutcome: Hashable, Sendable {
 
 package enum UnblockTarget: Hashable, Sendable {
     case network(IPNetwork)
+    /// The account, or nil all of them, as it is locked for the network, or nil wherever it is.
+    case accounts(AccountMark?, from: IPNetwork?)
     /// Of addresses. Accounts stay locked; their failures are forgotten with all others.
     case all
 }

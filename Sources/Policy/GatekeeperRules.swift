@@ -19,6 +19,8 @@ package final class GatekeeperRules: Sendable {
     let neverBlocked: TrustedNetworks
     let routes: RouteTable
     let logins: LoginEndpoints
+    /// Nil: accounts are not looked at.
+    package let accounts: AccountRule?
     let classifier: FieldClassifier
     /// For each route whether it asks for anything but a token.
     let routesWithClaims: [Bool]
@@ -53,6 +55,7 @@ package final class GatekeeperRules: Sendable {
         neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
         logins = LoginEndpoints(configuration.login.endpoints)
+        accounts = AccountRule(configuration)
         classifier = FieldClassifier(
             identityHeaders: configuration.identityHeaders, assertionHeader: configuration.assertion?.header)
         assertions = configuration.assertion.map { AssertionRules($0, configuration) }

@@ -34,6 +34,7 @@ package enum ErrorCode: String, CaseIterable, Sendable {
     case tokenRevoked = "AUTH_003"
     case addressBlocked = "AUTH_004"
     case loginTooWeak = "AUTH_005"
+    case accountLocked = "AUTH_006"
     case forbidden = "PERM_001"
     case missingRole = "PERM_002"
     case rateLimited = "RATE_001"
@@ -230,6 +231,16 @@ package struct Refusal: Error, Sendable {
     package static let tooManyGuesses = Refusal(
         .reserve, 429, .rateLimited, "Too many logins of the address are under way", reason: .rateLimited,
         proxyError: .requestDenied)
+    /// Whether there is such an account, nobody learns from it: it is locked by what failed, and failures are all that is known.
+    package static let accountLocked = Refusal(
+        .reserve, 429, .accountLocked, "Too many logins of the account have failed", reason: .accountLocked,
+        proxyError: .requestDenied)
+    /// Which of them the backend takes, nobody knows here.
+    package static let ambiguousAccount = Refusal(
+        .reserve, 400, .malformedRequest, "The login names more than one account", reason: .malformedRequest)
+    /// Only with `accounts.when_unreadable: refuse`.
+    package static let unreadableAccount = Refusal(
+        .reserve, 400, .malformedRequest, "The login names no account", reason: .malformedRequest)
     /// Only with `login.when_ledger_away: refuse`.
     package static let guessesUncounted = Refusal(
         .reserve, 503, .unavailable, "Logins cannot be counted at the moment", proxyError: .internalResponse)

@@ -59,6 +59,7 @@ struct Assembly {
                 level: .init(rawValue: text("logs.level")) ?? .info),
             metrics: .init(prefix: text("metrics.prefix")), tls: tls(), securityHeaders: securityHeaders())
         configuration.rateLimits = rateLimits()
+        configuration.accounts = accounts()
         configuration.forwardAuth.listeners = addresses("forward_auth.listen")
         configuration.forwardAuth.trusted = networks("forward_auth.trusted")
         configuration.feeds = feeds()

@@ -26,6 +26,8 @@ package struct Configuration: Sendable {
     package var routes: [Route]
     package var login: Login
     package var feeds: [Feed] = []
+    /// Nil: failed logins are counted by address only.
+    package var accounts: Accounts?
     package var redis: Redis?
     package var tokens: Tokens
     package var identityHeaders: [IdentityHeader]

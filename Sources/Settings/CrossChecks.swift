@@ -28,6 +28,7 @@ struct CrossChecks {
         checkFeeds()
         checkIdentity()
         checkAssertion()
+        checkAccounts()
         checkRedis()
     }
 

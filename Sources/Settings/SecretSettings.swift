@@ -31,6 +31,7 @@ struct SecretSettings {
         readSecret("admin.token")
         if settings.usesRedis { readRedis() }
         readSecret("tokens.ring_secret")
+        readSecret("accounts.secret")
         readSecret("tokens.introspection.client_secret")
         readAuthorities("tokens.introspection.ca_file")
         for index in 0..<(settings.counts["feeds"] ?? 0) { readAuthorities("feeds[\(index)].ca_file") }

@@ -5,7 +5,7 @@ private import Wire
 enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
-        + routeRateLimits + paths + protection + feeds
+        + routeRateLimits + paths + protection + accounts + feeds
         + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -58,6 +58,8 @@ enum SettingRows {
         SectionRow("login", .section, "The rule against guessing of passwords (SEC-010)."),
         SectionRow("feeds", .list, "Lists of addresses that are blocked, from files or URLs; docs/feeds.md."),
         SectionRow("feeds[]", .section, "One list: exactly one of `file` and `url`."),
+        SectionRow(
+            "accounts", .section, "The same for accounts, beside the rule for addresses; docs/accounts.md."),
         SectionRow(
             "redis", .section,
             "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),

@@ -75,6 +75,8 @@ package struct AuditEvent: Sendable {
         case rateLimited(limit: String, suppressed: Int)
         /// Requests of an address that were too many and were not told one by one, after the last.
         case rateLimitedSuppressed(count: Int)
+        /// An account was locked or unlocked, or a login refused for it.
+        case accountLock(AuditAccountLock)
         /// What an operator did that is no block: a reload, a level. `action` in the form `configuration_reloaded`.
         case operation(action: String, detail: String, actor: String)
     }

@@ -118,6 +118,12 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         field(",\"trigger\":", limit, to: &line)
         number(",\"suppressed\":", suppressed, to: &line)
     case .rateLimitedSuppressed(let count): number(",\"suppressed\":", count, to: &line)
+    case .accountLock(let lock):
+        field(",\"account\":", lock.account, to: &line)
+        if let length = lock.length { number(",\"ttl_seconds\":", Int(length.seconds), to: &line) }
+        timestamp(",\"expires_at\":", lock.expiresAt, to: &line)
+        if !lock.trigger.isEmpty { field(",\"trigger\":", lock.trigger, to: &line) }
+        if !lock.actor.isEmpty { field(",\"actor\":", lock.actor, to: &line) }
     case .operation(let action, _, let actor):
         field(",\"action\":", action, to: &line)
         field(",\"actor\":", actor, to: &line)

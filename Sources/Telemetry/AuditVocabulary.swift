@@ -100,6 +100,7 @@ extension AuditEvent {
                     level: .warning, event: "security.rate_limited_suppressed", action: "rate_limited_suppressed",
                     message: "More requests of the address that makes too many", failureReason: "rate_limited")
             ]
+        case .accountLock(let lock): return [lock.words]
         case .operation(let action, let detail, _):
             return [AuditWords(level: .info, event: "operation", action: action, message: detail)]
         }

@@ -66,6 +66,9 @@ package final class ControlMetrics {
     /// Limits that an operator has set for a while, and buckets that had to go for others before they were full.
     package var rateOverrides = 0
     package var rateEvictions = 0
+    /// Accounts that are locked, as far as is known here.
+    package var accountLocks = 0
+    private var accountLockouts = 0
     private var revocationsSet: [RevocationSetCause: Int] = [:]
     private var revocationsLifted = 0
     private var reloads = (ok: 0, failed: 0)
@@ -89,6 +92,9 @@ package final class ControlMetrics {
 
     package func blockSet(_ cause: BlockSetCause) { blocksSet[cause, default: 0] += 1 }
     package func blockLifted(_ cause: BlockLiftCause) { blocksLifted[cause, default: 0] += 1 }
+
+    /// A rule locked an account here.
+    package func accountLocked() { accountLockouts += 1 }
 
     package func revocationSet(_ cause: RevocationSetCause) { revocationsSet[cause, default: 0] += 1 }
     package func revocationLifted() { revocationsLifted += 1 }
@@ -123,6 +129,10 @@ package final class ControlMetrics {
         for cause in BlockLiftCause.allCases {
             text.sample("blocks_lifted_total", "cause=\"\(cause.rawValue)\"", blocksLifted[cause] ?? 0)
         }
+        text.family("account_locks", .gauge, "Accounts that are locked.")
+        text.sample("account_locks", "", accountLocks)
+        text.family("account_lockouts_total", .counter, "Accounts that the rule locked here.")
+        text.sample("account_lockouts_total", "", accountLockouts)
         text.family("revocations", .gauge, "Revocations of tokens, those for later included.")
         text.sample("revocations", "", revocationsInForce)
         text.family("revocations_set_total", .counter, "Revocations that were set, by cause.")

@@ -58,7 +58,8 @@ package final class MetricCatalog: Sendable {
                     [Dimension(label: "result", values: CheckResult.allCases.map(\.rawValue))]
                 case .tunnelsClosed:
                     [Dimension(label: "reason", values: TunnelEnd.allCases.map(\.rawValue))]
-                case .acceptPauses, .accountLockouts, .assertions, .loginFailures, .connections, .connectionsAccepted,
+                case .acceptPauses, .loginsWithoutAccount, .assertions, .loginFailures, .connections,
+                    .connectionsAccepted,
                     .tunnels:
                     [Dimension]()
                 case .upstreamConnects, .upstreamConnectFailures, .upstreamFailures, .upstreamRetries,
@@ -106,7 +107,7 @@ struct FamilyLayout: Sendable {
 
 /// What the shards of workers count.
 enum Family: Int, CaseIterable, Sendable {
-    case requests, duration, authFailures, expiredTokens, authSuccess, accountLockouts, breakGlass, assertions,
+    case requests, duration, authFailures, expiredTokens, authSuccess, loginsWithoutAccount, breakGlass, assertions,
         loginFailures, refusals, rateLimited, feedRequests
     case connections, connectionsAccepted, letGo, acceptPauses, proxyHeaders, checks, tlsHandshakes, tunnels,
         tunnelsClosed
@@ -122,7 +123,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .authFailures: "auth_failures_total"
         case .expiredTokens: "expired_tokens_total"
         case .authSuccess: "auth_success_total"
-        case .accountLockouts: "account_lockouts_total"
+        case .loginsWithoutAccount: "logins_without_account_total"
         case .breakGlass: "break_glass_requests_total"
         case .assertions: "assertions_signed_total"
         case .loginFailures: "login_failures_total"
@@ -156,7 +157,7 @@ enum Family: Int, CaseIterable, Sendable {
         case .expiredTokens:
             "Expired tokens with a right signature, by what became of them and how long ago they expired."
         case .authSuccess: "Accepted logins and verified tokens."
-        case .accountLockouts: "Accounts that were locked."
+        case .loginsWithoutAccount: "Logins in which no account was found, so that only their address counts."
         case .breakGlass: "Requests that went on by break-glass, by what they would have been refused for."
         case .assertions: "Assertions for backends that were signed; those that were used again are not among them."
         case .loginFailures: "Failed logins that were counted against an address."

@@ -64,7 +64,7 @@ package final class MetricShard: Sendable {
         guard let place = catalog.feeds.firstIndex(of: feed) else { return }
         raise(.feedRequests, place * FeedResult.allCases.count + (result == .refused ? 0 : 1))
     }
-    package func countAccountLockout() { raise(.accountLockouts) }
+    package func countLoginWithoutAccount() { raise(.loginsWithoutAccount) }
     package func countAssertions(_ count: Int) { if count > 0 { raise(.assertions, by: count) } }
     /// A failed login was counted against its address.
     package func countLoginFailure() { raise(.loginFailures) }

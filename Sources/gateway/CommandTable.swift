@@ -54,6 +54,24 @@ enum CommandTable {
             summary: "List the blocks in force.",
             action: OperatorCommands.blocks),
         Command(
+            name: "unlock", operands: "[ACCOUNT]", operandCount: 0...1,
+            options: [
+                Option(name: "hash", value: "HASH", help: "the account as the list of locks shows it"),
+                Option(name: "all", value: nil, help: "every account that is locked"),
+                AccountCommands.from, .config, .socket, .json,
+            ],
+            summary: "Unlock an account and forget its failed logins.",
+            details: ["Blocks of addresses stay: those are lifted by unblock, which in turn unlocks no account."],
+            action: AccountCommands.unlock),
+        Command(
+            name: "locks",
+            options: [
+                Option(name: "limit", value: "NUMBER", help: "at most so many, the newest first; else 1000"),
+                .config, .socket, .json,
+            ],
+            summary: "List the accounts that are locked, by the hashes of their names.",
+            action: AccountCommands.locks),
+        Command(
             name: "allow", operands: "ADDRESS|CIDR", operandCount: 1...1,
             options: [
                 Option(name: "for", value: "TIME", help: "30s, 10m, 12h, at most 30d; it ends by itself"),

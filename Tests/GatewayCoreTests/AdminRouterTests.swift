@@ -1,4 +1,5 @@
 import Ledger
+import Policy
 import Settings
 import Telemetry
 import Testing
@@ -217,6 +218,27 @@ import Wire
         #expect(problem(request("POST", "/admin/keys/rotate", body: "true"))?.status == 400)
         #expect(problem(request("GET", "/admin/keys/rotate"))?.status == 405)
         #expect(problem(request("POST", "/admin/keys/rotate"), from: .network)?.status == 401)
+    }
+
+    @Test func `unlocks one account, by its name or hash, or all, for one network or wherever`() throws {
+        func unlock(_ body: String) throws(AdminProblem) -> AdminCommand {
+            try command(request("POST", "/api/v1/account-locks/unlock", body: body))
+        }
+        let mark = AccountMark("0123456789abcdef0000000000000001")!
+        #expect(try unlock(#"{"account":"alice"}"#) == .unlock(UnlockOrder(accounts: .named("alice"))))
+        #expect(try unlock(#"{"hash":"\#(mark)"}"#) == .unlock(UnlockOrder(accounts: .hashed(mark))))
+        #expect(
+            try unlock(#"{"all":true,"from":"203.0.113.0/24"}"#)
+                == .unlock(UnlockOrder(accounts: .all, network: IPNetwork("203.0.113.0/24"))))
+        for body in [
+            "{}", #"{"account":"a","all":true}"#, #"{"hash":"alice"}"#, #"{"all":1}"#, #"{"account":"a","from":"x"}"#,
+            #"{"account":1}"#, #"{"acount":"a"}"#,
+        ] {
+            #expect(problem(request("POST", "/api/v1/account-locks/unlock", body: body))?.status == 422, "\(body)")
+        }
+        #expect(try command(request("GET", "/api/v1/account-locks")) == .locks(limit: 1_000))
+        #expect(problem(request("GET", "/api/v1/account-locks"), from: .network)?.status == 401)
+        #expect(problem(request("GET", "/api/v1/account-locks/unlock"))?.status == 405)
     }
 
     @Test func `names the methods a path allows`() {

@@ -78,6 +78,20 @@ import Wire
         #expect(guess.isStale(at: now + .milliseconds(2_001)))
     }
 
+    @Test func `tells what its backend gets as its body, without chunks and what follows`() {
+        let chunks = Array("HEAD3\r\n{\"a\r\n4;x=y\r\n\":1}\r\n0\r\nT: 1\r\n\r\nGET /".utf8)
+        #expect(guess(.chunked, head: "HEAD").payload(of: chunks.span) == Array("{\"a\":1}".utf8))
+        #expect(guess(.length(2), head: "HEAD").payload(of: Array("HEADabGET".utf8).span) == Array("ab".utf8))
+        #expect(guess(.none, head: "HEAD").payload(of: Array("HEADGET".utf8).span) == [])
+    }
+
+    @Test func `counts for its account, too, once that is known`() {
+        let guess = guess(.none, head: "")
+        #expect(guess.attempt.rules == ["login"] && guess.attempt.account == nil)
+        guess.account = AccountMark(high: 1, low: 2)
+        #expect(guess.attempt.rules == ["login", "accounts"] && guess.attempt.account == guess.account)
+    }
+
     @Test func `keeps its place only while the backend may have it`() {
         let guess = guess(.none, head: "")
         func word(after event: Exchange.Event) -> String {
@@ -292,6 +306,36 @@ private final class Deaf: LedgerSink {
         fail(first.guess, desk, ledger)
         #expect(answers.count == 4 && desk.waiting == 0)
         #expect(answers.dropFirst().allSatisfy { if case .blocked = $0 { true } else { false } })
+    }
+
+    @Test func `of an account is told until when that is locked`() throws {
+        let pairs = LoginRule("accounts", by: .pair, limit: 1, window: .seconds(60), block: .seconds(900), exempt: [])
+        let (desk, ledger) = try desk(limit: 9, [pairs])
+        func login(_ mark: UInt64) -> GuessRequest {
+            GuessRequest(
+                worker: 0, ticket: 0,
+                guess: LoginAttempt(
+                    id: .random(), address: IPAddress("198.51.100.7")!, rules: ["login", "accounts"],
+                    account: AccountMark(high: 0, low: mark)),
+                length: .seconds(60), patienceEnds: .now() + .seconds(60))
+        }
+        var ends: [Instant?] = []
+        var granted = 0
+        let take: (GuessAnswer) -> Void = { answer in
+            switch answer {
+            case .locked(let end): ends.append(end)
+            case .granted: granted += 1
+            default: Issue.record("\(answer)")
+            }
+        }
+        let first = login(1)
+        for one in [first, login(1), login(1), login(2)] { desk.reserve(one, answer: take) }
+        #expect(granted == 2 && desk.waiting == 2)
+        fail(first.guess, desk, ledger)
+        desk.reserve(login(1), answer: take)
+        #expect(ends.count == 3 && desk.waiting == 0)
+        #expect(ends.allSatisfy { $0.map { $0 > .now() + .seconds(890) } == true })
+        #expect(ledger.blocks() == [])
     }
 
     @Test func `ends with the patience of who stands in it, and has room for 256`() throws {

@@ -14,6 +14,8 @@ struct ExampleDocument {
         ("rate_limits.per_identity.rate", "30/s"),
         ("feeds[0].name", "first"),
         ("feeds[0].url", "\"http://127.0.0.1:9003/list.txt\""),
+        ("accounts.member", "login"),
+        ("accounts.secret", "not-the-real-secret-of-32-bytes-01234567"),
         ("redis.address", "127.0.0.1:6379"),
         ("tokens.keys[0].id", "main"),
         ("tokens.keys[0].secret", String(repeating: "0123456789abcdef", count: 4)),
@@ -38,6 +40,7 @@ struct ExampleDocument {
         "/run/secrets/redis-url": file("redis://:another-password@redis:6380/7", mode: 0o600),
         "/run/secrets/sentinel": file("a-sentinel-password", mode: 0o600),
         "/run/secrets/ring": file("another-ring-secret-of-32-bytes-0123", mode: 0o600),
+        "/run/secrets/accounts": file("the-real-secret-of-accounts-0123456", mode: 0o600),
         "/run/secrets/introspection": file("a-third-client-secret", mode: 0o600),
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
@@ -108,6 +111,7 @@ struct ExampleDocument {
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
         case "feeds[].file": settings.removeAll { $0.path == "feeds[0].url" }
+        case "accounts.secret_file": settings.removeAll { $0.path == "accounts.secret" }
         case "tokens.introspection.client_secret_file":
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))

@@ -95,7 +95,9 @@ import Wire
             .unblocked(subject: network, trigger: "t", actor: "a"), .blockExpired(subject: network),
             .blockedRequest(suppressed: 0), .blockedRequestsSuppressed(count: 1), .connectionRefused(suppressed: 0),
             .connectionsRefusedSuppressed(count: 1), .rateLimited(limit: "route", suppressed: 0),
-            .rateLimitedSuppressed(count: 1),
+            .rateLimitedSuppressed(count: 1), .accountLock(AuditAccountLock(.locked, "a")),
+            .accountLock(AuditAccountLock(.unlocked, "a")), .accountLock(AuditAccountLock(.expired, "a")),
+            .accountLock(AuditAccountLock(.tried, "a")),
         ]
     }()
 

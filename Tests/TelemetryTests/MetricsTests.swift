@@ -58,7 +58,7 @@ import Wire
             #"gateway_expired_tokens_total{result="refused",age="longer"} 1"#,
             #"gateway_expired_tokens_total{result="in_grace",age="under_minute"} 1"#,
             #"gateway_expired_tokens_total{result="refused",age="under_lifetime"} 0"#,
-            "gateway_account_lockouts_total 0",
+            "gateway_logins_without_account_total 0",
             "gateway_login_failures_total 1",
             #"gateway_requests_refused_total{stage="screen",code="AUTH_004"} 2"#,
             "gateway_client_connections 1",

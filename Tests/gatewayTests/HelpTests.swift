@@ -15,6 +15,8 @@ import Testing
                   block                 Refuse every request of an address or network with 403.
                   unblock               Lift a block and forget the failed logins, so that the next 401 does not block again.
                   blocks                List the blocks in force.
+                  unlock                Unlock an account and forget its failed logins.
+                  locks                 List the accounts that are locked, by the hashes of their names.
                   allow                 Let an address or network past every block for a while, on all replicas.
                   allowed               List those who are let past every block for a while.
                   disallow              Have blocks hold an address or network back again before its time.

@@ -37,12 +37,16 @@ final class AdminDesk {
         case .blocks(let limit):
             completion(
                 .json(AdminReports.blocks(gateway.ledger.blocks(), limit: limit, now: .now(), wall: wall)))
+        case .locks(let limit):
+            completion(
+                .json(AdminReports.locks(gateway.ledger.locks(), limit: limit, now: .now(), wall: wall)))
         // What this process would set now, nobody would know of in a moment.
         case let command where command.changesState && !gateway.ownsState:
             completion(AdminProblem.stateIsLeaving.response)
         case .block(let network, let duration, let reason):
             block(network, duration, reason, order.actor, completion)
         case .unblock(let target): unblock(target, order.actor, completion)
+        case .unlock(let wanted): unlock(wanted, order.actor, completion)
         case .revocations(let limit):
             completion(
                 .json(AdminReports.revocations(gateway.ledger.revocations(), limit: limit, now: .now(), wall: wall)))
@@ -121,6 +125,8 @@ final class AdminDesk {
                 switch target {
                 case .network(let network): record("unblock", "\(network) was not blocked", actor)
                 case .all: record("unblock", "no address was blocked", actor)
+                // Of these `unlock` tells.
+                case .accounts: break
                 }
             }
             whenInForce {

@@ -26,6 +26,9 @@ enum AdminCommand: Hashable, Sendable {
     case disallow(IPNetwork)
     case feeds
     case updateFeeds(FeedOrder)
+    /// At most `limit` of them, the newest first.
+    case locks(limit: Int)
+    case unlock(UnlockOrder)
     case lockdowns
     case lockDown(LockdownOrder)
     /// `name` is of a lockdown.
@@ -52,10 +55,10 @@ extension AdminCommand {
     /// Whether it changes what is kept in the state directory or shared by replicas.
     var changesState: Bool {
         switch self {
-        case .block, .unblock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute, .openByBreakGlass,
-            .allow, .disallow, .rotateAssertionKey:
+        case .block, .unblock, .unlock, .revoke, .unrevoke, .addKey, .keyStep, .lockDown, .unlockRoute,
+            .openByBreakGlass, .allow, .disallow, .rotateAssertionKey:
             true
-        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .revocations, .lockdowns,
+        case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .locks, .revocations, .lockdowns,
             .allowances, .feeds, .updateFeeds, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit,
             .restoreRateLimit, .verifyKeys, .reload, .upgrade,
             .assertionKeys, .logLevel:
@@ -107,6 +110,8 @@ struct AdminRouter {
         case metrics = "/metrics"
         case status = "/api/v1/status"
         case blocks = "/api/v1/blocks"
+        case locks = "/api/v1/account-locks"
+        case unlock = "/api/v1/account-locks/unlock"
         case revocations = "/api/v1/revocations"
         case lockdowns = "/api/v1/lockdowns"
         case allowances = "/api/v1/allowances"
@@ -124,11 +129,12 @@ struct AdminRouter {
 
         var methods: [String] {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds: ["GET", "HEAD"]
+            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds, .locks:
+                ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
             case .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
-            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate: ["POST"]
+            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate, .unlock: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
@@ -136,8 +142,8 @@ struct AdminRouter {
         var isOpen: Bool {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
-            case .status, .blocks, .revocations, .lockdowns, .allowances, .feeds, .feedUpdate, .breakGlass,
-                .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
+            case .status, .blocks, .locks, .unlock, .revocations, .lockdowns, .allowances, .feeds, .feedUpdate,
+                .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
                 false
             }
         }
@@ -249,6 +255,8 @@ struct AdminRouter {
             return .unblock(.all)
         case (.blocks, _):
             return .blocks(limit: try limit(request))
+        case (.locks, _): return .locks(limit: try limit(request))
+        case (.unlock, _): return .unlock(try unlock(try members(of: request, allowed: UnlockOrder.members, &actor)))
         case (.revocations, "POST"):
             let body = try members(of: request, allowed: RevocationOrder.members, &actor)
             return .revoke(try revocation(body))

@@ -32,6 +32,7 @@ extension Gateway {
     /// Everything counted so far, as Prometheus reads it.
     func exposition() -> [UInt8] {
         metrics.blocksInForce = ledger.blockCount
+        metrics.accountLocks = ledger.lockCount
         metrics.revocationsInForce = ledger.revocationCount
         metrics.lockdowns = lockdowns.records.count
         metrics.allowances = allowances.networks.count

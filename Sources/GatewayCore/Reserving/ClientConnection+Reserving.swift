@@ -106,6 +106,7 @@ extension ClientConnection {
     }
 
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
+        if let refusal = readAccount(of: guess, bytes) { return .refuse(refusal) }
         guess.state = .asking
         guess.askedAt = worker.clock.now
         stash.keep(bytes)

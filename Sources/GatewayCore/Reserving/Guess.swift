@@ -41,8 +41,13 @@ final class Guess {
     var answer: KnownAnswer?
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
+    /// Whose it is; nil: not known, or nothing asks for it.
+    var account: AccountMark?
+    /// When that may be tried again, which is locked.
+    var lockEnds: Instant?
 
     private let headLength: Int
+    private let framing: BodyFraming
     private var body: BodyReader
     /// Bytes of head and body that were looked at.
     private var read: Int
@@ -60,12 +65,32 @@ final class Guess {
     init(_ facts: RequestFacts, patienceEnds: Instant) {
         address = facts.client
         headLength = facts.headLength
+        framing = facts.framing
         body = BodyReader(facts.framing)
         read = facts.headLength
         self.patienceEnds = patienceEnds
     }
 
-    var attempt: LoginAttempt { LoginAttempt(id: id, address: address) }
+    var attempt: LoginAttempt {
+        var attempt = LoginAttempt(id: id, address: address)
+        if let account {
+            attempt.account = account
+            attempt.rules.append(LoginRule.accountsName)
+        }
+        return attempt
+    }
+
+    /// What its backend gets as its body, when that is whole.
+    func payload(of bytes: Span<UInt8>) -> [UInt8] {
+        var reader = BodyReader(framing)
+        var payload: [UInt8] = []
+        var at = headLength
+        while case .data(let range) = reader.read(bytes, from: at) {
+            for index in range { payload.append(bytes[index]) }
+            at = range.upperBound
+        }
+        return payload
+    }
 
     /// It has got its place.
     func hold(at now: Instant) {
@@ -156,6 +181,8 @@ struct GuessRequest: Sendable {
 enum GuessAnswer: Sendable {
     case granted
     case blocked
+    /// The account is, until then; nil: nobody knows.
+    case locked(until: Instant?)
     /// Too many of its address are under way, for too long.
     case busy
     /// The ledger's authority is away, and nothing may be decided without it.
@@ -199,6 +226,9 @@ final class Reservations {
         switch answer {
         case .granted: guess.hold(at: worker.clock.now)
         case .blocked: guess.state = .blocked
+        case .locked(let end):
+            guess.lockEnds = end
+            guess.state = .refused(.accountLocked)
         case .busy: guess.state = .refused(.tooManyGuesses)
         case .unavailable: guess.state = .refused(.guessesUncounted)
         }

@@ -183,8 +183,9 @@ final class GuessDesk {
         case nil: waiter.answer(.unavailable)
         case .granted: waiter.answer(.granted)
         case .blocked:
-            waiter.answer(.blocked)
-            dismiss(key)
+            let refusal = refusal(at: key)
+            waiter.answer(refusal)
+            dismiss(key, refusal)
         case .full:
             let isFreed = lines[key]?.isFreed == true
             lines[key]?.isFreed = false
@@ -227,14 +228,21 @@ final class GuessDesk {
         attempt(next)
     }
 
-    /// Whoever waits in the line of a blocked one learns it from *screen*.
-    private func dismiss(_ subject: LoginKey) {
+    /// Of addresses it is *screen* that says so.
+    private func refusal(at key: LoginKey) -> GuessAnswer {
+        guard key.subject.account != nil else { return .blocked }
+        guard case .ledger(let ledger) = authority else { return .locked(until: nil) }
+        return .locked(until: ledger.lockEnds(of: key.subject))
+    }
+
+    /// For whoever waits in the line of one that is blocked the same holds.
+    private func dismiss(_ subject: LoginKey, _ refusal: GuessAnswer) {
         guard var line = lines[subject] else { return }
         let waiters = line.waiters
         line.waiters = []
         lines[subject] = line
         waiting -= waiters.count
-        for waiter in waiters { waiter.answer(.blocked) }
+        for waiter in waiters { waiter.answer(refusal) }
     }
 
     private func forgetIfEmpty(_ subject: LoginKey) {

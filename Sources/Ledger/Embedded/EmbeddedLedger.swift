@@ -135,6 +135,8 @@ package final class EmbeddedLedger: Ledger {
         }
         switch target {
         case .network(let network): lift(BlockSubject(network))
+        case .accounts(let account, let network):
+            for subject in local.subjects(of: account, from: network, at: clock.now()) { lift(subject) }
         case .all:
             for record in blocks() { lift(record.subject) }
             local.counters.clearAll()
@@ -191,7 +193,14 @@ package final class EmbeddedLedger: Ledger {
         if let journal { journal.whenWritten(proceed) } else { proceed() }
     }
 
-    package var blockCount: Int { local.book.count }
+    package var blockCount: Int { local.book.count - local.book.accounts }
+    package var lockCount: Int { local.book.accounts }
+
+    package func lockEnds(of subject: BlockSubject) -> Instant? { local.block(of: subject, at: clock.now())?.deadline }
+
+    package func forgetFailures(under key: LoginKey) {
+        if local.counters.clear(key) { unsavedCounters.insert(key) }
+    }
 
     package var waitingFailures: Int { 0 }
 

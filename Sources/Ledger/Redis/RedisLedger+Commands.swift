@@ -1,4 +1,4 @@
-internal import Policy
+package import Policy
 package import Wire
 
 extension RedisLedger {
@@ -43,6 +43,9 @@ extension RedisLedger {
     package func unblock(_ target: UnblockTarget, actor: String, completion: @escaping (UnblockOutcome) -> Void) {
         switch target {
         case .network(let network): lift([BlockSubject(network)], actor: actor, completion: completion)
+        case .accounts(let account, let network):
+            lift(
+                local.subjects(of: account, from: network, at: clock.now()), actor: actor, completion: completion)
         case .all:
             guard let authority else {
                 let counted = local.counters.all.keys.map(\.subject).filter { $0.account == nil }
@@ -79,6 +82,12 @@ extension RedisLedger {
             guard let self, !rest.isEmpty else { return completion(lifting.outcome) }
             liftSlices(of: rest, lifting, actor: actor, completion: completion)
         }
+    }
+
+    package func forgetFailures(under key: LoginKey) {
+        local.counters.clear(key)
+        save(forgetFailures { $0 == key })
+        authority?.call(["DEL", BlockKey.failures(key)])
     }
 
     /// Failures of before an unblock that wait to be carried over, or would be told to a new master: they would block again.

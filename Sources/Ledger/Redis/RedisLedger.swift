@@ -1,7 +1,7 @@
 package import Policy
 package import Settings
 package import Transport
-internal import Wire
+package import Wire
 
 /// The ledger of replicas that share a Redis: the authority counts and keeps the blocks, this process keeps a complete
 /// mirror of `ip_block:*` and `revoked:*` so that no request has to ask.
@@ -229,7 +229,9 @@ package final class RedisLedger: Ledger {
         }
     }
 
-    package var blockCount: Int { local.book.count }
+    package var blockCount: Int { local.book.count - local.book.accounts }
+    package var lockCount: Int { local.book.accounts }
+    package func lockEnds(of subject: BlockSubject) -> Instant? { local.block(of: subject, at: clock.now())?.deadline }
 
     package var waitingFailures: Int { unsettled.count }
 

@@ -52,7 +52,8 @@ final class RedisSession {
     enum State { case opening, ready, ended }
 
     /// What the keys begin with whose changes are reported.
-    static let mirrored = [BlockKey.blockPrefix, RevocationKey.prefix] + SharedName.Kind.allCases.map(\.rawValue)
+    static let mirrored =
+        [BlockKey.blockPrefix, BlockKey.lockPrefix, RevocationKey.prefix] + SharedName.Kind.allCases.map(\.rawValue)
     static let invalidations = "__redis__:invalidate"
     /// The end of a key that does not exist, by which permissions are tried.
     static let probe = "gateway-probe"

@@ -27,10 +27,12 @@ package struct BlockBook: Sendable {
     private var aliasNames: [BlockSubject: Set<String>] = [:]
     private var queue = DeadlineQueue<BlockSubject>()
     private var round: UInt32 = 0
+    /// Accounts among what is in force, in the sense of `count`.
+    package private(set) var accounts = 0
 
     package init() {}
 
-    /// Networks in force, more or less: those that are over and not yet taken out are counted.
+    /// What is in force, more or less: what is over and not yet taken out is counted.
     package var count: Int { entries.count + aliasNames.keys.count { entries[$0] == nil } }
     /// When `expire(at:)` has something to do.
     package var nextDeadline: Instant? { queue.first }
@@ -101,6 +103,7 @@ package struct BlockBook: Sendable {
     @discardableResult
     package mutating func remove(_ subject: BlockSubject) -> BlockRecord? {
         let former = self[subject]
+        if former != nil, subject.account != nil { accounts -= 1 }
         entries[subject] = nil
         for name in aliasNames.removeValue(forKey: subject) ?? [] { aliases[name] = nil }
         return former
@@ -152,8 +155,10 @@ package struct BlockBook: Sendable {
         }
     }
 
-    private func change(of subject: BlockSubject, from former: BlockRecord?) -> Change {
-        switch (former, self[subject]) {
+    private mutating func change(of subject: BlockSubject, from former: BlockRecord?) -> Change {
+        let present = self[subject]
+        if subject.account != nil { accounts += (present == nil ? 0 : 1) - (former == nil ? 0 : 1) }
+        return switch (former, present) {
         case (nil, nil): .none
         case (nil, let now?): .began(now)
         case (let former?, nil): .ended(former)

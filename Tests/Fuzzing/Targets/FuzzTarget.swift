@@ -16,6 +16,7 @@ package enum FuzzTargets {
         HeadTarget.self, BodyTarget.self, ResponseTarget.self, PathTarget.self, TokenTarget.self, SettingsTarget.self,
         WebSocketTarget.self, ProxyTarget.self, FetchedTarget.self, CheckTarget.self,
         FeedTarget.self,
+        AccountTarget.self,
     ]
 
     /// Nil: there is none of that name.

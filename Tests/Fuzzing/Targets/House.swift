@@ -58,7 +58,7 @@ enum House {
     static let strictRules = rules(
         "tls: {hsts_max_age: 1d, certificate_file: /chain.pem, key_file: /key.pem, redirect: true}")
 
-    private static func rules(_ more: String) -> GatekeeperRules {
+    static func rules(_ more: String) -> GatekeeperRules {
         // Certificates are only named here; nothing of TLS is fuzzed.
         let files = ["/rsa.pem": rsa, "/jwks.json": jwks, "/chain.pem": "chain", "/key.pem": "key"]
         let source = ConfigurationSource(

@@ -1,0 +1,214 @@
+/// Whose login it is, as far as it says.
+package enum AccountReading: Hashable, Sendable {
+    case account(AccountMark)
+    /// It names none, or none that can be read.
+    case unknown
+    /// It names several, and which of them its backend takes nobody knows here.
+    case ambiguous
+}
+
+/// Finds the account in the body of a login, or in its query.
+///
+/// What a body is, its Content-Type says to backends that listen to it. A guesser writes there what he likes, so it is
+/// not asked: each reader that a backend might have looks for the account, and all must find the same. Every reader is
+/// lenient, since what it does not understand a backend might.
+struct AccountReader {
+    /// Member names, from the outside inwards, in lower case.
+    let paths: [[[UInt8]]]
+    /// The same as a form has them: `user.email`, `user[email]`.
+    private let fields: [[UInt8]]
+
+    /// - Parameter members: as they are configured, with dots between the names.
+    init(_ members: [String]) {
+        let names = members.map { $0.split(separator: ".").map { Array($0.lowercased().utf8) } }
+        paths = names
+        var fields: [[UInt8]] = []
+        for name in names where !name.isEmpty {
+            fields.append(Array(name.joined(separator: [UInt8(ascii: ".")])))
+            guard name.count > 1 else { continue }
+            fields.append(name[0] + name.dropFirst().flatMap { [UInt8(ascii: "[")] + $0 + [UInt8(ascii: "]")] })
+        }
+        self.fields = fields
+    }
+
+    enum Found: Equatable {
+        case name(String)
+        case nothing
+        case several
+    }
+
+    /// - Parameters:
+    ///   - query: without its question mark.
+    ///   - body: as its backend gets it, without chunks.
+    func read(query: [UInt8], body: [UInt8]) -> Found {
+        var values = pairs(query)
+        // Read as it is, too: zeros in the right places do not make a form another encoding.
+        let decoded = AccountReader.utf8(body)
+        for text in decoded.map({ [body, $0] }) ?? [body] {
+            let first = text.first { $0 > 0x20 }
+            if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "/") {
+                values += AccountScanner.values(of: paths, in: text)
+            }
+            guard let parts = parts(text) else { return .several }
+            values += pairs(text) + parts
+        }
+        var found: String?
+        for value in values {
+            guard let name = AccountName.normalised(value) else { continue }
+            // By their bytes: to `String`, a letter in two spellings is one, and to the hash it is not.
+            if let found, !found.utf8.elementsEqual(name.utf8) { return .several }
+            found = name
+        }
+        return found.map { .name($0) } ?? .nothing
+    }
+
+    // MARK: Forms
+
+    /// Of `application/x-www-form-urlencoded`. Some readers end a pair at a semicolon, too.
+    private func pairs(_ text: [UInt8]) -> [[UInt8]] {
+        let ampersand = UInt8(ascii: "&")
+        let semicolon = UInt8(ascii: ";")
+        let values = pairs(text) { $0 == ampersand }
+        return text.contains(semicolon) ? values + pairs(text) { $0 == ampersand || $0 == semicolon } : values
+    }
+
+    private func pairs(_ text: [UInt8], isSeparator: (UInt8) -> Bool) -> [[UInt8]] {
+        var values: [[UInt8]] = []
+        for pair in text.split(whereSeparator: isSeparator) {
+            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")), isField(AccountReader.decoded(pair[..<equals]))
+            else { continue }
+            values.append(AccountReader.decoded(pair[(equals + 1)...]))
+        }
+        return values
+    }
+
+    /// White space around a name, and what stands behind a zero, are nothing to some.
+    private func isField(_ name: [UInt8]) -> Bool {
+        let visible = name.prefix { $0 != 0 }.drop { $0 <= 0x20 }
+        guard let end = visible.lastIndex(where: { $0 > 0x20 }) else { return false }
+        let trimmed = Array(visible[...end])
+        return fields.contains { AccountName.isMember(trimmed, $0) }
+    }
+
+    /// `%61` and `+`; what is no escape stands for itself.
+    private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        var at = text.startIndex
+        while at < text.endIndex {
+            let byte = text[at]
+            if byte == UInt8(ascii: "%"), at + 2 < text.endIndex, let high = digit(text[at + 1]),
+                let low = digit(text[at + 2])
+            {
+                out.append(high << 4 | low)
+                at += 3
+            } else {
+                out.append(byte == UInt8(ascii: "+") ? 0x20 : byte)
+                at += 1
+            }
+        }
+        return out
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
+    }
+
+    /// Of `multipart/form-data` (RFC 7578), whatever its boundary is called: behind `name="username"` in the head of a
+    /// part, from the empty line on up to the next line that begins with two hyphens. Nil: name or value is encoded once
+    /// more, which only some readers undo; RFC 7578 §4.2 and §4.7 forbid the one and have done away with the other.
+    private func parts(_ text: [UInt8]) -> [[UInt8]]? {
+        var values: [[UInt8]] = []
+        guard text.contains(0x0a) else { return values }
+        let isBlank = { (at: Int) in at < text.count && (text[at] == 0x20 || text[at] == 0x09) }
+        let marker = Array("name".utf8)
+        var partBegins = 0
+        var at = 0
+        while at + marker.count < text.count {
+            if text[at] == 0x0a, text[at + 1] == 0x2d, text[at + 2] == 0x2d { partBegins = at }
+            guard marker.indices.allSatisfy({ text[at + $0] | 0x20 == marker[$0] }),
+                at == 0 || !AccountReader.isWordByte(text[at - 1])
+            else {
+                at += 1
+                continue
+            }
+            at += marker.count
+            while isBlank(at) { at += 1 }
+            let isExtended = at < text.count && text[at] == UInt8(ascii: "*")
+            if isExtended { at += 1 }
+            while isBlank(at) { at += 1 }
+            guard at < text.count, text[at] == UInt8(ascii: "=") else { continue }
+            at += 1
+            while isBlank(at) { at += 1 }
+            let isQuoted = at < text.count && text[at] == UInt8(ascii: "\"")
+            if isQuoted { at += 1 }
+            let end =
+                text[at...].firstIndex {
+                    isQuoted ? $0 == UInt8(ascii: "\"") : $0 <= 0x20 || $0 == UInt8(ascii: ";")
+                } ?? text.count
+            let name = text[at..<end].filter { $0 != UInt8(ascii: "\\") }
+            if isField(Array(name)) || isExtended, let start = contentBegins(text, behind: end) {
+                let head = String(decoding: text[partBegins..<start], as: UTF8.self).lowercased()
+                guard !isExtended, !head.contains("base64"), !head.contains("quoted-printable") else { return nil }
+                values.append(Array(text[start..<contentEnds(text, start)]))
+            }
+            at = end
+        }
+        return values
+    }
+
+    private static func isWordByte(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte | 0x20)
+    }
+
+    /// Behind the next empty line.
+    private func contentBegins(_ text: [UInt8], behind head: Int) -> Int? {
+        var lineIsEmpty = false
+        for at in head..<text.count where text[at] != 0x0d {
+            if text[at] == 0x0a, lineIsEmpty { return at + 1 }
+            lineIsEmpty = text[at] == 0x0a
+        }
+        return nil
+    }
+
+    private func contentEnds(_ text: [UInt8], _ start: Int) -> Int {
+        var at = max(start - 1, 0)
+        while at + 2 < text.count {
+            if text[at] == 0x0a, text[at + 1] == 0x2d, text[at + 2] == 0x2d { return max(at, start) }
+            at += 1
+        }
+        return text.count
+    }
+
+    // MARK: Encodings
+
+    /// JSON may come as UTF-16 or UTF-32, which some backends notice by themselves: by a byte order mark, or by where
+    /// the zeros are, since the first character is ASCII (RFC 4627 §3). Nil: it is in UTF-8 without a mark.
+    private static func utf8(_ body: [UInt8]) -> [UInt8]? {
+        if body.starts(with: [0xef, 0xbb, 0xbf]) { return Array(body.dropFirst(3)) }
+        guard body.count >= 2 else { return nil }
+        let head = Array(body.prefix(4)) + [1, 1]
+        switch (head[0], head[1], head[2], head[3]) {
+        case (0xff, 0xfe, 0, 0): return wide(body.dropFirst(4), unit: 4, isBig: false)
+        case (0, 0, 0xfe, 0xff): return wide(body.dropFirst(4), unit: 4, isBig: true)
+        case (0xff, 0xfe, _, _): return wide(body.dropFirst(2), unit: 2, isBig: false)
+        case (0xfe, 0xff, _, _): return wide(body.dropFirst(2), unit: 2, isBig: true)
+        case (0, 0, 0, _): return wide(body[...], unit: 4, isBig: true)
+        case (_, 0, 0, 0): return wide(body[...], unit: 4, isBig: false)
+        case (0, _, _, _): return wide(body[...], unit: 2, isBig: true)
+        case (_, 0, _, _): return wide(body[...], unit: 2, isBig: false)
+        default: return nil
+        }
+    }
+
+    private static func wide(_ bytes: ArraySlice<UInt8>, unit: Int, isBig: Bool) -> [UInt8] {
+        var units: [UInt32] = []
+        var at = bytes.startIndex
+        while at + unit <= bytes.endIndex {
+            let piece = bytes[at..<at + unit]
+            units.append((isBig ? Array(piece) : piece.reversed()).reduce(0) { $0 << 8 | UInt32($1) })
+            at += unit
+        }
+        if unit == 2 { return Array(String(decoding: units.map { UInt16($0) }, as: UTF16.self).utf8) }
+        return Array(String(decoding: units, as: UTF32.self).utf8)
+    }
+}

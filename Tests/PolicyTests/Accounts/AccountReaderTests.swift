@@ -1,0 +1,156 @@
+import Testing
+
+@testable import Policy
+
+@Suite struct `The account of a login` {
+    private static let reader = AccountReader(["username", "user.email"])
+
+    private func found(_ body: [UInt8], query: String = "") -> AccountReader.Found {
+        Self.reader.read(query: Array(query.utf8), body: body)
+    }
+
+    private func found(_ body: String, query: String = "") -> AccountReader.Found {
+        found(Array(body.utf8), query: query)
+    }
+
+    @Test(arguments: [
+        #"{"username":"alice","password":"x"}"#,
+        " \r\n\t{ \"password\" : \"x\" , \"username\" : \"alice\" } ",
+        #"{"user\u006eame":"\u0061lice"}"#,
+        #"{"a":{"username":"bob"},"username":"alice"}"#,
+        #"{"user":{"name":"bob","email":"alice"}}"#,
+        #"{"user":[{"email":"alice"}]}"#,
+        #"{"username":["alice"]}"#,
+        #"[{"username":"alice"}]"#,
+        #"{"x":"\"username\":\"bob\"","username":"alice"}"#,
+        #"{"x":[1,{"username":"bob"},"username"],"username":"alice"}"#,
+        #"{"username":"alice","username":"ALICE "}"#,
+        #"{"username":"alice","user":{"email":"alice"}}"#,
+        "username=alice&password=x",
+        "password=x&user%6eame=%61lice",
+        "user.email=alice",
+        "user[email]=alice", "a=b&+username%00x=alice",
+        "user%5Bemail%5D=alice&password=username%3Dbob",
+    ])
+    func `is found as a backend would find it`(_ body: String) {
+        #expect(found(body) == .name("alice"))
+    }
+
+    /// What strict readers refuse, lenient ones take; what the rule does not see, a guesser would write.
+    @Test(arguments: [
+        #"{"username":"alice","#, #"{"username":"alice",,}"#, #"{'username':'alice'}"#, #"{username:"alice"}"#,
+        #"{"username"/* : */:"alice"}"#, #"{"username"/*/ x */:"alice"}"#,
+        "{\"username\"\u{c}:\u{a0}\"alice\"}",
+        "// {\n{\"username\": // bob\n\"alice\"}", #"{"USERNAME":"alice"}"#,
+        "{\"u\u{17f}ername\":\"alice\"}", "\u{feff}{\"username\":\"alice\"}", #"{"username":"alice"} trailing"#,
+        #"{"username":"al\ice"}"#, "{\"username\":\"al\u{0}ice\"}", #"{"x":1e999,"y":nul,"username":"alice"}"#,
+    ])
+    func `is found where the text is broken`(_ body: String) {
+        #expect(found(body) == .name("alice"))
+    }
+
+    @Test(arguments: [
+        #"{"username":"alice","username":"bob"}"#, #"{"username":"bob","x":{"username":"c"},"username":"alice"}"#,
+        #"{"username":"alice","user":{"email":"bob"}}"#, #"{"username":["alice","bob"]}"#,
+        "username=alice&username=bob",
+        "username=alice&user.email=bob", "username=alice;username=bob", #"{"username":"alice","x":"&username=bob"}"#,
+        #"{"username":"alice","Username":"bob"}"#,
+    ])
+    func `is ambiguous where two are named`(_ body: String) {
+        #expect(found(body) == .several)
+    }
+
+    @Test func `is ambiguous however far the second one is`() {
+        let decoys = Array(repeating: #""username":"alice","#, count: 1_000).joined()
+        #expect(found("{\(decoys)\"username\":\"bob\"}") == .several)
+        #expect(found("{\(decoys)\"x\":1}") == .name("alice"))
+    }
+
+    @Test(arguments: [
+        "", "{}", "[]", #"{"username":""}"#, #"{"username":" \t "}"#, #"{"username":null}"#, #"{"username":true}"#,
+        #"{"username":{"username":"alice"}}"#, #"{"x":{"username":"alice"}}"#, "username", "username=&x=alice",
+        #""username""#, #"{"usernames":"alice"}"#, #"{"email":"alice"}"#,
+    ])
+    func `is not found where none is named`(_ body: String) {
+        #expect(found(body) == .nothing)
+    }
+
+    @Test func `may be a number`() {
+        #expect(found(#"{"username":12345}"#) == .name("12345"))
+        #expect(found(#"{"username":"12345"}"#) == .name("12345"))
+    }
+
+    @Test func `may stand in the query, and must be the same there`() {
+        #expect(found("", query: "username=alice") == .name("alice"))
+        #expect(found(#"{"username":"alice"}"#, query: "a=b&username=alice") == .name("alice"))
+        #expect(found(#"{"username":"alice"}"#, query: "username=bob") == .several)
+    }
+
+    @Test func `is found in every part of a multipart body`() {
+        let body = { (head: String, value: String) in
+            "--x\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nusername=?\r\n"
+                + "--x\r\n\(head)\r\n\r\n\(value)\r\n--x--\r\n"
+        }
+        let head = "Content-Disposition: form-data; name=\"username\""
+        #expect(found(body(head, "alice")) == .name("alice"))
+        #expect(found(body("content-disposition: form-data; Name=username", "alice")) == .name("alice"))
+        #expect(found(body(head + "\r\nContent-Type: text/plain", "alice")) == .name("alice"))
+        #expect(found(body(head, "alice") + body(head, "bob")) == .several)
+        // Some readers decode it, others take it as it is.
+        #expect(found(body(head + "\r\nContent-Transfer-Encoding: base64", "YWxpY2U=")) == .several)
+        #expect(found(body("Content-Disposition: form-data; name*=utf-8''username", "alice")) == .several)
+        for spelling in ["name = \"username\"", "NAME=\t\"user\\name\"", "filename=\"x\"; name=username"] {
+            let body = body("Content-Disposition: form-data; \(spelling)", "alice")
+            #expect(found(body) == .name("alice"), "\(spelling)")
+        }
+        #expect(found(body(head, "--alice")) == .nothing)
+    }
+
+    @Test func `is found in UTF-16 and UTF-32`() {
+        let text = #"{"username":"ali©e"}"#
+        let little = text.utf16.flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }
+        let big = text.utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] }
+        let wide = text.unicodeScalars.flatMap { [0, 0, UInt8($0.value >> 8), UInt8($0.value & 255)] }
+        for body in [little, big, [0xff, 0xfe] + little, [0xfe, 0xff] + big, wide, [0, 0, 0xfe, 0xff] + wide] {
+            #expect(found(body) == .name("ali©e"))
+        }
+    }
+
+    @Test func `is found in a form with zeros in it`() {
+        #expect(found("\u{0}&username=alice") == .name("alice"))
+        #expect(found("a\u{0}&username=alice") == .name("alice"))
+    }
+
+    @Test func `is found below any number of brackets`() {
+        let deep = String(repeating: "[{\"a\":", count: 10_000) + "1" + String(repeating: "}]", count: 10_000)
+        #expect(found("{\"x\":\(deep),\"username\":\"alice\"}") == .name("alice"))
+        #expect(found(String(repeating: "}", count: 1_000) + "{\"username\":\"alice\"}") == .nothing)
+    }
+
+    @Test func `is read from whatever bytes there are`() {
+        var generator = SystemRandomNumberGenerator()
+        let alphabet = Array("{}[]\"':,\\u0user.namil=&;%-\r\n\0".utf8) + [0xff, 0xc3]
+        for _ in 0..<2_000 {
+            let body = (0..<Int.random(in: 0...60, using: &generator)).map { _ in alphabet.randomElement()! }
+            _ = found(body)
+        }
+    }
+}
+
+@Suite struct `The name of an account` {
+    @Test(arguments: ["alice", "Alice", "ALICE", " alice\t", "al\u{200b}ice", "ａlice", "al\u{ad}ice", "\u{feff}alice"])
+    func `is the same in every spelling that a backend may overlook`(_ spelling: String) {
+        #expect(AccountName.normalised(Array(spelling.utf8)) == "alice")
+    }
+
+    @Test func `keeps what tells accounts apart`() {
+        #expect(AccountName.normalised(Array("Élise O'Neill".utf8)) == "élise o'neill")
+        #expect(AccountName.normalised(Array("al.ice+x@Example.ORG".utf8)) == "al.ice+x@example.org")
+    }
+
+    @Test func `overlooks bytes that are no text`() {
+        #expect(AccountName.normalised([0x61, 0xff, 0x62]) == "ab")
+        #expect(AccountName.normalised([0xff, 0xc0]) == nil)
+        #expect(AccountName.normalised([]) == nil)
+    }
+}

@@ -1,0 +1,71 @@
+import Testing
+import Wire
+
+@testable import Settings
+
+/// About counting failed logins by account.
+@Suite struct `A mistake about accounts` {
+    @Test(arguments: Self.mistakes) func `is reported with its place and how to mend it`(_ mistake: Mistake) {
+        #expect(mistake.report() == mistake.says)
+    }
+
+    @Test func `is not made by a member and a secret`() throws {
+        let text = minimal + "accounts: {member: username, secret: \(Self.secret)}"
+        let result = load(text)
+        #expect(result.diagnostics.isEmpty)
+        let accounts = try #require(result.configuration?.accounts)
+        #expect(accounts.members == ["username"] && accounts.key == .pair && accounts.limit == 5)
+        #expect(accounts.window == .seconds(300) && accounts.lock == .seconds(1_800))
+        #expect(accounts.resetsOnSuccess && accounts.whenUnreadable == .address)
+        #expect(accounts.secret.revealed == Array(Self.secret.utf8))
+    }
+
+    @Test func `is not made where the ring has a secret`() throws {
+        let text = minimal + "accounts: {member: [user.email]}\ntokens: {ring_secret: \(Self.secret)}"
+        let result = load(text)
+        #expect(result.diagnostics.isEmpty)
+        #expect(result.configuration?.accounts?.secret.revealed == Array(Self.secret.utf8))
+    }
+
+    @Test func `is not made by saying nothing`() {
+        #expect(load(minimal).configuration.map { $0.accounts == nil } == true)
+        #expect(load(minimal + "accounts: {member: []}").configuration.map { $0.accounts == nil } == true)
+    }
+
+    private static let secret = "0123456789abcdef0123456789abcdef"
+
+    private static let mistakes: [Mistake] = [
+        Mistake(
+            "A setting without a member", minimal + "accounts: {limit: 3}",
+            says: """
+                gateway.conf:3:19: error: accounts are not looked at, so "limit" would do nothing
+                    accounts: {limit: 3}
+                                      ^
+                    set "accounts.member", or remove it
+                """),
+        Mistake(
+            "No secret", minimal + "accounts: {member: username}",
+            says: """
+                gateway.conf:3:20: error: there is no secret to hash the names of accounts with
+                    accounts: {member: username}
+                                       ^~~~~~~~
+                    set "accounts.secret_file", the same on all replicas (openssl rand -hex 32 makes one)
+                """),
+        Mistake(
+            "A member without a name", minimal + "accounts: {member: [user..email], secret: \(secret)}",
+            says: """
+                gateway.conf:3:21: error: "user..email" names no member
+                    accounts: {member: [user..email], secret: <redacted>}
+                                        ^~~~~~~~~~~
+                    for example username, or user.email
+                """),
+        Mistake(
+            "No logins", minimal + "login: {endpoints: []}\naccounts: {member: username, secret: \(secret)}",
+            says: """
+                gateway.conf:4:20: error: no request is a login, so no account would be found
+                    accounts: {member: username, secret: <redacted>}
+                                       ^~~~~~~~
+                    name the logins in "login.endpoints"
+                """),
+    ]
+}
