@@ -82,7 +82,7 @@ import Wire
         let found = harness.wait {
             var state = JournalState()
             _ = JournalCoding.replay(contents(of: journal), into: &state)
-            return state.blocks[IPNetwork("198.51.100.7")!] != nil
+            return state.blocks[BlockSubject("198.51.100.7")!] != nil
         }
         #expect(found)
         harness.stop(first)
@@ -210,7 +210,8 @@ import Wire
         var end = state
         let opposite: [JournalRecord] = [
             .lift(block.subject), .clearCounter(LoginKey("login@192.0.2.1")!),
-            .clearCounter(LoginKey("login@2001:db8:1:2::/64")!), .settled(id), .liftSettled(BlockSubject("192.0.2.0/24")!),
+            .clearCounter(LoginKey("login@2001:db8:1:2::/64")!), .settled(id),
+            .liftSettled(BlockSubject("192.0.2.0/24")!),
         ]
         for record in opposite { end.apply(record) }
         #expect(end == JournalState())
@@ -238,9 +239,12 @@ import Wire
         #expect(state.blocks == [lock: block] && state.pendingLifts == [lock])
         #expect(state.counters[pair]?.count == 4 && state.counters[mfa]?.count == 3)
         #expect(state.unsettled == [id: unsettled])
-        for record in [.lift(lock), .clearCounter(pair), .clearCounter(mfa), .settled(id), .liftSettled(lock)] {
+        let opposite: [JournalRecord] = [
+            .lift(lock), .clearCounter(pair), .clearCounter(mfa), .settled(id), .liftSettled(lock),
+        ]
+        for record in opposite {
             var bytes = JournalCoding.magic
-            JournalCoding.append(record as JournalRecord, to: &bytes)
+            JournalCoding.append(record, to: &bytes)
             #expect(JournalCoding.replay(bytes, into: &state) == bytes.count)
         }
         #expect(state == JournalState())
