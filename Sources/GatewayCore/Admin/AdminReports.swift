@@ -71,6 +71,10 @@ enum AdminReports {
             "endpoints": .array(login.endpoints.map { .string("\($0.method) \($0.path)") }),
             "limit": .integer(login.limit), "window_seconds": .integer(Int(login.window.seconds)),
             "block_seconds": .integer(Int(login.block.seconds)), "ipv6_prefix": .integer(login.ipv6Prefix),
+            "count": .string(login.count.rawValue), "action": .string(login.action.rawValue),
+            "escalation": login.escalation.map {
+                ["factor": .integer($0.factor), "max_seconds": .integer(Int($0.longest.seconds))]
+            } ?? .null,
         ]
         return .object(
             common(snapshot, at: wall) + [

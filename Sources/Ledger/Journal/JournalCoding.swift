@@ -151,7 +151,9 @@ enum JournalCoding {
     }
 
     private static func decodeUnsettled(hasKey: Bool, _ cursor: inout Cursor) -> JournalRecord? {
-        guard let id = cursor.id(), let address = cursor.address(), let at = cursor.number(Int64.self) else { return nil }
+        guard let id = cursor.id(), let address = cursor.address(), let at = cursor.number(Int64.self) else {
+            return nil
+        }
         let key = hasKey ? cursor.key() : LoginKey(IPNetwork(address))
         guard let key else { return nil }
         return .unsettled(

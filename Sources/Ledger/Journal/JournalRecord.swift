@@ -24,7 +24,8 @@ package struct StoredBlock: Hashable, Sendable {
     }
 
     init(
-        _ subject: BlockSubject, origin: BlockOrigin, reason: String, actor: String, since: WallTime, deadline: WallTime?,
+        _ subject: BlockSubject, origin: BlockOrigin, reason: String, actor: String, since: WallTime,
+        deadline: WallTime?,
         isPending: Bool
     ) {
         self.subject = subject

@@ -15,6 +15,9 @@ package struct LoginRules: Sendable {
 
     package init(_ rule: LoginRule) { self.init([rule]) }
 
+    /// Whether any of them remembers blocks.
+    package var escalates: Bool { all.contains { $0.escalation != nil } }
+
     /// - Parameter allowed: whom no block holds back for a while.
     package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
         self.init([LoginRule(configuration, allowed: allowed)])
