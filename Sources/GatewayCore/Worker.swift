@@ -327,10 +327,14 @@ final class Worker {
         awaitingJudgement[ticket] = client
         // Who is never blocked has no place, and is counted all the same.
         let id = client.record.guess?.id ?? .random()
-        let attempt = LoginAttempt(id: id, address: client.record.facts.client)
+        let failed = generation.rules.names(of: client.record.failedRows)
+        let attempt = LoginAttempt(id: id, address: client.record.facts.client, rules: failed)
+        let others = client.record.guess?.rules.filter { !failed.contains($0) } ?? []
         control.send(
             .loginFailed(
-                LoginReport(worker: index, ticket: ticket, attempt: attempt, request: request)))
+                LoginReport(
+                    worker: index, ticket: ticket, attempt: attempt, others: others, request: request)))
+        guard !client.record.failedRows.isDisjoint(with: generation.rules.credentialRows) else { return }
         telemetry.metrics.countLoginFailure()
         telemetry.metrics.countAuthFailure(reason: Worker.badCredentials)
     }

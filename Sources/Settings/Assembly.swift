@@ -48,7 +48,7 @@ struct Assembly {
                 wait: interval("login.wait"), whenLedgerAway: .init(rawValue: text("login.when_ledger_away")) ?? .local,
                 failureStatuses: settings.items("login.failure_statuses").compactMap {
                     if case .integer(let status) = $0.value { status } else { nil }
-                }),
+                }, rules: loginRules()),
             redis: settings.usesRedis ? redis() : nil,
             tokens: tokens(),
             identityHeaders: (settings.names["identity.headers"] ?? []).map { name in

@@ -246,6 +246,7 @@ package struct Configuration: Sendable {
         package var whenLedgerAway = WhenLedgerAway.local
         /// `failure_statuses`: what the backend answers to a wrong login.
         package var failureStatuses: [Int]
+        package var rules: [Rule] = []
 
         package enum WhenLedgerAway: String, CaseIterable, Sendable {
             /// Each replica goes by what it knows.

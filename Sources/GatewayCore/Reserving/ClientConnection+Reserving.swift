@@ -28,7 +28,9 @@ extension ClientConnection {
         guard let guess = record.guess else {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login
-            let guess = Guess(record.facts, patienceEnds: worker.clock.now + login.wait)
+            let guess = Guess(
+                record.facts, rules: worker.generation.rules.names(of: plan.loginRows),
+                patienceEnds: worker.clock.now + login.wait)
             record.guess = guess
             return collect(guess, plan, bytes)
         }

@@ -30,6 +30,8 @@ final class Guess {
     var state = State.collecting
     /// Until then it may wait for a place.
     let patienceEnds: Instant
+    /// Names of those that count it.
+    let rules: [String]
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
 
@@ -46,7 +48,8 @@ final class Guess {
     /// With head and framing.
     private static let mostBytes = 192 << 10
 
-    init(_ facts: RequestFacts, patienceEnds: Instant) {
+    init(_ facts: RequestFacts, rules: [String] = [LoginRule.plainName], patienceEnds: Instant) {
+        self.rules = rules
         address = facts.client
         headLength = facts.headLength
         body = BodyReader(facts.framing)
@@ -54,7 +57,7 @@ final class Guess {
         self.patienceEnds = patienceEnds
     }
 
-    var attempt: LoginAttempt { LoginAttempt(id: id, address: address) }
+    var attempt: LoginAttempt { LoginAttempt(id: id, address: address, rules: rules) }
 
     enum Body {
         case whole

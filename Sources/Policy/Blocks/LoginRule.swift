@@ -56,6 +56,8 @@ package struct LoginRule: Sendable {
     package let block: Interval
     /// Nil: all blocks are of one length.
     package var escalation: Escalation?
+    /// A failure is one of who somebody is; else of something else, such as a registration.
+    package var guardsCredentials = true
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
     /// Leading bits of an IPv6 address that failures are counted by: whoever has one address of a /64 has them all.
@@ -87,6 +89,17 @@ package struct LoginRule: Sendable {
         counted = configuration.login.count == .sliding ? .sliding : .fixed
         action = configuration.login.action == .observe ? .observe : .block
         escalation = configuration.login.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
+    }
+
+    /// - Parameter plain: the rule of the plain settings, whose exemptions and prefixes are this one's.
+    init(_ rule: Configuration.Login.Rule, beside plain: LoginRule) {
+        self.init(
+            rule.name, limit: rule.limit, window: rule.window, block: rule.block, exempt: plain.exempt,
+            ipv6Prefix: plain.ipv6Prefix)
+        counted = rule.count == .sliding ? .sliding : .fixed
+        action = rule.action == .observe ? .observe : .block
+        escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
+        guardsCredentials = rule.kind == .login || rule.kind == .mfa
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where

@@ -20,7 +20,8 @@ package struct LoginRules: Sendable {
 
     /// - Parameter allowed: whom no block holds back for a while.
     package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
-        self.init([LoginRule(configuration, allowed: allowed)])
+        let plain = LoginRule(configuration, allowed: allowed)
+        self.init([plain] + configuration.login.rules.map { LoginRule($0, beside: plain) })
     }
 
     /// One that is no more since a reload goes on as one that never blocks, for what was begun under it.
