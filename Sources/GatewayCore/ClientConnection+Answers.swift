@@ -75,7 +75,9 @@ extension ClientConnection {
     func settle() {
         let record = record
         guard !record.isSettled else { return }
-        if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit {
+        if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit,
+            !record.context(under: worker.generation).loginRows.isDisjoint(with: worker.generation.rules.loginClassRows)
+        {
             worker.report(successOf: request, record.guess?.attempt)
         }
         endGuess()

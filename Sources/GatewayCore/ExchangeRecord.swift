@@ -55,6 +55,8 @@ final class ExchangeRecord {
     /// The answer was cut off in the middle.
     var wasCut = false
     var isEventStream = false
+    /// The rules by which its answer is that to a failed login.
+    var failedRows: LoginRows = []
     /// Why a tunnel ended, or an event stream was cut.
     var end: TunnelEnd?
     /// The client learns the end of the answer from the end of the connection.
@@ -96,15 +98,25 @@ final class ExchangeRecord {
         closesClient = false
         hasBegun = false
         isSettled = false
+        failedRows = []
         facts.counted = .nothing
         if rate != nil { rate = nil }
     }
 
     var context: ResponseContext {
         var context = ResponseContext(
-            isHead: facts.isHead, minorVersion: facts.minorVersion, isLogin: plan?.isLogin ?? false,
+            isHead: facts.isHead, minorVersion: facts.minorVersion, loginRows: plan?.loginRows ?? [],
             isSecure: facts.isSecure, upgrade: plan?.upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false)
         context.rate = rate
+        return context
+    }
+
+    /// The rules for logins may be others since the request was decided: they are told apart by name.
+    func context(under current: Generation) -> ResponseContext {
+        var context = context
+        if !context.loginRows.isEmpty, let generation, generation !== current {
+            context.loginRows = current.rules.rows(named: generation.rules.names(of: context.loginRows))
+        }
         return context
     }
 

@@ -61,7 +61,16 @@ final class LedgerTrail: LedgerSink {
         case .ready: stateChanged()
         case .blocked(let record, let failure, let decider):
             metrics.blockSet(.loginFailures)
+            metrics.limitReached(by: failure.key.rule, observed: false)
             recordBlock(record, client: failure.address, note: decider == .local ? " (authority away)" : "")
+        case .wouldBlock(let failure, let failures, let length, _):
+            metrics.limitReached(by: failure.key.rule, observed: true)
+            let detail =
+                "rule \(failure.key.rule) would block \(failure.key.subject) for \(length.milliseconds / 1_000) s "
+                + "after \(failures) failures"
+            audit.record(
+                AuditEvent(
+                    .operation(action: "would_block", detail: detail, actor: "gateway"), client: failure.address))
         case .blockedByCommand(let record, _):
             metrics.blockSet(.operator)
             recordBlock(record, client: nil, note: "")

@@ -79,6 +79,12 @@ final class LoginDesk {
 
     func failed(_ report: LoginReport) {
         let now = Instant.now()
+        if !report.others.isEmpty {
+            let attempt = report.attempt
+            guesses.ended(
+                LoginAttempt(id: attempt.id, address: attempt.address, rules: report.others, account: attempt.account),
+                isReturned: true)
+        }
         let failures = guesses.places(of: report.attempt)
         guard !failures.isEmpty else { return counted(report, []) }
         let counts = Counts(failures.count)
@@ -153,26 +159,34 @@ final class LoginDesk {
     }
 
     private func record(_ report: LoginReport, _ counts: [(key: LoginKey, count: FailureCount)]) {
-        // That of the plain rule, where it is for this login.
-        guard let (key, count) = counts.first(where: \.key.isPlain) ?? counts.first else { return }
-        let rule = rules[key.rule]
-        let subject = key.subject.network
-        if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
-        recent[key] = (count.failures, Instant.now() + rule.window)
-        var failed = report.request.event(
-            .loginFailed(
-                reason: Reason.badCredentials.rawValue, failures: count.failures, limit: rule.limit,
-                window: rule.window),
-            stage: .judge, code: nil)
-        failed.countedFor = subject.isSingleAddress ? nil : subject
-        audit.record(failed)
-        for (key, count) in counts where count.isNewlyBlocked && key.subject.account == nil {
-            let subject = key.subject.network
-            var detected = report.request.event(
-                .bruteForceDetected(failures: count.failures, window: rules[key.rule].window), stage: .judge,
-                code: .addressBlocked)
-            detected.countedFor = subject.isSingleAddress ? nil : subject
-            audit.record(detected)
+        for (key, _) in counts { metrics.failureCounted(by: key.rule) }
+        // That of the plain rule, where it is for this login; what is no guess at who somebody is has none.
+        let told = counts.first(where: \.key.isPlain) ?? counts.first { rules[$0.key.rule].guardsCredentials }
+        if let (key, count) = told {
+            let rule = rules[key.rule]
+            if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
+            recent[key] = (count.failures, Instant.now() + rule.window)
+            audit.record(
+                event(
+                    .loginFailed(
+                        reason: Reason.badCredentials.rawValue, failures: count.failures, limit: rule.limit,
+                        window: rule.window), of: report, under: key))
         }
+        for (key, count) in counts where count.isNewlyBlocked && key.subject.account == nil {
+            audit.record(
+                event(
+                    .bruteForceDetected(failures: count.failures, window: rules[key.rule].window), of: report,
+                    under: key, code: .addressBlocked))
+        }
+    }
+
+    private func event(
+        _ kind: AuditEvent.Kind, of report: LoginReport, under key: LoginKey, code: ErrorCode? = nil
+    ) -> AuditEvent {
+        var event = report.request.event(kind, stage: .judge, code: code)
+        let subject = key.subject.network
+        event.countedFor = subject.isSingleAddress ? nil : subject
+        event.rule = key.rule
+        return event
     }
 }

@@ -109,7 +109,10 @@ struct LoginReport: Sendable {
     let worker: Int
     /// The worker's number for the held answer.
     let ticket: Int
+    /// With the rules by which it failed.
     let attempt: LoginAttempt
+    /// Rules that it was for, and by which it has not failed.
+    let others: [String]
     let request: AuditRequest
 }
 

@@ -270,7 +270,7 @@ final class ServerConnection: ReadinessHandler {
         while phase == .head || phase == .judged {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
             guard let client else { return }
-            let context = client.record.context
+            let context = client.record.context(under: worker.generation)
             switch worker.responses.parse(bytes, to: context) {
             case .incomplete:
                 // Interim answers that came before are passed on now.
@@ -279,7 +279,8 @@ final class ServerConnection: ReadinessHandler {
                 return stash.keep(bytes)
             case .malformed:
                 return malformed()
-            case .malformedFailedLogin:
+            case .malformedFailedLogin(let rows):
+                client.record.failedRows = rows
                 // Nothing more is read of it, but the exchange keeps it until the failure is counted.
                 phase = .held
                 return malformed(.failedLoginMalformed)
@@ -293,6 +294,7 @@ final class ServerConnection: ReadinessHandler {
                 return becomeTunnel(bytes, length, context, client)
             case .final(let response):
                 probeAnswered(response.status)
+                client.record.failedRows = response.failedRows
                 let step =
                     phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {

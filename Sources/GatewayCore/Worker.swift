@@ -326,38 +326,21 @@ final class Worker {
         nextTicket += 1
         awaitingJudgement[ticket] = client
         // Who is never blocked has no place, and is counted all the same.
-        let attempt =
-            client.record.guess?.attempt ?? LoginAttempt(id: .random(), address: client.record.facts.client)
+        var attempt =
+            client.record.guess?.attempt
+            ?? LoginAttempt(id: .random(), address: client.record.facts.client, rules: [])
+        let isGuess = !client.record.failedRows.isDisjoint(with: generation.rules.credentialRows)
+        var failed = generation.rules.names(of: client.record.failedRows)
+        if isGuess, attempt.account != nil { failed.append(LoginRule.accountsName) }
+        let others = attempt.rules.filter { !failed.contains($0) }
+        attempt.rules = failed
         control.send(
             .loginFailed(
-                LoginReport(worker: index, ticket: ticket, attempt: attempt, request: request)))
+                LoginReport(
+                    worker: index, ticket: ticket, attempt: attempt, others: others, request: request)))
+        guard isGuess else { return }
         telemetry.metrics.countLoginFailure()
         telemetry.metrics.countAuthFailure(reason: Worker.badCredentials)
-    }
-
-    func report(_ news: UpstreamReport.News, of upstream: String) {
-        control.send(.upstream(UpstreamReport(upstream: upstream, news: news)))
-    }
-
-    /// The backend accepted a login.
-    func report(successOf request: AuditRequest, _ attempt: LoginAttempt?) {
-        telemetry.metrics.countAuthSuccess(.login)
-        control.send(.loginSucceeded(request, attempt))
-    }
-
-    /// Something is wrong with a proxy that asks, or with one that may not.
-    func report(caller: IPAddress, problem: CallerProblem, untold: Int) {
-        control.send(.callerProblem(caller, problem, untold: untold))
-    }
-
-    /// What a handshake with a server came to is news.
-    func report(handshakeWith server: String, of upstream: String, problem: String?) {
-        control.send(.handshake(upstream: upstream, server: server, problem: problem))
-    }
-
-    /// A peer that announces clients did not do so as it must.
-    func report(headerOf sender: IPAddress, reason: String, untold: Int) {
-        control.send(.headerRefused(sender, reason: reason, untold: untold))
     }
 
     // MARK: Time

@@ -218,6 +218,8 @@ package enum LedgerEvent: Hashable, Sendable {
     case ready
     /// The rule blocked an address here, with the failure that did it.
     case blocked(BlockRecord, by: LoginFailure, decider: Decider)
+    /// A rule that only observes would have blocked now, for so long.
+    case wouldBlock(LoginFailure, failures: Int, for: Interval, decider: Decider)
     /// An operator did, through the gateway.
     case blockedByCommand(BlockRecord, decider: Decider)
     /// A block appeared or changed in the store: set by hand or by another replica (`record.origin` tells).

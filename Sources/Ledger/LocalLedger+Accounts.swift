@@ -5,7 +5,7 @@ extension LocalLedger {
     /// What is to be lifted to unlock an account, or all of them: also what only has failures.
     /// - Parameter network: nil: wherever it is locked.
     func subjects(of account: AccountMark?, from network: IPNetwork?, at now: Instant) -> [BlockSubject] {
-        var known = Set(book.records(at: now).map(\.subject)).union(counters.all.keys.map(\.subject))
+        var known = Set(book.records(at: now).map(\.subject)).union(counters.keys.map(\.subject))
         known = known.filter { subject in
             subject.account != nil && (account == nil || subject.account == account)
                 && (network == nil || subject.network == network)

@@ -7,6 +7,8 @@ struct LocalLedger {
     var book = BlockBook()
     var counters = FailureCounters()
     var held = HeldGuesses()
+    /// Blocks lately, by `LoginKey.history`: the count is how many, the deadline when they are forgotten.
+    var history = FailureCounters()
 
     init(rules: LoginRules) { self.rules = rules }
 
@@ -15,6 +17,8 @@ struct LocalLedger {
         /// The block of exactly what is counted that is in force now.
         var block: BlockRecord?
         var isNewlyBlocked: Bool
+        /// A rule that only observes would have blocked now, and for so long.
+        var wouldBlock: Interval?
     }
 
     /// Counts the failure; at the limit whom it is counted for is blocked, and the counter ends with the block.
@@ -22,14 +26,27 @@ struct LocalLedger {
         let key = failure.key
         let rule = rules[key.rule]
         held.release(failure.id, of: key)
-        var counter = counters.record(failure.id, of: key, window: rule.window, at: now)
+        let former = self.counter(under: key, rule, at: now)?.count
+        var counter =
+            switch rule.counted {
+            case .fixed: counters.record(failure.id, of: key, window: rule.window, at: now)
+            case .sliding:
+                counters.record(failure.id, of: key, sliding: rule.window, limit: rule.limit, at: now)
+            }
         let present = block(of: key.subject, at: now)
-        guard rule.verdict(on: failure.address, count: counter.count) == .block, present == nil else {
-            return Decision(counter: counter, block: present, isNewlyBlocked: false)
+        let verdict = rule.verdict(on: failure.address, count: counter.count)
+        var decision = Decision(counter: counter, block: present, isNewlyBlocked: false)
+        if verdict == .observed, counter.count == rule.limit, former != rule.limit {
+            decision.wouldBlock = rule.block
+            counters.expire(key, at: now + rule.block)
         }
-        let record = automaticBlock(under: key, failures: counter.count, until: now + rule.block, wall: wall)
+        guard verdict == .block, present == nil else { return decision }
+        let before = blocks(of: key.subject, at: now)
+        let record = automaticBlock(
+            under: key, failures: counter.count, until: now + rule.length(after: before), wall: wall)
         book.set(record)
         counters.expire(key, at: record.deadline)
+        noteBlock(record, after: before)
         counter.deadline = record.deadline
         return Decision(counter: counter, block: record, isNewlyBlocked: true)
     }
@@ -39,11 +56,11 @@ struct LocalLedger {
     mutating func reserve(_ guess: LoginFailure, until deadline: Instant, at now: Instant) -> Reservation.Answer {
         let key = guess.key
         let rule = rules[key.rule]
-        if rule.isExempt(guess.address) { return .granted }
+        guard rule.holdsBack(guess.address) else { return .granted }
         if isLocked(key, at: now) { return .blocked }
         held.expire(at: now)
         if held.contains(guess.id, of: key) { return .granted }
-        let count = counters.counter(of: key, at: now)?.count ?? 0
+        let count = counter(under: key, rule, at: now)?.count ?? 0
         let places = held.count(of: key)
         if count >= rule.limit {
             if block(of: key.subject, at: now) != nil { return .blocked }
@@ -62,6 +79,23 @@ struct LocalLedger {
     }
 
     func holds(_ guess: LoginFailure) -> Bool { held.contains(guess.id, of: guess.key) }
+
+    func counter(under key: LoginKey, _ rule: LoginRule, at now: Instant) -> FailureCounters.Counter? {
+        counters.counter(of: key, sliding: rule.counted == .sliding ? rule.window : nil, at: now)
+    }
+
+    /// How often the rules have blocked it lately.
+    func blocks(of subject: BlockSubject, at now: Instant) -> Int {
+        rules.escalates ? history.counter(of: .history(of: subject), at: now)?.count ?? 0 : 0
+    }
+
+    /// The next block is longer, if it comes soon enough.
+    mutating func noteBlock(_ record: BlockRecord, after blocks: Int) {
+        guard rules.escalates, record.deadline != .never else { return }
+        history.set(
+            .history(of: record.subject),
+            FailureCounters.Counter(count: blocks + 1, deadline: record.deadline + LoginRule.Escalation.memory))
+    }
 
     /// Blocks of addresses are met by *screen*, whatever the count is; those of accounts here.
     func isLocked(_ key: LoginKey, at now: Instant) -> Bool {
@@ -89,5 +123,6 @@ struct LocalLedger {
 
     mutating func forgetFailures(of subject: BlockSubject) {
         for key in rules.keys(countedFor: subject) { counters.clear(key) }
+        history.clear(.history(of: subject))
     }
 }

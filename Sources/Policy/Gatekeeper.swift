@@ -166,7 +166,7 @@ package final class Gatekeeper {
             let path = canonicalPath(bytes)
             var plan = Plan(
                 upstream: rules.configuration.routes[route].upstream,
-                isLogin: rules.logins.contains(method: bytes.extracting(facts.method), path: path),
+                loginRows: rules.logins.rows(method: bytes.extracting(facts.method), path: path),
                 isIdempotent: Methods.isIdempotent(bytes.extracting(facts.method)))
             plan.tokenIsInQuery = head.queryCut != nil
             plan.grace = head.grace

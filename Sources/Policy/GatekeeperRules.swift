@@ -10,7 +10,12 @@ package final class GatekeeperRules: Sendable {
     package let viaName: String
     /// `Proxy-Status` up to its error type; empty when it is not sent.
     let proxyStatus: [UInt8]
-    package let failureStatuses: [Int]
+    let loginFailures: LoginFailures
+    /// Of the rules for failed logins, in the order of their bits.
+    private let loginRowNames: [String]
+    /// Those by which a success is that of a login, and those by which a failure is one of who somebody is.
+    package let loginClassRows: LoginRows
+    package let credentialRows: LoginRows
     let trusted: TrustedNetworks
     /// Peers whose connections begin with a PROXY header.
     package let announcers: TrustedNetworks
@@ -48,14 +53,22 @@ package final class GatekeeperRules: Sendable {
         fieldLimit = configuration.limits.fields
         viaName = configuration.forwarding.viaName
         proxyStatus = Self.proxyStatus(configuration.forwarding)
-        failureStatuses = configuration.login.failureStatuses
+        loginFailures = LoginFailures(configuration.login)
+        loginRowNames = [LoginRule.plainName] + configuration.login.rules.map(\.name)
+        func rows(_ kinds: [Configuration.Login.Class]) -> LoginRows {
+            configuration.login.rules.enumerated().reduce(into: .plain) {
+                if kinds.contains($1.element.kind) { $0.formUnion(.row($1.offset)) }
+            }
+        }
+        loginClassRows = rows([.login])
+        credentialRows = rows([.login, .mfa])
         trusted = TrustedNetworks(configuration.trustedProxies)
         announcers = TrustedNetworks(configuration.announcers)
         callers = TrustedNetworks(configuration.forwardAuth.trusted)
         neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
-        logins = LoginEndpoints(configuration.login.endpoints)
         accounts = AccountRule(configuration)
+        logins = LoginEndpoints(configuration.login)
         classifier = FieldClassifier(
             identityHeaders: configuration.identityHeaders, assertionHeader: configuration.assertion?.header)
         assertions = configuration.assertion.map { AssertionRules($0, configuration) }
@@ -69,6 +82,16 @@ package final class GatekeeperRules: Sendable {
         self.keys = keys
         hardening = ResponseHardening(configuration)
         tokenPolicy = TokenPolicy(configuration)
+    }
+
+    package func rows(named names: [String]) -> LoginRows {
+        loginRowNames.enumerated().reduce(into: []) {
+            if names.contains($1.element) { $0.formUnion(LoginRows(rawValue: 1 << UInt64($1.offset))) }
+        }
+    }
+
+    package func names(of rows: LoginRows) -> [String] {
+        loginRowNames.enumerated().filter { rows.rawValue >> UInt64($0.offset) & 1 == 1 }.map(\.element)
     }
 
     /// The name as a token where it can be one, else as a string (RFC 9209 §2, RFC 8941 §3.3.4): one in Via may begin

@@ -1,7 +1,7 @@
 package import Settings
 internal import Wire
 
-/// Which requests are logins: the list `login.endpoints`, compared with the method and the canonical path.
+/// Which requests are logins, and by which rules: the lists `login.endpoints` and `login.rules[].endpoints`, compared with the method and the canonical path.
 ///
 /// The comparison ignores the case of letters and one slash at the end, because many backends do (Express by default,
 /// Django with APPEND_SLASH): `/Auth/Login/` must not be a way around the counter of `/auth/login`. A backend that tells
@@ -11,34 +11,42 @@ package struct LoginEndpoints: Sendable {
         let methodLength: Int
         /// Method and path, the path in lower case and without a slash at its end.
         let bytes: [UInt8]
+        let row: LoginRows
     }
 
     private let endpoints: [Endpoint]
 
-    /// Paths are brought to their canonical form. One that has none could never be met, so it is left out; the settings
-    /// refuse it before it gets here.
-    package init(_ endpoints: [Configuration.Login.Endpoint]) {
-        self.endpoints = endpoints.compactMap { endpoint in
-            guard let path = CanonicalPath.canonical(endpoint.path) else { return nil }
-            let method = Array(endpoint.method.utf8)
-            var folded = path.utf8.map(Characters.lowercased)
-            if folded.count > 1, folded.last == UInt8(ascii: "/") { folded.removeLast() }
-            return Endpoint(methodLength: method.count, bytes: method + folded)
+    package init(_ login: Configuration.Login) {
+        let others = login.rules.enumerated().flatMap { index, rule in
+            rule.endpoints.compactMap { LoginEndpoints.endpoint($0, .row(index)) }
         }
+        endpoints = login.endpoints.compactMap { LoginEndpoints.endpoint($0, .plain) } + others
     }
 
+    /// The path is brought to its canonical form. One that has none could never be met, so it is left out; the settings
+    /// refuse it before it gets here.
+    private static func endpoint(_ endpoint: Configuration.Login.Endpoint, _ row: LoginRows) -> Endpoint? {
+        guard let path = CanonicalPath.canonical(endpoint.path) else { return nil }
+        let method = Array(endpoint.method.utf8)
+        var folded = path.utf8.map(Characters.lowercased)
+        if folded.count > 1, folded.last == UInt8(ascii: "/") { folded.removeLast() }
+        return Endpoint(methodLength: method.count, bytes: method + folded, row: row)
+    }
+
+    /// By which rules the request is a login; none: it is not.
     /// - Parameter path: canonical, without the query.
-    package func contains(method: Span<UInt8>, path: Span<UInt8>) -> Bool {
+    package func rows(method: Span<UInt8>, path: Span<UInt8>) -> LoginRows {
         var pathLength = path.count
         if pathLength > 1, path[pathLength - 1] == UInt8(ascii: "/") { pathLength -= 1 }
+        var rows: LoginRows = []
         let endpoints = endpoints.span
         for index in endpoints.indices {
             guard endpoints[index].methodLength == method.count,
                 endpoints[index].bytes.count == method.count + pathLength
             else { continue }
-            if matches(endpoints[index].bytes.span, method, path, pathLength) { return true }
+            if matches(endpoints[index].bytes.span, method, path, pathLength) { rows.formUnion(endpoints[index].row) }
         }
-        return false
+        return rows
     }
 
     private func matches(

@@ -55,8 +55,9 @@ package enum LocalAnswer: Sendable {
 /// A request that may go on: where to, and what must be remembered until its answer is back.
 package struct Plan: Sendable {
     package var upstream: Int
-    /// The request is a guess at a password: the answer is judged.
-    package var isLogin: Bool
+    /// The rules by which the request is a guess at a password or the like: the answer is judged by them.
+    package var loginRows: LoginRows
+    package var isLogin: Bool { !loginRows.isEmpty }
     /// RFC 9110 §9.2.2: repeating it does no more than doing it once.
     package var isIdempotent: Bool
     /// The connection may change to this protocol.
@@ -75,9 +76,9 @@ package struct Plan: Sendable {
     package var tellsRate = false
     package var isByBreakGlass: Bool { glassEnds != .never }
 
-    package init(upstream: Int, isLogin: Bool, isIdempotent: Bool) {
+    package init(upstream: Int, loginRows: LoginRows, isIdempotent: Bool) {
         self.upstream = upstream
-        self.isLogin = isLogin
+        self.loginRows = loginRows
         self.isIdempotent = isIdempotent
     }
 }

@@ -26,7 +26,7 @@ extension Gatekeeper {
 
     /// The form of an unusual path that is forwarded, under the rules of the route that its plainest reading finds.
     ///
-    /// However the backend reads that form, it must find the same route and be the same login or none: otherwise the rules
+    /// However the backend reads that form, it must find the same route and be a login by the same rules or none: otherwise the rules
     /// of one route would let a request pass to what another one guards, or a guess at a password past the counter.
     private func admit(_ path: Span<UInt8>, _ bytes: Span<UInt8>, _ facts: RequestFacts) throws(Refusal) -> [UInt8] {
         guard let unusual = UnusualPath(path), let plainest = unusual.plainest,
@@ -36,10 +36,10 @@ extension Gatekeeper {
             throw .ambiguousPath
         }
         let method = bytes.extracting(facts.method)
-        let isLogin = rules.logins.contains(method: method, path: admitted.forwarded.span)
+        let rows = rules.logins.rows(method: method, path: admitted.forwarded.span)
         for reading in admitted.readings {
             guard match(reading, bytes, facts) == .route(route),
-                rules.logins.contains(method: method, path: reading.span) == isLogin
+                rules.logins.rows(method: method, path: reading.span) == rows
             else {
                 throw .ambiguousPath
             }

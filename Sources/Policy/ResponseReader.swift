@@ -11,8 +11,9 @@ package struct Response: Sendable {
     package let writesChunks: Bool
     /// The client learns the end of the body only from the end of the connection.
     package let endsWithConnection: Bool
-    /// The answer of a login endpoint that counts as a failure.
-    package let isFailedLogin: Bool
+    /// The rules by which it is the answer to a failed login.
+    package let failedRows: LoginRows
+    package var isFailedLogin: Bool { !failedRows.isEmpty }
     /// `text/event-stream`: it may be quiet for long, and stay open for longer.
     package let isEventStream: Bool
 }
@@ -21,7 +22,8 @@ package struct Response: Sendable {
 package struct ResponseContext: Sendable {
     package let isHead: Bool
     package let minorVersion: UInt8
-    package let isLogin: Bool
+    /// `Plan.loginRows`.
+    package var loginRows: LoginRows
     /// The client's own connection is secure.
     package let isSecure: Bool
     /// What the server was asked to change to.
@@ -32,7 +34,7 @@ package struct ResponseContext: Sendable {
     package var rate: RateStanding?
 
     package init(
-        isHead: Bool, minorVersion: UInt8, isLogin: Bool, isSecure: Bool = false, upgrade: Upgrade? = nil,
+        isHead: Bool, minorVersion: UInt8, loginRows: LoginRows, isSecure: Bool = false, upgrade: Upgrade? = nil,
         tokenIsInQuery: Bool = false
     ) {
         self.tokenIsInQuery = tokenIsInQuery
@@ -40,7 +42,7 @@ package struct ResponseContext: Sendable {
         self.upgrade = upgrade
         self.isHead = isHead
         self.minorVersion = minorVersion
-        self.isLogin = isLogin
+        self.loginRows = loginRows
     }
 }
 
@@ -58,7 +60,7 @@ package struct ResponseReader: ~Copyable {
         case malformed
         /// Malformed, but it says that a login failed. What a client can make a backend write into its answer must not
         /// buy it a guess that is not counted.
-        case malformedFailedLogin
+        case malformedFailedLogin(LoginRows)
     }
 
     private var fields: FieldTable
@@ -66,7 +68,7 @@ package struct ResponseReader: ~Copyable {
     private var kinds: [ResponseField]
     private var connection = ConnectionOptions()
     private let limits: HeadParser.Limits
-    private let failureStatuses: [Int]
+    private let failures: LoginFailures
     /// What stands behind the version in Via.
     private let via: [UInt8]
     private let hardening: ResponseHardening
@@ -75,7 +77,7 @@ package struct ResponseReader: ~Copyable {
         fields = FieldTable(capacity: rules.fieldLimit)
         kinds = Array(repeating: .other, count: rules.fieldLimit)
         limits = rules.headLimits
-        failureStatuses = rules.failureStatuses
+        failures = rules.loginFailures
         hardening = ResponseHardening(rules.configuration)
         via = Array(" \(rules.viaName)\r\n".utf8)
     }
@@ -150,15 +152,15 @@ package struct ResponseReader: ~Copyable {
                 keepAlive: keepAlive && body != .untilClose,
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
-                isFailedLogin: context.isLogin && failureStatuses.contains(line.status),
+                failedRows: context.loginRows.isEmpty
+                    ? [] : failures.rows(of: context.loginRows, status: line.status, fields, bytes),
                 isEventStream: isEventStream && body != .none))
     }
 
     private func malformed(_ bytes: Span<UInt8>, _ context: ResponseContext) -> Outcome {
-        guard context.isLogin, let status = HeadParser.status(of: bytes), failureStatuses.contains(status) else {
-            return .malformed
-        }
-        return .malformedFailedLogin
+        guard !context.loginRows.isEmpty else { return .malformed }
+        let failed = failures.rows(ofMalformed: context.loginRows, status: HeadParser.status(of: bytes))
+        return failed.isEmpty ? .malformed : .malformedFailedLogin(failed)
     }
 
     /// Finds out what each field of this head is, and reads the Connection fields, of interim heads too: what they name

@@ -42,11 +42,13 @@ struct Assembly {
                     if case .endpoint(let endpoint) = $0.value { endpoint } else { nil }
                 },
                 limit: integer("login.limit"), window: interval("login.window"), block: interval("login.block"),
+                count: .init(rawValue: text("login.count")) ?? .fixed,
+                action: .init(rawValue: text("login.action")) ?? .block, escalation: escalation("login.escalation"),
                 ipv6Prefix: integer("login.ipv6_prefix"),
                 wait: interval("login.wait"), whenLedgerAway: .init(rawValue: text("login.when_ledger_away")) ?? .local,
                 failureStatuses: settings.items("login.failure_statuses").compactMap {
                     if case .integer(let status) = $0.value { status } else { nil }
-                }),
+                }, rules: loginRules()),
             redis: settings.usesRedis ? redis() : nil,
             tokens: tokens(),
             identityHeaders: (settings.names["identity.headers"] ?? []).map { name in

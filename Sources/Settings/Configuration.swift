@@ -237,6 +237,11 @@ package struct Configuration: Sendable {
         /// Counted from the first failure.
         package var window: Interval
         package var block: Interval
+        /// `count`: which failures of the window count.
+        package var count = Count.fixed
+        package var action = Action.block
+        /// Nil: every block is of the same length.
+        package var escalation: Escalation?
         /// `ipv6_prefix`: leading bits of an IPv6 address that failures are counted by.
         package var ipv6Prefix = 64
         /// For a place among the guesses under way.
@@ -244,11 +249,32 @@ package struct Configuration: Sendable {
         package var whenLedgerAway = WhenLedgerAway.local
         /// `failure_statuses`: what the backend answers to a wrong login.
         package var failureStatuses: [Int]
+        package var rules: [Rule] = []
 
         package enum WhenLedgerAway: String, CaseIterable, Sendable {
             /// Each replica goes by what it knows.
             case local
             case refuse
+        }
+
+        package enum Count: String, CaseIterable, Sendable {
+            /// Since the first failure.
+            case fixed
+            /// At every moment, those of the time before it.
+            case sliding
+        }
+
+        package enum Action: String, CaseIterable, Sendable {
+            case block
+            /// Only says what would be done.
+            case observe
+        }
+
+        package struct Escalation: Hashable, Sendable {
+            /// Each block within a day is so many times as long as the last.
+            package var factor: Int
+            /// `max`
+            package var longest: Interval
         }
 
         package struct Endpoint: Hashable, Sendable {

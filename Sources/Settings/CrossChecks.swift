@@ -19,6 +19,7 @@ struct CrossChecks {
         checkForwardAuth()
         checkNetworks()
         checkLimits()
+        checkLogin()
         checkRateLimits()
         checkUpstreams()
         checkRoutes()

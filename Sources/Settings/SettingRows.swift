@@ -5,7 +5,7 @@ private import Wire
 enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
-        + routeRateLimits + paths + protection + accounts + feeds
+        + routeRateLimits + paths + protection + loginRules + accounts + feeds
         + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -60,6 +60,14 @@ enum SettingRows {
         SectionRow("feeds[]", .section, "One list: exactly one of `file` and `url`."),
         SectionRow(
             "accounts", .section, "The same for accounts, beside the rule for addresses; docs/accounts.md."),
+        SectionRow(
+            "login.escalation", .section, "Blocks that follow each other may last longer and longer."),
+        SectionRow(
+            "login.rules", .list,
+            "Further rules, for other requests or with other limits; docs/login-rules.md."),
+        SectionRow("login.rules[]", .section, "One rule."),
+        SectionRow("login.rules[].failure", .section, "By what the backend says that it failed."),
+        SectionRow("login.rules[].escalation", .section, "As `login.escalation`."),
         SectionRow(
             "redis", .section,
             "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),

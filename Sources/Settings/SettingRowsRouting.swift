@@ -91,9 +91,25 @@ extension SettingRows {
             variables: [.init(name: "GATEWAY_FAILED_LOGIN_WINDOW_SECONDS", part: .seconds)],
             "How long failures are remembered, from the first one on."),
         SettingRow(
+            "login.count", .choice(Configuration.Login.Count.allCases.map(\.rawValue)), .value("fixed"),
+            example: "sliding",
+            "Which failures count: those of a window that begins with the first one, or at every moment those of the "
+                + "last `login.window`."),
+        SettingRow(
+            "login.action", .choice(Configuration.Login.Action.allCases.map(\.rawValue)), .value("block"),
+            example: "observe",
+            "What is done at the limit; `observe` counts, says whom it would block (`would_block` in the audit record), "
+                + "and holds nobody back."),
+        SettingRow(
             "login.block", .duration(.seconds(1)...(.seconds(366 * 86_400))), .value("300s"), example: "1d",
             variables: [.init(name: "GATEWAY_BLOCK_DURATION_SECONDS", part: .seconds)],
             "How long a block lasts."),
+        SettingRow(
+            "login.escalation.factor", .integer(1...100), .value("1"), example: "4",
+            "A block within 24 hours of the end of the last one is so many times as long as that."),
+        SettingRow(
+            "login.escalation.max", .duration(.seconds(1)...(.seconds(366 * 86_400))), .value("1d"), example: "7d",
+            "No block gets longer by `login.escalation.factor` than this."),
         SettingRow(
             "login.wait", .duration(.milliseconds(100)...(.seconds(300))), .value("10s"), example: "5s",
             "How long a login waits while as many of its address are under way as may still fail."),

@@ -21,6 +21,8 @@ package struct AuditEvent: Sendable {
     package var feed: String?
     /// The prefix that failures of the client are counted for together; nil: for the client by itself.
     package var countedFor: IPNetwork?
+    /// The rule for failed logins that counted it.
+    package var rule: String?
     /// The gateway's own refusal, where there was one.
     package var stage: String?
     package var code: String?

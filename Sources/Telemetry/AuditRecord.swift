@@ -75,6 +75,7 @@ private func writeContext(_ words: AuditWords, _ event: AuditEvent, at time: Wal
 
 private func writeCountedFor(_ event: AuditEvent, to line: inout LineWriter) {
     if let subject = event.countedFor { field(",\"counted_for\":", subject.description, to: &line) }
+    field(",\"rule\":", event.rule, to: &line)
 }
 
 /// What only some kinds have.

@@ -56,6 +56,9 @@ package final class ControlMetrics {
     private var certificateLoads = (ok: 0, failed: 0)
     private var blocksSet: [BlockSetCause: Int] = [:]
     private var blocksLifted: [BlockLiftCause: Int] = [:]
+    /// By the name of the rule: failures; blocks that it set, and those that it only would have set.
+    private var ruleFailures = ["login": 0]
+    private var ruleBlocks: [String: (set: Int, observed: Int)] = ["login": (0, 0)]
     package var revocationsInForce = 0
     package var lockdowns = 0
     package var allowances = 0
@@ -91,6 +94,16 @@ package final class ControlMetrics {
     package init(ledger: LedgerCondition) { self.ledger = ledger }
 
     package func blockSet(_ cause: BlockSetCause) { blocksSet[cause, default: 0] += 1 }
+    /// A login rule reached its limit here.
+    /// - Parameter rule: one of the configuration, which are few.
+    package func limitReached(by rule: String, observed: Bool) {
+        if observed {
+            ruleBlocks[rule, default: (0, 0)].observed += 1
+        } else {
+            ruleBlocks[rule, default: (0, 0)].set += 1
+        }
+    }
+    package func failureCounted(by rule: String) { ruleFailures[rule, default: 0] += 1 }
     package func blockLifted(_ cause: BlockLiftCause) { blocksLifted[cause, default: 0] += 1 }
 
     /// A rule locked an account here.
@@ -124,6 +137,15 @@ package final class ControlMetrics {
         text.family("blocks_set_total", .counter, "Blocks that were set, by cause.")
         for cause in BlockSetCause.allCases {
             text.sample("blocks_set_total", "cause=\"\(cause.rawValue)\"", blocksSet[cause] ?? 0)
+        }
+        text.family("login_rule_failures_total", .counter, "Failures that were counted, by rule.")
+        for (rule, failures) in ruleFailures.sorted(by: { $0.key < $1.key }) {
+            text.sample("login_rule_failures_total", "rule=\"\(rule)\"", failures)
+        }
+        text.family("login_rule_blocks_total", .counter, "Blocks by login rules, set or only observed.")
+        for (rule, blocks) in ruleBlocks.sorted(by: { $0.key < $1.key }) {
+            text.sample("login_rule_blocks_total", "rule=\"\(rule)\",action=\"block\"", blocks.set)
+            text.sample("login_rule_blocks_total", "rule=\"\(rule)\",action=\"observe\"", blocks.observed)
         }
         text.family("blocks_lifted_total", .counter, "Blocks that ended, by cause.")
         for cause in BlockLiftCause.allCases {

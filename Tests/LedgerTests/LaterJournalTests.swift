@@ -15,7 +15,7 @@ import Wire
 
     private func journal() -> [UInt8] {
         var bytes = JournalCoding.magic
-        JournalCoding.append(.pendingLift(IPNetwork("192.0.2.1")!), to: &bytes)
+        JournalCoding.append(.pendingLift(BlockSubject(IPNetwork("192.0.2.1")!)), to: &bytes)
         // A kind that is not known, one that is and has more in it, and one without anything.
         bytes += later([250, 1, 2, 3]) + later([10, 1]) + later([])
         JournalCoding.append(.pendingRevocationLift(RevocationTarget(.subject, "alice")!), to: &bytes)
@@ -26,7 +26,7 @@ import Wire
         var state = JournalState()
         let bytes = journal()
         #expect(JournalCoding.replay(bytes, into: &state) == bytes.count)
-        #expect(state.pendingLifts == [IPNetwork("192.0.2.1")!])
+        #expect(state.pendingLifts == [BlockSubject(IPNetwork("192.0.2.1")!)])
         #expect(state.pendingRevocationLifts == [RevocationTarget(.subject, "alice")!])
         #expect(state.unknownRecords == 3 && !state.isComplete)
     }

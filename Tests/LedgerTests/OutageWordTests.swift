@@ -282,7 +282,7 @@ struct `What is said on a replica that is cut off` {
         var answers = 0
         two.cutOff.block(network, for: .seconds(300), reason: "abuse", actor: "alice") { _ in
             answers += 1
-            #expect(two.cutOff.pendingBlocks == [network])
+            #expect(two.cutOff.pendingBlocks == [BlockSubject(network)])
         }
         two.cutOff.block(network, for: .seconds(900), reason: "abuse", actor: "alice") { _ in answers += 1 }
         #expect(two.near.wait { answers == 2 })

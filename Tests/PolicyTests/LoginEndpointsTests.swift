@@ -1,7 +1,8 @@
-import Settings
 import Testing
+import Wire
 
 @testable import Policy
+@testable import Settings
 
 private let endpoints = LoginEndpoints([
     Configuration.Login.Endpoint(method: "POST", path: "/auth/login"),
@@ -10,8 +11,28 @@ private let endpoints = LoginEndpoints([
     Configuration.Login.Endpoint(method: "POST", path: "/a/../ambiguous"),
 ])
 
+private func rows(_ method: String, _ path: String, at endpoints: LoginEndpoints = endpoints) -> LoginRows {
+    endpoints.rows(method: Array(method.utf8).span, path: Array(path.utf8).span)
+}
+
 private func isLogin(_ method: String, _ path: String, at endpoints: LoginEndpoints = endpoints) -> Bool {
-    endpoints.contains(method: Array(method.utf8).span, path: Array(path.utf8).span)
+    rows(method, path, at: endpoints) == .plain
+}
+
+extension Configuration.Login {
+    /// - Parameter rules: names of endpoints, by the names of rules.
+    fileprivate init(_ endpoints: [Endpoint], rules: [(String, [Endpoint])] = []) {
+        self.init(endpoints: endpoints, limit: 5, window: .seconds(60), block: .seconds(60), failureStatuses: [401])
+        self.rules = rules.map {
+            Rule(
+                name: $0.0, kind: .mfa, endpoints: $0.1, failureStatuses: [403], limit: 5, window: .seconds(60),
+                block: .seconds(60))
+        }
+    }
+}
+
+extension LoginEndpoints {
+    fileprivate init(_ endpoints: [Configuration.Login.Endpoint]) { self.init(Configuration.Login(endpoints)) }
 }
 
 @Suite struct `A login endpoint` {
@@ -40,5 +61,55 @@ private func isLogin(_ method: String, _ path: String, at endpoints: LoginEndpoi
         let root = LoginEndpoints([Configuration.Login.Endpoint(method: "POST", path: "/")])
         #expect(isLogin("POST", "/", at: root))
         #expect(!isLogin("POST", "/a", at: root))
+    }
+
+    @Test func `may be of several rules`() {
+        let mfa = Configuration.Login.Endpoint(method: "POST", path: "/auth/mfa")
+        let login = Configuration.Login.Endpoint(method: "POST", path: "/auth/login")
+        let endpoints = LoginEndpoints(Configuration.Login([login], rules: [("mfa", [mfa]), ("all", [login, mfa])]))
+        #expect(rows("POST", "/auth/login", at: endpoints) == [.plain, .row(1)])
+        #expect(rows("POST", "/Auth/Mfa/", at: endpoints) == [.row(0), .row(1)])
+        #expect(rows("GET", "/auth/mfa", at: endpoints).isEmpty)
+    }
+}
+
+@Suite struct `An answer to a login` {
+    private func failed(_ rows: LoginRows, _ head: String) -> LoginRows? {
+        var login = Configuration.Login([], rules: [("mfa", []), ("reset", [])])
+        login.rules[0].failureField = ("X-Verdict", "Denied")
+        login.rules[1].failureStatuses = [404, 422]
+        var configuration = House.configuration()
+        configuration.login = login
+        var reader = ResponseReader(House.rules(configuration))
+        let context = ResponseContext(isHead: false, minorVersion: 1, loginRows: rows)
+        return switch reader.parse(Array(head.replacing("\n", with: "\r\n").utf8).span, to: context) {
+        case .final(let response): response.failedRows
+        case .malformedFailedLogin(let rows): rows
+        default: nil
+        }
+    }
+
+    @Test func `is a failure by the rules whose statuses it has, of those that the request is for`() {
+        let all: LoginRows = [.plain, .row(0), .row(1)]
+        #expect(failed(all, "HTTP/1.1 401 No\nContent-Length: 0\n\n") == .plain)
+        #expect(failed(all, "HTTP/1.1 403 No\nContent-Length: 0\n\n") == .row(0))
+        #expect(failed(all, "HTTP/1.1 422 No\nContent-Length: 0\n\n") == .row(1))
+        #expect(failed([.row(0)], "HTTP/1.1 422 No\nContent-Length: 0\n\n") == [])
+        #expect(failed([], "HTTP/1.1 401 No\nContent-Length: 0\n\n") == [])
+    }
+
+    @Test func `is a failure by its field, whatever the status and the case of the field's name`() {
+        let all: LoginRows = [.plain, .row(0), .row(1)]
+        #expect(failed(all, "HTTP/1.1 200 OK\nx-verdict: Denied\nContent-Length: 0\n\n") == .row(0))
+        #expect(failed(all, "HTTP/1.1 404 No\nX-Verdict: Denied\nContent-Length: 0\n\n") == [.row(0), .row(1)])
+        #expect(failed(all, "HTTP/1.1 200 OK\nX-Verdict: denied\nContent-Length: 0\n\n") == [])
+        #expect(failed([.plain], "HTTP/1.1 200 OK\nX-Verdict: Denied\nContent-Length: 0\n\n") == [])
+    }
+
+    @Test func `that cannot be read is a failure by the rules that look at fields, and by its status`() {
+        let broken = "Content-Length: 1\nContent-Length: 2\n\n"
+        #expect(failed([.plain, .row(0), .row(1)], "HTTP/1.1 200 OK\n" + broken) == .row(0))
+        #expect(failed([.plain, .row(1)], "HTTP/1.1 404 No\n" + broken) == .row(1))
+        #expect(failed([.plain, .row(1)], "HTTP/1.1 200 OK\n" + broken) == nil)
     }
 }

@@ -74,6 +74,9 @@ enum AdminReports {
             "endpoints": .array(login.endpoints.map { .string("\($0.method) \($0.path)") }),
             "limit": .integer(login.limit), "window_seconds": .integer(Int(login.window.seconds)),
             "block_seconds": .integer(Int(login.block.seconds)), "ipv6_prefix": .integer(login.ipv6Prefix),
+            "count": .string(login.count.rawValue), "action": .string(login.action.rawValue),
+            "escalation": escalation(login.escalation),
+            "rules": .array(login.rules.map { loginRule($0) }),
         ]
         return .object(
             common(snapshot, at: wall) + [
@@ -90,6 +93,22 @@ enum AdminReports {
                 .init("admin_socket", .string(snapshot.configuration.admin.socketPath)),
                 .init("admin_listener", JSONValue(snapshot.adminAddress)),
             ])
+    }
+
+    private static func loginRule(_ rule: Configuration.Login.Rule) -> JSONValue {
+        [
+            "name": .string(rule.name), "class": .string(rule.kind.rawValue), "limit": .integer(rule.limit),
+            "window_seconds": .integer(Int(rule.window.seconds)), "block_seconds": .integer(Int(rule.block.seconds)),
+            "count": .string(rule.count.rawValue), "action": .string(rule.action.rawValue),
+            "escalation": escalation(rule.escalation),
+        ]
+    }
+
+    private static func escalation(_ escalation: Configuration.Login.Escalation?) -> JSONValue {
+        guard let escalation else { return .null }
+        return [
+            "factor": .integer(escalation.factor), "max_seconds": .integer(Int(escalation.longest.seconds)),
+        ]
     }
 
     private static func common(_ snapshot: GatewaySnapshot, at wall: WallTime) -> [JSONValue.Member] {

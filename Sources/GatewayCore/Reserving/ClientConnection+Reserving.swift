@@ -48,13 +48,16 @@ extension ClientConnection {
         guard let guess = record.guess else {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login
-            return begin(Guess(record.facts, patienceEnds: worker.clock.now + login.wait), plan, bytes)
+            let guess = Guess(
+                record.facts, rules: worker.generation.rules.names(of: plan.loginRows),
+                patienceEnds: worker.clock.now + login.wait)
+            return begin(guess, plan, bytes)
         }
         switch guess.state {
         case .collecting: return collect(guess, plan, bytes)
         case .held where guess.isStale(at: worker.clock.now):
             endGuess()
-            let next = Guess(record.facts, patienceEnds: guess.patienceEnds)
+            let next = Guess(record.facts, rules: guess.rules, patienceEnds: guess.patienceEnds)
             next.bringsNewToken = guess.bringsNewToken
             next.answer = guess.answer
             return begin(next, plan, bytes)
@@ -106,7 +109,7 @@ extension ClientConnection {
     }
 
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
-        if let refusal = readAccount(of: guess, bytes) { return .refuse(refusal) }
+        if let refusal = readAccount(of: guess, plan, bytes) { return .refuse(refusal) }
         guess.state = .asking
         guess.askedAt = worker.clock.now
         stash.keep(bytes)

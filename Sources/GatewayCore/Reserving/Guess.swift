@@ -39,6 +39,8 @@ final class Guess {
     var bringsNewToken = false
     /// What its token's issuer said when it was asked for it.
     var answer: KnownAnswer?
+    /// Names of those that count it.
+    let rules: [String]
     /// How often it was told that the address is blocked.
     var timesBlocked = 0
     /// Whose it is; nil: not known, or nothing asks for it.
@@ -62,7 +64,8 @@ final class Guess {
     /// With head and framing.
     private static let mostBytes = 192 << 10
 
-    init(_ facts: RequestFacts, patienceEnds: Instant) {
+    init(_ facts: RequestFacts, rules: [String] = [LoginRule.plainName], patienceEnds: Instant) {
+        self.rules = rules
         address = facts.client
         headLength = facts.headLength
         framing = facts.framing
@@ -72,7 +75,7 @@ final class Guess {
     }
 
     var attempt: LoginAttempt {
-        var attempt = LoginAttempt(id: id, address: address)
+        var attempt = LoginAttempt(id: id, address: address, rules: rules)
         if let account {
             attempt.account = account
             attempt.rules.append(LoginRule.accountsName)

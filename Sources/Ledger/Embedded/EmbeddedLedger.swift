@@ -53,8 +53,9 @@ package final class EmbeddedLedger: Ledger {
     package func start() {
         for block in saved.blocks.values { local.book.set(block.record(clock: clock)) }
         for (key, counter) in saved.counters {
-            local.counters.set(
-                key, FailureCounters.Counter(count: counter.count, deadline: clock.deadline(of: counter.deadline)))
+            let counter = FailureCounters.Counter(
+                count: counter.count, deadline: clock.deadline(of: counter.deadline))
+            if key.isHistory { local.history.set(key, counter) } else { local.counters.set(key, counter) }
         }
         for revocation in saved.revocations.values { revocationBook.set(revocation.record(clock: clock)) }
         if tornBytes > 0 { sink.ledger(noted: .journalTorn(bytes: tornBytes)) }
@@ -93,9 +94,14 @@ package final class EmbeddedLedger: Ledger {
         if decision.isNewlyBlocked, let block = decision.block {
             totals.blocksSet += 1
             // The counter goes with its block, so that both have the same end after a restart.
+            if local.rules.escalates { unsavedCounters.insert(.history(of: block.subject)) }
             saveCounters()
             inForce(block)
             sink.ledger(noted: .blocked(block, by: failure, decider: .authority))
+        }
+        if let length = decision.wouldBlock {
+            sink.ledger(
+                noted: .wouldBlock(failure, failures: decision.counter.count, for: length, decider: .authority))
         }
         completion(
             FailureOutcome(
@@ -130,7 +136,8 @@ package final class EmbeddedLedger: Ledger {
         var records: [JournalRecord] = []
         func lift(_ subject: BlockSubject) {
             records.append(.lift(subject))
-            records += local.rules.keys(countedFor: subject).map { JournalRecord.clearCounter($0) }
+            let keys = local.rules.keys(countedFor: subject) + [LoginKey.history(of: subject)]
+            records += keys.map { JournalRecord.clearCounter($0) }
             if let record = local.unblock(subject, at: clock.now()) { lifted.append(record) }
         }
         switch target {
@@ -140,6 +147,7 @@ package final class EmbeddedLedger: Ledger {
         case .all:
             for record in blocks() { lift(record.subject) }
             local.counters.clearAll()
+            local.history.clearAll()
             unsavedCounters = []
             records.append(.clearAllCounters)
         }
@@ -246,7 +254,8 @@ package final class EmbeddedLedger: Ledger {
     private func saveCounters() {
         let now = clock.now()
         let records = unsavedCounters.map { key -> JournalRecord in
-            guard let counter = local.counters.counter(of: key, at: now),
+            let known = key.isHistory ? local.history : local.counters
+            guard let counter = known.counter(of: key, at: now),
                 let deadline = clock.wall(of: counter.deadline)
             else { return .clearCounter(key) }
             return .counter(key, count: counter.count, deadline: deadline)

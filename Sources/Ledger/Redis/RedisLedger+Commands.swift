@@ -48,7 +48,7 @@ extension RedisLedger {
                 local.subjects(of: account, from: network, at: clock.now()), actor: actor, completion: completion)
         case .all:
             guard let authority else {
-                let counted = local.counters.all.keys.map(\.subject).filter { $0.account == nil }
+                let counted = (local.counters.keys + local.history.keys).map(\.subject).filter { $0.account == nil }
                 let subjects = Set(blocks().map(\.subject)).union(counted)
                 save(forgetFailures { _ in true })
                 return lift(Array(subjects), actor: actor, completion: completion)
@@ -57,6 +57,7 @@ extension RedisLedger {
             deleteAll(BlockKey.failurePrefix, from: "0", authority) { [weak self] in
                 guard let self else { return }
                 local.counters.clearAll()
+                local.history.clearAll()
                 save(forgetFailures { _ in true })
                 liftSlices(of: blocks().map(\.subject)[...], Lifting(), actor: actor, completion: completion)
             }
@@ -197,9 +198,10 @@ extension RedisLedger {
 
     /// The counters first, see `unblock`. What is blocked again meanwhile needs no count.
     private func liftedKeys(of subject: BlockSubject) -> [LiftedKey] {
-        local.rules.keys(countedFor: subject).map {
-            LiftedKey(text: BlockKey.failures($0), subject: subject, isCounter: true)
-        } + local.book.keys(of: subject).map { LiftedKey(text: $0, subject: subject, isCounter: false) }
+        let history = local.rules.escalates ? [BlockKey.history(subject)] : []
+        let counters = local.rules.keys(countedFor: subject).map { BlockKey.failures($0) } + history
+        return counters.map { LiftedKey(text: $0, subject: subject, isCounter: true) }
+            + local.book.keys(of: subject).map { LiftedKey(text: $0, subject: subject, isCounter: false) }
     }
 
     /// Deletes every key with the prefix, slice by slice; the completion comes in any case.

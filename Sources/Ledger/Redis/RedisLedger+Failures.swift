@@ -29,7 +29,9 @@ extension RedisLedger {
 
     /// - Parameter age: Since the failure; its window began then.
     private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
-        let window = local.rules[failure.key.rule].window
+        let rule = local.rules[failure.key.rule]
+        let window = rule.window
+        let sliding = rule.counted == .sliding ? [String(rule.limit)] : []
         session.run(
             .count,
             keys: [
@@ -38,7 +40,7 @@ extension RedisLedger {
             [
                 String(max(1, (window - age).milliseconds)), failure.id.description, "1024",
                 String(max(1, window.milliseconds)),
-            ]
+            ] + sliding
         ) { [weak self] reply in
             self?.counted(failure, reply, session)
         }
@@ -65,6 +67,18 @@ extension RedisLedger {
                 session.run(.mark, keys: keys, ["0", String(end)]) { _ in }
             }
             settle(failure, count: counter.count, isNewlyBlocked: false)
+        case .observed:
+            // As a block would, it ends the count; one that is carried over was told of here.
+            if counter.count == rule.limit, parts[3] == .integer(0) {
+                let keys = [BlockKey.failures(failure.key), BlockKey.seen(failure.key)]
+                session.run(.mark, keys: keys, [String(serverTime + rule.block.milliseconds), "0"]) { _ in }
+                if !replaying.contains(failure.id) {
+                    sink.ledger(
+                        noted: .wouldBlock(
+                            failure, failures: counter.count, for: rule.block, decider: .authority))
+                }
+            }
+            settle(failure, count: counter.count, isNewlyBlocked: false)
         case .block:
             block(
                 failure, count: counter.count, counterTTL: ttl, serverTime: serverTime, session,
@@ -87,14 +101,25 @@ extension RedisLedger {
         refused: @escaping (String) -> Void, done: @escaping (Bool) -> Void
     ) {
         let key = failure.key
-        let end = serverTime + local.rules[key.rule].block.milliseconds
+        let rule = local.rules[key.rule]
+        let end = serverTime + rule.block.milliseconds
+        let growth = rule.escalation.map { escalation in
+            [
+                rule.block.milliseconds, Int64(escalation.factor), escalation.longest.milliseconds,
+                LoginRule.Escalation.memory.milliseconds,
+            ].map { String($0) }
+        }
         let value = BlockValue(
             local.automaticBlock(under: key, failures: count, until: .never, wall: clock.wall()))
-        session.run(.block, keys: [BlockKey.block(key.subject)], [value.text, String(end)]) { [weak self] reply in
+        session.run(
+            .block, keys: [BlockKey.block(key.subject)] + (growth == nil ? [] : [BlockKey.history(key.subject)]),
+            [value.text, String(end)] + (growth ?? [])
+        ) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
-            guard let parts = reply.array, parts.count == 3, let set = parts[0].integer, let ttl = parts[1].integer,
-                RedisLedger.isSane(count: 0, ttl: ttl, time: 0)
+            guard let parts = reply.array, parts.count == 5, let set = parts[0].integer, let ttl = parts[1].integer,
+                let end = parts[3].integer, let before = parts[4].integer,
+                RedisLedger.isSane(count: before, ttl: ttl, time: end)
             else { return refused("an unexpected reply") }
             // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
             // between the steps, its counter is mended here.
@@ -116,6 +141,7 @@ extension RedisLedger {
                 let record = record(key.subject, isNew ? value : found, until: deadline)
                 if isNew {
                     local.counters.expire(key, at: deadline)
+                    local.noteBlock(record, after: Int(before))
                     totals.blocksSet += 1
                     apply(local.book.set(record), announced: true)
                     sink.ledger(noted: .blocked(record, by: failure, decider: .authority))
@@ -217,6 +243,9 @@ extension RedisLedger {
                     sink.ledger(noted: .replayOverflow(dropped: totals.replayDropped))
                 }
             }
+        }
+        if let length = decision.wouldBlock {
+            sink.ledger(noted: .wouldBlock(failure, failures: decision.counter.count, for: length, decider: .local))
         }
         if decision.isNewlyBlocked, let block = decision.block {
             totals.blocksSet += 1

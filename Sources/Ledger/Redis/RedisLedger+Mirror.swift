@@ -248,6 +248,9 @@ extension RedisLedger {
         switch change {
         case .none: return
         case .began(let record):
+            if record.isAutomatic, !announced {
+                local.noteBlock(record, after: local.blocks(of: record.subject, at: clock.now()))
+            }
             outgoing.set(record)
             outgoing.records.append(.block(StoredBlock(record, clock: clock)))
             if !announced { seen(record) }
@@ -266,14 +269,24 @@ extension RedisLedger {
             outgoing.records.append(.lift(record.subject))
             totals.blocksLifted += 1
             // Whoever lifts it by hand has most likely deleted the counter too: what we remember of it is stale.
-            local.forgetFailures(of: record.subject)
+            let left = record.deadline - clock.now()
+            for key in local.rules.keys(countedFor: record.subject) { local.counters.clear(key) }
+            // Else it is over, and Redis has noticed first.
+            if left > .seconds(2) { forgetHistory(of: record) }
             if !announced {
-                let isOver = record.deadline <= clock.now() + .milliseconds(50)
+                let isOver = left <= .milliseconds(50)
                 sink.ledger(noted: .lifted(record, cause ?? (isOver ? .expired : .deleted)))
             }
         }
         scheduleExpiry()
         sendSoon()
+    }
+
+    /// Whoever lifts a block by hand means that it was a mistake: the next one is a first one again.
+    private func forgetHistory(of record: BlockRecord) {
+        guard local.rules.escalates, record.isAutomatic else { return }
+        local.history.clear(.history(of: record.subject))
+        session?.call(["DEL", BlockKey.history(record.subject)])
     }
 
     /// What changes in one turn leaves together.

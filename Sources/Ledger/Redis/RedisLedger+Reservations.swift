@@ -16,7 +16,7 @@ extension RedisLedger {
     package func reserve(
         _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
     ) {
-        if local.rules[guess.key.rule].isExempt(guess.address) {
+        guard local.rules[guess.key.rule].holdsBack(guess.address) else {
             return completion(Reservation(.granted, by: .authority))
         }
         if local.isLocked(guess.key, at: now) { return completion(Reservation(.blocked, by: .authority)) }
@@ -45,13 +45,14 @@ extension RedisLedger {
 
     func ask(_ asked: WaitingGuess, _ session: RedisSession) {
         let guess = asked.guess
-        let limit = local.rules[guess.key.rule].limit
+        let rule = local.rules[guess.key.rule]
+        let sliding = rule.counted == .sliding ? [String(max(1, rule.window.milliseconds))] : []
         let place = BlockKey.pending(guess.key)
         notePlace(of: asked, at: place)
         session.run(
             .reserve,
             keys: [BlockKey.failures(guess.key), place, BlockKey.seen(guess.key)],
-            [guess.id.description, String(limit), String(max(1, asked.length.milliseconds))]
+            [guess.id.description, String(rule.limit), String(max(1, asked.length.milliseconds))] + sliding
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
         }

@@ -4,8 +4,12 @@
 enum Script: CaseIterable {
     /// Counts a failure once.
     ///
-    /// KEYS: the counter, the failures seen, the guesses on their way. ARGV: window left for this failure (ms), id, how many ids to keep, window (ms).
+    /// KEYS: the counter, the failures seen, the guesses on their way. ARGV: window left for this failure (ms), id, how many ids to keep,
+    /// window (ms), the limit if the window slides.
     /// Returns: count, the counter's PTTL, the server's time (ms), 1 when the failure had been counted before.
+    ///
+    /// In a sliding window the failures seen are what is counted, as long as there is a counter: whoever deletes that has
+    /// forgotten them. It ends when the last failure does not count any more; beyond the limit it keeps its end, which is that of a block.
     ///
     /// The guess gives its place back in the same step. The mark of a block (`mark`) goes, because that block is not this
     /// failure's.
@@ -16,12 +20,15 @@ enum Script: CaseIterable {
     case count
     /// Sets a block unless there is one.
     ///
-    /// KEYS: the block. ARGV: value, end (ms of the server's clock).
-    /// Returns: 1 when it was set, the block's PTTL, its value (empty when it is no string).
+    /// KEYS: the block, and if blocks grow how many there were lately. ARGV: value, end (ms of the server's clock), and if they grow the length
+    /// of the first (ms), factor, longest (ms), how long they are remembered (ms).
+    /// Returns: 1 when it was set, the block's PTTL, its value (empty when it is no string), its end if it was set, how many
+    /// there were before.
     case block
     /// Takes a place for a guess, once for each id.
     ///
-    /// KEYS: the counter, the guesses on their way, the failures seen. ARGV: id, limit, how long the place is kept (ms).
+    /// KEYS: the counter, the guesses on their way, the failures seen. ARGV: id, limit, how long the place is kept (ms), the window (ms) if
+    /// it slides.
     /// Returns: what to do, count, the counter's PTTL, the server's time (ms). To do: 0 wait, 1 go, 2 the count is at the
     /// limit and its block was lost: set it, 3 go if there is no block.
     ///
@@ -52,28 +59,50 @@ enum Script: CaseIterable {
               return {tonumber(redis.call('GET', KEYS[1]) or 0), redis.call('PTTL', KEYS[1]), now, 1}
             end
             local count = redis.call('INCR', KEYS[1])
-            if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+            local left = redis.call('PTTL', KEYS[1])
+            if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
             redis.call('ZREM', KEYS[3], ARGV[2])
             redis.call('ZREM', KEYS[2], 'blocked')
-            redis.call('ZADD', KEYS[2], now, ARGV[2])
+            if ARGV[5] and count == 1 then redis.call('DEL', KEYS[2]) end
+            redis.call('ZADD', KEYS[2], ARGV[5] and now - ARGV[4] + ARGV[1] or now, ARGV[2])
             redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[3]))
             redis.call('PEXPIRE', KEYS[2], ARGV[4])
+            if ARGV[5] then
+              redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[4])
+              count = redis.call('ZCARD', KEYS[2])
+              if count <= tonumber(ARGV[5]) or left < 1 then left = ARGV[4] end
+              redis.call('SET', KEYS[1], count, 'PX', left)
+            end
             return {count, redis.call('PTTL', KEYS[1]), now, 0}
             """
         case .block:
             """
             local t = redis.call('TIME')
-            local left = tonumber(ARGV[2]) - t[1] * 1000 - math.floor(t[2] / 1000)
+            local last, before = tonumber(ARGV[2]), 0
+            if KEYS[2] then
+              local known = redis.pcall('GET', KEYS[2])
+              before = math.max(0, math.floor(type(known) == 'string' and tonumber(known) or 0))
+              local first = tonumber(ARGV[3])
+              local length = math.min(first * tonumber(ARGV[4]) ^ before, tonumber(ARGV[5]))
+              last = last - first + math.max(first, math.floor(length))
+            end
+            local left = last - t[1] * 1000 - math.floor(t[2] / 1000)
             local set = left > 0 and redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', left)
+            if set and KEYS[2] then redis.call('SET', KEYS[2], before + 1, 'PX', left + ARGV[6]) end
             local value = redis.pcall('GETRANGE', KEYS[1], 0, 1023)
             if type(value) ~= 'string' then value = '' end
-            return {set and 1 or 0, redis.call('PTTL', KEYS[1]), value}
+            return {set and 1 or 0, redis.call('PTTL', KEYS[1]), value, last, before}
             """
         case .reserve:
             """
             local t = redis.call('TIME')
             local now = t[1] * 1000 + math.floor(t[2] / 1000)
             local count = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+            if ARGV[4] and count > 0 then
+              count = redis.call('ZCOUNT', KEYS[3], '(' .. now - ARGV[4], now)
+              local over = redis.call('ZSCORE', KEYS[3], 'blocked')
+              if over and tonumber(over) <= now and tonumber(over) > now - ARGV[4] then count = count - 1 end
+            end
             local limit = tonumber(ARGV[2])
             local left = redis.call('PTTL', KEYS[1])
             local go = 1

@@ -23,6 +23,10 @@ package enum BlockKey {
     package static func failures(_ key: LoginKey) -> String {
         failurePrefix + (key.isPlain ? key.subject.description : key.description)
     }
+    /// How often the subject was blocked lately. In the slot of the block, and of the family of counters: whoever clears those by
+    /// a pattern clears this.
+    package static func history(_ subject: BlockSubject) -> String { failurePrefix + "blocks:{" + block(subject) + "}" }
+
     /// Which failures are in the counter already. The hash tag puts it into the counter's slot of a Redis Cluster.
     package static func seen(_ key: LoginKey) -> String { seenPrefix + "{" + failures(key) + "}" }
 

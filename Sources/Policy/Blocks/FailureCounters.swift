@@ -1,7 +1,7 @@
 package import Wire
 
 /// Failures by what they are counted under, in this process's memory: the whole truth of the embedded ledger, and what the Redis ledger
-/// counts with while Redis is away. A fixed window each: it begins with the first failure (`INCR` + `EXPIRE`).
+/// counts with while Redis is away. A fixed window each, which begins with the first failure (`INCR` + `EXPIRE`), or a sliding one.
 package struct FailureCounters: Sendable {
     package struct Counter: Hashable, Sendable {
         package var count: Int
@@ -13,7 +13,13 @@ package struct FailureCounters: Sendable {
         }
     }
 
-    private var counters: [LoginKey: Counter] = [:]
+    private struct Entry {
+        var counter: Counter
+        /// When the failures were, the oldest first; nil: not known, since only their number was told.
+        var times: [Instant]?
+    }
+
+    private var counters: [LoginKey: Entry] = [:]
     private var queue = DeadlineQueue<LoginKey>()
     /// The last failures counted, as a ring, so that one told twice is counted once.
     private var recent: Set<FailureID> = []
@@ -21,6 +27,8 @@ package struct FailureCounters: Sendable {
     private var oldest = 0
     private let capacity: Int
     private let remembered: Int
+    /// Failures of one key whose times are known. No limit of a sliding window is higher.
+    package static let kept = 1_024
 
     /// - Parameters:
     ///   - capacity: Counters kept. Beyond it those whose window ends soonest are forgotten: an attacker with a /64
@@ -32,43 +40,71 @@ package struct FailureCounters: Sendable {
     }
 
     package var count: Int { counters.count }
-    package var all: [LoginKey: Counter] { counters }
+    package var keys: [LoginKey] { Array(counters.keys) }
 
     /// The counter of `key` when its window is not over.
-    package func counter(of key: LoginKey, at now: Instant) -> Counter? {
-        guard let counter = counters[key], counter.deadline > now else { return nil }
-        return counter
+    /// - Parameter sliding: the length of a sliding window; nil: it is a fixed one.
+    package func counter(of key: LoginKey, sliding: Interval? = nil, at now: Instant) -> Counter? {
+        guard let entry = counters[key], entry.counter.deadline > now else { return nil }
+        guard let sliding, let times = entry.times else { return entry.counter }
+        let count = times.count { $0 + sliding > now }
+        return count == 0 ? nil : Counter(count: count, deadline: entry.counter.deadline)
     }
 
     /// Counts one failure and says what the count is now.
     package mutating func record(_ id: FailureID, of key: LoginKey, window: Interval, at now: Instant) -> Counter {
         expire(at: now)
-        let known = counters[key]
+        let known = counters[key]?.counter
         guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
         let counter = Counter(count: (known?.count ?? 0) + 1, deadline: known?.deadline ?? now + window)
         set(key, counter)
         return counter
     }
 
+    /// The same in a sliding window. The counter ends when the last failure does not count any more. Beyond the limit it keeps its
+    /// end: that is the end of a block.
+    package mutating func record(
+        _ id: FailureID, of key: LoginKey, sliding window: Interval, limit: Int, at now: Instant
+    ) -> Counter {
+        expire(at: now)
+        let known = counter(of: key, sliding: window, at: now)
+        guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
+        var times = known == nil ? [] : counters[key]!.times ?? []
+        // Of those that were only told nobody knows when they were: as late as can be.
+        if let known, counters[key]!.times == nil {
+            let began = known.deadline + Interval(nanoseconds: -window.nanoseconds)
+            times = Array(repeating: min(now, began), count: min(known.count, FailureCounters.kept))
+        }
+        times.removeAll { $0 + window <= now }
+        times.append(now)
+        if times.count > FailureCounters.kept { times.removeFirst() }
+        let end = known.map { times.count > limit ? $0.deadline : now + window } ?? now + window
+        let counter = Counter(count: times.count, deadline: end)
+        set(key, counter, times: times)
+        return counter
+    }
+
     /// Takes over what is known from elsewhere: the authority's count, or the disk's.
-    package mutating func set(_ key: LoginKey, _ counter: Counter) {
-        let former = counters.updateValue(counter, forKey: key)
+    package mutating func set(_ key: LoginKey, _ counter: Counter) { set(key, counter, times: nil) }
+
+    private mutating func set(_ key: LoginKey, _ counter: Counter, times: [Instant]?) {
+        let former = counters.updateValue(Entry(counter: counter, times: times), forKey: key)?.counter
         if former?.deadline != counter.deadline { queue.add(key, at: counter.deadline) }
         // Counters that were set anew leave entries behind; a heap of them alone is rebuilt.
         if queue.count > 2 * counters.count + 64 {
             queue = DeadlineQueue()
-            for (key, counter) in counters { queue.add(key, at: counter.deadline) }
+            for (key, entry) in counters { queue.add(key, at: entry.counter.deadline) }
         }
         while counters.count > capacity, let next = queue.take(until: .never) {
-            if counters[next.key]?.deadline == next.deadline { counters[next.key] = nil }
+            if counters[next.key]?.counter.deadline == next.deadline { counters[next.key] = nil }
         }
     }
 
     /// The block's end becomes the counter's: block and count expire together.
     package mutating func expire(_ key: LoginKey, at deadline: Instant) {
-        guard var counter = counters[key] else { return }
-        counter.deadline = deadline
-        set(key, counter)
+        guard var entry = counters[key] else { return }
+        entry.counter.deadline = deadline
+        set(key, entry.counter, times: entry.times)
     }
 
     /// Whether there was one.
@@ -82,7 +118,7 @@ package struct FailureCounters: Sendable {
 
     package mutating func expire(at now: Instant) {
         while let next = queue.take(until: now) {
-            if counters[next.key]?.deadline == next.deadline { counters[next.key] = nil }
+            if counters[next.key]?.counter.deadline == next.deadline { counters[next.key] = nil }
         }
     }
 

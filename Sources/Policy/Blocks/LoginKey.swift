@@ -74,6 +74,11 @@ package struct LoginKey: Hashable, Sendable, CustomStringConvertible {
         self.init(rule: rule, BlockSubject(network, account: account))
     }
 
+    /// Not what a rule counts, but the blocks of the subject lately, by whatever rule.
+    package static func history(of subject: BlockSubject) -> LoginKey { LoginKey(rule: historyName, subject) }
+    package static let historyName = "blocks"
+    package var isHistory: Bool { rule == LoginKey.historyName }
+
     /// By the plain rule, for addresses: the one whose names in the store operators type.
     package var isPlain: Bool { rule == LoginRule.plainName && subject.account == nil }
 

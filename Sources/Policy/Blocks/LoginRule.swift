@@ -13,15 +13,51 @@ package struct LoginRule: Sendable {
         case account
     }
 
+    /// What the rule does at the limit.
+    package enum Action: Sendable {
+        case block
+        /// Says what it would do, and holds nobody back.
+        case observe
+    }
+
+    /// Which failures count.
+    package enum Window: Sendable {
+        /// Those since the first one, which began the window.
+        case fixed
+        /// Those of the last so many seconds, at every moment.
+        case sliding
+    }
+
+    /// Blocks that follow each other last longer and longer.
+    package struct Escalation: Hashable, Sendable {
+        /// Each block is so many times as long as the one before. At least 2.
+        package let factor: Int
+        /// No block is longer, unless the first one is.
+        package let longest: Interval
+        /// A block is forgotten so long after its end.
+        package static let memory = Interval.seconds(86_400)
+
+        package init(factor: Int, longest: Interval) {
+            self.factor = factor
+            self.longest = longest
+        }
+    }
+
     /// Names it in the store, in audit records and metrics.
     package let name: String
     package let counting: Counting
     /// The failure that makes the count this high sets the block. At least 1.
     package let limit: Int
-    /// From the first failure on; failures do not prolong it.
+    /// How long a failure counts, from itself or from the first one on (`counted`).
     package let window: Interval
+    package var counted = Window.fixed
+    package var action = Action.block
     /// How long a block lasts, and from then on the counter with it.
     package let block: Interval
+    /// Nil: all blocks are of one length.
+    package var escalation: Escalation?
+    /// A failure is one of who somebody is; else of something else, such as a registration.
+    package var guardsCredentials = true
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
     /// Leading bits of an IPv6 address that failures are counted by: whoever has one address of a /64 has them all.
@@ -50,6 +86,20 @@ package struct LoginRule: Sendable {
             limit: configuration.login.limit, window: configuration.login.window, block: configuration.login.block,
             exempt: configuration.neverBlock + configuration.trustedProxies + allowed,
             ipv6Prefix: configuration.login.ipv6Prefix)
+        counted = configuration.login.count == .sliding ? .sliding : .fixed
+        action = configuration.login.action == .observe ? .observe : .block
+        escalation = configuration.login.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
+    }
+
+    /// - Parameter plain: the rule of the plain settings, whose exemptions and prefixes are this one's.
+    init(_ rule: Configuration.Login.Rule, beside plain: LoginRule) {
+        self.init(
+            rule.name, limit: rule.limit, window: rule.window, block: rule.block, exempt: plain.exempt,
+            ipv6Prefix: plain.ipv6Prefix)
+        counted = rule.count == .sliding ? .sliding : .fixed
+        action = rule.action == .observe ? .observe : .block
+        escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
+        guardsCredentials = rule.kind == .login || rule.kind == .mfa
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where
@@ -105,7 +155,22 @@ package struct LoginRule: Sendable {
     /// `DEL ip_block:<ip>` the count still stands, and the next failure must block again.
     package func verdict(on address: IPAddress, count: Int) -> FailureVerdict {
         if isExempt(address) { return .exempt }
-        return count >= limit ? .block : .counted
+        if count < limit { return .counted }
+        return action == .block ? .block : .observed
+    }
+
+    /// Whether guesses of the address have to wait for places.
+    package func holdsBack(_ address: IPAddress) -> Bool { action == .block && !isExempt(address) }
+
+    /// How long a block lasts that comes behind so many others.
+    package func length(after blocks: Int) -> Interval {
+        guard let escalation, blocks > 0 else { return block }
+        var length = block
+        for _ in 0..<blocks where length < escalation.longest {
+            let (next, overflow) = length.nanoseconds.multipliedReportingOverflow(by: Int64(escalation.factor))
+            length = overflow ? escalation.longest : Interval(nanoseconds: next)
+        }
+        return max(block, min(length, escalation.longest))
     }
 }
 
@@ -117,6 +182,8 @@ package enum FailureVerdict: Hashable, Sendable {
     case block
     /// Counted; the address may never be blocked by a rule.
     case exempt
+    /// At the limit of a rule that only observes.
+    case observed
 }
 
 /// Names one failed login, so that telling the ledger twice counts it once. Unique over replicas and restarts.

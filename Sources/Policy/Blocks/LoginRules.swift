@@ -15,10 +15,14 @@ package struct LoginRules: Sendable {
 
     package init(_ rule: LoginRule) { self.init([rule]) }
 
+    /// Whether any of them remembers blocks.
+    package var escalates: Bool { all.contains { $0.escalation != nil } }
+
     /// - Parameter allowed: whom no block holds back for a while.
     package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
         let plain = LoginRule(configuration, allowed: allowed)
-        self.init([plain] + [LoginRule.accounts(configuration)].compactMap(\.self))
+        let rows = configuration.login.rules.map { LoginRule($0, beside: plain) }
+        self.init([plain] + rows + [LoginRule.accounts(configuration)].compactMap(\.self))
     }
 
     /// One that is no more since a reload goes on as one that never blocks, for what was begun under it.

@@ -30,13 +30,14 @@ package final class ResponseTarget: FuzzTarget {
         guard let choice = input.first else { return }
         let bytes = Array(input.dropFirst())
         let context = ResponseContext(
-            isHead: choice & 1 != 0, minorVersion: choice & 2 != 0 ? 0 : 1, isLogin: choice & 4 != 0,
+            isHead: choice & 1 != 0, minorVersion: choice & 2 != 0 ? 0 : 1, loginRows: choice & 4 != 0 ? .plain : [],
             isSecure: choice & 8 != 0, upgrade: choice & 16 != 0 ? nil : upgrade)
         var end = bytes.count
         var isUnderstood = false
         switch reader.parse(bytes.span, to: context) {
         case .incomplete, .malformed: break
-        case .malformedFailedLogin: try require(context.isLogin, "only an answer to a login is a failed login")
+        case .malformedFailedLogin:
+            try require(!context.loginRows.isEmpty, "only an answer to a login is a failed login")
         case .switching(let length):
             end = length
             isUnderstood = true

@@ -35,9 +35,9 @@ extension Conversation {
         var reader = ResponseReader(House.rules(configuration))
         // What was read before must not matter: a head with everything that is remembered of one.
         let earlier = Array("HTTP/1.1 200 OK\r\nConnection: X-Earlier, close\r\nContent-Length: 1\r\n\r\n".utf8)
-        _ = reader.parse(earlier.span, to: ResponseContext(isHead: false, minorVersion: 1, isLogin: false))
+        _ = reader.parse(earlier.span, to: ResponseContext(isHead: false, minorVersion: 1, loginRows: []))
         let context = ResponseContext(
-            isHead: isHead, minorVersion: minorVersion, isLogin: isLogin, upgrade: upgrade)
+            isHead: isHead, minorVersion: minorVersion, loginRows: isLogin ? .plain : [], upgrade: upgrade)
         var out = ByteWriter(capacity: 65_536)
         switch reader.parse(sent.span, to: context) {
         case .incomplete: return ("incomplete", nil)
@@ -96,7 +96,7 @@ extension Conversation {
     func `are not decided before the head is complete, except as malformed`(conversation: Conversation) {
         guard conversation.verdict.hasPrefix("relayed"), let end = conversation.sent.endOfHead else { return }
         var reader = ResponseReader(House.rules(House.configuration()))
-        let context = ResponseContext(isHead: false, minorVersion: 1, isLogin: false)
+        let context = ResponseContext(isHead: false, minorVersion: 1, loginRows: [])
         for cut in 0..<end {
             guard case .incomplete = reader.parse(conversation.sent.span.extracting(0..<cut), to: context) else {
                 Issue.record("\(conversation.place): decided after \(cut) of \(end) bytes")

@@ -257,7 +257,7 @@ private func offered(_ lists: String..., more: [String] = []) -> String? {
         let plan = gate().decide(head("/", handshake + ["Sec-WebSocket-Protocol: " + list])).plan
         guard let upgrade = plan?.upgrade else { return nil }
         var reader = ResponseReader(House.rules(House.configuration()))
-        let context = ResponseContext(isHead: false, minorVersion: 1, isLogin: false, upgrade: upgrade)
+        let context = ResponseContext(isHead: false, minorVersion: 1, loginRows: [], upgrade: upgrade)
         let agreed = [
             "HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket",
             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
@@ -295,7 +295,7 @@ private func offered(_ lists: String..., more: [String] = []) -> String? {
     /// RFC 6750 §2.3: SHOULD, since nothing in the request tells a cache that there was a token.
     @Test(arguments: [true, false]) func `is for its client only`(_ isInQuery: Bool) {
         var reader = ResponseReader(House.rules(House.configuration()))
-        let context = ResponseContext(isHead: false, minorVersion: 1, isLogin: false, tokenIsInQuery: isInQuery)
+        let context = ResponseContext(isHead: false, minorVersion: 1, loginRows: [], tokenIsInQuery: isInQuery)
         let bytes = Array("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 0\r\n\r\n".utf8)
         guard case .final(let response) = reader.parse(bytes.span, to: context) else {
             Issue.record("no answer")

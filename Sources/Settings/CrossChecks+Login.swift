@@ -1,0 +1,90 @@
+internal import Wire
+
+extension CrossChecks {
+    mutating func checkLogin() {
+        checkRule("login", block: "login.block")
+        if settings.text("login.action") == "observe", settings.written("login.action") != nil {
+            findings.warning(
+                settings.place(of: "login.action"), "failed logins block nobody: the rule only says what it would do",
+                hint: "set action: block when its records are what you expect")
+        }
+        checkLoginRules()
+    }
+
+    private mutating func checkLoginRules() {
+        let count = settings.counts["login.rules"] ?? 0
+        if count > Configuration.Login.mostRules {
+            findings.error(
+                settings.place(of: "login.rules"), "these are \(count) rules",
+                hint: "there may be \(Configuration.Login.mostRules)")
+        }
+        var names: Set<String> = []
+        for path in (0..<count).map({ "login.rules[\($0)]" }) {
+            checkRule(path, block: "\(path).block")
+            if let entry = settings.written("\(path).name"), let name = settings.text("\(path).name") {
+                checkName(name, at: entry.place, &names)
+            }
+            if let entry = settings.entries["\(path).endpoints"], entry.isEmptyList {
+                findings.error(entry.place, "the rule is for no request", hint: "for example [\"POST /auth/mfa\"]")
+            }
+            let field = settings.written("\(path).failure.field")
+            let value = settings.written("\(path).failure.value")
+            if let field, value == nil {
+                findings.error(
+                    field.place, "nothing says which value of the field is a failure",
+                    hint: "set \"\(path).failure.value\"")
+            }
+            if let value, field == nil {
+                findings.error(
+                    value.place, "nothing says which field has this value", hint: "set \"\(path).failure.field\"")
+            }
+            if field == nil, let entry = settings.entries["\(path).failure.statuses"], entry.isEmptyList {
+                findings.error(
+                    entry.place, "nothing would be a failure", hint: "name a status, or \"\(path).failure.field\"")
+            }
+        }
+    }
+
+    private mutating func checkName(_ name: String, at place: Place, _ names: inout Set<String>) {
+        // Those that are taken by the plain settings, by accounts, and in Redis.
+        if ["login", "accounts", "blocks"].contains(name) {
+            findings.error(place, "the name \"\(name)\" is taken by the gateway itself", hint: "choose another one")
+        } else if name.utf8.count > 32 {
+            findings.error(place, "the name of a rule has at most 32 characters", hint: "choose a shorter one")
+        } else if !names.insert(name).inserted {
+            findings.error(place, "there are two rules of the name \"\(name)\"", hint: "give one another name")
+        }
+    }
+
+    /// - Parameters:
+    ///   - path: of the section.
+    ///   - block: the setting of how long the first block lasts.
+    mutating func checkRule(_ path: String, block: String) {
+        // Their times are kept one by one.
+        if settings.text("\(path).count") == "sliding", let limit = settings.integer("\(path).limit"), limit > 1_000 {
+            findings.error(
+                settings.place(of: "\(path).limit"), "a sliding window counts up to 1000 failures",
+                hint: "set a lower limit, or count: fixed")
+        }
+        guard let factor = settings.integer("\(path).escalation.factor") else { return }
+        if factor == 1, settings.written("\(path).escalation.factor") == nil,
+            let entry = settings.written("\(path).escalation.max"), !entry.isBroken
+        {
+            findings.error(
+                entry.place, "blocks do not get longer, so this would do nothing",
+                hint: "set \"\(path).escalation.factor\", for example 4")
+        }
+        if factor > 1, let longest = settings.interval("\(path).escalation.max"), let first = settings.interval(block),
+            longest < first
+        {
+            findings.error(
+                settings.place(of: "\(path).escalation.max"), "blocks are longer than that from the first one on",
+                hint: "set it higher than \"\(block)\"")
+        }
+    }
+}
+
+extension ResolvedSettings.Entry {
+    /// Somebody has written `[]`.
+    var isEmptyList: Bool { items.isEmpty && !isBroken && place != .fallback }
+}
