@@ -58,7 +58,8 @@ import Wire
         }
         // How many entries lists and maps have, and how the user called them, is no row's matter.
         let structure: Set = [
-            ".routes", ".login.rules", ".upstreams", ".upstreams.name", ".tokens.keys", ".identityHeaders", ".identityHeaders.name",
+            ".routes", ".login.rules", ".upstreams", ".upstreams.name", ".tokens.keys", ".identityHeaders",
+            ".identityHeaders.name",
             ".tls.certificates", ".tls.certificates.section", ".feeds", ".feeds.section",
         ]
         #expect(known.subtracting(changed) == structure)
