@@ -1,5 +1,7 @@
 """Logins, right and wrong, and the question that a blocked client would ask."""
 
+import threading
+
 from .backend import Exchange, answer
 from .client import json_request
 from .gateway import Gateway
@@ -13,6 +15,18 @@ def wrong_is_401(exchange: Exchange) -> bytes:
     """A login backend without the cost of hashing: the password `wrong` is wrong."""
     body = exchange.read_body()
     return answer(401, DETAIL) if b'"wrong"' in body else answer(200, {"status": "ok"})
+
+
+class Gate:
+    """A login backend that answers nothing until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> bytes:
+        said = wrong_is_401(exchange)
+        self.opened.wait(30)
+        return said
 
 
 def fail(gateway: Gateway, address: str, count: int) -> list[int]:

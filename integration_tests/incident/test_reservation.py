@@ -11,7 +11,7 @@ from harness.backend import Exchange, answer
 from harness.client import request
 from harness.heirs import Heirs
 from harness.load import together
-from harness.logins import RIGHT, WRONG, fail, is_blocked, wrong_is_401
+from harness.logins import RIGHT, WRONG, Gate, fail, is_blocked, wrong_is_401
 from harness.processes import wait_until
 
 # Five guesses are five: one more is one too many.
@@ -21,18 +21,6 @@ pytestmark = pytest.mark.once
 def patient(redis):
     """Longer than any machine is busy: what Redis says late is decided by each replica, where the limit is each one's."""
     return redis and {"address": f"127.0.0.1:{redis.port}", "deadline": "10s"}
-
-
-class Gate:
-    """A login backend that answers nothing until it is opened."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-
-    def __call__(self, exchange: Exchange) -> bytes:
-        said = wrong_is_401(exchange)
-        self.opened.wait(30)
-        return said
 
 
 def slow(seconds: float):

@@ -1,28 +1,15 @@
 """Who stands in the line of an address keeps nobody waiting longer than he must."""
 
 import socket
-import threading
 
 import pytest
 
 from harness.backend import Exchange, answer
 from harness.client import Client
-from harness.logins import RIGHT, WRONG, is_blocked, wrong_is_401
+from harness.logins import RIGHT, WRONG, Gate, is_blocked, wrong_is_401
 from harness.processes import wait_until
 
 pytestmark = pytest.mark.once
-
-
-class Gate:
-    """A login backend that answers nothing until it is opened."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-
-    def __call__(self, exchange: Exchange) -> bytes:
-        said = wrong_is_401(exchange)
-        self.opened.wait(30)
-        return said
 
 
 def waiting(gateway) -> float:

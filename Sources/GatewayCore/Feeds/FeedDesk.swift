@@ -69,17 +69,7 @@ final class FeedDesk {
         var contexts: [String: TLSClientContext] = [:]
         for feed in feeds {
             guard case .url(let url) = feed.source, url.isSecure else { continue }
-            let setting = "\(feed.section).ca_file"
-            var trust = TLSClientContext.Trust.system
-            if let path = feed.authoritiesPath {
-                trust = .authorities(pem: try CertificateLoader.read(path, setting, files))
-            }
-            do throws(TLSClientContext.Problem) {
-                contexts[feed.name] = try TLSClientContext(trust, minimumVersion: .tls12, certificate: nil)
-            } catch {
-                throw CertificateLoader.Finding(
-                    setting: setting, path: feed.authoritiesPath ?? "", message: error.description)
-            }
+            contexts[feed.name] = try CertificateLoader.trust(feed.authoritiesPath, "\(feed.section).ca_file", files)
         }
         return contexts
     }

@@ -47,17 +47,7 @@ final class IntrospectionDesk {
         for tokens: Configuration.Tokens, files: FileAccess = .system
     ) throws(CertificateLoader.Finding) -> TLSClientContext? {
         guard let settings = tokens.introspection, settings.url.isSecure else { return nil }
-        let setting = "tokens.introspection.ca_file"
-        var trust = TLSClientContext.Trust.system
-        if let path = settings.authoritiesPath {
-            trust = .authorities(pem: try CertificateLoader.read(path, setting, files))
-        }
-        do throws(TLSClientContext.Problem) {
-            return try TLSClientContext(trust, minimumVersion: .tls12, certificate: nil)
-        } catch {
-            throw CertificateLoader.Finding(
-                setting: setting, path: settings.authoritiesPath ?? "", message: error.description)
-        }
+        return try CertificateLoader.trust(settings.authoritiesPath, "tokens.introspection.ca_file", files)
     }
 
     /// Takes over a configuration. Questions that are open are asked anew where it names another endpoint, so that its answers

@@ -78,17 +78,8 @@ final class KeyStore {
         var contexts: [String: TLSClientContext] = [:]
         for key in tokens.keys {
             guard case .provider(let provider) = key.source else { continue }
-            let setting = "\(provider.section).ca_file"
-            var trust = TLSClientContext.Trust.system
-            if let path = provider.authoritiesPath {
-                trust = .authorities(pem: try CertificateLoader.read(path, setting, files))
-            }
-            do throws(TLSClientContext.Problem) {
-                contexts[key.id] = try TLSClientContext(trust, minimumVersion: .tls12, certificate: nil)
-            } catch {
-                throw CertificateLoader.Finding(
-                    setting: setting, path: provider.authoritiesPath ?? "", message: error.description)
-            }
+            contexts[key.id] = try CertificateLoader.trust(
+                provider.authoritiesPath, "\(provider.section).ca_file", files)
         }
         return contexts
     }

@@ -126,6 +126,20 @@ package enum CertificateLoader {
         }
     }
 
+    /// For a server that the gateway itself asks for something: its certificate must be from the authorities in the file, or,
+    /// where none is named, from one of those that this machine trusts.
+    static func trust(
+        _ path: String?, _ setting: String, _ files: FileAccess
+    ) throws(Finding) -> TLSClientContext {
+        var trust = TLSClientContext.Trust.system
+        if let path { trust = .authorities(pem: try read(path, setting, files)) }
+        do throws(TLSClientContext.Problem) {
+            return try TLSClientContext(trust, minimumVersion: .tls12, certificate: nil)
+        } catch {
+            throw Finding(setting: setting, path: path ?? "", message: error.description)
+        }
+    }
+
     /// What `gateway check` and the start of the process say about the files.
     package static func diagnostics(_ result: LoadResult) -> [Diagnostic] {
         guard let configuration = result.configuration else { return [] }
