@@ -33,7 +33,7 @@ final class GuessDesk {
     private struct Line {
         var waiters: [Waiter] = []
         /// Those whose places of this line the ledger is asked about.
-        var asking = 0
+        var asking: Set<FailureID> = []
         /// A place was given back while it was asked: "full" may be old then.
         var isFreed = false
         /// Those that have gone while it was asked about them.
@@ -81,16 +81,18 @@ final class GuessDesk {
         guard !places.isEmpty else { return answer(.granted) }
         let waiter = Waiter(request: request, places: places, answer: answer)
         // Nobody overtakes, and what cannot be granted is not asked for.
-        if let busy = places.first(where: { isBusy($0.key) }) {
+        if let busy = places.first(where: isBusy) {
             enqueue(waiter, in: busy.key, first: false)
         } else {
             attempt(waiter)
         }
     }
 
-    private func isBusy(_ key: LoginKey) -> Bool {
-        guard let line = lines[key] else { return false }
-        return !line.waiters.isEmpty || line.asking >= rules[key.rule].limit
+    private func isBusy(_ place: LoginFailure) -> Bool {
+        let rule = rules[place.key.rule]
+        // Who is held back by nothing waits for nobody.
+        guard rule.holdsBack(place.address), let line = lines[place.key] else { return false }
+        return !line.waiters.isEmpty || line.asking.count >= rule.limit
     }
 
     /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else its places are left to end.
@@ -125,7 +127,7 @@ final class GuessDesk {
                 lines[key]?.waiters.remove(at: place)
                 waiting -= 1
                 forgetIfEmpty(key)
-            } else if line.asking > 0 {
+            } else if line.asking.contains(guess.id) {
                 lines[key]?.gone.insert(guess.id)
             }
         }
@@ -149,7 +151,7 @@ final class GuessDesk {
     }
 
     private func attempt(_ waiter: Waiter) {
-        for place in waiter.places { lines[place.key, default: Line()].asking += 1 }
+        for place in waiter.places { lines[place.key, default: Line()].asking.insert(waiter.request.guess.id) }
         take(0, of: waiter)
     }
 
@@ -162,7 +164,7 @@ final class GuessDesk {
             }
             var hasGone = false
             for place in waiter.places {
-                lines[place.key]?.asking -= 1
+                lines[place.key]?.asking.remove(waiter.request.guess.id)
                 if lines[place.key]?.gone.remove(waiter.request.guess.id) != nil { hasGone = true }
             }
             if isRefused || reservation.answer != .granted {
@@ -214,8 +216,10 @@ final class GuessDesk {
 
     /// One after the other: who finds a place makes room for the question of the next.
     private func callNext(_ subject: LoginKey) {
-        guard var line = lines[subject], !line.waiters.isEmpty || line.asking > 0 else { return forgetIfEmpty(subject) }
-        guard line.asking == 0 else {
+        guard var line = lines[subject], !line.waiters.isEmpty || !line.asking.isEmpty else {
+            return forgetIfEmpty(subject)
+        }
+        guard line.asking.isEmpty else {
             lines[subject]?.isFreed = true
             return
         }
@@ -246,7 +250,7 @@ final class GuessDesk {
     }
 
     private func forgetIfEmpty(_ subject: LoginKey) {
-        if let line = lines[subject], line.asking == 0, line.waiters.isEmpty { lines[subject] = nil }
+        if let line = lines[subject], line.asking.isEmpty, line.waiters.isEmpty { lines[subject] = nil }
     }
 
     private func tick() {
@@ -255,7 +259,7 @@ final class GuessDesk {
         // In another order each time: those behind a slice that stands still must be looked after, too.
         for subject in lines.keys.shuffled() {
             giveUp(subject, at: now)
-            guard looked < GuessDesk.slice, let line = lines[subject], line.asking == 0, !line.waiters.isEmpty
+            guard looked < GuessDesk.slice, let line = lines[subject], line.asking.isEmpty, !line.waiters.isEmpty
             else { continue }
             looked += 1
             callNext(subject)
