@@ -76,9 +76,12 @@ extension ClientConnection {
         let record = record
         guard !record.isSettled else { return }
         if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit,
-            !record.context(under: worker.generation).loginRows.isDisjoint(with: worker.generation.rules.loginClassRows)
+            !record.context(under: worker.generation).loginRows.isDisjoint(
+                with: worker.generation.rules.loginClassRows),
+            // A backend may say with a 200 that a login failed.
+            record.failedRows.isDisjoint(with: worker.generation.rules.loginClassRows)
         {
-            worker.report(successOf: request, record.guess?.attempt)
+            worker.report(successOf: request, record.attempt)
         }
         endGuess()
         if record.lasts { worker.streams.remove(self) }

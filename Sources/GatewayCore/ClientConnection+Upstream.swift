@@ -46,7 +46,10 @@ extension ClientConnection {
         if let guess = record.guess {
             guess.note(event)
             // How fast the client reads its answer must not keep others waiting.
-            if guess.isAnswered { endGuess() }
+            if guess.isAnswered {
+                record.attempt = guess.attempt
+                endGuess()
+            }
         }
         let step = record.exchange!.handle(event)
         if case .retry = step, record.pool?.mayRetry() == false { return record.exchange!.handle(.retryDenied) }

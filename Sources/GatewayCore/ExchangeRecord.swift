@@ -36,6 +36,8 @@ final class ExchangeRecord {
     var audit: AuditRequest?
     /// Of a login that is counted against its address.
     var guess: Guess?
+    /// What is known of the guess when its verdict is, and it has given its places back.
+    var attempt: LoginAttempt?
     /// How it stands with the rate limit that its answer tells of.
     var rate: RateStanding?
     var identity: VerifiedToken?
@@ -82,6 +84,7 @@ final class ExchangeRecord {
         method = .other
         if !origin.isEmpty { origin = [] }
         if audit != nil { audit = nil }
+        if attempt != nil { attempt = nil }
         status = 0
         bytesIn = 0
         bytesOut = 0

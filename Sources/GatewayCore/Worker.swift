@@ -331,7 +331,9 @@ final class Worker {
             ?? LoginAttempt(id: .random(), address: client.record.facts.client, rules: [])
         let isGuess = !client.record.failedRows.isDisjoint(with: generation.rules.credentialRows)
         var failed = generation.rules.names(of: client.record.failedRows)
-        if isGuess, attempt.account != nil { failed.append(LoginRule.accountsName) }
+        if attempt.account != nil, !client.record.failedRows.isDisjoint(with: generation.rules.loginClassRows) {
+            failed.append(LoginRule.accountsName)
+        }
         let others = attempt.rules.filter { !failed.contains($0) }
         attempt.rules = failed
         control.send(

@@ -6,12 +6,12 @@ internal import Wire
 
 /// Whose login it is.
 extension ClientConnection {
-    /// Looks for the account in the login at the front of `bytes`, which is whole. Not nil: it cannot go. What is no guess at who
-    /// somebody is, as a registration, is not counted for an account.
+    /// Looks for the account in the login at the front of `bytes`, which is whole. Not nil: it cannot go. Requests of
+    /// other classes, as a registration or a second factor, are not counted for an account: they mostly name none.
     func readAccount(of guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Refusal? {
         guess.account = nil
         let rules = worker.generation.rules
-        guard let rule = rules.accounts, !plan.loginRows.isDisjoint(with: rules.credentialRows) else { return nil }
+        guard let rule = rules.accounts, !plan.loginRows.isDisjoint(with: rules.loginClassRows) else { return nil }
         switch rule.read(query: query(of: bytes), body: guess.payload(of: bytes)) {
         case .account(let mark): guess.account = mark
         case .ambiguous: return .ambiguousAccount
