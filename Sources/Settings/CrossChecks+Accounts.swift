@@ -17,7 +17,10 @@ extension CrossChecks {
                 members.place, "there is no secret to hash the names of accounts with",
                 hint: "set \"accounts.secret_file\", the same on all replicas (openssl rand -hex 32 makes one)")
         }
-        if let endpoints = settings.entries["login.endpoints"], !endpoints.isBroken, endpoints.items.isEmpty {
+        // Whether further rules are of logins is theirs to say.
+        if let endpoints = settings.entries["login.endpoints"], !endpoints.isBroken, endpoints.items.isEmpty,
+            settings.counts["login.rules"] ?? 0 == 0
+        {
             findings.error(
                 members.place, "no request is a login, so no account would be found",
                 hint: "name the logins in \"login.endpoints\"")
