@@ -122,12 +122,13 @@ extension RedisLedger {
                 RedisLedger.isSane(count: before, ttl: ttl, time: end)
             else { return refused("an unexpected reply") }
             // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
-            // between the steps, its counter is mended here.
+            // between the steps, its counter is mended here. The block of another rule ends nothing of this one's: at the
+            // limit without a block behind that one, this rule sets its own.
             let found: BlockValue? = if case .bytes(let bytes) = parts[2] { BlockValue(bytes) } else { nil }
             var counterEnd: Int64 = 0
             if set == 1 {
                 counterEnd = end
-            } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil {
+            } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil, found?.reason == value.reason {
                 counterEnd = serverTime + ttl
             }
             // Of one without an end nobody knows how long it stands; the counter's own end comes first.

@@ -1,0 +1,72 @@
+import Policy
+import Testing
+import Transport
+import Wire
+
+@testable import Ledger
+
+/// Two rules that count the same logins and come to their limits together.
+private let quick = LoginRule(limit: 2, window: .seconds(600), block: .seconds(1), exempt: [])
+private let slow = LoginRule("slow", limit: 4, window: .seconds(86_400), block: .seconds(604_800), exempt: [])
+private let client = IPAddress("198.51.100.7")!
+
+private func failure(_ rule: LoginRule) -> LoginFailure {
+    LoginFailure(id: .random(), address: client, key: rule.key(of: client, nil))
+}
+
+@Suite struct `Several rules here` {
+    @Test func `count on when the block of another one is over`() {
+        var ledger = LocalLedger(rules: LoginRules([quick, slow]))
+        var now = Instant(nanoseconds: 1_000_000_000_000)
+        func fail(_ rule: LoginRule) -> LocalLedger.Decision {
+            ledger.record(failure(rule), at: now, wall: WallTime(seconds: 0))
+        }
+        for _ in 0..<2 {
+            for _ in 0..<2 {
+                _ = fail(quick)
+                _ = fail(slow)
+            }
+            #expect(ledger.block(of: BlockSubject(IPNetwork(client)), at: now)?.reason == "failed_logins")
+            now = now + .seconds(2)
+            _ = ledger.book.expire(at: now)
+        }
+        #expect(fail(quick).counter.count == 1)
+        let fifth = fail(slow)
+        #expect(fifth.counter.count == 5 && fifth.isNewlyBlocked)
+        #expect(fifth.block?.reason == "failed_logins:slow" && fifth.block?.deadline == now + .seconds(604_800))
+    }
+}
+
+@Suite(.enabled(if: RedisServer.isInstalled, "redis-server is not installed"), .serialized)
+struct `Several rules in a real Redis` {
+    private let block = "ip_block:198.51.100.7"
+
+    /// One login that fails by both.
+    private func fail(_ ledger: RedisLedger, _ harness: Harness) {
+        var answers = 0
+        for rule in [quick, slow] { ledger.recordFailure(failure(rule), now: .now()) { _ in answers += 1 } }
+        harness.wait { answers == 2 }
+        #expect(answers == 2)
+    }
+
+    @Test func `count on when the block of another one is over, and block then`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        ledger.adopt(LoginRules([quick, slow]))
+        for count in [2, 4] {
+            for _ in 0..<2 { fail(ledger, harness) }
+            #expect(harness.wait { (try? fixture.redis("EXISTS", block)) == "0" && ledger.blockCount == 0 })
+            #expect(try fixture.server.integer("GET", "login_fail:slow@198.51.100.7") == count)
+        }
+        #expect(try fixture.server.integer("TTL", "login_fail:slow@198.51.100.7") > 80_000)
+        // The next login finds the limit reached, and has its block set before it goes anywhere.
+        var answer: Reservation?
+        ledger.reserve(failure(slow), for: .seconds(9), now: .now()) { answer = $0 }
+        harness.wait { answer != nil }
+        #expect(answer?.answer == .blocked)
+        #expect(try fixture.server.integer("TTL", block) > 600_000)
+        #expect(ledger.blocks().map(\.reason) == ["failed_logins:slow"])
+        harness.stop(ledger)
+    }
+}
