@@ -44,8 +44,8 @@ extension RedisLedger {
         switch target {
         case .network(let network): lift([BlockSubject(network)], actor: actor, completion: completion)
         case .accounts(let account, let network):
-            lift(
-                local.subjects(of: account, from: network, at: clock.now()), actor: actor, completion: completion)
+            let subjects = local.subjects(of: account, from: network, at: clock.now())
+            liftSlices(of: subjects[...], Lifting(), actor: actor, completion: completion)
         case .all:
             guard let authority else {
                 let counted = (local.counters.keys + local.history.keys).map(\.subject).filter { $0.account == nil }
