@@ -69,4 +69,22 @@ struct `Several rules in a real Redis` {
         #expect(ledger.blocks().map(\.reason) == ["failed_logins:slow"])
         harness.stop(ledger)
     }
+
+    @Test func `are counted on from what was known, when Redis goes after a block of another one was over`() throws {
+        let fixture = try RedisFixture(deadline: .milliseconds(250))
+        let harness = fixture.harness
+        let ledger = try fixture.openConnected()
+        ledger.adopt(LoginRules([quick, slow]))
+        for _ in 0..<2 { fail(ledger, harness) }
+        // So near to its end it is over, for all that this replica can tell.
+        _ = try fixture.redis("DEL", block)
+        #expect(harness.wait { ledger.blockCount == 0 })
+        fixture.server.kill()
+        #expect(harness.wait { ledger.state != .connected })
+        var outcome: FailureOutcome?
+        ledger.recordFailure(failure(slow), now: .now()) { outcome = $0 }
+        harness.wait { outcome != nil }
+        #expect(outcome?.count == 3 && outcome?.decider == .local)
+        harness.stop(ledger)
+    }
 }
