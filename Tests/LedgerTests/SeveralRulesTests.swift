@@ -87,4 +87,28 @@ struct `Several rules in a real Redis` {
         #expect(outcome?.count == 3 && outcome?.decider == .local)
         harness.stop(ledger)
     }
+
+    @Test func `have one memory of blocks, also of those of a rule whose blocks do not grow`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let constant = LoginRule(limit: 1, window: .seconds(600), block: .seconds(100), exempt: [])
+        var growing = LoginRule("growing", limit: 1, window: .seconds(600), block: .seconds(100), exempt: [])
+        growing.escalation = LoginRule.Escalation(factor: 3, longest: .seconds(10_000))
+        let history = "login_fail:blocks:{ip_block:198.51.100.7}"
+        // The blocks are deleted while no replica is there that would take it for a pardon; and each knows nothing of before.
+        for (rule, blocks, length) in [(constant, 1, 100), (growing, 2, 300), (constant, 3, 100), (growing, 4, 2_700)] {
+            let place = TemporaryDirectory()
+            let ledger = try fixture.open(stateDirectory: place.path)
+            try #require(harness.wait { ledger.state == .connected })
+            ledger.adopt(LoginRules([constant, growing]))
+            var outcome: FailureOutcome?
+            ledger.recordFailure(failure(rule), now: .now()) { outcome = $0 }
+            harness.wait { outcome != nil }
+            #expect(outcome?.isNewlyBlocked == true)
+            #expect(try fixture.server.integer("GET", history) == blocks)
+            #expect(try (length - 30...length).contains(fixture.server.integer("TTL", block)))
+            harness.stop(ledger)
+            _ = try fixture.redis("DEL", block, "login_fail:198.51.100.7", "login_fail:growing@198.51.100.7")
+        }
+    }
 }

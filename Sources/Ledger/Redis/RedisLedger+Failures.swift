@@ -103,17 +103,18 @@ extension RedisLedger {
         let key = failure.key
         let rule = local.rules[key.rule]
         let end = serverTime + rule.block.milliseconds
-        let growth = rule.escalation.map { escalation in
-            [
-                rule.block.milliseconds, Int64(escalation.factor), escalation.longest.milliseconds,
-                LoginRule.Escalation.memory.milliseconds,
-            ].map { String($0) }
-        }
+        // One that does not grow is remembered all the same: the next one may be of a rule whose blocks do.
+        // Those of accounts never do.
+        let isRemembered = local.rules.escalates && key.subject.account == nil
+        let growth = [
+            rule.block.milliseconds, Int64(rule.escalation?.factor ?? 1),
+            rule.escalation?.longest.milliseconds ?? rule.block.milliseconds, LoginRule.Escalation.memory.milliseconds,
+        ]
         let value = BlockValue(
             local.automaticBlock(under: key, failures: count, until: .never, wall: clock.wall()))
         session.run(
-            .block, keys: [BlockKey.block(key.subject)] + (growth == nil ? [] : [BlockKey.history(key.subject)]),
-            [value.text, String(end)] + (growth ?? [])
+            .block, keys: [BlockKey.block(key.subject)] + (isRemembered ? [BlockKey.history(key.subject)] : []),
+            [value.text, String(end)] + (isRemembered ? growth.map { String($0) } : [])
         ) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
