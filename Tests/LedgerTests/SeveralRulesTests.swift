@@ -4,6 +4,7 @@ import Transport
 import Wire
 
 @testable import Ledger
+@testable import Settings
 
 /// Two rules that count the same logins and come to their limits together.
 private let quick = LoginRule(limit: 2, window: .seconds(600), block: .seconds(1), exempt: [])
@@ -110,5 +111,47 @@ struct `Several rules in a real Redis` {
             harness.stop(ledger)
             _ = try fixture.redis("DEL", block, "login_fail:198.51.100.7", "login_fail:growing@198.51.100.7")
         }
+    }
+
+    @Test func `count what waits for Redis under the prefix of today`() throws {
+        let fixture = try RedisFixture(isStarted: false, deadline: .milliseconds(250))
+        let harness = fixture.harness
+        let address = IPAddress("2001:db8:0:1::7")!
+        let alice = AccountMark("0123456789abcdef0000000000000001")!
+        func rules(_ bits: Int) -> [LoginRule] {
+            [(LoginRule.plainName, LoginRule.Counting.address), ("slow", .address), ("accounts", .pair)].map {
+                LoginRule(
+                    $0, by: $1, limit: 5, window: .seconds(600), block: .seconds(300), exempt: [], ipv6Prefix: bits)
+            }
+        }
+        func open(_ bits: Int) throws -> RedisLedger {
+            let redis = Configuration.Redis(
+                location: .unix(path: fixture.server.socket), username: nil, password: nil, database: 0,
+                deadline: .milliseconds(250), startupWait: .milliseconds(50))
+            let ledger = try RedisLedger(
+                rules: LoginRules(rules(bits)), redis: redis, stateDirectory: fixture.directory.path, on: harness.loop,
+                resolver: ResolverPort(fixture.resolver, on: harness.loop), sink: harness)
+            ledger.start()
+            return ledger
+        }
+        let first = try open(64)
+        var answers = 0
+        for rule in rules(64) {
+            let one = LoginFailure(
+                id: .random(), address: address, key: rule.key(of: address, rule.counting == .pair ? alice : nil))
+            first.recordFailure(one, now: .now()) { _ in answers += 1 }
+        }
+        #expect(harness.wait { answers == 3 })
+        harness.stop(first)
+        try fixture.server.start()
+        let second = try open(56)
+        #expect(harness.wait { second.state == .connected && second.waitingFailures == 0 })
+        let found = try fixture.redis("--scan", "--pattern", "login_fail:*").split(separator: "\n").sorted()
+        #expect(
+            found == [
+                "login_fail:2001:db8::/56", "login_fail:accounts@\(alice)@2001:db8::/56",
+                "login_fail:slow@2001:db8::/56",
+            ])
+        harness.stop(second)
     }
 }
