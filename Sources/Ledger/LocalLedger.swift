@@ -105,8 +105,12 @@ struct LocalLedger {
     func automaticBlock(under key: LoginKey, failures: Int, until deadline: Instant, wall: WallTime) -> BlockRecord {
         BlockRecord(
             key.subject, origin: .automatic(failures: failures),
-            reason: key.rule == LoginRule.plainName ? "failed_logins" : "failed_logins:\(key.rule)",
-            actor: "gateway", since: wall, deadline: deadline)
+            reason: LocalLedger.reason(of: key), actor: "gateway", since: wall, deadline: deadline)
+    }
+
+    /// Tells by which rule a block was set.
+    static func reason(of key: LoginKey) -> String {
+        key.rule == LoginRule.plainName ? "failed_logins" : "failed_logins:\(key.rule)"
     }
 
     func block(of subject: BlockSubject, at now: Instant) -> BlockRecord? {

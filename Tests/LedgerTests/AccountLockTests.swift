@@ -167,6 +167,34 @@ struct `Locks of accounts in a real Redis` {
         harness.stop(ledger)
     }
 
+    @Test func `and what another replica has counted of the account is forgotten, and of nobody else`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let first = try open(fixture)
+        for (account, address) in [(alice, "198.51.100.7"), (alice, "2001:db8::1"), (bob, "198.51.100.7")] {
+            try harness.fail(first, of: account, address)
+        }
+        _ = try harness.fail(first, "198.51.100.9")
+        let place = TemporaryDirectory()
+        let second = try fixture.open(stateDirectory: place.path)
+        try #require(harness.wait { second.state == .connected })
+        second.adopt(rules)
+        func counters() throws -> [String] {
+            try fixture.redis("--scan", "--pattern", "login_fail:*").split(separator: "\n").map { String($0) }.sorted()
+        }
+        let others = ["login_fail:198.51.100.9", "login_fail:accounts@\(bob)@198.51.100.7"]
+        #expect(try counters().count == 4)
+        _ = try harness.unblock(second, .accounts(alice, from: nil))
+        #expect(harness.wait { (try? counters()) == others })
+        #expect(try harness.fail(first, of: alice).count == 1)
+        _ = try harness.unblock(second, .accounts(nil, from: IPNetwork("198.51.100.8")!))
+        #expect(try counters().count == 3)
+        _ = try harness.unblock(second, .accounts(nil, from: nil))
+        #expect(harness.wait { (try? counters()) == [others[0]] })
+        harness.stop(first)
+        harness.stop(second)
+    }
+
     @Test func `are put back when the store has lost them`() throws {
         let fixture = try RedisFixture()
         let ledger = try open(fixture)

@@ -87,4 +87,24 @@ struct `More words than one connection holds` {
         #expect(ledger.totals.reconnects == 0)
         harness.stop(ledger)
     }
+
+    @Test func `of an account that was tried from everywhere are sent in slices`() throws {
+        let fixture = try RedisFixture()
+        let harness = fixture.harness
+        let alice = AccountMark("0123456789abcdef0000000000000001")!
+        let pairs = LoginRule(
+            "accounts", by: .pair, limit: 5, window: .seconds(300), block: .seconds(1_800), exempt: [])
+        let ledger = try fixture.open(outputLimit: limit)
+        try #require(harness.wait { ledger.state == .connected })
+        ledger.adopt(LoginRules([fiveFailures, pairs]))
+        for number in 0..<many {
+            ledger.local.counters.set(
+                LoginKey(rule: "accounts", network(number, in: 1), account: alice),
+                FailureCounters.Counter(count: 1, deadline: .now() + .seconds(300)))
+        }
+        #expect(try harness.unblock(ledger, .accounts(alice, from: nil)).decider == .authority)
+        #expect(ledger.local.counters.keys == [] && ledger.pendingLifts.isEmpty)
+        #expect(ledger.totals.reconnects == 0)
+        harness.stop(ledger)
+    }
 }

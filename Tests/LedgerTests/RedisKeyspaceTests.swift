@@ -36,6 +36,14 @@ import Testing
         #expect(shop.reply(reply, to: "SCAN") == .array([.bytes([0x30]), .array([.bytes(Array("x".utf8))])]))
     }
 
+    @Test(arguments: [
+        "login_fail:blocks:{ip_block:192.0.2.1}", "login_fail:blocks:{ip_block:2001:db8::/64}",
+        "login_seen:{login_fail:::1}",
+        "gateway:said:{lockdown:/{a}}", "login_fail:::1", "revoked:sub:{a}", "revoked:sub:{shop:a}", "ip_block:::1",
+    ]) func `is taken off wherever it was put, so that what was found can be deleted`(name: String) {
+        #expect(shop.name(Array(shop.stored(name).utf8)) == Array(name.utf8))
+    }
+
     @Test func `changes nothing when there is none`() {
         let plain = RedisKeyspace(prefix: "")
         #expect(plain.stored("login_seen:{login_fail:::1}") == "login_seen:{login_fail:::1}")

@@ -8,16 +8,23 @@ struct RedisKeyspace {
     func stored(_ name: String) -> String {
         guard !prefix.isEmpty else { return name }
         let parts = name.split(separator: ":{", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, ["login_", RedisLedger.markPrefix].contains(where: name.hasPrefix) else {
-            return prefix + name
-        }
+        guard parts.count == 2, RedisKeyspace.tagged.contains(where: name.hasPrefix) else { return prefix + name }
         return "\(prefix)\(parts[0]):{\(prefix)\(parts[1])"
     }
+
+    private static let tagged = ["login_", RedisLedger.markPrefix]
 
     /// The name behind the prefix; nil for a key of somebody else.
     func name(_ key: [UInt8]) -> [UInt8]? {
         guard key.starts(with: prefix.utf8) else { return nil }
-        return Array(key.dropFirst(prefix.utf8.count))
+        var name = Array(key.dropFirst(prefix.utf8.count))
+        guard !prefix.isEmpty, RedisKeyspace.tagged.contains(where: { name.starts(with: $0.utf8) }) else { return name }
+        // What is told back to the store has to become the same key again.
+        let colon = name.indices.dropLast().first { name[$0] == UInt8(ascii: ":") && name[$0 + 1] == UInt8(ascii: "{") }
+        if let tag = colon.map({ $0 + 2 }), name[tag...].starts(with: prefix.utf8) {
+            name.removeSubrange(tag..<(tag + prefix.utf8.count))
+        }
+        return name
     }
 
     func command(_ arguments: [String]) -> [String] {

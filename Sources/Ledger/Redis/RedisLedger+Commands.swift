@@ -44,8 +44,11 @@ extension RedisLedger {
         switch target {
         case .network(let network): lift([BlockSubject(network)], actor: actor, completion: completion)
         case .accounts(let account, let network):
-            lift(
-                local.subjects(of: account, from: network, at: clock.now()), actor: actor, completion: completion)
+            let subjects = local.subjects(of: account, from: network, at: clock.now())
+            liftSlices(of: subjects[...], Lifting(), actor: actor) { [weak self] outcome in
+                guard let self else { return completion(outcome) }
+                forgetElsewhere(account, from: network) { completion(outcome) }
+            }
         case .all:
             guard let authority else {
                 let counted = (local.counters.keys + local.history.keys).map(\.subject).filter { $0.account == nil }
@@ -54,7 +57,7 @@ extension RedisLedger {
                 return lift(Array(subjects), actor: actor, completion: completion)
             }
             // Counters first: a failure in between must not find a count at the limit and block again.
-            deleteAll(BlockKey.failurePrefix, from: "0", authority) { [weak self] in
+            deleteAll(BlockKey.failurePrefix + "*", from: "0", authority) { [weak self] in
                 guard let self else { return }
                 local.counters.clearAll()
                 local.history.clearAll()
@@ -204,11 +207,23 @@ extension RedisLedger {
             + local.book.keys(of: subject).map { LiftedKey(text: $0, subject: subject, isCounter: false) }
     }
 
-    /// Deletes every key with the prefix, slice by slice; the completion comes in any case.
-    private func deleteAll(
-        _ prefix: String, from cursor: String, _ session: RedisSession, completion: @escaping () -> Void
+    /// Failures of accounts that only other replicas have counted: locks are known everywhere, counts are not.
+    private func forgetElsewhere(
+        _ account: AccountMark?, from network: IPNetwork?, completion: @escaping () -> Void
     ) {
-        session.call(["SCAN", cursor, "MATCH", prefix + "*", "COUNT", "1000"]) { [weak self] reply in
+        // One account and one network are one key, and that is gone.
+        guard account == nil || network == nil, let authority,
+            let rule = local.rules.all.first(where: { $0.counting != .address })
+        else { return completion() }
+        let pattern = "\(rule.name)@\(account?.description ?? "*")\(network.map { "@\($0)" } ?? "*")"
+        deleteAll(BlockKey.failurePrefix + pattern, from: "0", authority, completion: completion)
+    }
+
+    /// Deletes every key of the pattern, slice by slice; the completion comes in any case.
+    private func deleteAll(
+        _ pattern: String, from cursor: String, _ session: RedisSession, completion: @escaping () -> Void
+    ) {
+        session.call(["SCAN", cursor, "MATCH", pattern, "COUNT", "1000"]) { [weak self] reply in
             guard let self, let parts = reply?.array, parts.count == 2, let next = parts[0].text,
                 let keys = parts[1].array
             else { return completion() }
@@ -216,7 +231,7 @@ extension RedisLedger {
             if next == "0" {
                 completion()
             } else {
-                deleteAll(prefix, from: next, session, completion: completion)
+                deleteAll(pattern, from: next, session, completion: completion)
             }
         }
     }

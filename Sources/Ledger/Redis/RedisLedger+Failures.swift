@@ -103,17 +103,18 @@ extension RedisLedger {
         let key = failure.key
         let rule = local.rules[key.rule]
         let end = serverTime + rule.block.milliseconds
-        let growth = rule.escalation.map { escalation in
-            [
-                rule.block.milliseconds, Int64(escalation.factor), escalation.longest.milliseconds,
-                LoginRule.Escalation.memory.milliseconds,
-            ].map { String($0) }
-        }
+        // One that does not grow is remembered all the same: the next one may be of a rule whose blocks do.
+        // Those of accounts never do.
+        let isRemembered = local.rules.escalates && key.subject.account == nil
+        let growth = [
+            rule.block.milliseconds, Int64(rule.escalation?.factor ?? 1),
+            rule.escalation?.longest.milliseconds ?? rule.block.milliseconds, LoginRule.Escalation.memory.milliseconds,
+        ]
         let value = BlockValue(
             local.automaticBlock(under: key, failures: count, until: .never, wall: clock.wall()))
         session.run(
-            .block, keys: [BlockKey.block(key.subject)] + (growth == nil ? [] : [BlockKey.history(key.subject)]),
-            [value.text, String(end)] + (growth ?? [])
+            .block, keys: [BlockKey.block(key.subject)] + (isRemembered ? [BlockKey.history(key.subject)] : []),
+            [value.text, String(end)] + (isRemembered ? growth.map { String($0) } : [])
         ) { [weak self] reply in
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
@@ -122,12 +123,13 @@ extension RedisLedger {
                 RedisLedger.isSane(count: before, ttl: ttl, time: end)
             else { return refused("an unexpected reply") }
             // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
-            // between the steps, its counter is mended here.
+            // between the steps, its counter is mended here. The block of another rule ends nothing of this one's: at the
+            // limit without a block behind that one, this rule sets its own.
             let found: BlockValue? = if case .bytes(let bytes) = parts[2] { BlockValue(bytes) } else { nil }
             var counterEnd: Int64 = 0
             if set == 1 {
                 counterEnd = end
-            } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil {
+            } else if ttl > 0, counterTTL > ttl + 1_000, found?.failures != nil, found?.reason == value.reason {
                 counterEnd = serverTime + ttl
             }
             // Of one without an end nobody knows how long it stands; the counter's own end comes first.

@@ -268,11 +268,15 @@ extension RedisLedger {
             outgoing.lift(record.subject)
             outgoing.records.append(.lift(record.subject))
             totals.blocksLifted += 1
-            // Whoever lifts it by hand has most likely deleted the counter too: what we remember of it is stale.
             let left = record.deadline - clock.now()
-            for key in local.rules.keys(countedFor: record.subject) { local.counters.clear(key) }
-            // Else it is over, and Redis has noticed first.
-            if left > .seconds(2) { forgetHistory(of: record) }
+            let isLifted = left > .seconds(2)
+            // Whoever lifts it by hand has most likely deleted the counters too: what we remember of them is stale. Else it is
+            // over, and Redis has noticed first: only the count of the rule that set it ends with it.
+            for key in local.rules.keys(countedFor: record.subject)
+            where isLifted || record.isAutomatic && record.reason == LocalLedger.reason(of: key) {
+                local.counters.clear(key)
+            }
+            if isLifted { forgetHistory(of: record) }
             if !announced {
                 let isOver = left <= .milliseconds(50)
                 sink.ledger(noted: .lifted(record, cause ?? (isOver ? .expired : .deleted)))

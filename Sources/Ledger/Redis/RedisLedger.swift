@@ -285,9 +285,7 @@ package final class RedisLedger: Ledger {
         restoreWords(saved.words)
         unsettled = saved.unsettled.mapValues { kept in
             var kept = kept
-            if kept.failure.key.isPlain, let key = local.rules.plain.key(of: kept.failure.address, nil) {
-                kept.failure.key = key
-            }
+            kept.failure.key = local.rules.renewed(kept.failure.key, of: kept.failure.address)
             return kept
         }
         // A restart during an outage must not give an attacker his guesses back.

@@ -20,8 +20,8 @@ enum Script: CaseIterable {
     case count
     /// Sets a block unless there is one.
     ///
-    /// KEYS: the block, and if blocks grow how many there were lately. ARGV: value, end (ms of the server's clock), and if they grow the length
-    /// of the first (ms), factor, longest (ms), how long they are remembered (ms).
+    /// KEYS: the block, and if blocks of some rule grow how many there were lately. ARGV: value, end (ms of the server's clock), and then the
+    /// length of the first (ms), factor (1 for a rule whose blocks do not grow), longest (ms), how long they are remembered (ms).
     /// Returns: 1 when it was set, the block's PTTL, its value (empty when it is no string), its end if it was set, how many
     /// there were before.
     case block

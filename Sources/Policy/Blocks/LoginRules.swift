@@ -39,6 +39,12 @@ package struct LoginRules: Sendable {
         names.compactMap { places[$0] }.sorted().compactMap { all[$0].key(of: address, account) }
     }
 
+    /// Under what a failure of before a restart counts now: the prefixes of IPv6 may have changed since.
+    package func renewed(_ key: LoginKey, of address: IPAddress) -> LoginKey {
+        guard let place = places[key.rule], all[place].counts(key.subject) else { return key }
+        return all[place].key(of: address, key.subject.account) ?? key
+    }
+
     /// Every key whose failures may have led to a block of the subject.
     package func keys(countedFor subject: BlockSubject) -> [LoginKey] {
         all.filter { $0.counts(subject) }.map { LoginKey(rule: $0.name, subject) }
