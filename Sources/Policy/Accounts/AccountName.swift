@@ -5,6 +5,9 @@
 /// space at both ends, upper and lower case, controls, bytes that are no UTF-8 and characters that are not seen, the
 /// full-width forms of ASCII. Composed and decomposed accents stay apart.
 enum AccountName {
+    /// In bytes, in any spelling.
+    static let longest = 1_024
+
     /// Nil: there is no name.
     static func normalised(_ bytes: [UInt8]) -> String? {
         var scalars: [Unicode.Scalar] = []

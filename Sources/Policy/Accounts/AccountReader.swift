@@ -18,6 +18,9 @@ struct AccountReader {
     /// The same as a form has them: `user.email`, `user[email]`.
     private let fields: [[UInt8]]
 
+    /// All spellings of the account in one login together, in bytes.
+    private static let longestSpellings = 4 * AccountName.longest
+
     /// - Parameter members: as they are configured, with dots between the names.
     init(_ members: [String]) {
         let names = members.map { $0.split(separator: ".").map { Array($0.lowercased().utf8) } }
@@ -49,11 +52,25 @@ struct AccountReader {
             if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "/") {
                 values += AccountScanner.values(of: paths, in: text)
             }
-            guard let parts = parts(text) else { return .several }
-            values += pairs(text) + parts
+            var parts = AccountParts(text, of: self)
+            guard let named = parts.read() else { return .several }
+            assert(parts.work <= AccountReader.mostWork(of: text.count))
+            values += pairs(text) + named
         }
+        return AccountReader.one(of: values)
+    }
+
+    /// How many bytes may be looked at to read the parts of so many.
+    static func mostWork(of length: Int) -> Int { 4 * length + 32_768 }
+
+    /// Names are compared as Unicode has it, which costs: what stands there twice is looked at once.
+    private static func one(of values: [[UInt8]]) -> Found {
+        var seen: Set<[UInt8]> = []
+        var length = 0
         var found: String?
-        for value in values {
+        for value in values where seen.insert(value).inserted {
+            length += value.count
+            guard value.count <= AccountName.longest, length <= AccountReader.longestSpellings else { return .several }
             guard let name = AccountName.normalised(value) else { continue }
             // By their bytes: to `String`, a letter in two spellings is one, and to the hash it is not.
             if let found, !found.utf8.elementsEqual(name.utf8) { return .several }
@@ -83,7 +100,7 @@ struct AccountReader {
     }
 
     /// White space around a name, and what stands behind a zero, are nothing to some.
-    private func isField(_ name: [UInt8]) -> Bool {
+    func isField(_ name: [UInt8]) -> Bool {
         let visible = name.prefix { $0 != 0 }.drop { $0 <= 0x20 }
         guard let end = visible.lastIndex(where: { $0 > 0x20 }) else { return false }
         let trimmed = Array(visible[...end])
@@ -111,72 +128,6 @@ struct AccountReader {
 
     private static func digit(_ byte: UInt8) -> UInt8? {
         Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
-    }
-
-    /// Of `multipart/form-data` (RFC 7578), whatever its boundary is called: behind `name="username"` in the head of a
-    /// part, from the empty line on up to the next line that begins with two hyphens. Nil: name or value is encoded once
-    /// more, which only some readers undo; RFC 7578 §4.2 and §4.7 forbid the one and have done away with the other.
-    private func parts(_ text: [UInt8]) -> [[UInt8]]? {
-        var values: [[UInt8]] = []
-        guard text.contains(0x0a) else { return values }
-        let isBlank = { (at: Int) in at < text.count && (text[at] == 0x20 || text[at] == 0x09) }
-        let marker = Array("name".utf8)
-        var partBegins = 0
-        var at = 0
-        while at + marker.count < text.count {
-            if text[at] == 0x0a, text[at + 1] == 0x2d, text[at + 2] == 0x2d { partBegins = at }
-            guard marker.indices.allSatisfy({ text[at + $0] | 0x20 == marker[$0] }),
-                at == 0 || !AccountReader.isWordByte(text[at - 1])
-            else {
-                at += 1
-                continue
-            }
-            at += marker.count
-            while isBlank(at) { at += 1 }
-            let isExtended = at < text.count && text[at] == UInt8(ascii: "*")
-            if isExtended { at += 1 }
-            while isBlank(at) { at += 1 }
-            guard at < text.count, text[at] == UInt8(ascii: "=") else { continue }
-            at += 1
-            while isBlank(at) { at += 1 }
-            let isQuoted = at < text.count && text[at] == UInt8(ascii: "\"")
-            if isQuoted { at += 1 }
-            let end =
-                text[at...].firstIndex {
-                    isQuoted ? $0 == UInt8(ascii: "\"") : $0 <= 0x20 || $0 == UInt8(ascii: ";")
-                } ?? text.count
-            let name = text[at..<end].filter { $0 != UInt8(ascii: "\\") }
-            if isField(Array(name)) || isExtended, let start = contentBegins(text, behind: end) {
-                let head = String(decoding: text[partBegins..<start], as: UTF8.self).lowercased()
-                guard !isExtended, !head.contains("base64"), !head.contains("quoted-printable") else { return nil }
-                values.append(Array(text[start..<contentEnds(text, start)]))
-            }
-            at = end
-        }
-        return values
-    }
-
-    private static func isWordByte(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte | 0x20)
-    }
-
-    /// Behind the next empty line.
-    private func contentBegins(_ text: [UInt8], behind head: Int) -> Int? {
-        var lineIsEmpty = false
-        for at in head..<text.count where text[at] != 0x0d {
-            if text[at] == 0x0a, lineIsEmpty { return at + 1 }
-            lineIsEmpty = text[at] == 0x0a
-        }
-        return nil
-    }
-
-    private func contentEnds(_ text: [UInt8], _ start: Int) -> Int {
-        var at = max(start - 1, 0)
-        while at + 2 < text.count {
-            if text[at] == 0x0a, text[at + 1] == 0x2d, text[at + 2] == 0x2d { return max(at, start) }
-            at += 1
-        }
-        return text.count
     }
 
     // MARK: Encodings

@@ -137,6 +137,67 @@ import Testing
     }
 }
 
+/// The longest bodies that are read, made to cost much: what is counted is bytes that are looked at.
+@Suite struct `Reading a body of many parts` {
+    private static let reader = AccountReader(["username"])
+    private static let longest = 64 << 10
+
+    private static func body(_ piece: String, then rest: String) -> [UInt8] {
+        let pieces = (longest - rest.utf8.count) / piece.utf8.count
+        return Array((String(repeating: piece, count: pieces) + rest).utf8)
+    }
+
+    @Test(arguments: [
+        body("name=username ", then: "\nname*=x\n\n"), body("name=username ", then: "\n\nalice"),
+        [0xef, 0xbb, 0xbf] + body("name=username ", then: "\nname*=x\n\n"),
+        body("name=username ", then: "\n\n" + String(repeating: "x", count: longest / 2)),
+        body("name=username\n\n", then: ""), body("name=username\n\n--", then: ""),
+        body("name=\"", then: "\n\n"), body("name=", then: "\n\n"), body("name  ", then: "\n\n"),
+        body("\r\n ", then: "\n\n"), body("name=\r\n ", then: "\n\n"), body("\n", then: ""), body("\n--", then: ""),
+        body("quoted-printabl", then: ""), body("base6", then: "\n\n"), body("name*", then: "=x\n\n"),
+        body("name=\\username ", then: "\n\n"), body("\r", then: ""), body("name=username", then: "\r"),
+    ])
+    func `looks at each byte a few times`(_ body: [UInt8]) {
+        #expect(body.count <= Self.longest + 3)
+        var parts = AccountParts(body, of: Self.reader)
+        _ = parts.read()
+        #expect(parts.work <= AccountReader.mostWork(of: body.count))
+        #expect(parts.work <= 5 * Self.longest)
+    }
+
+    @Test func `gives up where there are too many, or one is too long`() {
+        let part = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nalice\r\n"
+        let found = { (text: String) in Self.reader.read(query: [], body: Array(text.utf8)) }
+        #expect(found(String(repeating: part, count: 16)) == .name("alice"))
+        #expect(found(String(repeating: part, count: 17)) == .several)
+        #expect(found("username=" + String(repeating: "a", count: 1_024)) != .several)
+        #expect(found("username=" + String(repeating: "a", count: 1_025)) == .several)
+        #expect(found("--x\r\nX: y; name=username\r\n\r\n" + String(repeating: "a", count: 1_025)) == .several)
+    }
+
+    @Test func `makes names alike of a few spellings, and of no more`() {
+        let spelling = { (count: Int) in "username=alice" + String(repeating: " ", count: count) + "&" }
+        let found = { (counts: Range<Int>) in
+            Self.reader.read(query: [], body: Array(counts.map(spelling).joined().utf8))
+        }
+        #expect(found(0..<50) == .name("alice"))
+        #expect(found(0..<200) == .several)
+    }
+
+    /// To some a carriage return ends a line, and a boundary is none in a head.
+    @Test func `is not led astray by lines that only some see`() {
+        let head = "Content-Disposition: form-data; name=\"username\""
+        let found = { (text: String) in Self.reader.read(query: [], body: Array(text.utf8)) }
+        #expect(found("--x\r\(head)\r\ralice\r--x--\r") == .several)
+        #expect(found("--x\r\n\(head)\r\rX: y\r\n\r\nalice\r\n--x--") == .several)
+        #expect(found("--x\r\nX: base64\r\n--y\r\n\(head)\r\n\r\nalice\r\n--x--") == .several)
+        #expect(found("--x\r\n\(head)\r\n--y\r\n\r\nalice\r\n--x--") == .name("alice"))
+        #expect(found("--x\r\nX: y\r\n\r\nbase64\r\n--x\r\n\(head)\r\n\r\nalice\r\n--x--") == .name("alice"))
+        #expect(found("--x\r\nX: y;\r\n name=\r\n username\r\n\r\nalice\r\n--x--") == .name("alice"))
+        #expect(found("--x\r\nX: y; name=\"=?utf-8?Q?username?=\"\r\n\r\nalice\r\n--x--") == .several)
+    }
+}
+
 @Suite struct `The name of an account` {
     @Test(arguments: ["alice", "Alice", "ALICE", " alice\t", "al\u{200b}ice", "ａlice", "al\u{ad}ice", "\u{feff}alice"])
     func `is the same in every spelling that a backend may overlook`(_ spelling: String) {
