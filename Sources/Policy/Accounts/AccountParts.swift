@@ -22,6 +22,9 @@ struct AccountParts {
     /// Who has one account does not name it so often.
     private static let mostValues = 16
 
+    /// With its name, in bytes.
+    private static let longestCharset = 32
+
     private let text: [UInt8]
     private let reader: AccountReader
     private var at = 0
@@ -57,7 +60,9 @@ struct AccountParts {
             } else if isNext("name"), at == 0 || !AccountParts.isWordByte(text[at - 1]) {
                 readName()
             } else {
-                if isNext("base64") || isNext("quoted-printable") || isNext("uue") { head.isEncoded = true }
+                if isNext("base64") || isNext("quoted-printable") || isNext("uue") || namesCharset() {
+                    head.isEncoded = true
+                }
                 at += 1
             }
         }
@@ -130,6 +135,16 @@ struct AccountParts {
         // RFC 2047 §2, which has no business there, but is read by some.
         if isExtended || name.starts(with: Array("=?".utf8)) { head.isExtended = true }
         if reader.isField(name) { head.isNamed = true }
+    }
+
+    /// One that is not read here.
+    private mutating func namesCharset() -> Bool {
+        guard !head.isEncoded, isNext("charset") else { return false }
+        let limit = min(at + AccountParts.longestCharset, text.count)
+        var end = at
+        while end < limit, !isBreak(text[end]), text[end] != UInt8(ascii: ";") { end += 1 }
+        work += end - at
+        return end == at + AccountParts.longestCharset || !AccountEncoding.isRead(Array(text[at..<end]))
     }
 
     private mutating func skipBlanks() {

@@ -156,6 +156,7 @@ import Testing
         body("\r\n ", then: "\n\n"), body("name=\r\n ", then: "\n\n"), body("\n", then: ""), body("\n--", then: ""),
         body("quoted-printabl", then: ""), body("base6", then: "\n\n"), body("name*", then: "=x\n\n"),
         body("name=\\username ", then: "\n\n"), body("\r", then: ""), body("name=username", then: "\r"),
+        body("charset=utf-8 ", then: "\n\n"), body("charset;", then: "\n\n"), body("charset", then: "\n\n"),
     ])
     func `looks at each byte a few times`(_ body: [UInt8]) {
         #expect(body.count <= Self.longest + 3)
@@ -195,6 +196,45 @@ import Testing
         #expect(found("--x\r\nX: y\r\n\r\nbase64\r\n--x\r\n\(head)\r\n\r\nalice\r\n--x--") == .name("alice"))
         #expect(found("--x\r\nX: y;\r\n name=\r\n username\r\n\r\nalice\r\n--x--") == .name("alice"))
         #expect(found("--x\r\nX: y; name=\"=?utf-8?Q?username?=\"\r\n\r\nalice\r\n--x--") == .several)
+    }
+}
+
+@Suite struct `The encoding of a login` {
+    @Test(arguments: [
+        "application/json", "application/json; charset=utf-8", "application/json;charset=\"UTF-8\"",
+        "application/x-www-form-urlencoded; charset=iso-8859-1", "text/plain ; charset = us-ascii", "",
+        "application/json; charset=utf-16LE", "multipart/form-data; boundary=x; charset=windows-1252", "x; charset=",
+    ])
+    func `is read`(_ type: String) {
+        #expect(AccountEncoding.isRead(Array(type.utf8)))
+    }
+
+    @Test(arguments: [
+        "application/json; charset=utf-7", "application/json; charset=ibm037", "application/json; charset='utf-7'",
+        "application/json; charset=utf-8; charset=utf-7", "application/json; Charset*=utf-8''utf-7",
+        "application/json; charset*0=utf;charset*1=-7", "application/json; charset=\"\\utf-7\"",
+        "application/x-www-form-urlencoded; charset=utf-16", "a/b; charset= utf-7", "a/b; charset=utf-8x",
+    ])
+    func `is not known`(_ type: String) {
+        #expect(!AccountEncoding.isRead(Array(type.utf8)))
+    }
+
+    @Test func `is none, or it cannot be read`() {
+        for value in ["", "identity", "Identity, identity"] { #expect(AccountEncoding.isPlain(Array(value.utf8))) }
+        for value in ["gzip", "identity, gzip", "x"] { #expect(!AccountEncoding.isPlain(Array(value.utf8))) }
+    }
+
+    @Test func `is asked of each part, too`() {
+        let found = { (charset: String) in
+            AccountReader(["username"]).read(
+                query: [],
+                body: Array(
+                    ("--x\r\nContent-Disposition: form-data; name=username\r\nContent-Type: text/plain; charset=\(charset)"
+                        + "\r\n\r\nalice\r\n--x--").utf8))
+        }
+        #expect(found("utf-8") == .name("alice") && found("\"UTF-8\"; a=b") == .name("alice"))
+        #expect(found("utf-7") == .several && found("ibm037") == .several)
+        #expect(found(String(repeating: " ", count: 40) + "utf-7") == .several)
     }
 }
 
