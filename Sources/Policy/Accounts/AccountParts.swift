@@ -161,7 +161,8 @@ struct AccountParts {
 
     private func isBreak(_ byte: UInt8) -> Bool { byte == 0x0a || byte == 0x0d }
 
-    private func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") }
+    /// PHP takes single ones, too.
+    private func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
 
     private func isBoundary(_ index: Int) -> Bool {
         index >= 0 && index + 2 < text.count && isBreak(text[index]) && text[index + 1] == UInt8(ascii: "-")

@@ -15,7 +15,7 @@ package enum AccountReading: Hashable, Sendable {
 struct AccountReader {
     /// Member names, from the outside inwards, in lower case.
     let paths: [[[UInt8]]]
-    /// The same as a form has them: `user.email`, `user[email]`.
+    /// The same as a form has them, with the signs that some take for one: `user.email`, `user[email]`.
     private let fields: [[UInt8]]
 
     /// All spellings of the account in one login together, in bytes.
@@ -31,7 +31,7 @@ struct AccountReader {
             guard name.count > 1 else { continue }
             fields.append(name[0] + name.dropFirst().flatMap { [UInt8(ascii: "[")] + $0 + [UInt8(ascii: "]")] })
         }
-        self.fields = fields
+        self.fields = fields.map(AccountReader.folded)
     }
 
     enum Found: Equatable {
@@ -44,7 +44,7 @@ struct AccountReader {
     ///   - query: without its question mark.
     ///   - body: as its backend gets it, without chunks.
     func read(query: [UInt8], body: [UInt8]) -> Found {
-        var values = pairs(query)
+        guard var values = pairs(query) else { return .several }
         // Read as it is, too: zeros in the right places do not make a form another encoding.
         let decoded = AccountReader.utf8(body)
         for text in decoded.map({ [body, $0] }) ?? [body] {
@@ -53,9 +53,9 @@ struct AccountReader {
                 values += AccountScanner.values(of: paths, in: text)
             }
             var parts = AccountParts(text, of: self)
-            guard let named = parts.read() else { return .several }
+            guard let named = parts.read(), let pairs = pairs(text) else { return .several }
             assert(parts.work <= AccountReader.mostWork(of: text.count))
-            values += pairs(text) + named
+            values += pairs + named
         }
         return AccountReader.one(of: values)
     }
@@ -81,35 +81,63 @@ struct AccountReader {
 
     // MARK: Forms
 
-    /// Of `application/x-www-form-urlencoded`. Some readers end a pair at a semicolon, too.
-    private func pairs(_ text: [UInt8]) -> [[UInt8]] {
+    /// Of `application/x-www-form-urlencoded`. Some readers end a pair at a semicolon, too. Nil: a name or a value has
+    /// escapes that only some undo.
+    private func pairs(_ text: [UInt8]) -> [[UInt8]]? {
         let ampersand = UInt8(ascii: "&")
         let semicolon = UInt8(ascii: ";")
-        let values = pairs(text) { $0 == ampersand }
-        return text.contains(semicolon) ? values + pairs(text) { $0 == ampersand || $0 == semicolon } : values
+        guard let values = pairs(text, isSeparator: { $0 == ampersand }) else { return nil }
+        guard text.contains(semicolon) else { return values }
+        return pairs(text) { $0 == ampersand || $0 == semicolon }.map { values + $0 }
     }
 
-    private func pairs(_ text: [UInt8], isSeparator: (UInt8) -> Bool) -> [[UInt8]] {
+    private func pairs(_ text: [UInt8], isSeparator: (UInt8) -> Bool) -> [[UInt8]]? {
         var values: [[UInt8]] = []
         for pair in text.split(whereSeparator: isSeparator) {
-            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")), isField(AccountReader.decoded(pair[..<equals]))
-            else { continue }
-            values.append(AccountReader.decoded(pair[(equals + 1)...]))
+            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            let name = AccountReader.decoded(pair[..<equals])
+            guard isField(name.bytes) else { continue }
+            let value = AccountReader.decoded(pair[(equals + 1)...])
+            guard !name.isWide, !value.isWide else { return nil }
+            values.append(value.bytes)
         }
         return values
     }
 
-    /// White space around a name, and what stands behind a zero, are nothing to some.
+    /// White space around a name, and what stands behind a zero, are nothing to some. PHP writes `_` for some signs, and
+    /// an array of one is the one to some.
     func isField(_ name: [UInt8]) -> Bool {
         let visible = name.prefix { $0 != 0 }.drop { $0 <= 0x20 }
         guard let end = visible.lastIndex(where: { $0 > 0x20 }) else { return false }
-        let trimmed = Array(visible[...end])
-        return fields.contains { AccountName.isMember(trimmed, $0) }
+        var trimmed = visible[...end]
+        if isOneOf(trimmed) { return true }
+        while trimmed.last == UInt8(ascii: "]"), let bracket = trimmed.lastIndex(of: UInt8(ascii: "[")) {
+            guard trimmed[(bracket + 1)...].dropLast().allSatisfy({ (0x30...0x39).contains($0) }) else { return false }
+            trimmed = trimmed[..<bracket]
+            if isOneOf(trimmed) { return true }
+        }
+        return false
     }
 
-    /// `%61` and `+`; what is no escape stands for itself.
-    private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8] {
+    private func isOneOf(_ name: ArraySlice<UInt8>) -> Bool {
+        guard name.count <= AccountName.longest else { return false }
+        let folded = AccountReader.folded(Array(name))
+        return fields.contains { AccountName.isMember(folded, $0) }
+    }
+
+    private static func folded(_ name: [UInt8]) -> [UInt8] {
+        name.map {
+            switch $0 {
+            case 0x20, UInt8(ascii: "."), UInt8(ascii: "["): UInt8(ascii: "_")
+            default: $0
+            }
+        }
+    }
+
+    /// `%61` and `+`; what is no escape stands for itself. Wide: it has `%u0061`, which some readers undo.
+    private static func decoded(_ text: ArraySlice<UInt8>) -> (bytes: [UInt8], isWide: Bool) {
         var out: [UInt8] = []
+        var isWide = false
         var at = text.startIndex
         while at < text.endIndex {
             let byte = text[at]
@@ -118,12 +146,27 @@ struct AccountReader {
             {
                 out.append(high << 4 | low)
                 at += 3
+            } else if byte == UInt8(ascii: "%"), at + 5 < text.endIndex, text[at + 1] | 0x20 == UInt8(ascii: "u"),
+                let unit = unit(text[(at + 2)..<(at + 6)])
+            {
+                out += Array(String(Character(Unicode.Scalar(unit) ?? "\u{fffd}")).utf8)
+                isWide = true
+                at += 6
             } else {
                 out.append(byte == UInt8(ascii: "+") ? 0x20 : byte)
                 at += 1
             }
         }
-        return out
+        return (out, isWide)
+    }
+
+    private static func unit(_ digits: ArraySlice<UInt8>) -> UInt16? {
+        var value: UInt16 = 0
+        for byte in digits {
+            guard let digit = digit(byte) else { return nil }
+            value = value << 4 | UInt16(digit)
+        }
+        return value
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {

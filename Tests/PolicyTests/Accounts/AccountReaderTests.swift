@@ -75,6 +75,38 @@ import Testing
         #expect(found(body) == .nothing)
     }
 
+    /// PHP makes a `_` of these, and qs an array of those.
+    @Test func `is found by a name that the backend writes anew`() {
+        let reader = AccountReader(["user_name", "user.email"])
+        let found = { (text: String) in reader.read(query: [], body: Array(text.utf8)) }
+        for name in ["user.name", "user name", "user+name", "user[name", "user%20name", "user_name[]", "user_name[0]"] {
+            #expect(found("\(name)=alice") == .name("alice"), "\(name)")
+        }
+        #expect(found("user_name=alice&user.name=bob") == .several)
+        #expect(found("user[email][]=alice") == .name("alice") && found("user_email=alice") == .name("alice"))
+        for name in ["user_name[x]", "user]name", "username", "user_name[1]x"] {
+            #expect(found("\(name)=alice") == .nothing, "\(name)")
+        }
+    }
+
+    @Test func `is ambiguous where only some readers undo an escape`() {
+        #expect(found("%u0075sername=alice") == .several)
+        #expect(found("username=%U0061lice") == .several)
+        #expect(found("username=alice&password=%u0061") == .name("alice"))
+        #expect(found("username=a%u00zz") == .name("a%u00zz"))
+    }
+
+    /// PHP takes single quotation marks, and Werkzeug puts `name*0` and `name*1` together.
+    @Test func `is found in parts whose names few write so`() {
+        let body = { (name: String) in
+            "--x\r\nContent-Disposition: form-data; \(name)\r\n\r\nalice\r\n--x--\r\n"
+        }
+        #expect(found(body("name='username'")) == .name("alice"))
+        #expect(found(body("name='x\"; name=\"username\"'")) == .name("alice"))
+        #expect(found(body("name*0=\"user\"; name*1=\"name\"")) == .several)
+        #expect(found(body("name*0*=utf-8''user; name*1=name")) == .several)
+    }
+
     @Test func `may be a number`() {
         #expect(found(#"{"username":12345}"#) == .name("12345"))
         #expect(found(#"{"username":"12345"}"#) == .name("12345"))
