@@ -50,7 +50,8 @@ struct AccountReader {
         for text in decoded.map({ [body, $0] }) ?? [body] {
             let first = text.first { $0 > 0x20 }
             if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "/") {
-                values += AccountScanner.values(of: paths, in: text)
+                guard let members = AccountScanner.values(of: paths, in: text) else { return .several }
+                values += members
             }
             var parts = AccountParts(text, of: self)
             guard let named = parts.read(), let pairs = pairs(text) else { return .several }

@@ -112,6 +112,20 @@ import Testing
         #expect(found(#"{"username":"12345"}"#) == .name("12345"))
     }
 
+    /// Backends compare numbers by their values.
+    @Test(arguments: [
+        "12345.0", "1234500e-2", "12345E0", "012345", "-0", "0x3039", "+12345", ".5", "-", "12_345", "1234567890123456",
+    ])
+    func `is ambiguous where it is a number in another spelling`(_ number: String) {
+        #expect(found("{\"username\":\(number)}") == .several)
+        #expect(found("{\"x\":\(number),\"username\":\"alice\"}") == .name("alice"))
+    }
+
+    @Test(arguments: ["0", "7", "-7", "123456789012345"])
+    func `is found where it is a number in its only spelling`(_ number: String) {
+        #expect(found("{\"username\":\(number)}") == .name(number))
+    }
+
     @Test func `may stand in the query, and must be the same there`() {
         #expect(found("", query: "username=alice") == .name("alice"))
         #expect(found(#"{"username":"alice"}"#, query: "a=b&username=alice") == .name("alice"))
