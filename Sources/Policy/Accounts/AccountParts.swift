@@ -51,7 +51,7 @@ struct AccountParts {
                 guard endHead() else { return nil }
             case 0x0a: lineIsEmpty = true
             case 0x0d:
-                if at + 1 == text.count || text[at + 1] != 0x0a { head.hasBareReturn = true }
+                if isBareReturn(at) { head.hasBareReturn = true }
             default: lineIsEmpty = false
             }
             if isBreak(byte) {
@@ -90,12 +90,11 @@ struct AccountParts {
         head.hasBareReturn = false
     }
 
-    /// Nil: it is longer than any name.
+    /// Nil: it is longer than any name, or has a carriage return by itself.
     private mutating func content(from start: Int) -> [UInt8]? {
         var end = start
-        // Two hyphens may stand right behind the empty line.
-        while end < text.count, !isBoundary(end - 1), !isBoundary(end) {
-            guard end - start < AccountName.longest else { return nil }
+        while end < text.count, !isBoundary(end) {
+            guard end - start < AccountName.longest, !isBareReturn(end) else { return nil }
             end += 1
             work += 1
         }
@@ -163,6 +162,10 @@ struct AccountParts {
 
     /// PHP takes single ones, too.
     private func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
+
+    private func isBareReturn(_ index: Int) -> Bool {
+        text[index] == 0x0d && (index + 1 == text.count || text[index + 1] != 0x0a)
+    }
 
     private func isBoundary(_ index: Int) -> Bool {
         index >= 0 && index + 2 < text.count && isBreak(text[index]) && text[index + 1] == UInt8(ascii: "-")

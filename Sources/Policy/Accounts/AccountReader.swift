@@ -72,10 +72,14 @@ struct AccountReader {
         for value in values where seen.insert(value).inserted {
             length += value.count
             guard value.count <= AccountName.longest, length <= AccountReader.longestSpellings else { return .several }
-            guard let name = AccountName.normalised(value) else { continue }
-            // By their bytes: to `String`, a letter in two spellings is one, and to the hash it is not.
-            if let found, !found.utf8.elementsEqual(name.utf8) { return .several }
-            found = name
+            switch AccountName.read(value) {
+            case .nothing: continue
+            case .several: return .several
+            case .name(let name):
+                // By their bytes: to `String`, a letter in two spellings is one, and to the hash it is not.
+                if let found, !found.utf8.elementsEqual(name.utf8) { return .several }
+                found = name
+            }
         }
         return found.map { .name($0) } ?? .nothing
     }
@@ -112,12 +116,13 @@ struct AccountReader {
         guard let end = visible.lastIndex(where: { $0 > 0x20 }) else { return false }
         var trimmed = visible[...end]
         if isOneOf(trimmed) { return true }
-        while trimmed.last == UInt8(ascii: "]"), let bracket = trimmed.lastIndex(of: UInt8(ascii: "[")) {
-            guard trimmed[(bracket + 1)...].dropLast().allSatisfy({ (0x30...0x39).contains($0) }) else { return false }
+        // Asked once, however many brackets there are.
+        while trimmed.last == UInt8(ascii: "]"), let bracket = trimmed.lastIndex(of: UInt8(ascii: "[")),
+            trimmed[(bracket + 1)...].dropLast().allSatisfy({ (0x30...0x39).contains($0) })
+        {
             trimmed = trimmed[..<bracket]
-            if isOneOf(trimmed) { return true }
         }
-        return false
+        return trimmed.endIndex <= end && isOneOf(trimmed)
     }
 
     private func isOneOf(_ name: ArraySlice<UInt8>) -> Bool {
