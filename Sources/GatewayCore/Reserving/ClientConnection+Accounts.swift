@@ -12,6 +12,10 @@ extension ClientConnection {
         guess.account = nil
         let rules = worker.generation.rules
         guard let rule = rules.accounts, !plan.loginRows.isDisjoint(with: rules.loginClassRows) else { return nil }
+        let facts = record.facts
+        guard AccountRule.isReadable(bytes.extracting(0..<facts.headLength), from: facts.path.upperBound) else {
+            return .ambiguousAccount
+        }
         switch rule.read(query: query(of: bytes), body: guess.payload(of: bytes)) {
         case .account(let mark): guess.account = mark
         case .ambiguous: return .ambiguousAccount

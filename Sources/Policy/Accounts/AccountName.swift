@@ -2,32 +2,40 @@
 ///
 /// Two accounts that are taken for one share a count, which costs an honest user an attempt or two. One account that is
 /// taken for two gives a guesser twice the attempts. So whatever a backend might overlook is overlooked here: white
-/// space at both ends, upper and lower case, controls, bytes that are no UTF-8 and characters that are not seen, the
-/// full-width forms of ASCII. Composed and decomposed accents stay apart.
+/// space at both ends, upper and lower case, controls, bytes that are no UTF-8 and characters that are not seen, accents,
+/// and what a letter looks like (`AccountLetters`). A name with characters that backends might take for some others, and
+/// nobody knows which, is none.
 enum AccountName {
-    /// Nil: there is no name.
+    /// In bytes, in any spelling.
+    static let longest = 1_024
+
+    /// Nil: there is no name, or none that can be told from others.
     static func normalised(_ bytes: [UInt8]) -> String? {
-        var scalars: [Unicode.Scalar] = []
-        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
-            let properties = scalar.properties
-            let isUnseen = properties.isDefaultIgnorableCodePoint || properties.generalCategory == .control
-            // U+FFFD stands for what is no UTF-8.
-            if isUnseen && !properties.isWhitespace || scalar == "\u{fffd}" { continue }
-            scalars.append(narrow(scalar))
-        }
-        let isSpace = { (scalar: Unicode.Scalar) in scalar.properties.isWhitespace }
-        guard let first = scalars.firstIndex(where: { !isSpace($0) }),
-            let last = scalars.lastIndex(where: { !isSpace($0) })
-        else { return nil }
-        var name = ""
-        for scalar in scalars[first...last] { name += scalar.properties.lowercaseMapping }
+        guard case .name(let name) = read(bytes) else { return nil }
         return name
     }
 
-    /// U+FF01 to U+FF5E are ASCII as East Asian text has it.
-    private static func narrow(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
-        guard (0xff01...0xff5e).contains(scalar.value) else { return scalar }
-        return Unicode.Scalar(UInt8(scalar.value - 0xff01 + 0x21))
+    static func read(_ bytes: [UInt8]) -> AccountReader.Found {
+        var name = String.UnicodeScalarView()
+        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+            if isUnseen(scalar) { continue }
+            for small in scalar.properties.lowercaseMapping.unicodeScalars {
+                guard let folded = AccountLetters.folded(small) else { return .several }
+                name.append(contentsOf: folded.unicodeScalars)
+            }
+        }
+        let isSpace = { (scalar: Unicode.Scalar) in scalar.properties.isWhitespace }
+        guard let first = name.firstIndex(where: { !isSpace($0) }), let last = name.lastIndex(where: { !isSpace($0) })
+        else { return .nothing }
+        return .name(String(name[first...last]))
+    }
+
+    private static func isUnseen(_ scalar: Unicode.Scalar) -> Bool {
+        // What is no UTF-8.
+        if scalar == "\u{fffd}" { return true }
+        let properties = scalar.properties
+        return !properties.isWhitespace
+            && (properties.isDefaultIgnorableCodePoint || properties.generalCategory == .control)
     }
 
     /// Whether a member that is called `name` is the one that is configured as `wanted`, which is in lower case. Some

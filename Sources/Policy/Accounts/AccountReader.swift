@@ -15,8 +15,11 @@ package enum AccountReading: Hashable, Sendable {
 struct AccountReader {
     /// Member names, from the outside inwards, in lower case.
     let paths: [[[UInt8]]]
-    /// The same as a form has them: `user.email`, `user[email]`.
+    /// The same as a form has them, with the signs that some take for one: `user.email`, `user[email]`.
     private let fields: [[UInt8]]
+
+    /// All spellings of the account in one login together, in bytes.
+    private static let longestSpellings = 4 * AccountName.longest
 
     /// - Parameter members: as they are configured, with dots between the names.
     init(_ members: [String]) {
@@ -28,7 +31,7 @@ struct AccountReader {
             guard name.count > 1 else { continue }
             fields.append(name[0] + name.dropFirst().flatMap { [UInt8(ascii: "[")] + $0 + [UInt8(ascii: "]")] })
         }
-        self.fields = fields
+        self.fields = fields.map(AccountReader.folded)
     }
 
     enum Found: Equatable {
@@ -41,58 +44,106 @@ struct AccountReader {
     ///   - query: without its question mark.
     ///   - body: as its backend gets it, without chunks.
     func read(query: [UInt8], body: [UInt8]) -> Found {
-        var values = pairs(query)
+        guard var values = pairs(query) else { return .several }
         // Read as it is, too: zeros in the right places do not make a form another encoding.
         let decoded = AccountReader.utf8(body)
         for text in decoded.map({ [body, $0] }) ?? [body] {
             let first = text.first { $0 > 0x20 }
             if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "/") {
-                values += AccountScanner.values(of: paths, in: text)
+                guard let members = AccountScanner.values(of: paths, in: text) else { return .several }
+                values += members
             }
-            guard let parts = parts(text) else { return .several }
-            values += pairs(text) + parts
+            var parts = AccountParts(text, of: self)
+            guard let named = parts.read(), let pairs = pairs(text) else { return .several }
+            assert(parts.work <= AccountReader.mostWork(of: text.count))
+            values += pairs + named
         }
+        return AccountReader.one(of: values)
+    }
+
+    /// How many bytes may be looked at to read the parts of so many.
+    static func mostWork(of length: Int) -> Int { 4 * length + 32_768 }
+
+    /// Names are compared as Unicode has it, which costs: what stands there twice is looked at once.
+    private static func one(of values: [[UInt8]]) -> Found {
+        var seen: Set<[UInt8]> = []
+        var length = 0
         var found: String?
-        for value in values {
-            guard let name = AccountName.normalised(value) else { continue }
-            // By their bytes: to `String`, a letter in two spellings is one, and to the hash it is not.
-            if let found, !found.utf8.elementsEqual(name.utf8) { return .several }
-            found = name
+        for value in values where seen.insert(value).inserted {
+            length += value.count
+            guard value.count <= AccountName.longest, length <= AccountReader.longestSpellings else { return .several }
+            switch AccountName.read(value) {
+            case .nothing: continue
+            case .several: return .several
+            case .name(let name):
+                // By their bytes: to `String`, a letter in two spellings is one, and to the hash it is not.
+                if let found, !found.utf8.elementsEqual(name.utf8) { return .several }
+                found = name
+            }
         }
         return found.map { .name($0) } ?? .nothing
     }
 
     // MARK: Forms
 
-    /// Of `application/x-www-form-urlencoded`. Some readers end a pair at a semicolon, too.
-    private func pairs(_ text: [UInt8]) -> [[UInt8]] {
+    /// Of `application/x-www-form-urlencoded`. Some readers end a pair at a semicolon, too. Nil: a name or a value has
+    /// escapes that only some undo.
+    private func pairs(_ text: [UInt8]) -> [[UInt8]]? {
         let ampersand = UInt8(ascii: "&")
         let semicolon = UInt8(ascii: ";")
-        let values = pairs(text) { $0 == ampersand }
-        return text.contains(semicolon) ? values + pairs(text) { $0 == ampersand || $0 == semicolon } : values
+        guard let values = pairs(text, isSeparator: { $0 == ampersand }) else { return nil }
+        guard text.contains(semicolon) else { return values }
+        return pairs(text) { $0 == ampersand || $0 == semicolon }.map { values + $0 }
     }
 
-    private func pairs(_ text: [UInt8], isSeparator: (UInt8) -> Bool) -> [[UInt8]] {
+    private func pairs(_ text: [UInt8], isSeparator: (UInt8) -> Bool) -> [[UInt8]]? {
         var values: [[UInt8]] = []
         for pair in text.split(whereSeparator: isSeparator) {
-            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")), isField(AccountReader.decoded(pair[..<equals]))
-            else { continue }
-            values.append(AccountReader.decoded(pair[(equals + 1)...]))
+            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            let name = AccountReader.decoded(pair[..<equals])
+            guard isField(name.bytes) else { continue }
+            let value = AccountReader.decoded(pair[(equals + 1)...])
+            guard !name.isWide, !value.isWide else { return nil }
+            values.append(value.bytes)
         }
         return values
     }
 
-    /// White space around a name, and what stands behind a zero, are nothing to some.
-    private func isField(_ name: [UInt8]) -> Bool {
+    /// White space around a name, and what stands behind a zero, are nothing to some. PHP writes `_` for some signs, and
+    /// an array of one is the one to some.
+    func isField(_ name: [UInt8]) -> Bool {
         let visible = name.prefix { $0 != 0 }.drop { $0 <= 0x20 }
         guard let end = visible.lastIndex(where: { $0 > 0x20 }) else { return false }
-        let trimmed = Array(visible[...end])
-        return fields.contains { AccountName.isMember(trimmed, $0) }
+        var trimmed = visible[...end]
+        if isOneOf(trimmed) { return true }
+        // Asked once, however many brackets there are.
+        while trimmed.last == UInt8(ascii: "]"), let bracket = trimmed.lastIndex(of: UInt8(ascii: "[")),
+            trimmed[(bracket + 1)...].dropLast().allSatisfy({ (0x30...0x39).contains($0) })
+        {
+            trimmed = trimmed[..<bracket]
+        }
+        return trimmed.endIndex <= end && isOneOf(trimmed)
     }
 
-    /// `%61` and `+`; what is no escape stands for itself.
-    private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8] {
+    private func isOneOf(_ name: ArraySlice<UInt8>) -> Bool {
+        guard name.count <= AccountName.longest else { return false }
+        let folded = AccountReader.folded(Array(name))
+        return fields.contains { AccountName.isMember(folded, $0) }
+    }
+
+    private static func folded(_ name: [UInt8]) -> [UInt8] {
+        name.map {
+            switch $0 {
+            case 0x20, UInt8(ascii: "."), UInt8(ascii: "["): UInt8(ascii: "_")
+            default: $0
+            }
+        }
+    }
+
+    /// `%61` and `+`; what is no escape stands for itself. Wide: it has `%u0061`, which some readers undo.
+    private static func decoded(_ text: ArraySlice<UInt8>) -> (bytes: [UInt8], isWide: Bool) {
         var out: [UInt8] = []
+        var isWide = false
         var at = text.startIndex
         while at < text.endIndex {
             let byte = text[at]
@@ -101,82 +152,31 @@ struct AccountReader {
             {
                 out.append(high << 4 | low)
                 at += 3
+            } else if byte == UInt8(ascii: "%"), at + 5 < text.endIndex, text[at + 1] | 0x20 == UInt8(ascii: "u"),
+                let unit = unit(text[(at + 2)..<(at + 6)])
+            {
+                out += Array(String(Character(Unicode.Scalar(unit) ?? "\u{fffd}")).utf8)
+                isWide = true
+                at += 6
             } else {
                 out.append(byte == UInt8(ascii: "+") ? 0x20 : byte)
                 at += 1
             }
         }
-        return out
+        return (out, isWide)
+    }
+
+    private static func unit(_ digits: ArraySlice<UInt8>) -> UInt16? {
+        var value: UInt16 = 0
+        for byte in digits {
+            guard let digit = digit(byte) else { return nil }
+            value = value << 4 | UInt16(digit)
+        }
+        return value
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {
         Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
-    }
-
-    /// Of `multipart/form-data` (RFC 7578), whatever its boundary is called: behind `name="username"` in the head of a
-    /// part, from the empty line on up to the next line that begins with two hyphens. Nil: name or value is encoded once
-    /// more, which only some readers undo; RFC 7578 §4.2 and §4.7 forbid the one and have done away with the other.
-    private func parts(_ text: [UInt8]) -> [[UInt8]]? {
-        var values: [[UInt8]] = []
-        guard text.contains(0x0a) else { return values }
-        let isBlank = { (at: Int) in at < text.count && (text[at] == 0x20 || text[at] == 0x09) }
-        let marker = Array("name".utf8)
-        var partBegins = 0
-        var at = 0
-        while at + marker.count < text.count {
-            if text[at] == 0x0a, text[at + 1] == 0x2d, text[at + 2] == 0x2d { partBegins = at }
-            guard marker.indices.allSatisfy({ text[at + $0] | 0x20 == marker[$0] }),
-                at == 0 || !AccountReader.isWordByte(text[at - 1])
-            else {
-                at += 1
-                continue
-            }
-            at += marker.count
-            while isBlank(at) { at += 1 }
-            let isExtended = at < text.count && text[at] == UInt8(ascii: "*")
-            if isExtended { at += 1 }
-            while isBlank(at) { at += 1 }
-            guard at < text.count, text[at] == UInt8(ascii: "=") else { continue }
-            at += 1
-            while isBlank(at) { at += 1 }
-            let isQuoted = at < text.count && text[at] == UInt8(ascii: "\"")
-            if isQuoted { at += 1 }
-            let end =
-                text[at...].firstIndex {
-                    isQuoted ? $0 == UInt8(ascii: "\"") : $0 <= 0x20 || $0 == UInt8(ascii: ";")
-                } ?? text.count
-            let name = text[at..<end].filter { $0 != UInt8(ascii: "\\") }
-            if isField(Array(name)) || isExtended, let start = contentBegins(text, behind: end) {
-                let head = String(decoding: text[partBegins..<start], as: UTF8.self).lowercased()
-                guard !isExtended, !head.contains("base64"), !head.contains("quoted-printable") else { return nil }
-                values.append(Array(text[start..<contentEnds(text, start)]))
-            }
-            at = end
-        }
-        return values
-    }
-
-    private static func isWordByte(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: "_") || (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte | 0x20)
-    }
-
-    /// Behind the next empty line.
-    private func contentBegins(_ text: [UInt8], behind head: Int) -> Int? {
-        var lineIsEmpty = false
-        for at in head..<text.count where text[at] != 0x0d {
-            if text[at] == 0x0a, lineIsEmpty { return at + 1 }
-            lineIsEmpty = text[at] == 0x0a
-        }
-        return nil
-    }
-
-    private func contentEnds(_ text: [UInt8], _ start: Int) -> Int {
-        var at = max(start - 1, 0)
-        while at + 2 < text.count {
-            if text[at] == 0x0a, text[at + 1] == 0x2d, text[at + 2] == 0x2d { return max(at, start) }
-            at += 1
-        }
-        return text.count
     }
 
     // MARK: Encodings

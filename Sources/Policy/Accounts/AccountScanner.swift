@@ -11,11 +11,18 @@ struct AccountScanner {
     private var next: [Int]
     private var found: [[UInt8]] = []
 
+    /// A number is found whose spelling tells less than its value.
+    private var isUnclear = false
+
+    /// What every reader has exactly as it is: larger ones are made round by some.
+    private static let mostDigits = 15
+
+    /// Nil: it is unclear which.
     /// - Parameter paths: in lower case.
-    static func values(of paths: [[[UInt8]]], in bytes: [UInt8]) -> [[UInt8]] {
+    static func values(of paths: [[[UInt8]]], in bytes: [UInt8]) -> [[UInt8]]? {
         var scanner = AccountScanner(bytes: bytes, paths: paths)
         scanner.scan()
-        return scanner.found
+        return scanner.isUnclear ? nil : scanner.found
     }
 
     private init(bytes: [UInt8], paths: [[[UInt8]]]) {
@@ -59,7 +66,7 @@ struct AccountScanner {
                     at += 1
                     enter(word)
                 } else if word.first.map(AccountScanner.isNumeric) == true {
-                    take(word)
+                    take(word, isNumber: true)
                 }
             }
         }
@@ -75,9 +82,10 @@ struct AccountScanner {
         }
     }
 
-    private mutating func take(_ value: [UInt8]) {
+    private mutating func take(_ value: [UInt8], isNumber: Bool = false) {
         for index in paths.indices where next[index] == paths[index].count {
             found.append(value)
+            if isNumber && !AccountScanner.isPlain(value) { isUnclear = true }
             return
         }
     }
@@ -110,8 +118,20 @@ struct AccountScanner {
         }
     }
 
+    /// Whether a word could be a number: JSON5 has `+1` and `.5`, too.
     private static func isNumeric(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        isDigit(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: ".")
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+
+    /// Whether a number is a whole one as it is usually written: `12345.0` and `1234500e-2` are 12345 as well.
+    private static func isPlain(_ number: [UInt8]) -> Bool {
+        let digits = number.first == UInt8(ascii: "-") ? number[1...] : number[...]
+        guard let first = digits.first, digits.count <= mostDigits, digits.allSatisfy(isDigit) else { return false }
+        return first != UInt8(ascii: "0") || number.count == 1
     }
 
     /// A number, a literal, or a name without quotation marks.

@@ -36,4 +36,15 @@ import Testing
     @Test func `is not looked for unless members are named`() {
         #expect(AccountRule(House.configuration()) == nil)
     }
+
+    @Test func `is not looked for in a body that is encoded`() {
+        let isReadable = { (fields: String) in
+            let head = Array("\r\nPOST /login?a=b HTTP/1.1\r\nHost: a\r\n\(fields)Accept: */*\r\n\r\n".utf8)
+            return AccountRule.isReadable(head.span, from: 13)
+        }
+        #expect(isReadable(""))
+        #expect(isReadable("Content-Type: application/json; charset=utf-8\r\ncontent-encoding: identity\r\n"))
+        #expect(!isReadable("content-encoding: gzip\r\n"))
+        #expect(!isReadable("Content-Type: application/json\r\ncontent-type: application/json;charset=UTF-7\r\n"))
+    }
 }
