@@ -93,8 +93,10 @@ struct AccountParts {
     /// Nil: it is longer than any name, or has a carriage return by itself.
     private mutating func content(from start: Int) -> [UInt8]? {
         var end = start
-        while end < text.count, !isBoundary(end) {
-            guard end - start < AccountName.longest, !isBareReturn(end) else { return nil }
+        while end < text.count {
+            if isBareReturn(end) { return nil }
+            if isBoundary(end) { break }
+            guard end - start < AccountName.longest else { return nil }
             end += 1
             work += 1
         }
