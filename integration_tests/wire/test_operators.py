@@ -128,8 +128,8 @@ def test_a_reload_with_mistakes_says_why_and_changes_nothing(gateway):
 def test_the_runbooks_find_database_and_cache(start_gateway, backend, redis):
     detailed = start_gateway(backend, redis).ask_admin("/health/detailed").json()
     assert detailed["database"]["status"] == "healthy"
-    assert detailed["cache"] == {
-        "status": "healthy", "kind": "redis", "address": f"127.0.0.1:{redis.port}", "database": 0}
+    expected = {"status": "healthy", "kind": "redis", "address": f"127.0.0.1:{redis.port}", "database": 0}
+    assert detailed["cache"].items() >= expected.items()
     assert detailed["upstreams"][0]["addresses"] == [backend.address]
 
 
