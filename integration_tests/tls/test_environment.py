@@ -32,7 +32,7 @@ class Deployment:
         self.start_gateway = start_gateway
         self.backend = backend
         self.authority = authority
-        self.directory = directory / "deployment"
+        self.directory = directory / "own"
         self.identity = authority.issue("gateway.test")
         self.chain, self.key = self.identity.write(self.directory)
         self.files = {"TLS_CERT_PATH": self.chain, "TLS_KEY_PATH": self.key}
