@@ -81,7 +81,7 @@ extension ClientConnection {
             // A backend may say with a 200 that a login failed.
             record.failedRows.isDisjoint(with: worker.generation.rules.loginClassRows)
         {
-            worker.report(successOf: request, record.attempt)
+            worker.report(successOf: request, record.judgedGuess?.attempt)
         }
         endGuess()
         if record.lasts { worker.streams.remove(self) }

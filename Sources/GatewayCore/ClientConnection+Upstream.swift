@@ -47,7 +47,7 @@ extension ClientConnection {
             guess.note(event)
             // How fast the client reads its answer must not keep others waiting.
             if guess.isAnswered {
-                record.attempt = guess.attempt
+                record.judgedGuess = guess
                 endGuess()
             }
         }

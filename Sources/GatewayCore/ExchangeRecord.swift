@@ -36,8 +36,8 @@ final class ExchangeRecord {
     var audit: AuditRequest?
     /// Of a login that is counted against its address.
     var guess: Guess?
-    /// What is known of the guess when its verdict is, and it has given its places back.
-    var attempt: LoginAttempt?
+    /// The guess when its verdict is known and it has given its places back.
+    var judgedGuess: Guess?
     /// How it stands with the rate limit that its answer tells of.
     var rate: RateStanding?
     var identity: VerifiedToken?
@@ -58,7 +58,7 @@ final class ExchangeRecord {
     var wasCut = false
     var isEventStream = false
     /// The rules by which its answer is that to a failed login.
-    var failedRows: LoginRows = []
+    var failedRows = LoginRows()
     /// Why a tunnel ended, or an event stream was cut.
     var end: TunnelEnd?
     /// The client learns the end of the answer from the end of the connection.
@@ -84,7 +84,7 @@ final class ExchangeRecord {
         method = .other
         if !origin.isEmpty { origin = [] }
         if audit != nil { audit = nil }
-        if attempt != nil { attempt = nil }
+        if judgedGuess != nil { judgedGuess = nil }
         status = 0
         bytesIn = 0
         bytesOut = 0
@@ -101,14 +101,14 @@ final class ExchangeRecord {
         closesClient = false
         hasBegun = false
         isSettled = false
-        failedRows = []
+        failedRows = LoginRows()
         facts.counted = .nothing
         if rate != nil { rate = nil }
     }
 
     var context: ResponseContext {
         var context = ResponseContext(
-            isHead: facts.isHead, minorVersion: facts.minorVersion, loginRows: plan?.loginRows ?? [],
+            isHead: facts.isHead, minorVersion: facts.minorVersion, loginRows: plan?.loginRows ?? LoginRows(),
             isSecure: facts.isSecure, upgrade: plan?.upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false)
         context.rate = rate
         return context

@@ -38,7 +38,7 @@ package struct LoginEndpoints: Sendable {
     package func rows(method: Span<UInt8>, path: Span<UInt8>) -> LoginRows {
         var pathLength = path.count
         if pathLength > 1, path[pathLength - 1] == UInt8(ascii: "/") { pathLength -= 1 }
-        var rows: LoginRows = []
+        var rows = LoginRows()
         let endpoints = endpoints.span
         for index in endpoints.indices {
             guard endpoints[index].methodLength == method.count,

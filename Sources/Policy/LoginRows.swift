@@ -7,6 +7,10 @@ package struct LoginRows: OptionSet, Hashable, Sendable {
 
     package init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// Written out, as `isEmpty`: those of `OptionSet` are generic, and would cost every request hundreds of instructions.
+    package init() { rawValue = 0 }
+    package var isEmpty: Bool { rawValue == 0 }
+
     /// The rule of the plain settings. The others follow in the order of `login.rules`.
     package static let plain = LoginRows(rawValue: 1)
     static func row(_ index: Int) -> LoginRows { LoginRows(rawValue: 2 << UInt64(index)) }

@@ -153,7 +153,7 @@ package struct ResponseReader: ~Copyable {
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
                 failedRows: context.loginRows.isEmpty
-                    ? [] : failures.rows(of: context.loginRows, status: line.status, fields, bytes),
+                    ? LoginRows() : failures.rows(of: context.loginRows, status: line.status, fields, bytes),
                 isEventStream: isEventStream && body != .none))
     }
 

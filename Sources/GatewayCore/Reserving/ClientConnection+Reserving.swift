@@ -21,14 +21,16 @@ extension ClientConnection {
     /// A block that *screen* does not see is asked about again, but not for ever.
     private static let mostBlocked = 32
 
-    /// The Gatekeeper's word on the request at the front of `bytes`.
+    /// The Gatekeeper's word on the request at the front of `bytes`. Inlined: a verdict is large, and handed on twice otherwise.
+    @inline(__always)
     func decide(_ bytes: Span<UInt8>, _ now: Instant, _ wall: WallTime) -> Verdict {
-        let known = record.guess?.answer
-        if let known { worker.gatekeeper.recall(known, at: wall) }
-        let verdict = worker.gatekeeper.decide(
-            bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
-        if known != nil { worker.gatekeeper.forgetAnswer() }
-        return verdict
+        guard let known = record.guess?.answer else {
+            return worker.gatekeeper.decide(
+                bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
+        }
+        worker.gatekeeper.recall(known, at: wall)
+        defer { worker.gatekeeper.forgetAnswer() }
+        return worker.gatekeeper.decide(bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)
     }
 
     /// The login at the front is decided again: what happened once must not happen twice, or be forgotten.
