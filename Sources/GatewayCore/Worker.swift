@@ -124,6 +124,9 @@ final class Worker {
         get { out.unownedBytes }
     }
 
+    /// To be called where the loop calls into a connection.
+    func tick() { clock.tick() }
+
     // MARK: Connections
 
     func accepted(

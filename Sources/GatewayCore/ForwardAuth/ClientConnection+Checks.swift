@@ -68,7 +68,7 @@ extension ClientConnection {
         let keepAlive = keepsAlive && next != nil
         switch verdict {
         case .forward:
-            noteIdentity(head)
+            noteIdentity(head, record)
             allow(check, keepAlive: keepAlive)
         case .answer(let answer): answerCheck(answer, for: check.dialect, keepAlive: keepAlive)
         case .refuse(let refusal):
