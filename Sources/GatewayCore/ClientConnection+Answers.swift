@@ -9,20 +9,24 @@ extension ClientConnection {
     // MARK: Answers
 
     /// Answers the request at the front of `bytes` with a refusal. Returns where to go on in the scratch, as `takeRequest`.
-    func refuse(_ refusal: Refusal, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
-        let (worker, record) = (worker, record)
+    func refuse(
+        _ refusal: Refusal, _ record: ExchangeRecord, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant
+    ) -> Int? {
+        let worker = worker
         worker.noteTraffic(of: record.facts.client, from: peer)
         record.begin(bytes, peer: peer, worker: worker)
         record.identity = worker.gatekeeper.identity
-        audit(refusal, bytes, now)
+        audit(refusal, record, bytes, now)
         if worker.gatekeeper.missesKey { worker.reportMissingKey() }
         let next = endOfBody(offset, count)
-        respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
+        respond(with: refusal, record, keepAlive: keepsAlive && !refusal.closes && next != nil)
         return phase == .head ? next : nil
     }
 
-    func respond(with refusal: Refusal, keepAlive: Bool) {
-        let (worker, record) = (worker, record)
+    func respond(with refusal: Refusal, keepAlive: Bool) { respond(with: refusal, record, keepAlive: keepAlive) }
+
+    private func respond(with refusal: Refusal, _ record: ExchangeRecord, keepAlive: Bool) {
+        let worker = worker
         assert(!record.isResting)
         let origin = record.origin(under: worker.generation)
         let trace = record.trace
@@ -135,8 +139,8 @@ extension ClientConnection {
     // MARK: Records
 
     /// Writes the audit record of a refusal while the request's bytes are still there.
-    func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
-        if case .addressBlocked = refusal.code { return auditBlocked(bytes, refusal, now) }
+    func audit(_ refusal: Refusal, _ record: ExchangeRecord, _ bytes: Span<UInt8>, _ now: Instant) {
+        if case .addressBlocked = refusal.code { return auditBlocked(record.facts.client, bytes, refusal, now) }
         let token = auditToken(bytes)
         if let expiry = token?.expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
         if refusal.isByRate, let kind = worker.gatekeeper.rateStanding?.rule.kind {
@@ -153,9 +157,9 @@ extension ClientConnection {
     }
 
     /// What a blocked client can cause at any rate is asked first, and copies nothing.
-    private func auditBlocked(_ bytes: Span<UInt8>, _ refusal: Refusal, _ now: Instant) {
-        let client = record.facts.client
-        guard let suppressed = worker.telemetry.audit.admitBlockedRequest(from: client, at: now) else { return }
+    private func auditBlocked(_ client: IPAddress, _ bytes: Span<UInt8>, _ refusal: Refusal, _ now: Instant) {
+        let worker = worker
+        guard let suppressed = worker.telemetry.admitBlockedRequest(from: client, at: now) else { return }
         worker.telemetry.record(
             blocked: refusal, suppressed: suppressed, feed: worker.gatekeeper.feed(holding: client),
             auditRequest(bytes))

@@ -259,7 +259,7 @@ final class ClientConnection: ReadinessHandler {
         case .introspect(let token):
             wait(for: bytes.extracting(token), bytes)
             return nil
-        case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
+        case .refuse(let refusal): return refuse(refusal, record, bytes, offset, count, now)
         case .answer(let answer):
             record.begin(bytes, peer: peer, worker: worker)
             let next = endOfBody(offset, count)
@@ -278,13 +278,13 @@ final class ClientConnection: ReadinessHandler {
                 switch admit(plan, bytes) {
                 case .go:
                     if let refusal = worker.gatekeeper.countLogin(&plan, record.facts, at: now) {
-                        return refuse(refusal, bytes, offset, count, now)
+                        return refuse(refusal, record, bytes, offset, count, now)
                     }
                     if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
                 case .wait:
                     loginWaits()
                     return nil
-                case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
+                case .refuse(let refusal): return refuse(refusal, record, bytes, offset, count, now)
                 }
             }
             worker.noteTraffic(of: record.facts.client, from: peer)

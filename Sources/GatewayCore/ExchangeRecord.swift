@@ -234,10 +234,10 @@ final class ExchangeRecord {
             isCheck: isCheck, isByBreakGlass: (plan?.glassEnds ?? .never) != .never)
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
-        let telemetry = worker.telemetry
+        let generation = generation ?? worker.generation
         let trace = trace
-        telemetry.access.append(
-            line, pending, in: kept, from: sender, names: (generation ?? worker.generation).names,
+        worker.access.append(
+            line, pending, in: kept, from: sender, names: generation.names,
             server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span,
             feed: feed)
     }

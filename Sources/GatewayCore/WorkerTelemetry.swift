@@ -6,12 +6,10 @@ internal import Wire
 /// What a worker counts and records. Counting is a few stores; an audit record allocates, and is made for refusals and
 /// logins only.
 final class WorkerTelemetry {
-    let access: AccessLog
     let audit: AuditLog
     private(set) var metrics: MetricShard
 
-    init(access: AccessLog, audit: AuditLog, metrics: MetricShard) {
-        self.access = access
+    init(audit: AuditLog, metrics: MetricShard) {
         self.audit = audit
         self.metrics = metrics
     }
@@ -101,6 +99,11 @@ final class WorkerTelemetry {
         event.stage = Stage.admit.rawValue
         event.code = ErrorCode.rateLimited.rawValue
         audit.record(event)
+    }
+
+    /// As `AuditLog.admitBlockedRequest`.
+    func admitBlockedRequest(from client: IPAddress, at now: Instant) -> Int? {
+        audit.admitBlockedRequest(from: client, at: now)
     }
 
     /// Writes the audit record of a blocked client's request.

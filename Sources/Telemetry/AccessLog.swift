@@ -8,6 +8,9 @@ package final class AccessLog {
     private var second = Int64.min
     /// `{"timestamp":"2026-11-21T07:09:16.`
     private var prefix = InlineArray<40, UInt8>(repeating: 0)
+    private var lastRefusal: AccessRefusal?
+    private var lastNames: AccessNames?
+    private var refusalText: [UInt8] = []
 
     package init(_ channel: AccessChannel) { self.channel = channel }
 
@@ -56,11 +59,7 @@ package final class AccessLog {
         line.milliseconds(facts.duration)
         if let route = facts.route { names.routes.write(route, to: &line) }
         appendUpstream(&line, facts, names: names, server: server)
-        if let refusal = facts.refusal {
-            names.stages.write(refusal.stage, to: &line)
-            names.codes.write(refusal.code, to: &line)
-            if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
-        }
+        if let refusal = facts.refusal { append(refusal, names, to: &line) }
         if let feed {
             let key: StaticString = feed.isObserved ? ",\"observed_by\":" : ",\"feed\":"
             appendField(&line, key, Array(feed.name.utf8).span, limit: 64)
@@ -72,6 +71,20 @@ package final class AccessLog {
         appendField(&line, ",\"user_id\":", user, limit: 256)
         line.raw("}\n")
         channel.publish(line.overflowed ? 0 : line.count)
+    }
+
+    /// In an attack nearly all are refused alike: what was written of the last one is kept.
+    private func append(_ refusal: AccessRefusal, _ names: AccessNames, to line: inout LineWriter) {
+        if refusal != lastRefusal || names !== lastNames {
+            (lastRefusal, lastNames) = (refusal, names)
+            refusalText = jsonBytes(capacity: 512) { text in
+                names.stages.write(refusal.stage, to: &text)
+                names.codes.write(refusal.code, to: &text)
+                if let reason = refusal.reason { names.reasons.write(reason, to: &text) }
+            }
+        }
+        let text = refusalText
+        line.raw(text.span)
     }
 
     private func begin(_ line: inout LineWriter, at time: WallTime) {

@@ -236,12 +236,18 @@ struct LineWriter: ~Copyable, ~Escapable {
         guard end - count >= length + 2 else { return false }
         let bytes = text.bytes
         let start = count + 1
-        if length < 8 {
+        if length < 4 {
             for index in 0..<length {
                 let byte = text[index]
                 if byte < 0x20 || byte >= 0x7f || byte == 0x22 || byte == 0x5c { return false }
                 memory.storeBytes(of: byte, toByteOffset: start + index, as: UInt8.self)
             }
+        } else if length < 8 {
+            let first = bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self)
+            let last = bytes.unsafeLoadUnaligned(fromByteOffset: length - 4, as: UInt32.self)
+            if marks(UInt64(first) | UInt64(last) << 32) & highBits != 0 { return false }
+            memory.storeBytes(of: first, toByteOffset: start, as: UInt32.self)
+            memory.storeBytes(of: last, toByteOffset: start + length - 4, as: UInt32.self)
         } else {
             var found: UInt64 = 0
             let last = length - 8

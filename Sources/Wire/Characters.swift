@@ -137,6 +137,15 @@ public enum Words {
         return (control | ((deleted &- ones) & ~deleted)) & tops
     }
 
+    /// The top bit of the first byte that is no visible ASCII, or `#`, and perhaps of some behind it; 0 when there is none.
+    @inline(__always)
+    static func untargetedMarks(_ word: UInt64) -> UInt64 {
+        let below = word &- ones &* 0x21
+        let number = word ^ ones &* 0x23
+        let deleted = word ^ ones &* 0x7f
+        return (word | below | (number &- ones) | (deleted &- ones)) & tops
+    }
+
     /// The top bits of the bytes that are neither letter, digit nor `-`, of which nearly all field names are. Sums of seven
     /// bits do not reach the next byte.
     @inline(__always)

@@ -156,8 +156,8 @@ package enum HeadParser {
         let targetStart = position
         // Visible ASCII without `#`, which begins a fragment and is in no form of a target (RFC 9112 §3.2). Which other
         // bytes a target may hold is the business of RequestTarget.
-        while position < bytes.count, bytes[position] &- 0x21 < 0x5e, bytes[position] != UInt8(ascii: "#") {
-            position += 1
+        position = endOfRun(bytes, from: position, marks: Words.untargetedMarks) {
+            $0 &- 0x21 < 0x5e && $0 != UInt8(ascii: "#")
         }
         let target = targetStart..<position
         if target.count > limits.targetBytes { return .malformed(.targetTooLong) }
@@ -348,27 +348,27 @@ package enum FieldLine {
     private static func endOfValue(_ bytes: Span<UInt8>, from start: Int) -> Int {
         endOfRun(bytes, from: start, marks: Words.controlMarks) { Characters.isFieldValue($0) }
     }
+}
 
-    /// The first byte from `start` on that `holds` is false of. Words first: `marks` marks the bytes of one that are not of
-    /// the usual kind; a marked one may be an unusual byte that `holds` is true of as well.
-    @inline(__always)
-    private static func endOfRun(
-        _ bytes: Span<UInt8>, from start: Int, marks: (UInt64) -> UInt64, _ holds: (UInt8) -> Bool
-    ) -> Int {
-        var position = start
-        let raw = bytes.bytes
-        let lastWord = bytes.count - 8
-        while position <= lastWord {
-            let marks = marks(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
-            if marks == 0 {
-                position += 8
-                continue
-            }
-            position += Words.unmarkedPrefix(marks)
-            guard holds(bytes[position]) else { return position }
-            position += 1
+/// The first byte from `start` on that `holds` is false of. Words first: `marks` marks the bytes of one that are not of
+/// the usual kind; a marked one may be an unusual byte that `holds` is true of as well.
+@inline(__always)
+private func endOfRun(
+    _ bytes: Span<UInt8>, from start: Int, marks: (UInt64) -> UInt64, _ holds: (UInt8) -> Bool
+) -> Int {
+    var position = start
+    let raw = bytes.bytes
+    let lastWord = bytes.count - 8
+    while position <= lastWord {
+        let marks = marks(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
+        if marks == 0 {
+            position += 8
+            continue
         }
-        while position < bytes.count, holds(bytes[position]) { position += 1 }
-        return position
+        position += Words.unmarkedPrefix(marks)
+        guard holds(bytes[position]) else { return position }
+        position += 1
     }
+    while position < bytes.count, holds(bytes[position]) { position += 1 }
+    return position
 }

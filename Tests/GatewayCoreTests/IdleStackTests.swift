@@ -14,7 +14,9 @@ import Testing
         return stack
     }
 
-    private let (a, b, c) = (Connection("a"), Connection("b"), Connection("c"))
+    private let a = Connection("a")
+    private let b = Connection("b")
+    private let c = Connection("c")
 
     private func names(_ stack: IdleStack<Connection>) -> String { stack.all.map(\.name).joined() }
 

@@ -153,7 +153,8 @@ final class Gate {
     }
 
     func pathForLogs(_ text: String, _ facts: RequestFacts) -> String {
-        gatekeeper.pathForLogs(Array(text.utf8).span, facts.path).text
+        let (gatekeeper, bytes) = (gatekeeper, Array(text.utf8))
+        return gatekeeper.pathForLogs(bytes.span, facts.path).text
     }
 
     var identity: VerifiedToken? { gatekeeper.identity }

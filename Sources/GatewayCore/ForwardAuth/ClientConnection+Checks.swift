@@ -73,7 +73,7 @@ extension ClientConnection {
         case .answer(let answer): answerCheck(answer, for: check.dialect, keepAlive: keepAlive)
         case .refuse(let refusal):
             record.identity = worker.gatekeeper.identity
-            audit(refusal, head, now)
+            audit(refusal, record, head, now)
             if worker.gatekeeper.missesKey { worker.reportMissingKey() }
             answerCheck(refusal, .refused, for: check.dialect, keepAlive: keepAlive)
         case .incomplete, .introspect:

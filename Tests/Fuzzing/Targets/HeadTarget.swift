@@ -92,7 +92,8 @@ package final class HeadTarget: FuzzTarget {
             _ = bytes[place]
         }
         if let token = gatekeeper.refusedToken { _ = bytes[token] }
-        _ = gatekeeper.pathForLogs(bytes.span, facts.path).count
+        let keeper = gatekeeper
+        _ = keeper.pathForLogs(bytes.span, facts.path).count
         let trace = RequestTrace()
         gatekeeper.name(trace, bytes.span, peer: facts.client)
         let date = House.date
