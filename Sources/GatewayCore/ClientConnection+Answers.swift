@@ -9,26 +9,31 @@ extension ClientConnection {
     // MARK: Answers
 
     /// Answers the request at the front of `bytes` with a refusal. Returns where to go on in the scratch, as `takeRequest`.
-    func refuse(_ refusal: Refusal, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
+    func refuse(
+        _ refusal: Refusal, _ record: ExchangeRecord, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant
+    ) -> Int? {
+        let worker = worker
         worker.noteTraffic(of: record.facts.client, from: peer)
         record.begin(bytes, peer: peer, worker: worker)
         record.identity = worker.gatekeeper.identity
-        audit(refusal, bytes, now)
+        audit(refusal, record, bytes, now)
         if worker.gatekeeper.missesKey { worker.reportMissingKey() }
         let next = endOfBody(offset, count)
-        respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
+        respond(with: refusal, record, keepAlive: keepsAlive && !refusal.closes && next != nil)
         return phase == .head ? next : nil
     }
 
-    func respond(with refusal: Refusal, keepAlive: Bool) {
-        let (worker, record) = (worker, record)
+    func respond(with refusal: Refusal, keepAlive: Bool) { respond(with: refusal, record, keepAlive: keepAlive) }
+
+    private func respond(with refusal: Refusal, _ record: ExchangeRecord, keepAlive: Bool) {
+        let worker = worker
         assert(!record.isResting)
         let origin = record.origin(under: worker.generation)
         let trace = record.trace
         worker.out.reset()
         worker.gatekeeper.write(
             refusal, record.facts, origin: origin.span, requestID: trace.requestID,
-            date: worker.clock.date(), retryAfter: retryAfter(refusal),
+            date: worker.clock.date(), retryAfter: refusal.asksToRetry ? retryAfter(refusal) : 1,
             keepAlive: keepAlive, into: &worker.out)
         record.status = refusal.status
         record.refusal = refusal
@@ -40,11 +45,14 @@ extension ClientConnection {
 
     /// In whole seconds.
     func retryAfter(_ refusal: Refusal) -> Int {
-        if refusal.code == .circuitOpen { return record.pool?.retryAfter() ?? 1 }
+        switch refusal.code {
+        case .circuitOpen: return record.pool?.retryAfter() ?? 1
+        case .accountLocked: return retryAfterLock()
+        default: break
+        }
         if refusal.isByRate {
             return worker.gatekeeper.rateStanding?.retryAfter ?? 1
         }
-        if refusal.code == .accountLocked { return retryAfterLock() }
         guard refusal == .lockedDown, let route = record.facts.route else { return 1 }
         let now = worker.clock.now
         guard let end = worker.gatekeeper.lockdowns.end(ofRoute: route, for: record.facts.client, at: now) else {
@@ -60,7 +68,7 @@ extension ClientConnection {
         guard phase != .closed else { return }
         guard keepAlive else { return closeGracefully() }
         phase = .head
-        worker.records.waits(self)
+        if recentPlace < 0 { worker.records.waits(self) }
         waitForRequest()
         if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
@@ -76,8 +84,7 @@ extension ClientConnection {
         let record = record
         guard !record.isSettled else { return }
         if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit,
-            !record.context(under: worker.generation).loginRows.isDisjoint(
-                with: worker.generation.rules.loginClassRows),
+            !record.loginRows(under: worker.generation).isDisjoint(with: worker.generation.rules.loginClassRows),
             // A backend may say with a 200 that a login failed.
             record.failedRows.isDisjoint(with: worker.generation.rules.loginClassRows)
         {
@@ -132,7 +139,8 @@ extension ClientConnection {
     // MARK: Records
 
     /// Writes the audit record of a refusal while the request's bytes are still there.
-    func audit(_ refusal: Refusal, _ bytes: Span<UInt8>, _ now: Instant) {
+    func audit(_ refusal: Refusal, _ record: ExchangeRecord, _ bytes: Span<UInt8>, _ now: Instant) {
+        if case .addressBlocked = refusal.code { return auditBlocked(record.facts.client, bytes, refusal, now) }
         let token = auditToken(bytes)
         if let expiry = token?.expiry { worker.telemetry.metrics.countExpiredToken(.refused, expiry.age) }
         if refusal.isByRate, let kind = worker.gatekeeper.rateStanding?.rule.kind {
@@ -140,13 +148,21 @@ extension ClientConnection {
                 tooMany: kind, of: record.facts.client, auditRequest(bytes), refusal, identity: record.identity,
                 now: now)
         }
-        if refusal.code == .accountLocked, let account = record.guess?.account {
+        if case .accountLocked = refusal.code, let account = record.guess?.account {
             return worker.telemetry.record(tried: account, auditRequest(bytes), refusal)
         }
         worker.telemetry.record(
-            refusal, of: record.facts.client, auditRequest(bytes), token: token,
-            claimed: worker.gatekeeper.tokenRefusal, identity: record.identity,
-            feed: worker.gatekeeper.feed(holding: record.facts.client), now: now)
+            refusal, auditRequest(bytes), token: token,
+            claimed: worker.gatekeeper.tokenRefusal, identity: record.identity)
+    }
+
+    /// What a blocked client can cause at any rate is asked first, and copies nothing.
+    private func auditBlocked(_ client: IPAddress, _ bytes: Span<UInt8>, _ refusal: Refusal, _ now: Instant) {
+        let worker = worker
+        guard let suppressed = worker.telemetry.admitBlockedRequest(from: client, at: now) else { return }
+        worker.telemetry.record(
+            blocked: refusal, suppressed: suppressed, feed: worker.gatekeeper.feed(holding: client),
+            auditRequest(bytes))
     }
 
     /// The token that was not accepted, as far as it may be told.
@@ -160,12 +176,11 @@ extension ClientConnection {
 
     func auditRequest(_ bytes: Span<UInt8>) -> AuditRequest {
         let facts = record.facts
-        return worker.gatekeeper.withPathForLogs(bytes, facts) { path in
-            AuditRequest(
-                facts, bytes, path: path, peer: peer, peerPort: peerPort, proxy: announcement?.sender,
-                isCheck: door == .checks,
-                route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
-        }
+        let gatekeeper = worker.gatekeeper
+        return AuditRequest(
+            facts, bytes, path: gatekeeper.pathForLogs(bytes, facts.path), peer: peer, peerPort: peerPort,
+            proxy: announcement?.sender, isCheck: door == .checks,
+            route: facts.route.map { worker.generation.configuration.routes[$0].name }, trace: record.trace)
     }
 
     // MARK: Ending

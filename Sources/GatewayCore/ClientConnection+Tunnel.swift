@@ -15,7 +15,7 @@ extension ClientConnection {
     func tunnelBegins(with head: Span<UInt8>, _ bytes: Span<UInt8>) {
         record.exchange = nil
         phase = .tunnel
-        tunnel = Tunnel(isWebSocket: record.plan?.upgrade?.isWebSocket ?? false)
+        tunnel = Tunnel(isWebSocket: record.upgrade?.isWebSocket ?? false)
         record.status = 101
         record.upstreamStatus = 101
         record.bytesOut += Int64(head.count)
@@ -203,5 +203,19 @@ extension TunnelEnd {
         case .idle: WebSocketClose(code: 1001, reason: "idle")
         case .clientClosed, .serverClosed, .clientLost, .serverLost: WebSocketClose(code: 1001, reason: "closed")
         }
+    }
+}
+
+extension ServerConnection {
+    /// Nothing more is sent; all that was has been taken.
+    func finishSending() {
+        if phase == .tunnel { channel.finishSending() }
+    }
+
+    /// The server must see that the other side broke off.
+    func reset() {
+        guard phase != .closed else { return }
+        channel.resetOnClose()
+        discard()
     }
 }

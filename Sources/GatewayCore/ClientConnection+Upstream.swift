@@ -140,7 +140,7 @@ extension ClientConnection {
         discardServer()
         countRetry()
         deadline = worker.clock.now + worker.generation.configuration.timeouts.connect
-        guard lease(.again(avoiding: blamed)), let server else { return }
+        guard let pool = record.pool, lease(from: pool, record, .again(avoiding: blamed)), let server else { return }
         if let unsent {
             server.send(unsent.span, Span())
         } else {

@@ -109,7 +109,7 @@ final class ClientConnection: ReadinessHandler {
     // MARK: Events
 
     func ready(_ readiness: Readiness) {
-        worker.clock.tick()
+        worker.tick()
         let readiness = channel.crossReadiness(readiness)
         if readiness.contains(.readable) { canRead = true }
         if readiness.contains(.closed) {
@@ -127,12 +127,13 @@ final class ClientConnection: ReadinessHandler {
     }
 
     func resume() {
-        worker.clock.tick()
+        worker.tick()
         advance()
     }
 
     /// Reads and handles as long as there is something to read and somewhere to put it.
     private func advance() {
+        let worker = worker
         var budget = ClientConnection.readsPerTurn
         while phase != .closed {
             guard mayRead, canRead || (!stash.isEmpty && !awaitsMore) else { return }
@@ -243,19 +244,22 @@ final class ClientConnection: ReadinessHandler {
 
     /// Judges the head at `offset`. Returns where to go on in the scratch; nil: nothing more can be done now.
     private func takeRequest(_ offset: Int, _ count: Int) -> Int? {
+        // Held here and in the functions that this one calls: what is asked of an object's object is counted each time.
+        let worker = worker
         let now = worker.clock.now
         let wall = worker.clock.wall
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-        if record.isSettled { recordBegins(now) }
+        if record.isResting { record = worker.records.take() }
         let record = record
-        switch decide(bytes, now, wall) {
+        if record.isSettled { record.reset(startedAt: now) }
+        switch decide(bytes, record, now, wall) {
         case .incomplete:
             awaitRest(of: bytes, now)
             return nil
         case .introspect(let token):
             wait(for: bytes.extracting(token), bytes)
             return nil
-        case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
+        case .refuse(let refusal): return refuse(refusal, record, bytes, offset, count, now)
         case .answer(let answer):
             record.begin(bytes, peer: peer, worker: worker)
             let next = endOfBody(offset, count)
@@ -274,13 +278,13 @@ final class ClientConnection: ReadinessHandler {
                 switch admit(plan, bytes) {
                 case .go:
                     if let refusal = worker.gatekeeper.countLogin(&plan, record.facts, at: now) {
-                        return refuse(refusal, bytes, offset, count, now)
+                        return refuse(refusal, record, bytes, offset, count, now)
                     }
                     if plan.tellsRate { record.rate = worker.gatekeeper.rateStanding }
                 case .wait:
                     loginWaits()
                     return nil
-                case .refuse(let refusal): return refuse(refusal, bytes, offset, count, now)
+                case .refuse(let refusal): return refuse(refusal, record, bytes, offset, count, now)
                 }
             }
             worker.noteTraffic(of: record.facts.client, from: peer)
@@ -290,7 +294,7 @@ final class ClientConnection: ReadinessHandler {
                 respond(with: .shortOfMemory, keepAlive: keepsAlive && next != nil)
                 return phase == .head ? next : nil
             }
-            return forward(plan, bytes, offset, count, now)
+            return forward(plan, record, bytes, offset, count, now)
         }
     }
 
@@ -322,10 +326,13 @@ final class ClientConnection: ReadinessHandler {
     /// A client that has closed its sending side may have sent more requests before: the end of its bytes ends it.
     var keepsAlive: Bool { record.facts.keepAlive && !worker.isDraining && !record.closesClient }
 
-    private func forward(_ plan: Plan, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant) -> Int? {
-        let (worker, record) = (worker, record)
+    private func forward(
+        _ plan: Plan, _ record: ExchangeRecord, _ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ now: Instant
+    ) -> Int? {
+        let worker = worker
         record.plan = plan
-        noteIdentity(bytes)
+        if plan.changesProtocol { record.upgrade = worker.gatekeeper.protocolChange }
+        noteIdentity(bytes, record)
         if plan.isLogin { record.audit = auditRequest(bytes) }
         let pool = worker.pools[plan.upstream]
         record.pool = pool
@@ -343,7 +350,7 @@ final class ClientConnection: ReadinessHandler {
         phase = bodiless ? .response : .body
         deadline = now + worker.generation.configuration.timeouts.connect
         let end = offset + record.facts.headLength
-        guard lease() else { return phase == .closing || phase == .closed ? nil : end }
+        guard lease(from: pool, record) else { return phase == .closing || phase == .closed ? nil : end }
         guard bodiless else { return relayBody(end, count) }
         server?.send(worker.composed, Span())
         if server?.isConnecting == false { requestSent(now) }
@@ -366,8 +373,9 @@ final class ClientConnection: ReadinessHandler {
     }
 
     /// Takes a connection for the exchange; the caller sends. False: there is none, and the client was told.
-    func lease(_ attempt: UpstreamPool.Attempt = .first) -> Bool {
-        guard let pool = record.pool else { return false }
+    func lease(
+        from pool: UpstreamPool, _ record: ExchangeRecord, _ attempt: UpstreamPool.Attempt = .first
+    ) -> Bool {
         record.leasedAt = worker.clock.now
         var attempt = attempt
         while true {
@@ -424,12 +432,6 @@ final class ClientConnection: ReadinessHandler {
             if self.server != nil, !server.isConnecting { requestSent(now) }
             return next
         }
-    }
-
-    /// More came than is allowed, or than is allowed since a reload.
-    var bodyIsTooLarge: Bool {
-        let limit = worker.generation.configuration.limits.bodyBytes
-        return limit > 0 && record.requestBody.transferred > Int64(limit)
     }
 
     /// The request is out as far as this side is concerned: now the answer is waited for.

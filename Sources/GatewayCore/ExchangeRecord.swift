@@ -25,6 +25,8 @@ final class ExchangeRecord {
     let way = ForwardingText()
     private let sender = SenderText()
     var plan: Plan?
+    /// What the connection may change to.
+    var upgrade: Policy.Upgrade?
     var facts = RequestFacts(client: IPAddress(v4: 0))
     private var generation: Generation?
     /// Those of the configuration that the exchange began with: the indices in `facts` and `plan` are its own.
@@ -80,6 +82,7 @@ final class ExchangeRecord {
         if exchange != nil { exchange = nil }
         requestBody = BodyRelay(reading: .none, writingChunks: false)
         plan = nil
+        if upgrade != nil { upgrade = nil }
         trace.clear()
         method = .other
         if !origin.isEmpty { origin = [] }
@@ -106,21 +109,18 @@ final class ExchangeRecord {
         if rate != nil { rate = nil }
     }
 
-    var context: ResponseContext {
-        var context = ResponseContext(
-            isHead: facts.isHead, minorVersion: facts.minorVersion, loginRows: plan?.loginRows ?? LoginRows(),
-            isSecure: facts.isSecure, upgrade: plan?.upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false)
-        context.rate = rate
-        return context
+    func context(under current: Generation) -> ResponseContext {
+        ResponseContext(
+            isHead: facts.isHead, minorVersion: facts.minorVersion, loginRows: loginRows(under: current),
+            isSecure: facts.isSecure, upgrade: upgrade, tokenIsInQuery: plan?.tokenIsInQuery ?? false,
+            rate: rate)
     }
 
     /// The rules for logins may be others since the request was decided: they are told apart by name.
-    func context(under current: Generation) -> ResponseContext {
-        var context = context
-        if !context.loginRows.isEmpty, let generation, generation !== current {
-            context.loginRows = current.rules.rows(named: generation.rules.names(of: context.loginRows))
-        }
-        return context
+    func loginRows(under current: Generation) -> LoginRows {
+        guard plan?.isLogin == true, let rows = plan?.loginRows else { return LoginRows() }
+        guard let generation, generation !== current else { return rows }
+        return current.rules.rows(named: generation.rules.names(of: rows))
     }
 
     /// A head was judged, and `facts` are there; keeps what the log line will say of it, because the bytes will be gone by then.
@@ -137,15 +137,14 @@ final class ExchangeRecord {
         worker.gatekeeper.name(trace, bytes, peer: peer)
         method = MethodLabel(bytes.extracting(facts.method))
         if !facts.origin.isEmpty { origin = bytes.extracting(facts.origin).withUnsafeBufferPointer { Array($0) } }
+        let gatekeeper = worker.gatekeeper
         let buffer = worker.buffers.take()
+        var memory = buffer.pendingMemory
+        pending.note(
+            method: bytes.extracting(facts.method), host: bytes.extracting(facts.authority),
+            path: gatekeeper.pathForLogs(bytes, facts.path), userAgent: bytes.extracting(facts.userAgent),
+            in: &memory)
         self.buffer = buffer
-        worker.gatekeeper.withPathForLogs(bytes, facts) { path in
-            buffer.withPendingMemory { memory in
-                pending.note(
-                    method: bytes.extracting(facts.method), host: bytes.extracting(facts.authority), path: path,
-                    userAgent: bytes.extracting(facts.userAgent), in: &memory)
-            }
-        }
     }
 
     /// The origin that an answer of our own may name, if the route that allows it is still the one it was.
@@ -225,28 +224,29 @@ final class ExchangeRecord {
         _ kept: Span<UInt8>, _ peer: IPAddress, _ port: UInt16, _ proxy: IPAddress?, _ isCheck: Bool, _ now: Instant,
         _ worker: Worker
     ) {
-        var line = AccessFacts(
+        let feed = worker.gatekeeper.hasFeeds ? noteFeed(now, worker) : nil
+        let line = AccessFacts(
             finished: worker.clock.wall, duration: now - startedAt, client: facts.client, peer: peer, peerPort: port,
             proxy: proxy, status: status, bytesIn: Int(bytesIn), bytesOut: Int(bytesOut),
             route: facts.route,
             upstream: server == nil ? nil : plan?.upstream, upstreamStatus: upstreamStatus,
-            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end)
-        line.isCheck = isCheck
-        line.isByBreakGlass = plan?.isByBreakGlass == true
-        if worker.gatekeeper.hasFeeds { noteFeed(in: &line, now, worker) }
+            upstreamTime: leasedAt.map { now - $0 }, refusal: refusal.map(AccessRefusal.init), end: end,
+            isCheck: isCheck, isByBreakGlass: (plan?.glassEnds ?? .never) != .never)
         let serverText = server?.bytes ?? []
         let user = identity?.subject ?? []
+        let generation = generation ?? worker.generation
         let trace = trace
-        worker.telemetry.access.append(
-            line, pending, in: kept, from: sender, names: (generation ?? worker.generation).names,
-            server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span)
+        worker.access.append(
+            line, pending, in: kept, from: sender, names: generation.names,
+            server: serverText.span, requestID: trace.requestID, traceID: trace.traceID, user: user.span,
+            feed: feed)
     }
 }
 
-/// The text of a server's address, made once per server.
+/// What log lines say of a server, made once per server.
 final class ServerLabel: Sendable {
     let bytes: [UInt8]
-    init(_ text: String) { bytes = Array(text.utf8) }
+    init(_ text: String) { bytes = AccessNames.member(server: text) }
 }
 
 extension AccessRefusal {

@@ -15,9 +15,9 @@ final class ExchangeRecordPool {
 
     func take() -> ExchangeRecord { free.popLast() ?? ExchangeRecord() }
 
-    /// A connection has answered, and waits for its next request.
+    /// A connection that has no place has answered, and waits for its next request.
     func waits(_ connection: ClientConnection) {
-        guard connection.recentPlace < 0 else { return }
+        assert(connection.recentPlace < 0)
         let longest = recent[next]
         recent[next] = connection
         connection.recentPlace = next
@@ -51,9 +51,12 @@ final class RecordBuffer {
 
     deinit { memory.deallocate() }
 
-    func withPendingMemory(_ body: (inout MutableSpan<UInt8>) -> Void) {
-        var span = MutableSpan(_unsafeStart: memory, count: PendingAccess.memorySize)
-        body(&span)
+    var pendingMemory: MutableSpan<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            let span = MutableSpan(_unsafeStart: memory, count: PendingAccess.memorySize)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
     }
 
     var pendingBytes: Span<UInt8> {
@@ -84,6 +87,8 @@ final class RecordBuffer {
 
 /// A worker's record buffers. The one given back last is taken first: it is still in the processor's cache.
 final class RecordBufferPool {
+    /// The last of them, spared the accounting of the array: who answers one request after another needs no other.
+    private var last: RecordBuffer?
     private var free: [RecordBuffer] = []
     /// More than this many stay allocated only while they are used.
     private static let kept = 256
@@ -92,12 +97,21 @@ final class RecordBufferPool {
     init(_ account: BufferAccount) { self.account = account }
 
     func take() -> RecordBuffer {
-        if let buffer = free.popLast() { return buffer }
+        if let buffer = last.take() ?? free.popLast() { return buffer }
         account.take(RecordBuffer.size)
         return RecordBuffer()
     }
 
-    func give(_ buffer: RecordBuffer) {
+    func give(_ buffer: consuming RecordBuffer) {
+        guard let before = last else {
+            last = buffer
+            return
+        }
+        last = buffer
+        giveBehind(before)
+    }
+
+    private func giveBehind(_ buffer: RecordBuffer) {
         if free.count < RecordBufferPool.kept { return free.append(buffer) }
         account.giveBack(RecordBuffer.size)
     }

@@ -57,7 +57,7 @@ extension ServerConnection {
         guard canRead else { return true }
         guard channel.mayHoldMore, !peerFinished else { return false }
         var byte: UInt8 = 0
-        guard withUnsafeMutableBytes(of: &byte, { channel.receive(into: $0) }) == .wouldBlock else { return false }
+        guard case .wouldBlock = withUnsafeMutableBytes(of: &byte, { channel.receive(into: $0) }) else { return false }
         canRead = false
         return true
     }

@@ -96,7 +96,7 @@ final class ServerConnection: ReadinessHandler {
     // MARK: Events
 
     func ready(_ readiness: Readiness) {
-        worker.clock.tick()
+        worker.tick()
         let readiness = channel.crossReadiness(readiness)
         if isConnecting {
             guard connect(readiness) else { return }
@@ -122,11 +122,12 @@ final class ServerConnection: ReadinessHandler {
     }
 
     func resume() {
-        worker.clock.tick()
+        worker.tick()
         advance()
     }
 
     private func advance() {
+        let worker = worker
         var budget = ClientConnection.readsPerTurn
         while phase == .head || phase == .judged || phase == .body || phase == .tunnel {
             guard let client, client.takesMore, canRead || phase == .judged else { return }
@@ -134,7 +135,7 @@ final class ServerConnection: ReadinessHandler {
             budget -= 1
             let stashed = worker.scratch.load(&stash)
             if phase == .judged {
-                process(stashed)
+                process(stashed, for: client)
                 continue
             }
             if stashed == 0, spliceBody(to: client) { continue }
@@ -143,11 +144,10 @@ final class ServerConnection: ReadinessHandler {
             case .bytes(let count):
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
-                let limits = worker.generation.rules.headLimits
-                if stashed > 0, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed, limits: limits) {
+                if stashed > 0, !isWorthParsing(bytes, stashed) {
                     stash.keep(bytes)
                 } else {
-                    process(stashed + count)
+                    process(stashed + count, for: client)
                 }
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
                 // whoever waits for the rest of a head asks once more, a stream of bytes is looked at by the next sweep.
@@ -165,6 +165,10 @@ final class ServerConnection: ReadinessHandler {
                 phase == .tunnel ? client.endTunnel(.serverLost) : lost()
             }
         }
+    }
+
+    private func isWorthParsing(_ bytes: Span<UInt8>, _ stashed: Int) -> Bool {
+        HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed, limits: worker.generation.rules.headLimits)
     }
 
     /// Called by the worker's sweep, while there is a client.
@@ -264,13 +268,17 @@ final class ServerConnection: ReadinessHandler {
 
     // MARK: Responses
 
-    private func process(_ count: Int) {
+    private func process(_ count: Int, for client: ClientConnection) {
+        process(count, for: client, client.record)
+    }
+
+    private func process(_ count: Int, for client: ClientConnection, _ record: ExchangeRecord) {
+        let worker = worker
         var offset = 0
         worker.out.reset()
         while phase == .head || phase == .judged {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-            guard let client else { return }
-            let context = client.record.context(under: worker.generation)
+            let context = record.context(under: worker.generation)
             switch worker.responses.parse(bytes, to: context) {
             case .incomplete:
                 // Interim answers that came before are passed on now.
@@ -280,7 +288,7 @@ final class ServerConnection: ReadinessHandler {
             case .malformed:
                 return malformed()
             case .malformedFailedLogin(let rows):
-                client.record.failedRows = rows
+                record.failedRows = rows
                 // Nothing more is read of it, but the exchange keeps it until the failure is counted.
                 phase = .held
                 return malformed(.failedLoginMalformed)
@@ -294,7 +302,7 @@ final class ServerConnection: ReadinessHandler {
                 return becomeTunnel(bytes, length, context, client)
             case .final(let response):
                 probeAnswered(response.status)
-                client.record.failedRows = response.failedRows
+                record.failedRows = response.failedRows
                 let step =
                     phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
                 guard step == .relay else {
@@ -305,16 +313,16 @@ final class ServerConnection: ReadinessHandler {
                     }
                     return client.act(on: step)
                 }
-                guard compose(response, bytes, to: context, for: client) else { return malformed() }
+                guard compose(response, bytes, to: context, for: client, record) else { return malformed() }
                 if response.isEventStream { pool.answered(by: server, status: response.status) }
                 phase = .body
                 offset += response.headLength
             }
         }
         if phase == .tunnel {
-            client?.tunnelReceived(worker.scratch.bytes(count), from: .server)
+            client.tunnelReceived(worker.scratch.bytes(count), from: .server)
         } else if phase == .body {
-            relayBody(offset, count)
+            relayBody(offset, count, for: client)
         }
     }
 
@@ -344,10 +352,12 @@ final class ServerConnection: ReadinessHandler {
 
     /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
     private func compose(
-        _ response: Response, _ bytes: Span<UInt8>, to context: ResponseContext, for client: ClientConnection
+        _ response: Response, _ bytes: Span<UInt8>, to context: ResponseContext, for client: ClientConnection,
+        _ record: ExchangeRecord
     ) -> Bool {
+        let worker = worker
         client.answerBegins(response)
-        let trace = client.record.trace
+        let trace = record.trace
         worker.responses.writeHead(
             response, bytes, to: context, keepAlive: client.willKeepAlive,
             date: worker.clock.date(), requestID: trace.requestID, into: &worker.out)
@@ -356,8 +366,8 @@ final class ServerConnection: ReadinessHandler {
         return !worker.out.overflowed
     }
 
-    private func relayBody(_ offset: Int, _ count: Int) {
-        guard let client else { return }
+    private func relayBody(_ offset: Int, _ count: Int, for client: ClientConnection) {
+        let worker = worker
         let bytes = worker.scratch.bytes(count)
         let parcel = responseBody.relay(bytes, from: offset, into: &worker.out)
         if worker.out.count > 0 || !parcel.tail.isEmpty {
@@ -395,18 +405,6 @@ final class ServerConnection: ReadinessHandler {
     }
 
     // MARK: Ending
-
-    /// Nothing more is sent; all that was has been taken.
-    func finishSending() {
-        if phase == .tunnel { channel.finishSending() }
-    }
-
-    /// The server must see that the other side broke off.
-    func reset() {
-        guard phase != .closed else { return }
-        channel.resetOnClose()
-        discard()
-    }
 
     /// The exchange is over and the connection provably clean: back to the pool.
     func release() {

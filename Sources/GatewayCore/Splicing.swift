@@ -6,6 +6,12 @@ internal import Wire
 /// Large bodies between two bare sockets go from one to the other inside the kernel, but for their end. What that needs
 /// of both sides is what copying needs: it stops when the other side does not take more, and goes on when it does.
 extension ClientConnection {
+    /// More came than is allowed, or than is allowed since a reload.
+    var bodyIsTooLarge: Bool {
+        let limit = worker.generation.configuration.limits.bodyBytes
+        return limit > 0 && record.requestBody.transferred > Int64(limit)
+    }
+
     /// Moves the next piece of the request's body to the server. False: it is to be read and copied like any other.
     func spliceBody() -> Bool {
         guard phase == .body, let server, !server.peerFinished, !bodyIsTooLarge else { return false }

@@ -23,7 +23,7 @@ final class UpstreamPool {
         let label: ServerLabel
         fileprivate(set) var tally: ServerTally
         fileprivate(set) var place = Place.away
-        fileprivate var idle: [ServerConnection] = []
+        fileprivate var idle = IdleStack<ServerConnection>()
         /// Nil: plain text.
         fileprivate let tls: TLSClient?
         /// Why the last handshake failed; nil: it did not.
@@ -69,6 +69,8 @@ final class UpstreamPool {
     private let metrics: MetricShard
     private let tls: TLSClientContext?
     unowned let worker: Worker
+    /// The worker's. Held, because asking for it of one that is not would cost each request two atomic operations.
+    private let clock: WorkerClock
     private(set) var servers: [Server] = []
     private(set) var gate = CircuitGate()
     private(set) var circuit = CircuitBreaker.State.closed
@@ -88,6 +90,7 @@ final class UpstreamPool {
         self.tls = tls
         affinity = upstream.balance == .consistentHash ? AffinityRule(upstream.hash) : nil
         countsLoad = upstream.balance == .leastConnections
+        clock = worker.clock
         budget = RetryBudget(at: worker.clock.now)
         self.worker = worker
     }
@@ -129,17 +132,19 @@ final class UpstreamPool {
             guard gate.takePermit() else { return .refused(.circuitOpen) }
             errand = .probe
         }
-        let server: Server
-        switch attempt {
-        case .first:
+        guard case .again(let last) = attempt else {
             budget.noteRequest()
-            server = choice.next(key: key, avoiding: nil)
-            if let connection = takeIdle(of: server) {
-                connection.assign(to: client, errand)
-                return .pooled(connection)
-            }
-        case .again(let last): server = choice.next(key: key, avoiding: last)
+            let server = choice.next(key: key, avoiding: nil)
+            guard let connection = takeIdle(of: server) else { return connect(to: server, for: client, errand) }
+            connection.assign(to: client, errand)
+            return .pooled(connection)
         }
+        return connect(to: choice.next(key: key, avoiding: last), for: client, errand)
+    }
+
+    private func connect(
+        to server: Server, for client: ClientConnection, _ errand: ServerConnection.Errand
+    ) -> Lease {
         switch StreamSocket.connect(to: server.address.socket) {
         case .failure(let error):
             connectFailed()
@@ -164,8 +169,8 @@ final class UpstreamPool {
     }
 
     private func takeIdle(of server: Server) -> ServerConnection? {
-        while let connection = server.idle.popLast() {
-            if worker.clock.now - connection.idleSince < UpstreamPool.unquestioned || connection.isQuiet {
+        while let connection = server.idle.pop() {
+            if clock.now - connection.idleSince < UpstreamPool.unquestioned || connection.isQuiet {
                 return connection
             }
             connection.discard()
@@ -175,15 +180,15 @@ final class UpstreamPool {
 
     /// False when there are enough, its server has no business any more, or it was announced for one client.
     func putBack(_ connection: ServerConnection) -> Bool {
-        guard !isRetired, settings.proxyProtocol == .none, connection.server.idle.count < settings.keepAlive,
+        guard case .none = settings.proxyProtocol, !isRetired, connection.server.idle.count < settings.keepAlive,
             connection.server.isServing
         else { return false }
-        connection.server.idle.append(connection)
+        connection.server.idle.push(connection)
         return true
     }
 
     func remove(_ connection: ServerConnection) {
-        connection.server.idle.removeAll { $0 === connection }
+        connection.server.idle.remove(connection)
     }
 
     func connected() { metrics.upstreamConnected(index) }
@@ -204,7 +209,7 @@ final class UpstreamPool {
 
     /// Whether a request may be sent again now; takes its place in the budget.
     func mayRetry() -> Bool {
-        if budget.takeRetry(at: worker.clock.now) { return true }
+        if budget.takeRetry(at: clock.now) { return true }
         metrics.upstreamRetryDenied(index)
         return false
     }
@@ -212,7 +217,7 @@ final class UpstreamPool {
     /// Closes connections that were idle for too long (the oldest stand first), and lets time pass for those who come back.
     func sweep(_ now: Instant) {
         for server in servers {
-            while let oldest = server.idle.first, now - oldest.idleSince > settings.idleTimeout {
+            while let oldest = server.idle.oldest, now - oldest.idleSince > settings.idleTimeout {
                 oldest.discard()
             }
         }
@@ -232,7 +237,7 @@ final class UpstreamPool {
     }
 
     private func closeIdle(of server: Server) {
-        for connection in server.idle { connection.discard() }
+        for connection in server.idle.all { connection.discard() }
     }
 
     /// Connections that wait for a request, to all servers together.

@@ -37,6 +37,7 @@ final class Worker {
     let buffers: RecordBufferPool
     let records = ExchangeRecordPool()
     let pipes = PipePool(limit: Room.pipes)
+    let access: AccessLog
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
@@ -103,7 +104,8 @@ final class Worker {
         gatekeeper = Gatekeeper(seed.generation.rules)
         gatekeeper.rateMeter = seed.generation.rates
         responses = ResponseReader(seed.generation.rules)
-        telemetry = WorkerTelemetry(access: AccessLog(seed.access), audit: seed.audit, metrics: seed.metrics)
+        access = AccessLog(seed.access)
+        telemetry = WorkerTelemetry(audit: seed.audit, metrics: seed.metrics)
         receiver = MailboxReceiver(seed.mailbox, on: loop) { [unowned self] in receive($0) }
         relief = Relief(self)
         account.limit = seed.generation.room.memory
@@ -123,6 +125,9 @@ final class Worker {
         @_lifetime(immortal)
         get { out.unownedBytes }
     }
+
+    /// To be called where the loop calls into a connection.
+    func tick() { clock.tick() }
 
     // MARK: Connections
 

@@ -6,12 +6,10 @@ internal import Wire
 /// What a worker counts and records. Counting is a few stores; an audit record allocates, and is made for refusals and
 /// logins only.
 final class WorkerTelemetry {
-    let access: AccessLog
     let audit: AuditLog
     private(set) var metrics: MetricShard
 
-    init(access: AccessLog, audit: AuditLog, metrics: MetricShard) {
-        self.access = access
+    init(audit: AuditLog, metrics: MetricShard) {
         self.audit = audit
         self.metrics = metrics
     }
@@ -20,13 +18,14 @@ final class WorkerTelemetry {
 
     /// A refusal was decided.
     func count(_ refusal: Refusal) {
+        let metrics = metrics
         let label = refusal.labels
         metrics.countRefusal(stage: label.stage, code: label.code)
         guard let reason = label.reason else { return }
         switch refusal.stage {
         case .authenticate, .authorize, .screen: metrics.countAuthFailure(reason: reason)
-        case .route where refusal.code == .rateLimited: metrics.countAuthFailure(reason: reason)
-        case .reserve where refusal.code == .accountLocked: metrics.countAuthFailure(reason: reason)
+        case .route: if case .rateLimited = refusal.code { metrics.countAuthFailure(reason: reason) }
+        case .reserve: if case .accountLocked = refusal.code { metrics.countAuthFailure(reason: reason) }
         default: break
         }
     }
@@ -102,25 +101,30 @@ final class WorkerTelemetry {
         audit.record(event)
     }
 
-    /// Writes the audit record that a refusal deserves. Most refusals are no security matter and get none.
+    /// As `AuditLog.admitBlockedRequest`.
+    func admitBlockedRequest(from client: IPAddress, at now: Instant) -> Int? {
+        audit.admitBlockedRequest(from: client, at: now)
+    }
+
+    /// Writes the audit record of a blocked client's request.
+    /// - Parameter feed: that names the client.
+    func record(blocked refusal: Refusal, suppressed: Int, feed: String?, _ request: AuditRequest) {
+        var event = request.event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code)
+        event.feed = feed
+        audit.record(event)
+    }
+
+    /// Writes the audit record that any other refusal deserves. Most refusals are no security matter and get none.
     /// - Parameters:
-    ///   - client: whose request it was.
     ///   - token: the refused token; only its prefix is kept.
     ///   - claimed: what it said of itself.
     ///   - identity: of a verified token, which does not allow the request.
-    ///   - feed: that names a blocked client.
     func record(
-        _ refusal: Refusal, of client: IPAddress, _ request: @autoclosure () -> AuditRequest, token: AuditToken?,
-        claimed: TokenRefusal?, identity: VerifiedToken?, feed: @autoclosure () -> String?, now: Instant
+        _ refusal: Refusal, _ request: @autoclosure () -> AuditRequest, token: AuditToken?, claimed: TokenRefusal?,
+        identity: VerifiedToken?
     ) {
         guard audit.isOn, let reason = refusal.reason else { return }
         switch refusal.stage {
-        case .screen:
-            // Asked first: what a blocked client can cause at any rate must not copy anything.
-            guard let suppressed = audit.admitBlockedRequest(from: client, at: now) else { return }
-            var event = request().event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code)
-            event.feed = feed()
-            audit.record(event)
         case .authenticate:
             audit.record(
                 request().event(

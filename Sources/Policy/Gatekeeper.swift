@@ -40,6 +40,10 @@ package final class Gatekeeper {
     private(set) var asserter: Asserter?
     /// When the request was decided.
     private(set) var decidedAt = WallTime(milliseconds: 0)
+    /// The verified token of the request that was decided last.
+    package private(set) var identity: VerifiedToken?
+    /// The protocol that its connection may change to.
+    package private(set) var protocolChange: Upgrade?
     /// What the token of the last refused request claimed; for the audit record, marked there as unverified.
     package private(set) var tokenRefusal: TokenRefusal?
     /// Where that token stands in the head.
@@ -123,6 +127,7 @@ package final class Gatekeeper {
         _ bytes: Span<UInt8>, peer: IPAddress, link: ClientLink? = nil, passage: Passage = .ours, now: Instant,
         wall: WallTime, facts: inout RequestFacts
     ) -> Verdict {
+        let rules = rules
         let counted = facts.counted
         facts = RequestFacts(client: peer)
         facts.counted = counted
@@ -142,12 +147,12 @@ package final class Gatekeeper {
             try screen(facts, now)
             if let rule = rates.address { try countAddress(rule, .addressRateLimited, facts, now) }
             // Beside a proxy the path is its own.
-            if passage == .ours, isHealthCheck(bytes, facts) { return .answer(.health) }
-            if mustBeSecure(bytes, facts) {
+            if passage == .ours, isHealthCheck(bytes) { return .answer(.health) }
+            if !facts.isSecure, mustBeSecure(bytes) {
                 guard !facts.host.isEmpty else { throw .misdirected }
                 return .answer(.redirect(location: secureLocation(facts, bytes)))
             }
-            if passage == .ours, try isForAssertionKeys(bytes, facts) { return .answer(.assertionKeys) }
+            if passage == .ours, try isForAssertionKeys(bytes) { return .answer(.assertionKeys) }
             let route = try route(bytes, &facts)
             // Before any token is looked at: who is let through says an address alone.
             if !lockdowns.isEmpty, lockdowns.end(ofRoute: route, for: facts.client, at: now) != nil {
@@ -156,9 +161,12 @@ package final class Gatekeeper {
             if !rates.routes.isEmpty, let rule = rates.routes[route], rule.kind == .routeAddress {
                 try countAddress(rule, .addressRateLimitedOnRoute, facts, now)
             }
-            let identity = try authenticate(bytes, facts, route, now, wall)
-            // Known from here on, also of who is refused.
-            head.identity = identity
+            // Asked here: handed on, the facts would be copied.
+            if authenticator.looksForTokens(route: route) {
+                // Known from here on, also of who is refused.
+                self.identity = try authenticate(bytes, facts, route, now, wall)
+            }
+            let identity = self.identity
             try authorize(identity, route, wall)
             if let hops = head.hopsLeft, hops < 0 {
                 return .answer(.options(allow: rules.routes.allowedMethods(ofRoute: route)))
@@ -174,7 +182,10 @@ package final class Gatekeeper {
             plan.responseTimeout = rules.configuration.routes[route].responseTimeout
             plan.closesAtExpiry = rules.configuration.routes[route].closesAtExpiry
             // A login is judged by its answer, and a 101 is none.
-            if case .at = head.upgrade, !plan.isLogin { plan.upgrade = try upgrade(bytes, facts, route) }
+            if case .at = head.upgrade, !plan.isLogin {
+                protocolChange = try upgrade(bytes, facts, route)
+                plan.changesProtocol = protocolChange != nil
+            }
             if passage == .theirs { try admitUnchanged(plan, bytes) }
             if rates.countsLast {
                 try countLast(identity, facts, route, &plan, now, looks: plan.isLogin && passage == .ours)
@@ -209,8 +220,11 @@ package final class Gatekeeper {
     /// Forgets the request that was decided last; to be called, too, before an answer to what no stage has seen.
     package func forget() {
         head = HeadNotes()
-        tokenRefusal = nil
         refusedToken = nil
+        // Nearly always there is none, and to look costs less than to store.
+        if identity != nil { identity = nil }
+        if protocolChange != nil { protocolChange = nil }
+        if tokenRefusal != nil { tokenRefusal = nil }
         if rateStanding != nil { rateStanding = nil }
     }
 
@@ -237,7 +251,7 @@ package final class Gatekeeper {
     // MARK: screen
 
     /// Checked before anything is looked up for the request, so that it holds for everything the listener serves.
-    private func screen(_ facts: RequestFacts, _ now: Instant) throws(Refusal) {
+    private func screen(_ facts: borrowing RequestFacts, _ now: Instant) throws(Refusal) {
         if isBlocked(facts.client, at: now) { throw .addressBlocked }
     }
 
@@ -251,24 +265,24 @@ package final class Gatekeeper {
     /// Trusted proxies, and whoever is never blocked, or not for a while: they speak for many, so no limit of one address
     /// is theirs.
     package func isSpared(_ address: IPAddress, at now: Instant) -> Bool {
-        rules.neverBlocked.contains(address) || allowances.match(address, at: now) != nil
+        rules.neverBlocked.contains(address) || !allowances.isEmpty && allowances.match(address, at: now) != nil
     }
 
     // MARK: route
 
-    private func isHealthCheck(_ bytes: Span<UInt8>, _ facts: RequestFacts) -> Bool {
+    private func isHealthCheck(_ bytes: Span<UInt8>) -> Bool {
         guard canonicalPath(bytes).equals("/health") else { return false }
-        let method = bytes.extracting(facts.method)
+        let method = bytes.extracting(head.line.method)
         return method.equals("GET") || method.equals("HEAD")
     }
 
     /// On every host, and on no route: whoever verifies need not be anybody's client.
-    private func isForAssertionKeys(_ bytes: Span<UInt8>, _ facts: RequestFacts) throws(Refusal) -> Bool {
+    private func isForAssertionKeys(_ bytes: Span<UInt8>) throws(Refusal) -> Bool {
         guard let path = rules.assertions?.jwksPath, !path.isEmpty, Bytes.equal(path.span, canonicalPath(bytes))
         else { return false }
-        let method = bytes.extracting(facts.method)
+        let method = bytes.extracting(head.line.method)
         guard method.equals("GET") || method.equals("HEAD") else {
-            head.allow = "GET, HEAD"
+            head.allow = .reading
             throw .methodNotAllowed
         }
         return true
@@ -283,7 +297,7 @@ package final class Gatekeeper {
             facts.route = index
             return index
         case .methodNotAllowed(let place):
-            head.allow = rules.routes.allowedMethods(at: place)
+            head.allow = .place(place)
             throw .methodNotAllowed
         case .noRoute: throw .noRoute
         }
@@ -292,12 +306,12 @@ package final class Gatekeeper {
     // MARK: authenticate, authorize
 
     /// The token of the request that was decided last was verified for the first time by this worker.
-    package var isNewToken: Bool { head.identity != nil && !authenticator.lastWasRemembered }
+    package var isNewToken: Bool { identity != nil && !authenticator.lastWasRemembered }
 
+    /// For a route that looks for tokens.
     private func authenticate(
         _ bytes: Span<UInt8>, _ facts: borrowing RequestFacts, _ route: Int, _ now: Instant, _ wall: WallTime
     ) throws(Refusal) -> VerifiedToken? {
-        guard authenticator.looksForTokens(route: route) else { return nil }
         let places = rules.tokenPlaces[route]
         var credentials = Credentials(places)
         if places.isExposed { findExposed(&credentials, bytes, facts, route) }
@@ -346,16 +360,11 @@ package final class Gatekeeper {
     /// How the request that was decided last got through without a good token.
     package var brokenGlass: BreakGlassPass? { head.glass }
 
-    /// The verified token of the request that was decided last.
-    package var identity: VerifiedToken? { head.identity }
-
-    /// Calls `body` with the path for log lines: canonical where that is known, else as it was sent.
-    package func withPathForLogs<Result>(
-        _ bytes: Span<UInt8>, _ facts: RequestFacts, _ body: (Span<UInt8>) -> Result
-    ) -> Result {
-        guard head.pathIsRewritten else { return body(bytes.extracting(facts.path)) }
-        let path = rewrittenPath
-        return body(path.span)
+    /// The path for log lines: canonical where that is known, else `path`, which is as it was sent.
+    @_lifetime(copy bytes, borrow self)
+    package func pathForLogs(_ bytes: Span<UInt8>, _ path: Range<Int>) -> Span<UInt8> {
+        guard head.pathIsRewritten else { return bytes.extracting(path) }
+        return canonicalPath(bytes)
     }
 
     /// The canonical path of the head that was read last, without the query.

@@ -3,10 +3,10 @@ internal import Wire
 
 /// Requests that came without TLS where it is demanded: 308, which keeps the method and the body (RFC 9110 §15.4.9).
 extension Gatekeeper {
-    /// Whether the request must come again over TLS. Not what authorities ask for before there is a certificate
+    /// Whether a request that is not secure must come again over TLS. Not what authorities ask for before there is a certificate
     /// (RFC 8555 §8.3: over plain HTTP, and there is no way around it).
-    func mustBeSecure(_ bytes: Span<UInt8>, _ facts: RequestFacts) -> Bool {
-        guard rules.configuration.tls?.redirectPort != nil, !facts.isSecure else { return false }
+    func mustBeSecure(_ bytes: Span<UInt8>) -> Bool {
+        guard rules.configuration.tls?.redirectPort != nil else { return false }
         let exempt: StaticString = "/.well-known/acme-challenge/"
         let path = canonicalPath(bytes)
         guard path.count > exempt.utf8CodeUnitCount, path.extracting(first: exempt.utf8CodeUnitCount).equals(exempt)
@@ -33,7 +33,7 @@ extension Gatekeeper {
     }
 
     /// The https address of the request that is being decided.
-    func secureLocation(_ facts: RequestFacts, _ bytes: Span<UInt8>) -> [UInt8] {
+    func secureLocation(_ facts: borrowing RequestFacts, _ bytes: Span<UInt8>) -> [UInt8] {
         var location = Array("https://".utf8)
         func append(_ piece: Span<UInt8>) { piece.withUnsafeBufferPointer { location.append(contentsOf: $0) } }
         append(bytes.extracting(facts.host))

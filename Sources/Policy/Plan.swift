@@ -56,12 +56,14 @@ package enum LocalAnswer: Sendable {
 package struct Plan: Sendable {
     package var upstream: Int
     /// The rules by which the request is a guess at a password or the like: the answer is judged by them.
-    package var loginRows: LoginRows
-    package var isLogin: Bool { !loginRows.isEmpty }
+    package let loginRows: LoginRows
+    /// There are some. Kept, because who asks of another module would copy the plan for it.
+    package let isLogin: Bool
     /// RFC 9110 §9.2.2: repeating it does no more than doing it once.
     package var isIdempotent: Bool
-    /// The connection may change to this protocol.
-    package var upgrade: Upgrade?
+    /// The connection may change to the protocol that is `Gatekeeper.protocolChange`. Here it would be counted each time
+    /// the plan is handed on.
+    package var changesProtocol = false
     /// In place of `timeouts.response`.
     package var responseTimeout: Interval?
     /// The token came in the query: caches must not keep the answer for others (RFC 6750 §2.3).
@@ -79,6 +81,7 @@ package struct Plan: Sendable {
     package init(upstream: Int, loginRows: LoginRows, isIdempotent: Bool) {
         self.upstream = upstream
         self.loginRows = loginRows
+        isLogin = !loginRows.isEmpty
         self.isIdempotent = isIdempotent
     }
 }

@@ -68,21 +68,27 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
 }
 
 /// Classifies field names: the built-in ones by length and bytes, the identity headers from the configuration. Letter case
-/// never matters, and `_` is `-`.
-package struct FieldClassifier: Sendable {
+/// never matters, and `_` is `-`. An object, so that its arrays are not counted for each field.
+package final class FieldClassifier: Sendable {
     /// The identity headers' names, folded, one after another.
-    private var identityText: [UInt8] = []
-    private var identityNames: [Range<Int>] = []
+    private let identityText: [UInt8]
+    private let identityNames: [Range<Int>]
     /// Bit n: some identity header has n bytes (63: 63 or more). Most names are let go by this alone.
-    private var identityLengths: UInt64 = 0
+    private let identityLengths: UInt64
 
     package init(identityHeaders: [Configuration.IdentityHeader], assertionHeader: String? = nil) {
+        var identityText: [UInt8] = []
+        var identityNames: [Range<Int>] = []
+        var identityLengths: UInt64 = 0
         for header in identityHeaders.map(\.name) + [assertionHeader].compactMap(\.self) {
             let name = header.utf8.map(folded)
             identityNames.append(identityText.count..<identityText.count + name.count)
             identityText += name
             identityLengths |= 1 << UInt64(min(name.count, 63))
         }
+        self.identityText = identityText
+        self.identityNames = identityNames
+        self.identityLengths = identityLengths
     }
 
     /// What the field of this name means. Allocates nothing.
@@ -97,8 +103,7 @@ package struct FieldClassifier: Sendable {
     }
 
     private func isIdentity(_ name: Span<UInt8>) -> Bool {
-        let names = identityNames.span
-        let text = identityText.span
+        let (names, text) = (identityNames, identityText)
         candidates: for index in names.indices where names[index].count == name.count {
             let start = names[index].lowerBound
             for offset in name.indices where text[start + offset] != folded(name[offset]) { continue candidates }

@@ -3,9 +3,12 @@ internal import Wire
 
 extension Gatekeeper {
     /// Brings the path into the one form that is matched, counted and forwarded.
-    func canonicalise(_ bytes: Span<UInt8>, _ extent: HeadExtent, _ facts: RequestFacts) throws(Refusal) {
+    /// - Parameter scan: of the path.
+    func canonicalise(
+        _ scan: CanonicalPath.Scan, _ bytes: Span<UInt8>, _ extent: HeadExtent, _ facts: RequestFacts
+    ) throws(Refusal) {
         let path = bytes.extracting(head.path)
-        switch CanonicalPath.scan(path) {
+        switch scan {
         case .canonical: return
         case .ambiguous:
             // Routes with rules of their own are asked only where there are some.

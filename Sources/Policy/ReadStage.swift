@@ -1,7 +1,8 @@
 internal import Settings
 internal import Wire
 
-/// What `read` found out about a head, beside `RequestFacts`, for the stages behind it.
+/// What `read` found out about a head, beside `RequestFacts`, for the stages behind it. Nothing in it is counted: it is
+/// forgotten with every request.
 struct HeadNotes {
     var line = RequestLine(method: 0..<0, target: 0..<0, minorVersion: 1, end: 0)
     var form = RequestTarget.Form.origin
@@ -17,8 +18,8 @@ struct HeadNotes {
     var writesHost = false
     /// Content-Length has leading zeros or white space behind it, and goes on without.
     var writesLength = false
-    /// Where the route was found that does not allow the method.
-    var allow: String?
+    /// Set when the method is not allowed.
+    var allow: AllowedMethods?
     /// What the Connection fields ask for.
     var connection = ConnectionOptions()
     var forwardedForCount = 0
@@ -26,7 +27,7 @@ struct HeadNotes {
     var hopsLeft: Int?
     var hasForwardedProto = false
     var upgrade = SingleField.absent
-    /// Set with `identity`: it came in the route's cookie, which browsers send without being asked.
+    /// Set with the Gatekeeper's `identity`: it came in the route's cookie, which browsers send without being asked.
     var tokenIsFromCookie = false
     /// The parameter with the token, and what of the query goes with it.
     var queryCut: Range<Int>?
@@ -36,12 +37,19 @@ struct HeadNotes {
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
     var requestID = SingleField.absent
-    var identity: VerifiedToken?
-    /// Set with `identity`: it has expired, and is good for so long after its end; 0: it has not.
+    /// The same: it has expired, and is good for so long after its end; 0: it has not.
     var grace = Interval.zero
     /// It was to be refused, and goes on by break-glass.
     var glass: BreakGlassPass?
     var passage = Passage.ours
+}
+
+/// What Allow says.
+enum AllowedMethods {
+    /// Of the routes at this place.
+    case place(Int)
+    /// GET and HEAD.
+    case reading
 }
 
 /// Where a field stands that means something only when it is there once.
@@ -110,9 +118,10 @@ extension Gatekeeper {
         var requestedMethod: Range<Int>?
         var requestedMethods = 0
         var maxForwards = SingleField.absent
+        let classifier = rules.classifier
         for index in 0..<fields.count {
             let field = fields[index]
-            let kind = rules.classifier.classify(bytes.extracting(field.name))
+            let kind = classifier.classify(bytes.extracting(field.name))
             classes[index] = kind
             switch kind {
             case .endToEnd: continue
@@ -196,7 +205,7 @@ extension Gatekeeper {
             if !facts.host.isEmpty, host == nil { throw .malformed }
             if let authority = target.authority {
                 // RFC 9110 §7.4: what belongs on a secured connection is served to a trusted gateway at most.
-                if target.scheme == .https, !facts.isSecure {
+                if case .https = target.scheme, !facts.isSecure {
                     guard rules.trusted.contains(facts.client) else { throw .misdirected }
                     facts.isSecure = true
                 }
@@ -213,8 +222,11 @@ extension Gatekeeper {
             head.path = target.path
             head.query = target.query.map { $0.lowerBound - 1..<$0.upperBound } ?? 0..<0
             facts.path = target.path
-            guard target.form != .asterisk else { return }
-            try canonicalise(bytes, extent, facts)
+            if case .asterisk = target.form { return }
+            let scan = CanonicalPath.scan(bytes.extracting(target.path))
+            // Nearly every path; handed on, the facts would be copied.
+            if case .canonical = scan { return }
+            try canonicalise(scan, bytes, extent, facts)
         }
     }
 }

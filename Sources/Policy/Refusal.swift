@@ -75,22 +75,55 @@ package enum ProxyError: String, CaseIterable, Sendable {
 }
 
 /// Every answer the gateway gives on its own account, in one table. What a row says is what the client, the audit
-/// record and the metrics say. Nothing in it is counted, so that to hand a refusal on costs nothing.
+/// record and the metrics say. A refusal is the place of its row, since verdicts, events and steps of every request have
+/// room for one: to hand it on is one word, and nothing is counted.
 package struct Refusal: Error, Sendable {
-    package let stage: Stage
-    package let status: Int
-    package let code: ErrorCode
+    /// Uncounted, and never freed: there is one for each of the constants below, which last as long as the process.
+    private unowned(unsafe) let row: Row
+
+    private final class Row: Sendable {
+        let stage: Stage
+        let status: Int
+        let code: ErrorCode
+        let title: StaticString
+        let reason: Reason?
+        let bearerError: StaticString?
+        let closes: Bool
+        let proxyError: ProxyError
+        let labels: Labels
+
+        init(
+            _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: StaticString, _ reason: Reason?,
+            _ bearerError: StaticString?, _ closes: Bool, _ proxyError: ProxyError
+        ) {
+            self.stage = stage
+            self.status = status
+            self.code = code
+            self.title = title
+            self.reason = reason
+            self.bearerError = bearerError
+            self.closes = closes
+            self.proxyError = proxyError
+            labels = Labels(
+                stage: Stage.allCases.firstIndex(of: stage)!, code: ErrorCode.allCases.firstIndex(of: code)!,
+                reason: reason.map { Reason.allCases.firstIndex(of: $0)! })
+        }
+    }
+
+    package var stage: Stage { row.stage }
+    package var status: Int { row.status }
+    package var code: ErrorCode { row.code }
     /// RFC 9457 `title`: the same for every occurrence of this problem.
-    package let title: StaticString
-    package let reason: Reason?
+    package var title: StaticString { row.title }
+    package var reason: Reason? { row.reason }
     /// RFC 6750 §3.1 `error` of WWW-Authenticate; nil with 401: nothing was presented, so no error is named.
-    package let bearerError: StaticString?
+    package var bearerError: StaticString? { row.bearerError }
     /// The connection cannot be trusted to be in step any more, so it is closed behind the answer.
-    package let closes: Bool
+    package var closes: Bool { row.closes }
     /// What Proxy-Status says of it.
-    package let proxyError: ProxyError
+    package var proxyError: ProxyError { row.proxyError }
     /// The numbers of stage, code and reason in their `allCases`: what logs and metrics look their labels up by.
-    package let labels: Labels
+    package var labels: Labels { row.labels }
 
     /// It says when to try again (RFC 9110 §10.2.3, RFC 6585 §4).
     package var asksToRetry: Bool { status == 503 || status == 429 }
@@ -112,17 +145,10 @@ package struct Refusal: Error, Sendable {
         _ stage: Stage, _ status: Int, _ code: ErrorCode, _ title: StaticString, reason: Reason? = nil,
         bearerError: StaticString? = nil, closes: Bool = false, proxyError: ProxyError? = nil
     ) {
-        self.stage = stage
-        self.status = status
-        self.code = code
-        self.title = title
-        self.reason = reason
-        self.bearerError = bearerError
-        self.closes = closes
-        self.proxyError = proxyError ?? ProxyError(stage, status)
-        labels = Labels(
-            stage: Stage.allCases.firstIndex(of: stage)!, code: ErrorCode.allCases.firstIndex(of: code)!,
-            reason: reason.map { Reason.allCases.firstIndex(of: $0)! })
+        let row = Row(
+            stage, status, code, title, reason, bearerError, closes, proxyError ?? ProxyError(stage, status))
+        // Kept for ever by nobody: see `row`.
+        self.row = Unmanaged.passRetained(row).takeUnretainedValue()
     }
 
     // admit
@@ -290,13 +316,5 @@ package struct Refusal: Error, Sendable {
 }
 
 extension Refusal: Equatable {
-    /// Rows are the same when they say the same; no two of them have the same labels and the same title.
-    package static func == (one: Refusal, other: Refusal) -> Bool {
-        guard one.labels == other.labels, one.title.utf8CodeUnitCount == other.title.utf8CodeUnitCount else {
-            return false
-        }
-        for place in 0..<one.title.utf8CodeUnitCount
-        where one.title.utf8Start[place] != other.title.utf8Start[place] { return false }
-        return true
-    }
+    package static func == (one: Refusal, other: Refusal) -> Bool { one.row === other.row }
 }

@@ -8,9 +8,7 @@ final class RefusalText {
 
     /// What an answer is the same for.
     struct Form: Equatable {
-        private let labels: Refusal.Labels
-        /// No two rows with the same labels have the same.
-        private let title: UnsafePointer<UInt8>
+        private let refusal: Refusal
         private let isHead: Bool
         private let isSecure: Bool
         private let keepAlive: Bool
@@ -25,8 +23,7 @@ final class RefusalText {
             else {
                 return nil
             }
-            labels = refusal.labels
-            title = refusal.title.utf8Start
+            self.refusal = refusal
             isHead = facts.isHead
             isSecure = facts.isSecure
             self.keepAlive = keepAlive

@@ -51,7 +51,10 @@ extension Gatekeeper {
         if refusal.isByRate, let standing = rateStanding { standing.rule.write(standing.level, into: &out) }
         if refusal == .methodNotAllowed, let allow = head.allow {
             out.append("Allow: ")
-            out.append(text: allow)
+            switch allow {
+            case .place(let place): out.append(text: rules.routes.allowedMethods(at: place))
+            case .reading: out.append("GET, HEAD")
+            }
             out.append("\r\n")
         }
         if refusal == .websocketVersion {

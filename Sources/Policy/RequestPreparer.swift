@@ -14,8 +14,8 @@ extension Gatekeeper {
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, into: &out)
-        if let upgrade = plan.upgrade {
+        copyFields(bytes, facts.route, into: &out)
+        if let upgrade = protocolChange {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
             out.append("\r\n")
@@ -35,7 +35,7 @@ extension Gatekeeper {
         writeWay(facts, bytes, peer, way, into: &out)
         trace.write(into: &out)
         if let link, !link.certificateFields.isEmpty { out.append(link.certificateFields) }
-        if let identity = head.identity {
+        if let identity {
             out.append(identity.identityFields)
             asserter?.write(identity, upstream: plan.upstream, at: decidedAt, into: &out)
         }
@@ -47,7 +47,7 @@ extension Gatekeeper {
     private func writeRequestLine(_ bytes: Span<UInt8>, into out: inout ByteWriter) {
         out.append(bytes, head.line.method)
         out.append(" ")
-        if head.form == .asterisk {
+        if case .asterisk = head.form {
             out.append("*")
         } else {
             out.append(canonicalPath(bytes))
@@ -72,8 +72,7 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    /// - Parameter places: where the route looks for the token.
-    private func copyFields(_ bytes: Span<UInt8>, _ places: TokenPlaces?, into out: inout ByteWriter) {
+    private func copyFields(_ bytes: Span<UInt8>, _ route: Int?, into out: inout ByteWriter) {
         guard fields.count > 0 else { return }
         // Nobody has verified it, in whatever scheme it is, and a backend might not either.
         let mustGo = head.glass != nil
@@ -91,8 +90,8 @@ extension Gatekeeper {
             // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.
             case .expect: keep = head.line.minorVersion >= 1
             case .webSocketProtocol: keep = head.subprotocols == nil
-            case .authorization: keep = !mustGo && places?.keepsAuthorization(field.value, of: bytes) ?? true
-            case .cookie: keep = places?.keepsCookies(field.value, of: bytes, mustGo) ?? true
+            case .authorization: keep = !mustGo && places(route)?.keepsAuthorization(field.value, of: bytes) ?? true
+            case .cookie: keep = places(route)?.keepsCookies(field.value, of: bytes, mustGo) ?? true
             default:
                 keep =
                     !kind.isStripped
@@ -102,11 +101,16 @@ extension Gatekeeper {
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
                 run = Int(field.end)
-                if let places, kind == .cookie { Cookies.write(without: places.cookie, bytes, field.value, into: &out) }
+                if kind == .cookie, let places = places(route) {
+                    Cookies.write(without: places.cookie, bytes, field.value, into: &out)
+                }
             }
         }
         out.append(bytes, run..<Int(fields[fields.count - 1].end))
     }
+
+    /// Where the route looks for the token.
+    private func places(_ route: Int?) -> TokenPlaces? { route.map { rules.tokenPlaces[$0] } }
 
     private func isNamedByConnection(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
         let name = bytes.extracting(field.name)
@@ -122,10 +126,12 @@ extension Gatekeeper {
         into out: inout ByteWriter
     ) {
         let trustsPeer = rules.trusted.contains(peer)
-        // A trusted proxy sends the requests of many clients, and says of each where it came from.
-        let kept = trustsPeer ? nil : way
         let host = bytes.extracting(facts.authority)
-        if let text = kept?.of(facts, host, peer), !text.isEmpty { return out.append(text) }
+        // A trusted proxy sends the requests of many clients, and says of each where it came from.
+        if !trustsPeer, let way {
+            let text = way.of(facts, host, peer)
+            if !text.isEmpty { return out.append(text) }
+        }
         let start = out.count
         let hostPlace = writeForwarding(facts, bytes, peer, trustsPeer, into: &out)
         out.append("Via: 1.")
@@ -133,9 +139,9 @@ extension Gatekeeper {
         out.append(" ")
         out.append(text: rules.viaName)
         out.append("\r\n")
-        guard let kept, !out.overflowed else { return }
+        guard !trustsPeer, let way, !out.overflowed else { return }
         let hostStart = hostPlace - start
-        kept.keep(out.bytes.extracting(start...), of: facts, host: hostStart..<hostStart + host.count, peer)
+        way.keep(out.bytes.extracting(start...), of: facts, host: hostStart..<hostStart + host.count, peer)
     }
 
     /// X-Forwarded-* and Forwarded (RFC 7239). What a trusted proxy said before is continued, anybody else's is replaced.

@@ -30,9 +30,12 @@ package final class RequestTrace {
         if !given.isEmpty { given = [] }
     }
 
-    fileprivate func name(_ id: RequestID, _ context: TraceContext, given: [UInt8]) {
+    /// The id that was given is kept instead of the one that `name` has made.
+    fileprivate func keep(given: Span<UInt8>) { self.given = given.withUnsafeBufferPointer { Array($0) } }
+
+    fileprivate func name(_ id: RequestID, _ context: TraceContext) {
         isNamed = true
-        if !(given.isEmpty && self.given.isEmpty) { self.given = given }
+        if !given.isEmpty { given = [] }
         write(id.high, at: 0)
         write(id.low, at: 16)
         for start in [32, 67] {
@@ -92,11 +95,10 @@ extension Gatekeeper {
         // A tracestate without its traceparent means nothing (Trace Context §3.3.1).
         head.continuesTrace = continued != nil
         let context = continued?.continued(from: &identifiers) ?? TraceContext(from: &identifiers)
-        var given: [UInt8] = []
+        trace.name(RequestID(from: &identifiers), context)
         if case .at(let index) = head.requestID, rules.trusted.contains(peer) {
             let value = bytes.extracting(fields[index].value)
-            if RequestID.isAcceptable(value) { given = value.withUnsafeBufferPointer { Array($0) } }
+            if RequestID.isAcceptable(value) { trace.keep(given: value) }
         }
-        trace.name(RequestID(from: &identifiers), context, given: given)
     }
 }

@@ -23,7 +23,7 @@ package struct ResponseContext: Sendable {
     package let isHead: Bool
     package let minorVersion: UInt8
     /// `Plan.loginRows`.
-    package var loginRows: LoginRows
+    package let loginRows: LoginRows
     /// The client's own connection is secure.
     package let isSecure: Bool
     /// What the server was asked to change to.
@@ -31,12 +31,13 @@ package struct ResponseContext: Sendable {
     /// `Plan.tokenIsInQuery`.
     package let tokenIsInQuery: Bool
     /// What the answer tells of a rate limit.
-    package var rate: RateStanding?
+    package let rate: RateStanding?
 
     package init(
         isHead: Bool, minorVersion: UInt8, loginRows: LoginRows, isSecure: Bool = false, upgrade: Upgrade? = nil,
-        tokenIsInQuery: Bool = false
+        tokenIsInQuery: Bool = false, rate: RateStanding? = nil
     ) {
+        self.rate = rate
         self.tokenIsInQuery = tokenIsInQuery
         self.isSecure = isSecure
         self.upgrade = upgrade

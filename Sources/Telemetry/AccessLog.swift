@@ -8,6 +8,9 @@ package final class AccessLog {
     private var second = Int64.min
     /// `{"timestamp":"2026-11-21T07:09:16.`
     private var prefix = InlineArray<40, UInt8>(repeating: 0)
+    private var lastRefusal: AccessRefusal?
+    private var lastNames: AccessNames?
+    private var refusalText: [UInt8] = []
 
     package init(_ channel: AccessChannel) { self.channel = channel }
 
@@ -19,18 +22,25 @@ package final class AccessLog {
     ///   request that could not be read.
     /// - `sender`: what was written of the connection in the last line.
     /// - `names`: those of the configuration that served the exchange.
+    /// - `server`: as `AccessNames.member(server:)` made it.
+    /// - `feed`: the list that the client stands on; observed: it is only looked at, and the client was not refused for it.
     /// - the spans: empty where there is nothing to say. `user` only where the token was verified. An id of 32
     ///   bytes is one that was made here, or one like it: it is not escaped.
     package func append(
         _ facts: borrowing AccessFacts, _ pending: PendingAccess, in memory: Span<UInt8>, from sender: SenderText,
-        names: AccessNames, server: Span<UInt8>, requestID: Span<UInt8>, traceID: Span<UInt8>, user: Span<UInt8>
+        names: AccessNames, server: Span<UInt8>, requestID: Span<UInt8>, traceID: Span<UInt8>, user: Span<UInt8>,
+        feed: (name: String, isObserved: Bool)? = nil
     ) {
         guard channel.isOn else { return }
         guard let room = channel.lineMemory() else { return }
         var line = LineWriter(room.mutableBytes)
         begin(&line, at: facts.finished)
-        line.raw(facts.status >= 500 ? "\"ERROR\"" : "\"INFO\"")
-        line.raw(",\"service\":\"gateway\",\"event\":\"http.request\"")
+        // One literal each: a text of known length is stored with a few moves.
+        if facts.status >= 500 {
+            line.raw("\"ERROR\",\"service\":\"gateway\",\"event\":\"http.request\"")
+        } else {
+            line.raw("\"INFO\",\"service\":\"gateway\",\"event\":\"http.request\"")
+        }
         line.raw(sender.of(client: facts.client, peer: facts.peer, port: facts.peerPort))
         if let proxy = facts.proxy {
             line.raw(",\"proxy_ip\":\"")
@@ -49,14 +59,10 @@ package final class AccessLog {
         line.milliseconds(facts.duration)
         if let route = facts.route { names.routes.write(route, to: &line) }
         appendUpstream(&line, facts, names: names, server: server)
-        if let refusal = facts.refusal {
-            names.stages.write(refusal.stage, to: &line)
-            names.codes.write(refusal.code, to: &line)
-            if let reason = refusal.reason { names.reasons.write(reason, to: &line) }
-        }
-        if let feed = facts.feed {
-            let key: StaticString = facts.isObserved ? ",\"observed_by\":" : ",\"feed\":"
-            appendField(&line, key, Array(feed.utf8).span, limit: 64)
+        if let refusal = facts.refusal { append(refusal, names, to: &line) }
+        if let feed {
+            let key: StaticString = feed.isObserved ? ",\"observed_by\":" : ",\"feed\":"
+            appendField(&line, key, Array(feed.name.utf8).span, limit: 64)
         }
         if let end = facts.end { appendField(&line, ",\"ended_by\":", Array(end.rawValue.utf8).span, limit: 32) }
         if facts.isByBreakGlass { line.raw(",\"break_glass\":true") }
@@ -65,6 +71,20 @@ package final class AccessLog {
         appendField(&line, ",\"user_id\":", user, limit: 256)
         line.raw("}\n")
         channel.publish(line.overflowed ? 0 : line.count)
+    }
+
+    /// In an attack nearly all are refused alike: what was written of the last one is kept.
+    private func append(_ refusal: AccessRefusal, _ names: AccessNames, to line: inout LineWriter) {
+        if refusal != lastRefusal || names !== lastNames {
+            (lastRefusal, lastNames) = (refusal, names)
+            refusalText = jsonBytes(capacity: 512) { text in
+                names.stages.write(refusal.stage, to: &text)
+                names.codes.write(refusal.code, to: &text)
+                if let reason = refusal.reason { names.reasons.write(reason, to: &text) }
+            }
+        }
+        let text = refusalText
+        line.raw(text.span)
     }
 
     private func begin(_ line: inout LineWriter, at time: WallTime) {
@@ -85,7 +105,7 @@ package final class AccessLog {
     ) {
         guard let upstream = facts.upstream else { return }
         names.upstreams.write(upstream, to: &line)
-        appendField(&line, ",\"server\":", server, limit: 128)
+        line.raw(server)
         if let status = facts.upstreamStatus {
             line.raw(",\"upstream_status\":")
             line.number(status)
@@ -96,12 +116,11 @@ package final class AccessLog {
         }
     }
 
+    @inline(__always)
     private func appendID(_ line: inout LineWriter, _ key: StaticString, _ id: Span<UInt8>) {
-        guard id.count == 32 else { return appendField(&line, key, id, limit: 128) }
+        guard id.count == LineWriter.idLength else { return appendField(&line, key, id, limit: 128) }
         line.raw(key)
-        line.raw("\"")
-        line.raw(id)
-        line.raw("\"")
+        line.id(id)
     }
 
     private func appendField(_ line: inout LineWriter, _ key: StaticString, _ value: Span<UInt8>, limit: Int) {
@@ -111,7 +130,7 @@ package final class AccessLog {
     }
 }
 
-/// What is known of an exchange when it is over.
+/// What is known of an exchange when it is over. Nothing in it is counted.
 public struct AccessFacts: Sendable {
     public var finished: WallTime
     /// From the first byte of the request to the last of the response.
@@ -123,13 +142,9 @@ public struct AccessFacts: Sendable {
     /// Who announced the peer in a PROXY header; nil: nobody.
     public var proxy: IPAddress?
     /// A proxy asked about the request.
-    public var isCheck = false
+    public var isCheck: Bool
     /// It had no good token, and an operator had opened the route.
-    public var isByBreakGlass = false
-    /// The list that the client stands on.
-    public var feed: String?
-    /// The list is only looked at: the client was not refused for it.
-    public var isObserved = false
+    public var isByBreakGlass: Bool
     public var status: Int
     /// Of head and body, as received from and sent to the client.
     public var bytesIn: Int
@@ -144,10 +159,12 @@ public struct AccessFacts: Sendable {
     /// Of a tunnel, and of an event stream that was cut.
     public var end: TunnelEnd?
 
+    @inlinable
     public init(
         finished: WallTime, duration: Interval, client: IPAddress, peer: IPAddress, peerPort: UInt16,
         proxy: IPAddress? = nil, status: Int, bytesIn: Int, bytesOut: Int, route: Int? = nil, upstream: Int? = nil,
-        upstreamStatus: Int? = nil, upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil, end: TunnelEnd? = nil
+        upstreamStatus: Int? = nil, upstreamTime: Interval? = nil, refusal: AccessRefusal? = nil, end: TunnelEnd? = nil,
+        isCheck: Bool = false, isByBreakGlass: Bool = false
     ) {
         self.finished = finished
         self.duration = duration
@@ -164,6 +181,8 @@ public struct AccessFacts: Sendable {
         self.upstreamTime = upstreamTime
         self.refusal = refusal
         self.end = end
+        self.isCheck = isCheck
+        self.isByBreakGlass = isByBreakGlass
     }
 }
 
@@ -233,6 +252,14 @@ package final class AccessNames: Sendable {
         self.stages = Fragments(key: "stage", stages)
         self.codes = Fragments(key: "code", codes)
         self.reasons = Fragments(key: "reason", reasons)
+    }
+
+    /// What the line says of the server at this address: made once for each.
+    package static func member(server: String) -> [UInt8] {
+        jsonBytes(capacity: 256) { line in
+            line.raw(",\"server\":")
+            line.string(server, limit: 128)
+        }
     }
 }
 

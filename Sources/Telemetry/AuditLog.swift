@@ -77,6 +77,7 @@ final class BlockedNotices: Sendable {
     private static let width = 5
 
     private let table = AtomicTable(count: slots * width)
+    private let hash = AddressHash()
 
     private enum Part: Int { case busy, high, low, toldAt, suppressed }
 
@@ -89,8 +90,7 @@ final class BlockedNotices: Sendable {
     func admit(_ address: IPAddress, at now: Instant) -> Int? {
         let high = Int(truncatingIfNeeded: address.high)
         let low = Int(truncatingIfNeeded: address.low)
-        // The seed of `Hasher` is the process's own: nobody outside can choose addresses that meet in one set.
-        let first = Int(UInt(bitPattern: address.hashValue) % UInt(BlockedNotices.sets)) * BlockedNotices.ways
+        let first = Int(hash.of(address) % UInt64(BlockedNotices.sets)) * BlockedNotices.ways
         var oldest = first
         for slot in first..<first + BlockedNotices.ways {
             if value(slot, .toldAt) != 0, value(slot, .high) == high, value(slot, .low) == low {

@@ -29,6 +29,7 @@ struct LineWriter: ~Copyable, ~Escapable {
         return false
     }
 
+    @inline(__always)
     @_lifetime(self: copy self)
     mutating func byte(_ value: UInt8) {
         guard reserve(1) else { return }
@@ -59,6 +60,24 @@ struct LineWriter: ~Copyable, ~Escapable {
         let at = count
         memory.withUnsafeMutableBytes { _ = memcpy($0.baseAddress! + at, from, source.count) }
         count += source.count
+    }
+
+    /// Bytes of an id that `id` writes.
+    static let idLength = 32
+
+    /// A quoted id of that many bytes, which need no escaping.
+    @_lifetime(self: copy self)
+    mutating func id(_ id: Span<UInt8>) {
+        precondition(id.count == LineWriter.idLength, "an id of another length")
+        guard reserve(LineWriter.idLength + 2) else { return }
+        let bytes = id.bytes
+        memory.storeBytes(of: UInt8(ascii: "\""), toByteOffset: count, as: UInt8.self)
+        for offset in stride(from: 0, to: LineWriter.idLength, by: 8) {
+            let word = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            memory.storeBytes(of: word, toByteOffset: count + 1 + offset, as: UInt64.self)
+        }
+        memory.storeBytes(of: UInt8(ascii: "\""), toByteOffset: count + 1 + LineWriter.idLength, as: UInt8.self)
+        count += LineWriter.idLength + 2
     }
 
     @_lifetime(self: copy self)
@@ -167,6 +186,7 @@ struct LineWriter: ~Copyable, ~Escapable {
     /// and ends in `…`.
     @_lifetime(self: copy self)
     mutating func string(_ text: Span<UInt8>, limit: Int) {
+        if text.count <= limit, plainString(text) { return }
         byte(UInt8(ascii: "\""))
         escaped(text, limit: limit)
         byte(UInt8(ascii: "\""))
@@ -181,11 +201,6 @@ struct LineWriter: ~Copyable, ~Escapable {
     /// are written as `\u` escapes; a byte that is no UTF-8 becomes `\ufffd`.
     @_lifetime(self: copy self)
     mutating func escaped(_ text: Span<UInt8>, limit: Int) {
-        // Nearly every text needs nothing: a look at its words and one copy.
-        if text.count <= limit, isPlain(text) {
-            raw(text)
-            return
-        }
         // Room for the mark of a cut is always kept back.
         let last = count + limit - 3
         let bytes = text.bytes
@@ -211,6 +226,48 @@ struct LineWriter: ~Copyable, ~Escapable {
             write(character)
             index += character.consumed
         }
+    }
+
+    /// Writes a text that can stand in a JSON string as it is, which nearly every one can, and its quotes: its words are looked
+    /// at on their way. False: something must be done about it, or there is no room, and nothing was written.
+    @_lifetime(self: copy self)
+    private mutating func plainString(_ text: Span<UInt8>) -> Bool {
+        let length = text.count
+        guard end - count >= length + 2 else { return false }
+        let bytes = text.bytes
+        let start = count + 1
+        if length < 4 {
+            for index in 0..<length {
+                let byte = text[index]
+                if byte < 0x20 || byte >= 0x7f || byte == 0x22 || byte == 0x5c { return false }
+                memory.storeBytes(of: byte, toByteOffset: start + index, as: UInt8.self)
+            }
+        } else if length < 8 {
+            let first = bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self)
+            let last = bytes.unsafeLoadUnaligned(fromByteOffset: length - 4, as: UInt32.self)
+            if marks(UInt64(first) | UInt64(last) << 32) & highBits != 0 { return false }
+            memory.storeBytes(of: first, toByteOffset: start, as: UInt32.self)
+            memory.storeBytes(of: last, toByteOffset: start + length - 4, as: UInt32.self)
+        } else {
+            var found: UInt64 = 0
+            let last = length - 8
+            var index = 0
+            while index < last {
+                let word = bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
+                found |= marks(word)
+                memory.storeBytes(of: word, toByteOffset: start + index, as: UInt64.self)
+                index += 8
+            }
+            // The last word overlaps the one before it.
+            let word = bytes.unsafeLoadUnaligned(fromByteOffset: last, as: UInt64.self)
+            found |= marks(word)
+            memory.storeBytes(of: word, toByteOffset: start + last, as: UInt64.self)
+            if found & highBits != 0 { return false }
+        }
+        memory.storeBytes(of: UInt8(ascii: "\""), toByteOffset: count, as: UInt8.self)
+        memory.storeBytes(of: UInt8(ascii: "\""), toByteOffset: start + length, as: UInt8.self)
+        count += length + 2
+        return true
     }
 
     /// Bytes that the rest will take; stops counting when it is clear that it is too many for any cut to be avoided.
@@ -252,27 +309,6 @@ private func marks(_ word: UInt64) -> UInt64 {
     let ones: UInt64 = 0x0101_0101_0101_0101
     return word | (word &- ones &* 0x20) | ((word ^ ones &* 0x22) &- ones) | ((word ^ ones &* 0x5c) &- ones)
         | (word &+ ones)
-}
-
-/// Whether a text can stand in a JSON string as it is.
-private func isPlain(_ text: Span<UInt8>) -> Bool {
-    let bytes = text.bytes
-    guard text.count >= 8 else {
-        for index in text.indices {
-            let byte = text[index]
-            if byte < 0x20 || byte >= 0x7f || byte == 0x22 || byte == 0x5c { return false }
-        }
-        return true
-    }
-    var found: UInt64 = 0
-    var index = 0
-    while index <= text.count - 8 {
-        found |= marks(bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
-        index += 8
-    }
-    // The last word overlaps the one before it.
-    found |= marks(bytes.unsafeLoadUnaligned(fromByteOffset: text.count - 8, as: UInt64.self))
-    return found & highBits == 0
 }
 
 /// The eight groups of an IPv6 address.

@@ -36,13 +36,15 @@ public struct ByteWriter: ~Copyable {
 
     /// The same without the compiler's promise that the writer outlives them, for an owner that is never freed: a writer
     /// in a class could not be read while the class is called otherwise.
-    package var unownedBytes: Span<UInt8> {
+    @inlinable
+    public var unownedBytes: Span<UInt8> {
         @_lifetime(immortal)
         get { unsafe _overrideLifetime(Span(_unsafeStart: memory, count: count), copying: ()) }
     }
 
     /// Begins a new message in the same memory.
-    package mutating func reset() {
+    @inlinable
+    public mutating func reset() {
         used = 0
         isFull = false
     }

@@ -128,28 +128,39 @@ public enum Words {
         return word | capital >> 2
     }
 
-    /// How many of the eight bytes stand before the first that is below SP or DEL; 8 when there is none. A borrow can
-    /// only mark bytes behind the first.
+    /// The top bit of the first byte that is below SP or DEL, and perhaps of some behind it; 0 when there is none. A borrow
+    /// can only mark bytes behind the first.
     @inline(__always)
-    static func plainPrefix(_ word: UInt64) -> Int {
+    static func controlMarks(_ word: UInt64) -> UInt64 {
         let control = (word &- ones &* 0x20) & ~word
         let deleted = word ^ ones &* 0x7f
-        let marks = (control | ((deleted &- ones) & ~deleted)) & tops
-        return marks.trailingZeroBitCount / 8
+        return (control | ((deleted &- ones) & ~deleted)) & tops
     }
 
-    /// How many of the eight bytes stand before the first that is neither letter, digit nor `-`, of which nearly all field
-    /// names are; 8 when there is none. Sums of seven bits do not reach the next byte.
+    /// The top bit of the first byte that is no visible ASCII, or `#`, and perhaps of some behind it; 0 when there is none.
     @inline(__always)
-    static func namePrefix(_ word: UInt64) -> Int {
+    static func untargetedMarks(_ word: UInt64) -> UInt64 {
+        let below = word &- ones &* 0x21
+        let number = word ^ ones &* 0x23
+        let deleted = word ^ ones &* 0x7f
+        return (word | below | (number &- ones) | (deleted &- ones)) & tops
+    }
+
+    /// The top bits of the bytes that are neither letter, digit nor `-`, of which nearly all field names are. Sums of seven
+    /// bits do not reach the next byte.
+    @inline(__always)
+    static func unusualNameMarks(_ word: UInt64) -> UInt64 {
         let bits = word & ~tops
         let folded = bits | ones &* 0x20
         let letter = (folded &+ ones &* (0x80 - 0x61)) & ~(folded &+ ones &* (0x80 - 0x7b))
         let digit = (bits &+ ones &* (0x80 - 0x30)) & ~(bits &+ ones &* (0x80 - 0x3a))
         let dash = ~((bits ^ ones &* 0x2d) &+ ones &* 0x7f)
-        let marks = ~((letter | digit | dash) & ~word) & tops
-        return marks.trailingZeroBitCount / 8
+        return ~((letter | digit | dash) & ~word) & tops
     }
+
+    /// How many bytes stand before the first that is marked; 8 when none is.
+    @inline(__always)
+    static func unmarkedPrefix(_ marks: UInt64) -> Int { marks.trailingZeroBitCount &>> 3 }
 }
 
 /// 0–15 for a hexadecimal digit of either case; nil for any other byte.

@@ -14,9 +14,10 @@ public enum Digits {
 
     /// The same without leading zeros, and how many digits there are: 1 to 3.
     @inlinable
+    @inline(__always)
     public static func upToThree(_ value: UInt32) -> (text: UInt32, count: Int) {
         let count = value < 10 ? 1 : value < 100 ? 2 : 3
-        return (three(value) >> UInt32(24 - 8 * count), count)
+        return (three(value) &>> UInt32(24 - 8 * count), count)
     }
 
     /// Eight lower-case hexadecimal digits.

@@ -156,8 +156,8 @@ package enum HeadParser {
         let targetStart = position
         // Visible ASCII without `#`, which begins a fragment and is in no form of a target (RFC 9112 §3.2). Which other
         // bytes a target may hold is the business of RequestTarget.
-        while position < bytes.count, bytes[position] &- 0x21 < 0x5e, bytes[position] != UInt8(ascii: "#") {
-            position += 1
+        position = endOfRun(bytes, from: position, marks: Words.untargetedMarks) {
+            $0 &- 0x21 < 0x5e && $0 != UInt8(ascii: "#")
         }
         let target = targetStart..<position
         if target.count > limits.targetBytes { return .malformed(.targetTooLong) }
@@ -238,6 +238,15 @@ package enum HeadParser {
     /// `HTTP/1.x` at `position`, which is moved behind it. A minor version that we do not know changes nothing that is
     /// framed or routed (RFC 9110 §6.2); a major one may change everything.
     private static func version(_ bytes: Span<UInt8>, _ position: inout Int) -> Outcome<UInt8> {
+        if position + 8 <= bytes.count {
+            // `HTTP/1.` and a digit, as nearly always.
+            let word = bytes.bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
+            let minor = UInt8(truncatingIfNeeded: word >> 56)
+            if word << 8 == 0x2e31_2f50_5454_4800, Characters.isDigit(minor) {
+                position += 8
+                return .complete(minor - 48, length: 8)
+            }
+        }
         let expected: StaticString = "HTTP/"
         for index in 0..<5 {
             guard position + index < bytes.count else { return .incomplete }
@@ -331,30 +340,35 @@ package enum FieldLine {
     /// The first byte from `start` on that is no part of a token.
     @inline(__always)
     private static func endOfName(_ bytes: Span<UInt8>, from start: Int) -> Int {
-        endOfRun(bytes, from: start, prefix: Words.namePrefix) { Characters.token.contains($0) }
+        endOfRun(bytes, from: start, marks: Words.unusualNameMarks) { Characters.token.contains($0) }
     }
 
     /// The first byte from `start` on that no field value may hold.
     @inline(__always)
     private static func endOfValue(_ bytes: Span<UInt8>, from start: Int) -> Int {
-        endOfRun(bytes, from: start, prefix: Words.plainPrefix) { Characters.isFieldValue($0) }
+        endOfRun(bytes, from: start, marks: Words.controlMarks) { Characters.isFieldValue($0) }
     }
+}
 
-    /// The first byte from `start` on that `holds` is false of. Words first: `prefix` says how many bytes of one are of the
-    /// usual kind; what it stops at may be an unusual byte that `holds` is true of as well.
-    @inline(__always)
-    private static func endOfRun(
-        _ bytes: Span<UInt8>, from start: Int, prefix: (UInt64) -> Int, _ holds: (UInt8) -> Bool
-    ) -> Int {
-        var position = start
-        let raw = bytes.bytes
-        while position + 8 <= bytes.count {
-            let usual = prefix(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
-            position += usual
-            guard usual == 8 || holds(bytes[position]) else { return position }
-            if usual < 8 { position += 1 }
+/// The first byte from `start` on that `holds` is false of. Words first: `marks` marks the bytes of one that are not of
+/// the usual kind; a marked one may be an unusual byte that `holds` is true of as well.
+@inline(__always)
+private func endOfRun(
+    _ bytes: Span<UInt8>, from start: Int, marks: (UInt64) -> UInt64, _ holds: (UInt8) -> Bool
+) -> Int {
+    var position = start
+    let raw = bytes.bytes
+    let lastWord = bytes.count - 8
+    while position <= lastWord {
+        let marks = marks(raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
+        if marks == 0 {
+            position += 8
+            continue
         }
-        while position < bytes.count, holds(bytes[position]) { position += 1 }
-        return position
+        position += Words.unmarkedPrefix(marks)
+        guard holds(bytes[position]) else { return position }
+        position += 1
     }
+    while position < bytes.count, holds(bytes[position]) { position += 1 }
+    return position
 }

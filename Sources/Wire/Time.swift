@@ -25,6 +25,8 @@ public struct Interval: Hashable, Comparable, Sendable {
     package var secondsRoundedUp: Int { Int((nanoseconds + 999_999_999) / 1_000_000_000) }
 
     @inlinable
+    public static func == (a: Interval, b: Interval) -> Bool { a.nanoseconds == b.nanoseconds }
+    @inlinable
     public static func < (a: Interval, b: Interval) -> Bool { a.nanoseconds < b.nanoseconds }
     @inlinable
     public static func + (a: Interval, b: Interval) -> Interval {
@@ -56,6 +58,8 @@ public struct Instant: Hashable, Comparable, Sendable {
     public static var never: Instant { Instant(nanoseconds: .max) }
 
     @inlinable
+    public static func == (a: Instant, b: Instant) -> Bool { a.nanoseconds == b.nanoseconds }
+    @inlinable
     public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
     @inlinable
     public static func - (a: Instant, b: Instant) -> Interval { Interval(nanoseconds: a.nanoseconds - b.nanoseconds) }
@@ -84,7 +88,8 @@ public struct WallTime: Hashable, Comparable, Sendable {
     }
 
     /// Whole seconds since 1970, rounded down.
-    package var seconds: Int64 { milliseconds >= 0 ? milliseconds / 1_000 : (milliseconds - 999) / 1_000 }
+    @inlinable
+    public var seconds: Int64 { milliseconds >= 0 ? milliseconds / 1_000 : (milliseconds - 999) / 1_000 }
 
     @inlinable
     public static func < (a: WallTime, b: WallTime) -> Bool { a.milliseconds < b.milliseconds }

@@ -153,10 +153,12 @@ final class Gate {
     }
 
     func pathForLogs(_ text: String, _ facts: RequestFacts) -> String {
-        gatekeeper.withPathForLogs(Array(text.utf8).span, facts) { $0.text }
+        let (gatekeeper, bytes) = (gatekeeper, Array(text.utf8))
+        return gatekeeper.pathForLogs(bytes.span, facts.path).text
     }
 
     var identity: VerifiedToken? { gatekeeper.identity }
+    var protocolChange: Upgrade? { gatekeeper.protocolChange }
     var tokenRefusal: TokenRefusal? { gatekeeper.tokenRefusal }
     var refusedToken: Range<Int>? { gatekeeper.refusedToken }
 }

@@ -14,6 +14,7 @@ struct SampleExchange {
     var requestID = "req-1"
     var traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
     var user = "alice"
+    var feed: (name: String, isObserved: Bool)?
     var facts = AccessFacts(
         finished: noon, duration: Interval(nanoseconds: 1_234_567), client: IPAddress("203.0.113.7")!,
         peer: IPAddress("10.0.0.1")!, peerPort: 41_000, status: 200, bytesIn: 120, bytesOut: 345, route: 1,
@@ -31,8 +32,9 @@ struct SampleExchange {
             method: method.utf8Span.span, host: host.utf8Span.span, path: path.utf8Span.span,
             userAgent: userAgent.utf8Span.span, in: &span)
         log.append(
-            facts, pending, in: memory.span, from: sender, names: SampleExchange.names, server: server.utf8Span.span,
-            requestID: requestID.utf8Span.span, traceID: traceID.utf8Span.span, user: user.utf8Span.span)
+            facts, pending, in: memory.span, from: sender, names: SampleExchange.names,
+            server: AccessNames.member(server: server).span,
+            requestID: requestID.utf8Span.span, traceID: traceID.utf8Span.span, user: user.utf8Span.span, feed: feed)
     }
 }
 
@@ -59,9 +61,9 @@ struct SampleExchange {
 
     @Test func `names the feed that a client stands on, and whether that was all`() throws {
         var refused = SampleExchange()
-        refused.facts.feed = "drop"
+        refused.feed = ("drop", false)
         var observed = refused
-        observed.facts.isObserved = true
+        observed.feed = ("drop", true)
         let written = try lines(of: [refused, observed])
         #expect(written[0].contains(#","feed":"drop","request_id""#))
         #expect(written[1].contains(#","observed_by":"drop","request_id""#))

@@ -273,8 +273,12 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
                 for byte in UInt8.min...UInt8.max {
                     let shift = UInt64(8 * place)
                     let word = UInt64(neighbour) &* 0x0101_0101_0101_0101 & ~(0xff << shift) | UInt64(byte) << shift
-                    #expect(Words.namePrefix(word) == prefix(of: word, isOfName))
-                    #expect(Words.plainPrefix(word) == prefix(of: word) { $0 >= 0x20 && $0 != 0x7f })
+                    #expect(Words.unmarkedPrefix(Words.unusualNameMarks(word)) == prefix(of: word, isOfName))
+                    #expect(
+                        Words.unmarkedPrefix(Words.controlMarks(word)) == prefix(of: word) { $0 >= 0x20 && $0 != 0x7f })
+                    #expect(
+                        Words.unmarkedPrefix(Words.untargetedMarks(word))
+                            == prefix(of: word) { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") })
                 }
             }
         }

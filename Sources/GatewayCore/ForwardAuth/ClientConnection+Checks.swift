@@ -68,12 +68,12 @@ extension ClientConnection {
         let keepAlive = keepsAlive && next != nil
         switch verdict {
         case .forward:
-            noteIdentity(head)
+            noteIdentity(head, record)
             allow(check, keepAlive: keepAlive)
         case .answer(let answer): answerCheck(answer, for: check.dialect, keepAlive: keepAlive)
         case .refuse(let refusal):
             record.identity = worker.gatekeeper.identity
-            audit(refusal, head, now)
+            audit(refusal, record, head, now)
             if worker.gatekeeper.missesKey { worker.reportMissingKey() }
             answerCheck(refusal, .refused, for: check.dialect, keepAlive: keepAlive)
         case .incomplete, .introspect:

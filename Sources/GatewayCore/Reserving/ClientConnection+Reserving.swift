@@ -23,7 +23,8 @@ extension ClientConnection {
 
     /// The Gatekeeper's word on the request at the front of `bytes`. Inlined: a verdict is large, and handed on twice otherwise.
     @inline(__always)
-    func decide(_ bytes: Span<UInt8>, _ now: Instant, _ wall: WallTime) -> Verdict {
+    func decide(_ bytes: Span<UInt8>, _ record: ExchangeRecord, _ now: Instant, _ wall: WallTime) -> Verdict {
+        let worker = worker
         guard let known = record.guess?.answer else {
             return worker.gatekeeper.decide(
                 bytes, peer: peer, link: link, now: now, wall: wall, facts: &record.facts)

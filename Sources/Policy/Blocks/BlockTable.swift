@@ -22,6 +22,9 @@ package struct BlockTable: Sendable {
     /// Entries held, those waiting to be swept included.
     package var count: Int { levels.reduce(0) { $0 + $1.map.count } }
 
+    /// Nobody is in it.
+    var isEmpty: Bool { levels.isEmpty }
+
     /// The block that holds `address` back the longest; nil when there is none.
     ///
     /// An IPv6 prefix shorter than `::ffff:0:0/96` does not reach IPv4 addresses, although they are kept in that range:

@@ -15,11 +15,11 @@ struct DeadlineMap: Sendable {
 
     private var slots: [Slot]
     private(set) var count = 0
-    private let keys: (UInt64, UInt64)
+    private let hash: AddressHash
     private var cursor = 0
 
     init(seed: UInt64) {
-        keys = (DeadlineMap.spread(seed), DeadlineMap.spread(seed ^ .max))
+        hash = AddressHash(seed: seed)
         slots = Array(repeating: .free, count: 16)
     }
 
@@ -49,7 +49,7 @@ struct DeadlineMap: Sendable {
 
     /// Slots that a lookup of `address` looks at: one when it is at home or its home is free.
     func probes(for address: IPAddress) -> Int {
-        ((position(of: address) - home(address.high, address.low)) & (slots.count - 1)) + 1
+        ((position(of: address) - home(address)) & (slots.count - 1)) + 1
     }
 
     /// True when the end of the slots was reached, and the next call begins anew.
@@ -69,24 +69,13 @@ struct DeadlineMap: Sendable {
         return true
     }
 
-    private func home(_ high: UInt64, _ low: UInt64) -> Int {
-        // Folded full products of secret words: neighbours are spread, and nobody can choose addresses that collide.
-        let first = (high ^ keys.0).multipliedFullWidth(by: low ^ keys.1)
-        let second = (first.high ^ first.low ^ keys.0).multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
-        return Int(truncatingIfNeeded: (second.high ^ second.low) & UInt64(slots.count - 1))
-    }
-
-    /// Makes a dense word of any seed (the finaliser of SplitMix64).
-    private static func spread(_ seed: UInt64) -> UInt64 {
-        var word = seed &+ 0x9e37_79b9_7f4a_7c15
-        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
-        return word ^ word >> 31
+    private func home(_ address: IPAddress) -> Int {
+        Int(truncatingIfNeeded: hash.of(address) & UInt64(slots.count - 1))
     }
 
     /// Where `address` is, or the free slot where it belongs.
     private func position(of address: IPAddress) -> Int {
-        var index = home(address.high, address.low)
+        var index = home(address)
         while !slots[index].isFree, slots[index].low != address.low || slots[index].high != address.high {
             index = (index + 1) & (slots.count - 1)
         }
@@ -102,7 +91,7 @@ struct DeadlineMap: Sendable {
             let slot = slots[index]
             if slot.isFree { break }
             // A slot may move into the hole unless its home lies behind the hole on its way.
-            let distance = (index - home(slot.high, slot.low)) & mask
+            let distance = (index - home(IPAddress(high: slot.high, low: slot.low))) & mask
             if distance >= (index - hole) & mask {
                 slots[hole] = slot
                 hole = index

@@ -11,7 +11,7 @@ extension Gatekeeper {
         out.append("\r\nCache-Control: no-store\r\nContent-Length: 0\r\nX-Request-Id: ")
         out.append(requestID)
         out.append("\r\n")
-        if let identity = head.identity { out.append(identity.identityFields) }
+        if let identity { out.append(identity.identityFields) }
         if check.dialect == .envoy { writeRemovals(into: &out) }
         if !keepAlive { out.append("Connection: close\r\n") }
         out.append("\r\n")
@@ -30,7 +30,7 @@ extension Gatekeeper {
 
     /// Whether the answer says it. Its fields end in CR LF, and no value holds one.
     private func isTold(_ name: String) -> Bool {
-        guard let fields = head.identity?.identityFields else { return false }
+        guard let fields = identity?.identityFields else { return false }
         let start = Array("\(name): ".utf8)
         return fields.split(separator: 10).contains { $0.starts(with: start) }
     }

@@ -34,7 +34,7 @@ extension Gatekeeper {
         }
         if case .absent = head.upgrade { return }
         // On its way through the gateway the request would have gone on without it.
-        guard plan.upgrade != nil else { throw .upgradeNotAllowed }
+        guard plan.changesProtocol else { throw .upgradeNotAllowed }
     }
 }
 

@@ -24,7 +24,7 @@ extension Gatekeeper {
     package func countLogin(_ plan: inout Plan, _ facts: borrowing RequestFacts, at now: Instant) -> Refusal? {
         guard rates.countsLast, let route = facts.route else { return nil }
         do throws(Refusal) {
-            try countLast(head.identity, facts, route, &plan, now, looks: false)
+            try countLast(identity, facts, route, &plan, now, looks: false)
             return nil
         } catch {
             return error

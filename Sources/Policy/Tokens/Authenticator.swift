@@ -70,7 +70,9 @@ package final class Authenticator {
     package var cachedTokens: Int { verifier.cachedTokens }
 
     /// Whether the route looks at tokens at all; if not, its fields need not be searched for one.
-    package func looksForTokens(route: Int) -> Bool { routes[route].authentication != .none }
+    package func looksForTokens(route: Int) -> Bool {
+        if case .none = routes[route].authentication { false } else { true }
+    }
 
     /// Who sends the request? `head` holds the bytes that `place` points into.
     /// - Parameter grace: how long an expired token is still good for it.
@@ -78,10 +80,11 @@ package final class Authenticator {
         _ place: Credentials.Place, in head: Span<UInt8>, route: Int, at now: WallTime, grace: Interval = .zero
     ) -> Outcome {
         let authentication = routes[route].authentication
-        guard authentication != .none else { return .anonymous }
+        if case .none = authentication { return .anonymous }
         switch place {
         case .nowhere:
-            return authentication == .required ? .refused(.missingToken, nil) : .anonymous
+            if case .required = authentication { return .refused(.missingToken, nil) }
+            return .anonymous
         case .malformed:
             return .refused(.malformedCredentials, nil)
         case .at(let range):

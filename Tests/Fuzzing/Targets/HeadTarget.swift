@@ -92,7 +92,8 @@ package final class HeadTarget: FuzzTarget {
             _ = bytes[place]
         }
         if let token = gatekeeper.refusedToken { _ = bytes[token] }
-        _ = gatekeeper.withPathForLogs(bytes.span, facts) { $0.count }
+        let keeper = gatekeeper
+        _ = keeper.pathForLogs(bytes.span, facts.path).count
         let trace = RequestTrace()
         gatekeeper.name(trace, bytes.span, peer: facts.client)
         let date = House.date
@@ -179,11 +180,13 @@ package final class HeadTarget: FuzzTarget {
         for name in ["keep-alive", "te", "trailer", "proxy-connection", "proxy-authorization"] {
             try require(head.count(name) == 0, "what is for one hop goes no further")
         }
-        let upgrades = plan.upgrade == nil ? 0 : 1
+        let change = gatekeeper.protocolChange
+        let upgrades = change == nil ? 0 : 1
+        try require(plan.changesProtocol == (change != nil), "a plan says whether there is another protocol")
         try require(
             head.count("connection") == upgrades && head.count("upgrade") == upgrades,
             "a connection changes to another protocol when that was decided")
-        if let upgrade = plan.upgrade {
+        if let upgrade = change {
             try require(
                 head.text("connection") == "Upgrade" && head.value("upgrade") == upgrade.name && framing == .none,
                 "the other protocol is the one that was decided about")
@@ -222,6 +225,7 @@ package final class HeadTarget: FuzzTarget {
     ) throws(Finding) {
         // HTTP/1.0 may come without a host, and goes on with an empty one (RFC 9112 §3.2).
         if facts.authority.isEmpty { return }
+        let change = gatekeeper.protocolChange
         let decision = decide(sent, sender)
         let found = decision.facts
         switch decision.verdict {
@@ -238,7 +242,7 @@ package final class HeadTarget: FuzzTarget {
                     && again.upstream == plan.upstream
                     && again.isLogin == plan.isLogin && again.isIdempotent == plan.isIdempotent
                     && found.client == facts.client && found.isHead == facts.isHead
-                    && again.upgrade?.name == plan.upgrade?.name,
+                    && gatekeeper.protocolChange?.name == change?.name,
                 "what is sent is the request that was decided about")
         }
     }

@@ -20,8 +20,8 @@ package final class ResponseTarget: FuzzTarget {
             """.utf8)
         let verdict = gatekeeper.decide(
             handshake.span, peer: facts.client, now: House.now, wall: House.wall, facts: &facts)
-        guard case .forward(let plan) = verdict else { return nil }
-        return plan.upgrade
+        guard case .forward = verdict else { return nil }
+        return gatekeeper.protocolChange
     }()
 
     package init() {}

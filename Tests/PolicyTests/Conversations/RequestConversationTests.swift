@@ -72,7 +72,9 @@ extension Conversation {
             case .untilClose: words += " body until close"
             }
             if plan.isLogin { words += " login" }
-            if let upgrade = plan.upgrade { words += " upgrade \(String(decoding: upgrade.name, as: UTF8.self))" }
+            if let upgrade = gatekeeper.protocolChange {
+                words += " upgrade \(String(decoding: upgrade.name, as: UTF8.self))"
+            }
             if !facts.keepAlive { words += " close" }
             if facts.headLength != sent.count { words += " next \(facts.headLength)" }
             return Reaction(words: words, bytes: out.bytes.withUnsafeBufferPointer { Array($0) })

@@ -254,8 +254,9 @@ private func offered(_ lists: String..., more: [String] = []) -> String? {
 
     /// What the client gets of a 101 with these fields; nil: 502.
     private func answer(_ list: String, _ fields: String...) -> String? {
-        let plan = gate().decide(head("/", handshake + ["Sec-WebSocket-Protocol: " + list])).plan
-        guard let upgrade = plan?.upgrade else { return nil }
+        let gate = gate()
+        _ = gate.decide(head("/", handshake + ["Sec-WebSocket-Protocol: " + list]))
+        guard let upgrade = gate.protocolChange else { return nil }
         var reader = ResponseReader(House.rules(House.configuration()))
         let context = ResponseContext(isHead: false, minorVersion: 1, loginRows: [], upgrade: upgrade)
         let agreed = [
