@@ -141,7 +141,7 @@ extension ClientConnection {
                 now: now)
         }
         if refusal.code == .accountLocked, let account = record.guess?.account {
-            return worker.telemetry.record(tried: account, auditRequest(bytes), refusal)
+            return worker.telemetry.record(tried: account, auditRequest(bytes), refusal, at: now)
         }
         worker.telemetry.record(
             refusal, of: record.facts.client, auditRequest(bytes), token: token,

@@ -13,8 +13,10 @@ final class ServerConnection: ReadinessHandler {
         case handshake
         /// In the pool. Whatever arrives now was not asked for. → `head`, `closed`
         case idle
-        /// The response head, or interim ones before it. → `held`, `body`, `tunnel`, `closed`
+        /// The response head, or interim ones before it. → `verdict`, `held`, `body`, `tunnel`, `closed`
         case head
+        /// The head of a login's answer is there, whose body says whether it failed. → `held`, `body`, `closed`
+        case verdict
         /// The head of a failed login is kept until the Ledger has counted it. → `judged`, `closed`
         case held
         /// The Ledger has spoken: the kept head may pass. → `body`, `closed`
@@ -46,7 +48,7 @@ final class ServerConnection: ReadinessHandler {
     /// Bytes came, and the connection may have been reset behind them unnoticed.
     private var owesLook = false
     private(set) var peerFinished = false
-    private var stash: Stash
+    var stash: Stash
     /// What the server must get before everything else, TLS included: a PROXY header, or nothing.
     var preface: [UInt8] = []
     /// How much of the stash was found to be the beginning of a head.
@@ -128,7 +130,7 @@ final class ServerConnection: ReadinessHandler {
 
     private func advance() {
         var budget = ClientConnection.readsPerTurn
-        while phase == .head || phase == .judged || phase == .body || phase == .tunnel {
+        while isReading {
             guard let client, client.takesMore, canRead || phase == .judged else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
@@ -144,14 +146,16 @@ final class ServerConnection: ReadinessHandler {
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
                 let limits = worker.generation.rules.headLimits
-                if stashed > 0, !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed, limits: limits) {
+                if stashed > 0, phase == .head,
+                    !HeadParser.isWorthParsing(bytes, from: stashed, parsed: parsed, limits: limits)
+                {
                     stash.keep(bytes)
                 } else {
                     process(stashed + count)
                 }
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
                 // whoever waits for the rest of a head asks once more, a stream of bytes is looked at by the next sweep.
-                if phase == .head { canRead = true }
+                if phase == .head || phase == .verdict { canRead = true }
                 owesLook = true
             case .wouldBlock:
                 canRead = false
@@ -159,7 +163,11 @@ final class ServerConnection: ReadinessHandler {
             case .ended:
                 canRead = false
                 peerFinished = true
-                phase == .tunnel ? client.tunnelEnded(.server) : responseEndedByClose()
+                switch phase {
+                case .tunnel: client.tunnelEnded(.server)
+                case .verdict: verdictAtClose(stashed)
+                default: responseEndedByClose()
+                }
             case .failed:
                 canRead = false
                 phase == .tunnel ? client.endTunnel(.serverLost) : lost()
@@ -180,7 +188,7 @@ final class ServerConnection: ReadinessHandler {
     var held: Int { stash.count + outbox.held }
 
     /// The connection is of no use.
-    private func lost() {
+    func lost() {
         pool.failed()
         if let refusal = lateRefusal {
             blame(.handshake)
@@ -191,7 +199,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     /// Neither is the answer on it.
-    private func malformed(_ event: Exchange.Event = .responseMalformed) {
+    func malformed(_ event: Exchange.Event = .responseMalformed) {
         pool.failed()
         blame(.malformed)
         act(on: event)
@@ -203,7 +211,7 @@ final class ServerConnection: ReadinessHandler {
         case .connecting, .handshake:
             pool.connectFailed()
             blame(.connectTimeout)
-        case .head, .body:
+        case .head, .verdict, .body:
             pool.failed()
             blame(.timeout)
         case .idle, .held, .judged, .tunnel, .closed: break
@@ -256,18 +264,13 @@ final class ServerConnection: ReadinessHandler {
         if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
 
-    func judged() {
-        guard phase == .held else { return }
-        phase = .judged
-        worker.loop.stillReady(self)
-    }
-
     // MARK: Responses
 
-    private func process(_ count: Int) {
+    /// - Parameter ended: the server's connection has, behind these bytes.
+    func process(_ count: Int, ended: Bool = false) {
         var offset = 0
         worker.out.reset()
-        while phase == .head || phase == .judged {
+        while phase == .head || phase == .verdict || phase == .judged {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
             guard let client else { return }
             let context = client.record.context(under: worker.generation)
@@ -294,9 +297,15 @@ final class ServerConnection: ReadinessHandler {
                 return becomeTunnel(bytes, length, context, client)
             case .final(let response):
                 probeAnswered(response.status)
-                client.record.failedRows = response.failedRows
+                var failedRows = response.failedRows
+                if phase != .judged, !response.undecidedRows.isEmpty {
+                    guard let rows = verdict(on: response, bytes, ended: ended, for: client) else { return }
+                    failedRows = rows
+                }
+                // Of one that was judged it stands as it was, of what the body said, too.
+                if phase != .judged { client.record.failedRows = failedRows }
                 let step =
-                    phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
+                    phase == .judged ? .relay : client.handle(.responseHead(failedLogin: !failedRows.isEmpty))
                 guard step == .relay else {
                     if step == .report {
                         if worker.out.count > 0 { client.relay(worker.composed, Span()) }
@@ -318,28 +327,10 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
-    private func probeAnswered(_ status: Int) {
+    func probeAnswered(_ status: Int) {
         guard errand == .probe else { return }
         errand = .request
         pool.probed(status: status)
-    }
-
-    /// Writes the 101 behind interim heads; what follows its `length` bytes is the other protocol's already.
-    private func becomeTunnel(
-        _ bytes: Span<UInt8>, _ length: Int, _ context: ResponseContext, _ client: ClientConnection
-    ) {
-        guard let upgrade = context.upgrade else { return malformed() }
-        let trace = client.record.trace
-        worker.responses.writeSwitch(
-            bytes, to: context, upgrade, requestID: trace.requestID, into: &worker.out)
-        guard !worker.out.overflowed else { return malformed() }
-        let step = client.handle(.switched)
-        guard step == .tunnel else { return client.act(on: step) }
-        probeAnswered(101)
-        // The end of what has none for hours would come too late to end a row of failures.
-        pool.answered(by: server, status: 101)
-        phase = .tunnel
-        client.tunnelBegins(with: worker.composed, bytes.extracting(length..<bytes.count))
     }
 
     /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
@@ -395,11 +386,6 @@ final class ServerConnection: ReadinessHandler {
     }
 
     // MARK: Ending
-
-    /// Nothing more is sent; all that was has been taken.
-    func finishSending() {
-        if phase == .tunnel { channel.finishSending() }
-    }
 
     /// The server must see that the other side broke off.
     func reset() {

@@ -14,7 +14,10 @@ extension Gatekeeper {
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, into: &out)
+        // Whoever guesses must not have the answer compressed, in which his failure stands.
+        let mustBePlain = !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
+        copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, mustBePlain: mustBePlain, into: &out)
+        if mustBePlain { out.append("Accept-Encoding: identity\r\n") }
         if let upgrade = plan.upgrade {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
@@ -72,8 +75,12 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    /// - Parameter places: where the route looks for the token.
-    private func copyFields(_ bytes: Span<UInt8>, _ places: TokenPlaces?, into out: inout ByteWriter) {
+    /// - Parameters:
+    ///   - places: where the route looks for the token.
+    ///   - mustBePlain: encodings of the answer are not asked for.
+    private func copyFields(
+        _ bytes: Span<UInt8>, _ places: TokenPlaces?, mustBePlain: Bool, into out: inout ByteWriter
+    ) {
         guard fields.count > 0 else { return }
         // Nobody has verified it, in whatever scheme it is, and a backend might not either.
         let mustGo = head.glass != nil
@@ -98,6 +105,7 @@ extension Gatekeeper {
                     !kind.isStripped
                     && !(head.connection.namesFields && kind.isRemovedByConnection
                         && isNamedByConnection(field, bytes))
+                    && !(mustBePlain && bytes.extracting(field.name).equalsIgnoringCase("accept-encoding"))
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
