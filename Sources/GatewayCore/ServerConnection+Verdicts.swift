@@ -1,4 +1,5 @@
 internal import Policy
+internal import Transport
 internal import Wire
 
 /// The answer to a login whose body says whether it failed: nothing of it goes out before that is known.

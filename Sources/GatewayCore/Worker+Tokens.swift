@@ -1,4 +1,5 @@
 internal import Policy
+internal import Settings
 internal import Telemetry
 internal import Transport
 internal import Wire

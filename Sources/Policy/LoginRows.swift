@@ -79,7 +79,8 @@ struct LoginFailures: Sendable {
 
     /// Of a head that cannot be read: whatever could have stood in it, did.
     func rows(ofMalformed rows: LoginRows, status: Int?) -> LoginRows {
-        rows.intersection(rowsWithFields.union(rowsWithMembers)).union(status.map { self.rows(of: rows, status: $0) } ?? [])
+        rows.intersection(rowsWithFields.union(rowsWithMembers)).union(
+            status.map { self.rows(of: rows, status: $0) } ?? [])
     }
 
     private func rows(of rows: LoginRows, status: Int) -> LoginRows {

@@ -15,7 +15,8 @@ extension Gatekeeper {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
         // Whoever guesses must not have the answer compressed, in which his failure stands.
-        let mustBePlain = !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
+        let mustBePlain =
+            !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
         copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, mustBePlain: mustBePlain, into: &out)
         if mustBePlain { out.append("Accept-Encoding: identity\r\n") }
         if let upgrade = plan.upgrade {

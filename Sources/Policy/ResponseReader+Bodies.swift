@@ -1,4 +1,4 @@
-package import Wire
+internal import Wire
 
 /// Answers to logins whose bodies say whether they failed.
 extension ResponseReader {

@@ -17,7 +17,8 @@ extension CrossChecks {
                 members.place, "there is no secret to hash the names of accounts with",
                 hint: "set \"accounts.secret_file\", the same on all replicas (openssl rand -hex 32 makes one)")
         }
-        if let limit = settings.written("accounts.shared.limit"), let shared = settings.integer("accounts.shared.limit"),
+        if let limit = settings.written("accounts.shared.limit"),
+            let shared = settings.integer("accounts.shared.limit"),
             let plain = settings.integer("login.limit"), shared <= plain
         {
             findings.error(

@@ -39,7 +39,8 @@ extension CrossChecks {
                     value.place, "nothing says which field has this value", hint: "set \"\(path).failure.field\"")
             }
             let member = settings.written("\(path).failure.json.member")
-            if field == nil, member == nil, let entry = settings.entries["\(path).failure.statuses"], entry.isEmptyList {
+            if field == nil, member == nil, let entry = settings.entries["\(path).failure.statuses"], entry.isEmptyList
+            {
                 findings.error(
                     entry.place, "nothing would be a failure", hint: "name a status, or \"\(path).failure.field\"")
             }
@@ -57,13 +58,15 @@ extension CrossChecks {
         }
         if let values, values.isEmptyList {
             findings.error(
-                values.place, "no value of the member would be a failure", hint: "leave it out: any but null is one then")
+                values.place, "no value of the member would be a failure",
+                hint: "leave it out: any but null is one then")
         }
         guard let member, let text = settings.text("\(path).failure.json.member") else { return }
         let names = text.split(separator: ".", omittingEmptySubsequences: false)
         if names.contains("") || names.count > 8 {
             findings.error(
-                member.place, "\"\(text)\" names no member", hint: "for example error, or error.code; at most 8 names deep")
+                member.place, "\"\(text)\" names no member",
+                hint: "for example error, or error.code; at most 8 names deep")
         }
     }
 

@@ -31,7 +31,8 @@ extension SettingRows {
         SettingRow(
             "accounts.shared.after", .integer(0...1_000), .value("20"), example: "50",
             "So many accounts must log in within an hour through one private address that nearly all requests come from: then it "
-                + "counts as one that many people share. 0: none does (docs/accounts.md#many-people-behind-one-address)."),
+                + "counts as one that many people share. 0: none does (docs/accounts.md#many-people-behind-one-address)."
+        ),
         SettingRow(
             "accounts.shared.limit", .integer(1...1_000_000), .value("100"), example: "500",
             "Failed logins that such an address may have, in place of `login.limit`."),

@@ -18,7 +18,8 @@ import Testing
 
     /// `failed`, `passed`, `more`, `malformed` or `unasked`.
     private func said(
-        _ answer: String, _ member: String = "error.code", _ values: [String] = ["bad", "7", "false"], ended: Bool = false
+        _ answer: String, _ member: String = "error.code", _ values: [String] = ["bad", "7", "false"],
+        ended: Bool = false
     ) -> String {
         var reader = Self.reader(member, values)
         let bytes = Array(answer.utf8)
@@ -50,7 +51,9 @@ import Testing
         #expect(said(answer(#"{"error":{"code":"b\u0061d"}}"#)) == "failed", "as it is meant, not as it is written")
         #expect(said(answer(#"{"error.code":"bad"}"#)) == "failed", "a member of that very name")
         #expect(said(answer(#"{"code":"bad","error":{"codes":"bad"},"errors":{"code":"bad"}}"#)) == "passed")
-        #expect(said(answer(#"{"text":"\"error\":{\"code\":\"bad\"}"}"#)) == "passed", "what a client has echoed is a string")
+        #expect(
+            said(answer(#"{"text":"\"error\":{\"code\":\"bad\"}"}"#)) == "passed",
+            "what a client has echoed is a string")
         #expect(said(answer("\u{feff} \r\n" + #"{"error":{"code":"bad"}}"#)) == "failed")
         #expect(said(answer("{}", status: 401)) == "failed", "by its status, and its body is not waited for")
     }
@@ -93,7 +96,8 @@ import Testing
     }
 
     @Test func `is waited for until its body is whole`() {
-        let whole = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{\"error\":\r\n10\r\n{\"code\": \"bad\"}}\r\n0\r\n\r\n"
+        let whole =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{\"error\":\r\n10\r\n{\"code\": \"bad\"}}\r\n0\r\n\r\n"
         let head = whole.utf8.count - "9\r\n{\"error\":\r\n10\r\n{\"code\": \"bad\"}}\r\n0\r\n\r\n".utf8.count
         for cut in head..<whole.utf8.count { #expect(said(String(whole.utf8.prefix(cut))!) == "more") }
         #expect(said(whole) == "failed")
@@ -105,7 +109,8 @@ import Testing
         #expect(said("HTTP/1.1 200 OK\r\n\r\n", ended: true) == "passed")
         // What has a length is not whole before that.
         #expect(said("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", ended: true) == "more")
-        #expect(said("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<h") == "failed", "that is not JSON, however it goes on")
+        #expect(
+            said("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<h") == "failed", "that is not JSON, however it goes on")
     }
 
     @Test func `is looked for in the first 16 KiB`() {
@@ -122,7 +127,8 @@ import Testing
         #expect(said(long("", "", exact)) == "passed")
         #expect(said(long("", "", exact + 1)) == "failed")
         // Chunks of one byte may hold little in much.
-        let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + String(repeating: "1\r\n \r\n", count: 32_768)
+        let chunks =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + String(repeating: "1\r\n \r\n", count: 32_768)
         #expect(said(chunks) == "failed")
     }
 }

@@ -1,5 +1,6 @@
 internal import Ledger
 internal import Policy
+internal import Wire
 
 extension Gateway {
     /// The rules for failed logins, of the configuration and of those who are allowed for a while.

@@ -218,7 +218,8 @@ package final class RedisLedger: Ledger {
         session?.close()
         sentinels?.stop()
         for timer in [
-            connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer, scanTimer, slowTimer,
+            connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer, scanTimer,
+            slowTimer,
         ] {
             timer?.cancel()
         }

@@ -49,7 +49,9 @@ package struct CollapseGuard: Sendable {
     }
 
     private func isShared(_ network: IPNetwork, at now: Instant, accounts: Int) -> Bool {
-        guard accounts > 0, let found = known[network], let until = found.carriesUntil, until > now else { return false }
+        guard accounts > 0, let found = known[network], let until = found.carriesUntil, until > now else {
+            return false
+        }
         return found.accounts.values.count { $0 + CollapseGuard.window > now } >= accounts
     }
 

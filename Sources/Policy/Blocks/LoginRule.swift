@@ -130,7 +130,8 @@ package struct LoginRule: Sendable {
         let ofAddress = LoginKey(rule: name, subject(of: address))
         guard counting != .address else { return ofAddress }
         guard let account else { return countsAddressesInstead ? ofAddress : nil }
-        return LoginKey(rule: name, counting == .pair ? subject(of: address) : BlockSubject.everywhere, account: account)
+        return LoginKey(
+            rule: name, counting == .pair ? subject(of: address) : BlockSubject.everywhere, account: account)
     }
 
     /// Whether blocks of this kind of subject come from this rule.

@@ -7,66 +7,78 @@ private let bridge = IPNetwork("172.18.0.1")!
 private let start = Instant(nanoseconds: 1_000_000_000_000)
 private func account(_ number: Int) -> AccountMark { AccountMark(high: 7, low: UInt64(number)) }
 
-/// When an address is one that many people speak through.
-@Suite struct `An address` {
-    private func loggedIn(
-        _ watch: inout CollapseGuard, _ accounts: Range<Int>, through network: IPNetwork = bridge, at now: Instant = start
+/// The guard, so that what it says may be expected.
+private final class Watch {
+    private var state = CollapseGuard()
+
+    /// What the last of these logins has shown.
+    func loggedIn(
+        _ accounts: Range<Int>, through network: IPNetwork = bridge, at now: Instant = start, _ needed: Int = 20
     ) -> Bool {
         var isShared = false
-        for number in accounts { isShared = watch.loggedIn(account(number), through: network, at: now, accounts: 20) }
+        for number in accounts {
+            isShared = state.loggedIn(account(number), through: network, at: now, accounts: needed)
+        }
         return isShared
     }
 
+    func carriesNearlyAll(_ network: IPNetwork, at now: Instant, _ needed: Int = 20) -> Bool {
+        state.carriesNearlyAll(network, at: now, accounts: needed)
+    }
+}
+
+/// When an address is one that many people speak through.
+@Suite struct `An address` {
     @Test func `is shared when it carries nearly everything and enough accounts have logged in through it`() {
-        var watch = CollapseGuard()
-        #expect(!loggedIn(&watch, 0..<19))
-        #expect(!watch.carriesNearlyAll(bridge, at: start, accounts: 20))
-        #expect(!loggedIn(&watch, 0..<19), "they have been here before")
-        #expect(loggedIn(&watch, 19..<20))
-        #expect(watch.carriesNearlyAll(bridge, at: start + .seconds(60), accounts: 20))
+        let watch = Watch()
+        #expect(!watch.loggedIn(0..<19))
+        #expect(!watch.carriesNearlyAll(bridge, at: start))
+        #expect(!watch.loggedIn(0..<19), "they have been here before")
+        #expect(watch.loggedIn(19..<20))
+        #expect(watch.carriesNearlyAll(bridge, at: start + .seconds(60)))
     }
 
     @Test func `is not shared for its traffic alone, however much that is`() {
-        var watch = CollapseGuard()
+        let watch = Watch()
         for minute in 0..<1_000 {
-            #expect(!watch.carriesNearlyAll(bridge, at: start + .seconds(60 * minute), accounts: 20))
+            #expect(!watch.carriesNearlyAll(bridge, at: start + .seconds(60 * minute)))
             // With one account, or with nineteen.
-            #expect(!loggedIn(&watch, 0..<19, at: start + .seconds(60 * minute)))
+            #expect(!watch.loggedIn(0..<19, at: start + .seconds(60 * minute)))
         }
     }
 
     @Test func `is not shared for its logins alone`() {
-        var watch = CollapseGuard()
-        #expect(!loggedIn(&watch, 0..<500))
-        #expect(!watch.carriesNearlyAll(IPNetwork("172.18.0.2")!, at: start, accounts: 20), "that is another one")
+        let watch = Watch()
+        #expect(!watch.loggedIn(0..<500))
+        #expect(!watch.carriesNearlyAll(IPNetwork("172.18.0.2")!, at: start), "that is another one")
     }
 
     @Test func `is not shared for what was long ago`() {
-        var watch = CollapseGuard()
-        _ = loggedIn(&watch, 0..<20)
-        #expect(watch.carriesNearlyAll(bridge, at: start + .seconds(3_599), accounts: 20))
-        #expect(!watch.carriesNearlyAll(bridge, at: start + .seconds(3_600), accounts: 20))
+        let watch = Watch()
+        _ = watch.loggedIn(0..<20)
+        #expect(watch.carriesNearlyAll(bridge, at: start + .seconds(3_599)))
+        #expect(!watch.carriesNearlyAll(bridge, at: start + .seconds(3_600)))
         // Three minutes after it was seen to carry everything, that is not known any more.
-        _ = loggedIn(&watch, 0..<19, at: start + .seconds(3_700))
-        #expect(!loggedIn(&watch, 19..<20, at: start + .seconds(3_780)))
-        #expect(watch.carriesNearlyAll(bridge, at: start + .seconds(3_790), accounts: 20))
+        _ = watch.loggedIn(0..<19, at: start + .seconds(3_700))
+        #expect(!watch.loggedIn(19..<20, at: start + .seconds(3_780)))
+        #expect(watch.carriesNearlyAll(bridge, at: start + .seconds(3_790)))
     }
 
     @Test func `is never shared where that is switched off`() {
-        var watch = CollapseGuard()
-        #expect(!watch.carriesNearlyAll(bridge, at: start, accounts: 0))
-        #expect(!watch.loggedIn(account(1), through: bridge, at: start, accounts: 0))
+        let watch = Watch()
+        #expect(!watch.carriesNearlyAll(bridge, at: start, 0))
+        #expect(!watch.loggedIn(1..<2, at: start, 0))
     }
 
     @Test func `that shows itself is not forgotten for others that come and go`() {
-        var watch = CollapseGuard()
-        _ = loggedIn(&watch, 0..<19, at: start)
+        let watch = Watch()
+        _ = watch.loggedIn(0..<19, at: start)
         for number in 0..<200 {
             let other = IPNetwork(IPAddress(v4: 0x0a00_0000 + UInt32(number)))
-            _ = watch.loggedIn(account(1), through: other, at: start + .milliseconds(number), accounts: 20)
-            _ = watch.carriesNearlyAll(bridge, at: start + .milliseconds(number), accounts: 20)
+            _ = watch.loggedIn(1..<2, through: other, at: start + .milliseconds(number))
+            _ = watch.carriesNearlyAll(bridge, at: start + .milliseconds(number))
         }
-        #expect(loggedIn(&watch, 19..<20, at: start + .seconds(1)))
+        #expect(watch.loggedIn(19..<20, at: start + .seconds(1)))
     }
 }
 
