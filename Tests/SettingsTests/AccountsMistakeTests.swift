@@ -63,7 +63,7 @@ import Wire
             "A limit of shared addresses that is none",
             minimal + "accounts: {member: username, secret: \(secret), shared: {limit: 5}}",
             says: """
-                gateway.conf:3:67: error: every address may have 5 failures, so this would do nothing
+                gateway.conf:3:88: error: every address may have 5 failures, so this would do nothing
                     accounts: {member: username, secret: <redacted>, shared: {limit: 5}}
                                                                                      ^
                     set it higher than "login.limit", or "accounts.shared.after" to 0

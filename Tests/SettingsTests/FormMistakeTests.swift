@@ -90,7 +90,7 @@ import Testing
             \(minimal)login: {rules: [{name: a, endpoints: ["POST /a"], statuses: [401]}]}
             """,
             says: """
-                gateway.conf:3:52: error: there is no setting "statuses" in "login.rules[0]"
+                gateway.conf:3:51: error: there is no setting "statuses" in "login.rules[0]"
                     login: {rules: [{name: a, endpoints: ["POST /a"], statuses: [401]}]}
                                                                       ^~~~~~~~
                     did you mean "login.rules[].failure.statuses"?

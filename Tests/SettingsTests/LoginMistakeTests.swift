@@ -64,7 +64,7 @@ import Wire
             says: """
                 gateway.conf:3:76: error: nothing says which member has these values
                     login: {rules: [{name: a, endpoints: ["POST /a"], failure: {json: {values: [bad]}}}]}
-                                                                                               ^
+                                                                                               ^~~~~
                     set "login.rules[0].failure.json.member"
                 """),
         Mistake(
