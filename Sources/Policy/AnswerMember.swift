@@ -53,7 +53,9 @@ struct AnswerMember: Sendable {
         guard !body.bytes.isEmpty else { return body.isAll ? .passed : .undecided }
         if body.isEncoded { return unreadable }
         // Some write a byte order mark in front (RFC 8259 §8.1).
-        var start = body.bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
+        let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+        if !body.isAll, body.bytes.count < mark.count, mark.starts(with: body.bytes) { return .undecided }
+        var start = body.bytes.starts(with: mark) ? mark.count : 0
         while start < body.bytes.count, isSpace(body.bytes[start]) { start += 1 }
         guard start < body.bytes.count else { return body.isAll ? unreadable : .undecided }
         switch body.bytes[start] {

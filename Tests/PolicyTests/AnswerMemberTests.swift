@@ -21,8 +21,13 @@ import Testing
         _ answer: String, _ member: String = "error.code", _ values: [String] = ["bad", "7", "false"],
         ended: Bool = false
     ) -> String {
+        said(bytes: Array(answer.utf8), member, values, ended: ended)
+    }
+
+    private func said(
+        bytes: [UInt8], _ member: String = "error.code", _ values: [String] = ["bad"], ended: Bool = false
+    ) -> String {
         var reader = Self.reader(member, values)
-        let bytes = Array(answer.utf8)
         let context = ResponseContext(isHead: false, minorVersion: 1, loginRows: .row(0))
         guard case .final(let response) = reader.parse(bytes.span, to: context) else { return "no answer" }
         guard !response.undecidedRows.isEmpty else { return response.isFailedLogin ? "failed" : "unasked" }
@@ -101,6 +106,9 @@ import Testing
         let head = whole.utf8.count - "9\r\n{\"error\":\r\n10\r\n{\"code\": \"bad\"}}\r\n0\r\n\r\n".utf8.count
         for cut in head..<whole.utf8.count { #expect(said(String(whole.utf8.prefix(cut))!) == "more") }
         #expect(said(whole) == "failed")
+        let marked = Array(answer("\u{feff}{}").utf8)
+        for missing in 1...4 { #expect(said(bytes: Array(marked.dropLast(missing))) == "more") }
+        #expect(said(bytes: marked) == "passed")
         #expect(said("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n") == "malformed")
         // One that ends with its connection.
         let open = "HTTP/1.1 200 OK\r\n\r\n{\"error\":{\"code\":\"bad\"}}"
