@@ -149,7 +149,7 @@ extension ClientConnection {
                 now: now)
         }
         if case .accountLocked = refusal.code, let account = record.guess?.account {
-            return worker.telemetry.record(tried: account, auditRequest(bytes), refusal)
+            return worker.telemetry.record(tried: account, auditRequest(bytes), refusal, at: now)
         }
         worker.telemetry.record(
             refusal, auditRequest(bytes), token: token,

@@ -35,7 +35,8 @@ extension Gateway {
     }
 
     func trafficComesFrom(_ finding: TrafficShare.Finding) {
-        guard trafficAlarm.take(finding, at: .now(), wall: .now()) else { return }
+        desk.sharedAddresses.found(finding, under: configuration, at: .now())
+        guard finding.kind != .listed, trafficAlarm.take(finding, at: .now(), wall: .now()) else { return }
         let mending = finding.setting(under: configuration) ?? "X-Forwarded-For"
         log.log(
             .warning, "traffic.one_address", finding.message,

@@ -199,6 +199,7 @@ package final class Gateway {
         report(toUpstreams.warnings)
         relay.gateway = self
         allowances.changed = { [unowned self] in adoptLoginRules() }
+        followSharedAddresses()
         assertions.ownsState = { [unowned self] in ownsState }
         feeds.ownsState = { [unowned self] in ownsState }
         feeds.begin(configuration, trust: feedTrust)

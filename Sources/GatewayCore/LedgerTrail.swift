@@ -18,6 +18,8 @@ final class LedgerTrail: LedgerSink {
     var lockdownsChanged: ([String: SharedText]) -> Void = { _ in }
     /// Hears of all allowances, by the names they are shared under, in the same way.
     var allowancesChanged: ([String: SharedText]) -> Void = { _ in }
+    /// The same of addresses that many people speak through.
+    var sharedAddressesChanged: ([String: SharedText]) -> Void = { _ in }
     /// What was told of keys last.
     private var keys: [String: String]?
 
@@ -38,11 +40,13 @@ final class LedgerTrail: LedgerSink {
         var keys: [String: String] = [:]
         var lockdowns: [String: SharedText] = [:]
         var allowances: [String: SharedText] = [:]
+        var addresses: [String: SharedText] = [:]
         for (name, text) in shared {
             switch name.kind {
             case .key: keys[name.id] = text.text
             case .lockdown: lockdowns[name.id] = text
             case .allowance: allowances[name.id] = text
+            case .sharedAddress: addresses[name.id] = text
             }
         }
         if keys != self.keys {
@@ -51,6 +55,7 @@ final class LedgerTrail: LedgerSink {
         }
         lockdownsChanged(lockdowns)
         allowancesChanged(allowances)
+        sharedAddressesChanged(addresses)
     }
 
     func ledger(revoked delta: RevocationDelta) { broadcast.send(.revocations(delta)) }
@@ -101,6 +106,10 @@ final class LedgerTrail: LedgerSink {
             log.log(
                 .error, "block.unparsable_allowance",
                 "A key names no address or network, or one that is too wide, so it allows nothing",
+                [("key", .text(key))])
+        case .unparsableKey(let key) where key.hasPrefix(SharedName.Kind.sharedAddress.rawValue):
+            log.log(
+                .warning, "block.unparsable_shared", "A key names no address, so it gives none a higher limit",
                 [("key", .text(key))])
         case .unparsableKey(let key):
             log.log(

@@ -40,6 +40,9 @@ final class LoginDesk {
     private var rules: LoginRules
     private var deadline: Interval
     private var resetsAccounts: Bool
+    let sharedAddresses: SharedAddressDesk
+    /// Hears of each login whose account is known, while this process has the ledger.
+    var accountLoggedIn: (AccountMark, IPAddress) -> Void = { _, _ in }
     /// Failures lately of those that they are counted for, to tell a success that follows them. Bounded; the newest matter.
     private var recent: [LoginKey: (failures: Int, until: Instant)] = [:]
     private static let remembered = 65_536
@@ -55,6 +58,7 @@ final class LoginDesk {
         self.workers = workers
         self.audit = audit
         self.metrics = metrics
+        sharedAddresses = SharedAddressDesk(audit: audit)
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
         resetsAccounts = configuration.accounts?.resetsOnSuccess == true
     }
@@ -152,6 +156,7 @@ final class LoginDesk {
                 ledger.forgetFailures(under: place.key)
             }
         }
+        if let account = attempt?.account, case .ledger = counter { accountLoggedIn(account, request.client) }
         let now = Instant.now()
         let key = LoginKey(rules.plain.subject(of: request.client))
         let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
@@ -169,7 +174,7 @@ final class LoginDesk {
             audit.record(
                 event(
                     .loginFailed(
-                        reason: Reason.badCredentials.rawValue, failures: count.failures, limit: rule.limit,
+                        reason: Reason.badCredentials.rawValue, failures: count.failures, limit: rule.limit(under: key),
                         window: rule.window), of: report, under: key))
         }
         for (key, count) in counts where count.isNewlyBlocked && key.subject.account == nil {
@@ -185,7 +190,7 @@ final class LoginDesk {
     ) -> AuditEvent {
         var event = report.request.event(kind, stage: .judge, code: code)
         let subject = key.subject.network
-        event.countedFor = subject.isSingleAddress ? nil : subject
+        event.countedFor = subject.isSingleAddress || subject == BlockSubject.everywhere ? nil : subject
         event.rule = key.rule
         return event
     }

@@ -13,8 +13,10 @@ final class ServerConnection: ReadinessHandler {
         case handshake
         /// In the pool. Whatever arrives now was not asked for. → `head`, `closed`
         case idle
-        /// The response head, or interim ones before it. → `held`, `body`, `tunnel`, `closed`
+        /// The response head, or interim ones before it. → `verdict`, `held`, `body`, `tunnel`, `closed`
         case head
+        /// The head of a login's answer is there, whose body says whether it failed. → `held`, `body`, `closed`
+        case verdict
         /// The head of a failed login is kept until the Ledger has counted it. → `judged`, `closed`
         case held
         /// The Ledger has spoken: the kept head may pass. → `body`, `closed`
@@ -46,7 +48,7 @@ final class ServerConnection: ReadinessHandler {
     /// Bytes came, and the connection may have been reset behind them unnoticed.
     private var owesLook = false
     private(set) var peerFinished = false
-    private var stash: Stash
+    var stash: Stash
     /// What the server must get before everything else, TLS included: a PROXY header, or nothing.
     var preface: [UInt8] = []
     /// How much of the stash was found to be the beginning of a head.
@@ -129,7 +131,7 @@ final class ServerConnection: ReadinessHandler {
     private func advance() {
         let worker = worker
         var budget = ClientConnection.readsPerTurn
-        while phase == .head || phase == .judged || phase == .body || phase == .tunnel {
+        while isReading {
             guard let client, client.takesMore, canRead || phase == .judged else { return }
             if budget == 0 { return worker.loop.stillReady(self) }
             budget -= 1
@@ -144,14 +146,14 @@ final class ServerConnection: ReadinessHandler {
             case .bytes(let count):
                 if count < room.count, !peerFinished, !channel.mayHoldMore { canRead = false }
                 let bytes = worker.scratch.bytes(stashed + count)
-                if stashed > 0, !isWorthParsing(bytes, stashed) {
+                if stashed > 0, phase == .head, !isWorthParsing(bytes, stashed) {
                     stash.keep(bytes)
                 } else {
                     process(stashed + count, for: client)
                 }
                 // libevent tells of a reset as of bytes, so one that came together with these has no edge of its own:
                 // whoever waits for the rest of a head asks once more, a stream of bytes is looked at by the next sweep.
-                if phase == .head { canRead = true }
+                if phase == .head || phase == .verdict { canRead = true }
                 owesLook = true
             case .wouldBlock:
                 canRead = false
@@ -159,7 +161,11 @@ final class ServerConnection: ReadinessHandler {
             case .ended:
                 canRead = false
                 peerFinished = true
-                phase == .tunnel ? client.tunnelEnded(.server) : responseEndedByClose()
+                switch phase {
+                case .tunnel: client.tunnelEnded(.server)
+                case .verdict: verdictAtClose(stashed)
+                default: responseEndedByClose()
+                }
             case .failed:
                 canRead = false
                 phase == .tunnel ? client.endTunnel(.serverLost) : lost()
@@ -184,7 +190,7 @@ final class ServerConnection: ReadinessHandler {
     var held: Int { stash.count + outbox.held }
 
     /// The connection is of no use.
-    private func lost() {
+    func lost() {
         pool.failed()
         if let refusal = lateRefusal {
             blame(.handshake)
@@ -195,7 +201,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     /// Neither is the answer on it.
-    private func malformed(_ event: Exchange.Event = .responseMalformed) {
+    func malformed(_ event: Exchange.Event = .responseMalformed) {
         pool.failed()
         blame(.malformed)
         act(on: event)
@@ -207,7 +213,7 @@ final class ServerConnection: ReadinessHandler {
         case .connecting, .handshake:
             pool.connectFailed()
             blame(.connectTimeout)
-        case .head, .body:
+        case .head, .verdict, .body:
             pool.failed()
             blame(.timeout)
         case .idle, .held, .judged, .tunnel, .closed: break
@@ -260,23 +266,18 @@ final class ServerConnection: ReadinessHandler {
         if canRead || !stash.isEmpty { worker.loop.stillReady(self) }
     }
 
-    func judged() {
-        guard phase == .held else { return }
-        phase = .judged
-        worker.loop.stillReady(self)
-    }
-
     // MARK: Responses
 
-    private func process(_ count: Int, for client: ClientConnection) {
-        process(count, for: client, client.record)
+    /// - Parameter ended: the server's connection has, behind these bytes.
+    func process(_ count: Int, for client: ClientConnection, ended: Bool = false) {
+        process(count, for: client, client.record, ended)
     }
 
-    private func process(_ count: Int, for client: ClientConnection, _ record: ExchangeRecord) {
+    private func process(_ count: Int, for client: ClientConnection, _ record: ExchangeRecord, _ ended: Bool) {
         let worker = worker
         var offset = 0
         worker.out.reset()
-        while phase == .head || phase == .judged {
+        while phase == .head || phase == .verdict || phase == .judged {
             let bytes = worker.scratch.bytes(count).extracting(offset..<count)
             let context = record.context(under: worker.generation)
             switch worker.responses.parse(bytes, to: context) {
@@ -302,9 +303,15 @@ final class ServerConnection: ReadinessHandler {
                 return becomeTunnel(bytes, length, context, client)
             case .final(let response):
                 probeAnswered(response.status)
-                record.failedRows = response.failedRows
+                var failedRows = response.failedRows
+                if phase != .judged, !response.undecidedRows.isEmpty {
+                    guard let rows = verdict(on: response, bytes, ended: ended, for: client) else { return }
+                    failedRows = rows
+                }
+                // Of one that was judged it stands as it was, of what the body said, too.
+                if phase != .judged { record.failedRows = failedRows }
                 let step =
-                    phase == .judged ? .relay : client.handle(.responseHead(failedLogin: response.isFailedLogin))
+                    phase == .judged ? .relay : client.handle(.responseHead(failedLogin: !failedRows.isEmpty))
                 guard step == .relay else {
                     if step == .report {
                         if worker.out.count > 0 { client.relay(worker.composed, Span()) }
@@ -326,28 +333,10 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
-    private func probeAnswered(_ status: Int) {
+    func probeAnswered(_ status: Int) {
         guard errand == .probe else { return }
         errand = .request
         pool.probed(status: status)
-    }
-
-    /// Writes the 101 behind interim heads; what follows its `length` bytes is the other protocol's already.
-    private func becomeTunnel(
-        _ bytes: Span<UInt8>, _ length: Int, _ context: ResponseContext, _ client: ClientConnection
-    ) {
-        guard let upgrade = context.upgrade else { return malformed() }
-        let trace = client.record.trace
-        worker.responses.writeSwitch(
-            bytes, to: context, upgrade, requestID: trace.requestID, into: &worker.out)
-        guard !worker.out.overflowed else { return malformed() }
-        let step = client.handle(.switched)
-        guard step == .tunnel else { return client.act(on: step) }
-        probeAnswered(101)
-        // The end of what has none for hours would come too late to end a row of failures.
-        pool.answered(by: server, status: 101)
-        phase = .tunnel
-        client.tunnelBegins(with: worker.composed, bytes.extracting(length..<bytes.count))
     }
 
     /// Writes the head for the client behind the interim ones and gets ready for the body. False: it does not fit.
@@ -405,6 +394,13 @@ final class ServerConnection: ReadinessHandler {
     }
 
     // MARK: Ending
+
+    /// The server must see that the other side broke off.
+    func reset() {
+        guard phase != .closed else { return }
+        channel.resetOnClose()
+        discard()
+    }
 
     /// The exchange is over and the connection provably clean: back to the pool.
     func release() {

@@ -51,6 +51,7 @@ extension TrafficShare.Finding {
         case .silentProxy:
             "Nearly all requests come from a trusted proxy that does not name its clients, so none of them can be blocked: "
                 + "have it send X-Forwarded-For"
+        case .listed: "Nearly all requests come from one address of accounts.shared.networks"
         }
     }
 

@@ -1,4 +1,5 @@
 internal import Policy
+internal import Settings
 internal import Telemetry
 internal import Transport
 internal import Wire
@@ -39,7 +40,10 @@ extension Worker {
     }
 
     func lookForOneAddress(at now: Instant) {
-        let finding = traffic.verdict(at: now) { [gatekeeper] in gatekeeper.trusts($0) }
+        let listed = generation.configuration.accounts?.shared.networks ?? []
+        let finding = traffic.verdict(
+            at: now, isTrusted: { [gatekeeper] in gatekeeper.trusts($0) },
+            isListed: { address in listed.contains { $0.contains(address) } })
         if let finding { control.send(.oneAddress(finding)) }
     }
 

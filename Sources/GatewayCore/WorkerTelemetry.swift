@@ -83,10 +83,13 @@ final class WorkerTelemetry {
                 user: claimed?.subject.map(AuditUser.claimed)))
     }
 
-    /// Records that a login of a locked account was refused.
-    func record(tried account: AccountMark, _ request: @autoclosure () -> AuditRequest, _ refusal: Refusal) {
-        guard audit.isOn else { return }
-        let lock = AuditAccountLock(.tried, account.description)
+    /// Records that a login of a locked account was refused: the first, and then one in a while with the number of the others.
+    func record(
+        tried account: AccountMark, _ request: @autoclosure () -> AuditRequest, _ refusal: Refusal, at now: Instant
+    ) {
+        guard let suppressed = audit.admitLockedLogin(of: account.high, account.low, at: now) else { return }
+        var lock = AuditAccountLock(.tried, account.description)
+        lock.suppressed = suppressed
         audit.record(request().event(.accountLock(lock), stage: refusal.stage, code: refusal.code))
     }
 

@@ -25,18 +25,19 @@ struct LocalLedger {
     mutating func record(_ failure: LoginFailure, at now: Instant, wall: WallTime) -> Decision {
         let key = failure.key
         let rule = rules[key.rule]
+        let limit = rule.limit(under: key)
         held.release(failure.id, of: key)
         let former = self.counter(under: key, rule, at: now)?.count
         var counter =
             switch rule.counted {
             case .fixed: counters.record(failure.id, of: key, window: rule.window, at: now)
             case .sliding:
-                counters.record(failure.id, of: key, sliding: rule.window, limit: rule.limit, at: now)
+                counters.record(failure.id, of: key, sliding: rule.window, limit: limit, at: now)
             }
         let present = block(of: key.subject, at: now)
-        let verdict = rule.verdict(on: failure.address, count: counter.count)
+        let verdict = rule.verdict(on: failure.address, under: key, count: counter.count)
         var decision = Decision(counter: counter, block: present, isNewlyBlocked: false)
-        if verdict == .observed, counter.count == rule.limit, former != rule.limit {
+        if verdict == .observed, counter.count == limit, former != limit {
             decision.wouldBlock = rule.block
             counters.expire(key, at: now + rule.block)
         }
@@ -62,10 +63,11 @@ struct LocalLedger {
         if held.contains(guess.id, of: key) { return .granted }
         let count = counter(under: key, rule, at: now)?.count ?? 0
         let places = held.count(of: key)
-        if count >= rule.limit {
+        let limit = rule.limit(under: key)
+        if count >= limit {
             if block(of: key.subject, at: now) != nil { return .blocked }
             if places > 0 { return .full }
-        } else if count + places >= rule.limit {
+        } else if count + places >= limit {
             return .full
         }
         held.hold(guess.id, of: key, until: deadline)

@@ -16,6 +16,8 @@ package final class GatekeeperRules: Sendable {
     /// Those by which a success is that of a login, and those by which a failure is one of who somebody is.
     package let loginClassRows: LoginRows
     package let credentialRows: LoginRows
+    /// Those whose requests are looked into for their account.
+    package let accountRows: LoginRows
     let trusted: TrustedNetworks
     /// Peers whose connections begin with a PROXY header.
     package let announcers: TrustedNetworks
@@ -62,6 +64,9 @@ package final class GatekeeperRules: Sendable {
         }
         loginClassRows = rows([.login])
         credentialRows = rows([.login, .mfa])
+        accountRows = configuration.login.rules.enumerated().reduce(into: loginClassRows) {
+            if $1.element.key != .address { $0.formUnion(.row($1.offset)) }
+        }
         trusted = TrustedNetworks(configuration.trustedProxies)
         announcers = TrustedNetworks(configuration.announcers)
         callers = TrustedNetworks(configuration.forwardAuth.trusted)
@@ -92,6 +97,12 @@ package final class GatekeeperRules: Sendable {
 
     package func names(of rows: LoginRows) -> [String] {
         loginRowNames.enumerated().filter { rows.rawValue >> UInt64($0.offset) & 1 == 1 }.map(\.element)
+    }
+
+    /// Names of all rules that count a request of these: with the one for accounts, where it is a login.
+    package func counting(_ rows: LoginRows) -> [String] {
+        accounts != nil && !rows.isDisjoint(with: loginClassRows)
+            ? names(of: rows) + [LoginRule.accountsName] : names(of: rows)
     }
 
     /// The name as a token where it can be one, else as a string (RFC 9209 §2, RFC 8941 §3.3.4): one in Via may begin

@@ -23,22 +23,43 @@ struct LoginFailures: Sendable {
         let statuses: [Int]
         /// In lower case, and what it says; nil: the status alone tells.
         let field: (name: [UInt8], value: [UInt8])?
+        /// What the body may say; nil: it is not looked at.
+        let member: AnswerMember?
     }
 
     private let signs: [Sign]
     /// Those for which fields must be looked at.
     private let rowsWithFields: LoginRows
+    /// Those for which the body must be.
+    let rowsWithMembers: LoginRows
 
     init(_ login: Configuration.Login) {
-        let plain = Sign(row: .plain, statuses: login.failureStatuses, field: nil)
+        let plain = Sign(row: .plain, statuses: login.failureStatuses, field: nil, member: nil)
         signs =
             [plain]
             + login.rules.enumerated().map { index, rule in
                 Sign(
                     row: .row(index), statuses: rule.failureStatuses,
-                    field: rule.failureField.map { ($0.name.utf8.map(Characters.lowercased), Array($0.value.utf8)) })
+                    field: rule.failureField.map { ($0.name.utf8.map(Characters.lowercased), Array($0.value.utf8)) },
+                    member: rule.failureMember.map { AnswerMember($0.path, values: $0.values) })
             }
         rowsWithFields = signs.reduce(into: []) { if $1.field != nil { $0.formUnion($1.row) } }
+        rowsWithMembers = signs.reduce(into: []) { if $1.member != nil { $0.formUnion($1.row) } }
+    }
+
+    /// By what the body says, so far as it is here.
+    /// - Parameter rows: that neither status nor fields have decided.
+    func rows(of rows: LoginRows, _ body: AnswerBody) -> AnswerVerdict {
+        var failed = LoginRows()
+        for sign in signs where rows.contains(sign.row) {
+            guard let member = sign.member else { continue }
+            switch member.verdict(on: body) {
+            case .undecided: return .undecided
+            case .failed: failed.formUnion(sign.row)
+            case .passed: break
+            }
+        }
+        return .decided(failed)
     }
 
     func rows(of rows: LoginRows, status: Int, _ fields: borrowing FieldTable, _ bytes: Span<UInt8>) -> LoginRows {
@@ -58,7 +79,8 @@ struct LoginFailures: Sendable {
 
     /// Of a head that cannot be read: whatever could have stood in it, did.
     func rows(ofMalformed rows: LoginRows, status: Int?) -> LoginRows {
-        rows.intersection(rowsWithFields).union(status.map { self.rows(of: rows, status: $0) } ?? [])
+        rows.intersection(rowsWithFields.union(rowsWithMembers)).union(
+            status.map { self.rows(of: rows, status: $0) } ?? [])
     }
 
     private func rows(of rows: LoginRows, status: Int) -> LoginRows {

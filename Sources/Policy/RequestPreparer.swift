@@ -14,7 +14,11 @@ extension Gatekeeper {
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        copyFields(bytes, facts.route, into: &out)
+        // Whoever guesses must not have the answer compressed, in which his failure stands.
+        let mustBePlain =
+            !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
+        copyFields(bytes, facts.route, mustBePlain: mustBePlain, into: &out)
+        if mustBePlain { out.append("Accept-Encoding: identity\r\n") }
         if let upgrade = protocolChange {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
@@ -72,7 +76,8 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    private func copyFields(_ bytes: Span<UInt8>, _ route: Int?, into out: inout ByteWriter) {
+    /// - Parameter mustBePlain: encodings of the answer are not asked for.
+    private func copyFields(_ bytes: Span<UInt8>, _ route: Int?, mustBePlain: Bool, into out: inout ByteWriter) {
         guard fields.count > 0 else { return }
         // Nobody has verified it, in whatever scheme it is, and a backend might not either.
         let mustGo = head.glass != nil
@@ -97,6 +102,7 @@ extension Gatekeeper {
                     !kind.isStripped
                     && !(head.connection.namesFields && kind.isRemovedByConnection
                         && isNamedByConnection(field, bytes))
+                    && !(mustBePlain && bytes.extracting(field.name).equalsIgnoringCase("accept-encoding"))
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))

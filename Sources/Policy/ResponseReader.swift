@@ -14,6 +14,8 @@ package struct Response: Sendable {
     /// The rules by which it is the answer to a failed login.
     package let failedRows: LoginRows
     package var isFailedLogin: Bool { !failedRows.isEmpty }
+    /// The rules by which its body has to say whether it is one: it is held back until `rows(ofBody:)` knows.
+    package let undecidedRows: LoginRows
     /// `text/event-stream`: it may be quiet for long, and stay open for longer.
     package let isEventStream: Bool
 }
@@ -64,12 +66,12 @@ package struct ResponseReader: ~Copyable {
         case malformedFailedLogin(LoginRows)
     }
 
-    private var fields: FieldTable
+    private(set) var fields: FieldTable
     /// What each of the fields is; found out once per head.
     private var kinds: [ResponseField]
     private var connection = ConnectionOptions()
     private let limits: HeadParser.Limits
-    private let failures: LoginFailures
+    let failures: LoginFailures
     /// What stands behind the version in Via.
     private let via: [UInt8]
     private let hardening: ResponseHardening
@@ -146,6 +148,12 @@ package struct ResponseReader: ~Copyable {
         // A server that announces a body where none may be might send it, and it would be read as the next response.
         let isSound = line.status != 204 || !framing.announcesBody
         let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive) && isSound
+        let failed =
+            context.loginRows.isEmpty
+            ? LoginRows() : failures.rows(of: context.loginRows, status: line.status, fields, bytes)
+        let undecided =
+            context.loginRows.isEmpty || body == .none
+            ? LoginRows() : context.loginRows.intersection(failures.rowsWithMembers).subtracting(failed)
         let lengthUnknown = body == .chunked || body == .untilClose
         return .final(
             Response(
@@ -153,8 +161,7 @@ package struct ResponseReader: ~Copyable {
                 keepAlive: keepAlive && body != .untilClose,
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
-                failedRows: context.loginRows.isEmpty
-                    ? LoginRows() : failures.rows(of: context.loginRows, status: line.status, fields, bytes),
+                failedRows: failed, undecidedRows: undecided,
                 isEventStream: isEventStream && body != .none))
     }
 

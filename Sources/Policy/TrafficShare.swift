@@ -13,6 +13,8 @@ package struct TrafficShare: Sendable {
             case unnamedProxy = "unnamed_proxy"
             /// A trusted proxy that does not say for whom it asks.
             case silentProxy = "silent_proxy"
+            /// One of `accounts.shared.networks`.
+            case listed = "listed_address"
         }
 
         package let address: IPAddress
@@ -54,7 +56,9 @@ package struct TrafficShare: Sendable {
     /// At the end of a window the address that at least 95 of 100 requests came from, if it is one that may speak for
     /// others: a private one, a trusted proxy, or this host where it names other clients. Not any address that names some:
     /// whoever floods the gateway could make the log advise to trust him. Begins the next window.
-    package mutating func verdict(at now: Instant, isTrusted: (IPAddress) -> Bool) -> Finding? {
+    package mutating func verdict(
+        at now: Instant, isTrusted: (IPAddress) -> Bool, isListed: (IPAddress) -> Bool = { _ in false }
+    ) -> Finding? {
         guard let end = windowEnd else {
             windowEnd = now + TrafficShare.window
             return nil
@@ -70,6 +74,7 @@ package struct TrafficShare: Sendable {
         // A share of p leaves a lead of at least 2p - 1 of all.
         guard total >= TrafficShare.fewestRequests, let candidate, lead * 10 >= total * 9 else { return nil }
         if isTrusted(candidate) { return Finding(candidate, .silentProxy) }
+        if isListed(candidate) { return Finding(candidate, .listed) }
         let isOurProxy = candidate.isLoopback && unheard * 10 >= total * 9
         return candidate.isPrivate || isOurProxy ? Finding(candidate, .unnamedProxy) : nil
     }

@@ -12,6 +12,11 @@ extension Assembly {
         accounts.lock = interval("accounts.lock")
         accounts.resetsOnSuccess = boolean("accounts.reset_on_success")
         accounts.whenUnreadable = .init(rawValue: text("accounts.when_unreadable")) ?? .address
+        accounts.shared.after = integer("accounts.shared.after")
+        accounts.shared.limit = integer("accounts.shared.limit")
+        accounts.shared.networks = settings.items("accounts.shared.networks").compactMap {
+            if case .network(let network) = $0.value { network } else { nil }
+        }
         return accounts
     }
 }

@@ -27,6 +27,10 @@ extension Assembly {
         if let name = settings.text("\(path).failure.field"), let value = settings.text("\(path).failure.value") {
             rule.failureField = (name, value)
         }
+        if let member = settings.text("\(path).failure.json.member") {
+            rule.failureMember = (member, settings.items("\(path).failure.json.values").map(\.written))
+        }
+        rule.key = .init(rawValue: text("\(path).key")) ?? .address
         rule.count = .init(rawValue: text("\(path).count")) ?? .fixed
         rule.action = .init(rawValue: text("\(path).action")) ?? .block
         rule.escalation = escalation("\(path).escalation")

@@ -85,7 +85,7 @@ package struct WebAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 func parseWebAddress(_ text: String) throws(Complaint) -> WebAddress {
-    let hint = "write it as https://issuer.example.org/path"
+    let hint = "write it as https://host.example.org/path"
     // Not quoted: a URL may carry a password.
     guard !text.contains("@") else {
         throw Complaint("user names and passwords in a URL are not accepted", hint: hint)

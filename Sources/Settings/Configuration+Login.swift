@@ -28,14 +28,27 @@ extension Configuration.Login {
         }
     }
 
+    /// What a rule counts, and holds back at its limit.
+    package enum Key: String, CaseIterable, Sendable {
+        /// The address, or its IPv6 prefix.
+        case address
+        /// The account, wherever it is tried: anybody can lock it.
+        case account
+        /// The account in the hands of one address or prefix.
+        case pair
+    }
+
     /// One more rule, beside the one of the plain settings.
     package struct Rule: Sendable {
         package var name: String
         package var kind: Class
         package var endpoints: [Endpoint]
-        /// What the backend answers when it failed: one of these statuses, or this field.
+        /// What the backend answers when it failed: one of these statuses, this field, or this member.
         package var failureStatuses: [Int]
         package var failureField: (name: String, value: String)?
+        /// A member of the answer's JSON, with dots between nested ones, and what it says then; no values: anything but null.
+        package var failureMember: (path: String, values: [String])?
+        package var key = Key.address
         package var limit: Int
         package var window: Interval
         package var block: Interval

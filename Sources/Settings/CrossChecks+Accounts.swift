@@ -17,6 +17,14 @@ extension CrossChecks {
                 members.place, "there is no secret to hash the names of accounts with",
                 hint: "set \"accounts.secret_file\", the same on all replicas (openssl rand -hex 32 makes one)")
         }
+        if let limit = settings.written("accounts.shared.limit"),
+            let shared = settings.integer("accounts.shared.limit"),
+            let plain = settings.integer("login.limit"), shared <= plain
+        {
+            findings.error(
+                limit.place, "every address may have \(plain) failures, so this would do nothing",
+                hint: "set it higher than \"login.limit\", or \"accounts.shared.after\" to 0")
+        }
         // Whether further rules are of logins is theirs to say.
         if let endpoints = settings.entries["login.endpoints"], !endpoints.isBroken, endpoints.items.isEmpty,
             settings.counts["login.rules"] ?? 0 == 0

@@ -38,10 +38,52 @@ extension CrossChecks {
                 findings.error(
                     value.place, "nothing says which field has this value", hint: "set \"\(path).failure.field\"")
             }
-            if field == nil, let entry = settings.entries["\(path).failure.statuses"], entry.isEmptyList {
+            let member = settings.written("\(path).failure.json.member")
+            if field == nil, member == nil, let entry = settings.entries["\(path).failure.statuses"], entry.isEmptyList
+            {
                 findings.error(
                     entry.place, "nothing would be a failure", hint: "name a status, or \"\(path).failure.field\"")
             }
+            checkMember(path, member)
+            checkKey(path)
+        }
+    }
+
+    private mutating func checkMember(_ path: String, _ member: ResolvedSettings.Entry?) {
+        let values = settings.written("\(path).failure.json.values")
+        if let values, member == nil {
+            findings.error(
+                values.place, "nothing says which member has these values",
+                hint: "set \"\(path).failure.json.member\"")
+        }
+        if let values, values.isEmptyList {
+            findings.error(
+                values.place, "no value of the member would be a failure",
+                hint: "leave it out: any but null is one then")
+        }
+        guard let member, let text = settings.text("\(path).failure.json.member") else { return }
+        let names = text.split(separator: ".", omittingEmptySubsequences: false)
+        if names.contains("") || names.count > 8 {
+            findings.error(
+                member.place, "\"\(text)\" names no member",
+                hint: "for example error, or error.code; at most 8 names deep")
+        }
+    }
+
+    /// An account must be found to be counted, and its locks are all of one length.
+    private mutating func checkKey(_ path: String) {
+        guard let key = settings.written("\(path).key"), let text = settings.text("\(path).key"), text != "address"
+        else { return }
+        if settings.written("accounts.member") == nil {
+            findings.error(
+                key.place, "accounts are not looked at, so nothing can be counted by \(text)",
+                hint: "set \"accounts.member\", or key: address")
+        }
+        if let factor = settings.written("\(path).escalation.factor"), !factor.isBroken,
+            settings.integer("\(path).escalation.factor") ?? 1 > 1
+        {
+            findings.error(
+                factor.place, "locks of accounts do not get longer", hint: "remove it, or set key: address")
         }
     }
 

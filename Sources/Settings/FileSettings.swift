@@ -102,15 +102,33 @@ struct FileSettings {
         }
         var hint = guess.map { "did you mean \"\($0)\"?" }
         if hint == nil {
-            // The right word at the wrong level.
-            let elsewhere = (SettingRows.all.map(\.path) + SettingRows.sections.map(\.path)).first {
-                $0.hasSuffix("." + pair.key)
-            }
-            hint = elsewhere.map { "did you mean \"\($0)\"?" }
+            hint = elsewhere(pair.key, in: path).map { "did you mean \"\($0)\"?" }
         }
         findings.error(
             .file(pair.keyMark), "there is no setting \"\(pair.key)\"\(place)",
             hint: hint ?? "known here: \(children.map(\.key).joined(separator: ", "))")
+    }
+
+    /// The right word at the wrong level: below here, else beside the same section, else all of its name, if they are few:
+    /// of several in other places none is meant more than the others.
+    private func elsewhere(_ key: String, in path: String) -> String? {
+        let all = (SettingRows.all.map(\.path) + SettingRows.sections.map(\.path)).filter { $0.hasSuffix("." + key) }
+        var section = path.split(separator: ".")
+        while !section.isEmpty {
+            let near = all.filter { FileSettings.isWithin(section, $0.split(separator: ".")) }
+            if let nearest = near.min(by: { $0.utf8.count < $1.utf8.count }) { return nearest }
+            section.removeLast()
+        }
+        return (1...3).contains(all.count) ? all.joined(separator: "\" or \"") : nil
+    }
+
+    /// Whether a row is of a section of the file, whose lists have numbers and whose maps have names.
+    private static func isWithin(_ section: [Substring], _ row: [Substring]) -> Bool {
+        guard row.count > section.count else { return false }
+        return zip(section, row).allSatisfy { word, pattern in
+            word == pattern || pattern == "*"
+                || pattern.hasSuffix("[]") && word.prefix { $0 != "[" } == pattern.dropLast(2)
+        }
     }
 
     private mutating func readValue(_ node: YAMLNode, _ row: SettingRow, at path: String) {

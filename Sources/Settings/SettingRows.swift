@@ -60,6 +60,7 @@ enum SettingRows {
         SectionRow("feeds[]", .section, "One list: exactly one of `file` and `url`."),
         SectionRow(
             "accounts", .section, "The same for accounts, beside the rule for addresses; docs/accounts.md."),
+        SectionRow("accounts.shared", .section, "Addresses that many people speak through."),
         SectionRow(
             "login.escalation", .section, "Blocks that follow each other may last longer and longer."),
         SectionRow(
@@ -67,6 +68,7 @@ enum SettingRows {
             "Further rules, for other requests or with other limits; docs/login-rules.md."),
         SectionRow("login.rules[]", .section, "One rule."),
         SectionRow("login.rules[].failure", .section, "By what the backend says that it failed."),
+        SectionRow("login.rules[].failure.json", .section, "What its answer says in its JSON."),
         SectionRow("login.rules[].escalation", .section, "As `login.escalation`."),
         SectionRow(
             "redis", .section,

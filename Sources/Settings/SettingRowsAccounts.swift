@@ -29,6 +29,18 @@ extension SettingRows {
             .value("address"), example: "refuse",
             "What becomes of a login in which no account is found: it is counted by its `address` only, or 400."),
         SettingRow(
+            "accounts.shared.after", .integer(0...1_000), .value("20"), example: "50",
+            "So many accounts must log in within an hour through one private address that nearly all requests come from: then it "
+                + "counts as one that many people share. 0: none does (docs/accounts.md#many-people-behind-one-address)."
+        ),
+        SettingRow(
+            "accounts.shared.limit", .integer(1...1_000_000), .value("100"), example: "500",
+            "Failed logins that such an address may have, in place of `login.limit`."),
+        SettingRow(
+            "accounts.shared.networks", .list(.network), .items([]), example: "[203.0.113.7]",
+            "Addresses that are not private and may be found shared all the same: of a NAT, a proxy or a CDN that names no "
+                + "clients."),
+        SettingRow(
             "accounts.secret", .secret(minimum: 32), .absent("made of `tokens.ring_secret`"),
             example: "another-account-secret-of-32-bytes-01234",
             "What the names of accounts are hashed with: the same on all replicas."),

@@ -24,8 +24,21 @@ extension SettingRows {
             "login.rules[].failure.value", .text, .absent("the status alone tells"), example: "failed",
             "The value of that field, compared byte by byte."),
         SettingRow(
+            "login.rules[].failure.json.member", .text, .absent("the body is not looked at"), example: "error.code",
+            "A member of the answer's JSON by which the backend says that it failed, whatever the status, with dots "
+                + "between nested ones (docs/login-rules.md#a-member-of-the-answer)."),
+        SettingRow(
+            "login.rules[].failure.json.values", .list(.text), .absent("any but `null`"),
+            example: "[bad_credentials, locked]",
+            "What that member says then: strings, numbers, `true` or `false`."),
+        SettingRow(
+            "login.rules[].key", .choice(Configuration.Login.Key.allCases.map(\.rawValue)), .value("address"),
+            example: "account",
+            "What is counted and held back: an `address` (or IPv6 prefix), an `account` wherever somebody tries it, or the "
+                + "`pair` of both; the latter two need `accounts.member`."),
+        SettingRow(
             "login.rules[].limit", .integer(1...1_000_000), .absent("what is usual for the class"), example: "3",
-            "Failures that an address may have; the one that reaches the limit sets the block."),
+            "Failures that an address or account may have; the one that reaches the limit sets the block."),
         SettingRow(
             "login.rules[].window", .duration(.seconds(1)...(.seconds(366 * 86_400))),
             .absent("what is usual for the class"), example: "5m", "How long failures are remembered."),
@@ -37,7 +50,8 @@ extension SettingRows {
             example: "observe", "What is done at the limit, as `login.action` says."),
         SettingRow(
             "login.rules[].block", .duration(.seconds(1)...(.seconds(366 * 86_400))),
-            .absent("what is usual for the class"), example: "30m", "How long a block lasts."),
+            .absent("what is usual for the class"), example: "30m",
+            "How long a block lasts, or the lock of an account."),
         SettingRow(
             "login.rules[].escalation.factor", .integer(1...100), .value("1"), example: "4",
             "As `login.escalation.factor`. Blocks of an address are remembered whichever rule set them."),

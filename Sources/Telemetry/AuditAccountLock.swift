@@ -10,6 +10,8 @@ package struct AuditAccountLock: Sendable {
         case expired
         /// A login that was refused for it.
         case tried
+        /// Such logins that were not told one by one, after the last.
+        case triedSuppressed
     }
 
     package var step: Step
@@ -20,6 +22,8 @@ package struct AuditAccountLock: Sendable {
     package var expiresAt: WallTime?
     /// What led to it; empty: nothing more is to be said.
     package var trigger = ""
+    /// Of logins that were refused for it: how many were not told.
+    package var suppressed: Int?
     /// Who: `gateway`, `redis`, or the operator's name.
     package var actor = ""
 
@@ -47,6 +51,10 @@ package struct AuditAccountLock: Sendable {
                 level: .warning, event: "security.auth_failure", action: "locked_account_tried",
                 message: "authentication_failure: the account is locked", owasp: "authn_login_fail",
                 failureReason: "account_locked")
+        case .triedSuppressed:
+            AuditWords(
+                level: .warning, event: "security.locked_logins_suppressed", action: "locked_logins_suppressed",
+                message: "More logins of the locked account", failureReason: "account_locked")
         }
     }
 }

@@ -8,6 +8,8 @@ package final class AuditLog: Sendable {
     private let notices = BlockedNotices()
     private let refusedConnections = BlockedNotices()
     private let limitedRequests = BlockedNotices()
+    /// By the 128 bits of an account, as if they were an address.
+    private let lockedLogins = BlockedNotices()
     /// Tells the records of this process from those of the one before it.
     private let process: Int64
     private let numbers = Atomic<Int>(0)
@@ -45,6 +47,12 @@ package final class AuditLog: Sendable {
         return limitedRequests.admit(address, at: now)
     }
 
+    /// The same for a login of an account that is locked, which has a name of 128 bits.
+    package func admitLockedLogin(of high: UInt64, _ low: UInt64, at now: Instant) -> Int? {
+        guard isOn else { return nil }
+        return lockedLogins.admit(IPAddress(high: high, low: low), at: now)
+    }
+
     /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control
     /// thread, about once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
@@ -63,6 +71,19 @@ package final class AuditLog: Sendable {
             event.code = "RATE_001"
             record(event, at: time)
         }
+        for (account, count) in lockedLogins.takeQuiet(at: now) {
+            var lock = AuditAccountLock(.triedSuppressed, AuditLog.digits(account.high) + AuditLog.digits(account.low))
+            lock.suppressed = count
+            var event = AuditEvent(.accountLock(lock))
+            event.code = "AUTH_006"
+            record(event, at: time)
+        }
+    }
+
+    /// As the name of an account is written everywhere: all 16 digits.
+    private static func digits(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }
 

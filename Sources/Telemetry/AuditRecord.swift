@@ -123,6 +123,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         field(",\"account\":", lock.account, to: &line)
         if let length = lock.length { number(",\"ttl_seconds\":", Int(length.seconds), to: &line) }
         timestamp(",\"expires_at\":", lock.expiresAt, to: &line)
+        if let suppressed = lock.suppressed { number(",\"suppressed\":", suppressed, to: &line) }
         if !lock.trigger.isEmpty { field(",\"trigger\":", lock.trigger, to: &line) }
         if !lock.actor.isEmpty { field(",\"actor\":", lock.actor, to: &line) }
     case .operation(let action, _, let actor):

@@ -26,6 +26,8 @@ enum OperatorReports {
             let own = wasBlocked ? "the block of \(network) is lifted" : "\(network) has no block of its own"
             text = "\(own), but it is within \(wider), which is blocked"
         }
+        let feeds = strings(document["still_on_feeds"])
+        if !feeds.isEmpty { text += "; requests are refused all the same, since it stands on the feed \(feeds)" }
         if let prefix = document["counted_for"]?.string {
             text += "; its failed logins are counted for \(printable(prefix)): unblock that to forget them"
         } else if network.isSingleAddress {

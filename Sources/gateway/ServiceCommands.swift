@@ -56,6 +56,7 @@ enum ServiceCommands {
     /// What is asked of this host, beside what the settings say.
     private static func look(_ result: LoadResult) -> [Diagnostic] {
         CertificateLoader.diagnostics(result) + AssertionKeyLoader.diagnostics(result) + HostCheck.diagnostics(result)
+            + FeedCheck.diagnostics(result)
     }
 
     private static func document(

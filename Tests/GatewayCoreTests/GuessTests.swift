@@ -89,7 +89,7 @@ import Wire
         let guess = guess(.none, head: "")
         #expect(guess.attempt.rules == ["login"] && guess.attempt.account == nil)
         guess.account = AccountMark(high: 1, low: 2)
-        #expect(guess.attempt.rules == ["login", "accounts"] && guess.attempt.account == guess.account)
+        #expect(guess.attempt.rules == ["login"] && guess.attempt.account == guess.account)
     }
 
     @Test func `keeps its place only while the backend may have it`() {

@@ -186,7 +186,7 @@ struct `The mirror of a real Redis` {
         let fixture = try RedisFixture(
             options: [
                 "--port", String(port), "--user", "gateway", "on", ">secret", "~ip_block:*", "~login_fail:*",
-                "~account_lock:*", "~revoked:*", "~keyring:*", "~lockdown:*", "~ip_allow:*",
+                "~account_lock:*", "~revoked:*", "~keyring:*", "~lockdown:*", "~ip_allow:*", "~ip_shared:*",
                 "~login_seen:*", "~login_pending:*",
                 "~gateway:epoch", "~gateway:said:*", "&__redis__:invalidate", "+@all", "-@admin", "-@dangerous",
                 "+client|id", "+client|tracking",

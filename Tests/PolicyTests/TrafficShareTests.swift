@@ -47,6 +47,20 @@ import Wire
         #expect(verdict(Array(repeating: proxy, count: 1_000), unheard: 1_000) == nil)
     }
 
+    @Test func `is told of a public address that is listed, unless it is trusted`() {
+        var share = TrafficShare()
+        var found: [Finding?] = []
+        for trusted in [nil, proxy] {
+            found.append(share.verdict(at: start, isTrusted: { $0 == trusted }, isListed: { $0 == proxy }))
+            for _ in 0..<300 { share.note(proxy) }
+            found.append(
+                share.verdict(
+                    at: start + TrafficShare.window, isTrusted: { $0 == trusted }, isListed: { $0 == proxy }))
+            share = TrafficShare()
+        }
+        #expect(found == [nil, Finding(proxy, .listed), nil, Finding(proxy, .silentProxy)])
+    }
+
     @Test func `is told of a trusted proxy that names no clients`() {
         #expect(
             verdict(Array(repeating: proxy, count: 1_000), trusted: proxy) == Finding(proxy, .silentProxy))

@@ -60,6 +60,15 @@ import Wire
                     for example username, or user.email
                 """),
         Mistake(
+            "A limit of shared addresses that is none",
+            minimal + "accounts: {member: username, secret: \(secret), shared: {limit: 5}}",
+            says: """
+                gateway.conf:3:88: error: every address may have 5 failures, so this would do nothing
+                    accounts: {member: username, secret: <redacted>, shared: {limit: 5}}
+                                                                                     ^
+                    set it higher than "login.limit", or "accounts.shared.after" to 0
+                """),
+        Mistake(
             "No logins", minimal + "login: {endpoints: []}\naccounts: {member: username, secret: \(secret)}",
             says: """
                 gateway.conf:4:20: error: no request is a login, so no account would be found

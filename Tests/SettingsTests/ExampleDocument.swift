@@ -21,6 +21,7 @@ struct ExampleDocument {
         ("login.rules[0].endpoints", "[\"POST /first\", \"POST /second\"]"),
         ("login.rules[0].failure.field", "X-Failed"),
         ("login.rules[0].failure.value", "yes"),
+        ("login.rules[0].failure.json.member", "state"),
         ("login.rules[0].escalation.factor", "2"),
         ("redis.address", "127.0.0.1:6379"),
         ("tokens.keys[0].id", "main"),
@@ -116,6 +117,7 @@ struct ExampleDocument {
         case "tokens.keys[].pem_file":
             settings.removeAll { $0.path == "tokens.keys[0].secret" }
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
+        case "login.rules[].key": settings.removeAll { $0.path == "login.rules[0].escalation.factor" }
         case "feeds[].file": settings.removeAll { $0.path == "feeds[0].url" }
         case "accounts.secret_file": settings.removeAll { $0.path == "accounts.secret" }
         case "tokens.introspection.client_secret_file":

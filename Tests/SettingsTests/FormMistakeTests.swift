@@ -74,6 +74,39 @@ import Testing
                     did you mean "upstreams.*.keep_alive"?
                 """),
         Mistake(
+            "a known key one level too high, of several",
+            """
+            \(minimal)login: {factor: 4}
+            """,
+            says: """
+                gateway.conf:3:9: error: there is no setting "factor" in "login"
+                    login: {factor: 4}
+                            ^~~~~~
+                    did you mean "login.escalation.factor"?
+                """),
+        Mistake(
+            "a known key in an item of a list",
+            """
+            \(minimal)login: {rules: [{name: a, endpoints: ["POST /a"], statuses: [401]}]}
+            """,
+            says: """
+                gateway.conf:3:51: error: there is no setting "statuses" in "login.rules[0]"
+                    login: {rules: [{name: a, endpoints: ["POST /a"], statuses: [401]}]}
+                                                                      ^~~~~~~~
+                    did you mean "login.rules[].failure.statuses"?
+                """),
+        Mistake(
+            "a key of many sections in none of them",
+            """
+            \(minimal)timeout: 5s
+            """,
+            says: """
+                gateway.conf:3:1: error: there is no setting "timeout"
+                    timeout: 5s
+                    ^~~~~~~
+                    did you mean "timeouts"?
+                """),
+        Mistake(
             "a key that is like no other",
             """
             \(minimal)forwarding: {zzz: 1}

@@ -16,7 +16,7 @@ import Testing
                 gateway.conf:5:27: error: "ftp://issuer.example.org/keys" is not an http or https URL
                     - {id: idp, jwks_url: "ftp://issuer.example.org/keys"}
                                           ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-                    write it as https://issuer.example.org/path
+                    write it as https://host.example.org/path
                 """),
         Mistake(
             "a password in a URL",
@@ -29,7 +29,7 @@ import Testing
                 gateway.conf:5:27: error: user names and passwords in a URL are not accepted
                     - {id: idp, jwks_url: <redacted>}
                                           ^~~~~~~~~~
-                    write it as https://issuer.example.org/path
+                    write it as https://host.example.org/path
                 """),
         Mistake(
             "keys without TLS from another machine",

@@ -35,7 +35,60 @@ import Wire
         #expect(rule?.failureStatuses == [] && rule?.failureField?.name == "X-No")
     }
 
+    @Test func `is none where a member of the answer tells a failure, or accounts are counted`() {
+        let text = """
+            \(minimal)accounts: {member: username, secret: 0123456789abcdef0123456789abcdef}
+            login:
+              rules:
+                - name: api
+                  endpoints: ["POST /a"]
+                  key: pair
+                  failure: {statuses: [], json: {member: error.code, values: [bad, 7, false]}}
+                - {name: any, endpoints: ["POST /b"], failure: {json: {member: error}}}
+            """
+        let loaded = load(text)
+        #expect(loaded.diagnostics.isEmpty)
+        let rules = loaded.configuration?.login.rules ?? []
+        #expect(rules.first?.failureMember?.path == "error.code" && rules.first?.key == .pair)
+        #expect(rules.first?.failureMember?.values == ["bad", "7", "false"] && rules.first?.failureStatuses == [])
+        #expect(rules.last?.failureMember?.values == [] && rules.last?.key == .address)
+        #expect(rules.last?.failureStatuses == [401])
+    }
+
     private static let mistakes: [Mistake] = [
+        Mistake(
+            "values without their member",
+            """
+            \(minimal)login: {rules: [{name: a, endpoints: ["POST /a"], failure: {json: {values: [bad]}}}]}
+            """,
+            says: """
+                gateway.conf:3:76: error: nothing says which member has these values
+                    login: {rules: [{name: a, endpoints: ["POST /a"], failure: {json: {values: [bad]}}}]}
+                                                                                               ^~~~~
+                    set "login.rules[0].failure.json.member"
+                """),
+        Mistake(
+            "a member without a name",
+            """
+            \(minimal)login: {rules: [{name: a, endpoints: ["POST /a"], failure: {json: {member: error.}}}]}
+            """,
+            says: """
+                gateway.conf:3:76: error: "error." names no member
+                    login: {rules: [{name: a, endpoints: ["POST /a"], failure: {json: {member: error.}}}]}
+                                                                                               ^~~~~~
+                    for example error, or error.code; at most 8 names deep
+                """),
+        Mistake(
+            "a rule for accounts where none are looked at",
+            """
+            \(minimal)login: {rules: [{name: a, endpoints: ["POST /a"], key: account}]}
+            """,
+            says: """
+                gateway.conf:3:56: error: accounts are not looked at, so nothing can be counted by account
+                    login: {rules: [{name: a, endpoints: ["POST /a"], key: account}]}
+                                                                           ^~~~~~~
+                    set "accounts.member", or key: address
+                """),
         Mistake(
             "a sliding window with a limit whose failures are not kept",
             """

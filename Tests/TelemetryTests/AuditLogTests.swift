@@ -234,6 +234,20 @@ import Wire
         #expect(told.0 + told.1 + rest == 40_000)
     }
 
+    @Test func `of a locked account are told once in a while, and by its name`() throws {
+        let workshop = Workshop()
+        let writer = try LogWriter(targets(audit: .file(path: workshop.file("audit.log"))), spillPath: nil)
+        let log = AuditLog(writer)
+        let told = (0..<100).compactMap { log.admitLockedLogin(of: 1, 0xab, at: start + .milliseconds($0)) }
+        #expect(told == [0])
+        #expect(log.admitLockedLogin(of: 1, 0xac, at: start) == 0, "that is another one")
+        log.tellSuppressed(at: start + .seconds(11))
+        writer.stop()
+        let lines = workshop.lines("audit.log")
+        #expect(lines.count == 1 && lines[0].contains("locked_logins_suppressed"))
+        #expect(lines[0].contains(#""account":"000000000000000100000000000000ab","suppressed":99"#))
+    }
+
     @Test func `can be found with the runbook's words`() throws {
         let workshop = Workshop()
         let writer = try LogWriter(targets(audit: .file(path: workshop.file("audit.log"))), spillPath: nil)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 
@@ -14,6 +15,8 @@ class Cable:
         self._lock = threading.Lock()
         self._ends: set[socket.socket] = set()
         self._is_cut = False
+        # Seconds that each piece of an answer takes longer.
+        self.delay = 0.0
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -56,12 +59,14 @@ class Cable:
                     far.close()
                     continue
                 self._ends |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+            for source, sink, is_answer in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pass, args=(source, sink, is_answer), daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
+                if is_answer and self.delay:
+                    time.sleep(self.delay)
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

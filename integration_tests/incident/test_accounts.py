@@ -114,3 +114,16 @@ def test_of_60_guesses_at_once_exactly_3_reach_the_backend(start, login_backend,
     answers = together(60, lambda index: gateways[index % 2].fetch(login("alice"), address, timeout=60).status)
     assert sorted(answers) == [401] * 3 + [429] * 57
     assert len(login_backend.requests) == 3
+
+
+def test_a_flood_of_logins_of_a_locked_account_is_no_flood_of_records(start, address):
+    gateway = start()
+    assert statuses(gateway, address, *[login("alice")] * 103) == [401] * 3 + [429] * 100
+    assert statuses(gateway, address, *[login("bob")] * 4) == [401] * 3 + [429]
+    tried = lambda: gateway.events("security.auth_failure", action="locked_account_tried")
+    wait_until("both are told", lambda: len(tried()) == 2)
+    told = tried()
+    assert [record["context"]["suppressed"] for record in told] == [0, 0], "one of each account"
+    rest = gateway.wait_event("security.locked_logins_suppressed", 15)
+    assert rest["context"]["suppressed"] == 99 and rest["code"] == "AUTH_006"
+    assert gateway.metrics()['gateway_auth_failures_total{failure_reason="account_locked"}'] == 101

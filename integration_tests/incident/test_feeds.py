@@ -11,6 +11,7 @@ from harness.backend import Backend, answer
 from harness.certificates import Authority
 from harness.client import request
 from harness.event_streams import is_cut
+from harness.gateway import run_binary
 from harness.heirs import Heirs
 from harness.logins import is_blocked
 from harness.long_exchanges import LongExchanges
@@ -263,3 +264,25 @@ def test_the_server_of_a_list_must_prove_who_it_is(start, tmp_path, is_trusted):
             gateway.wait_event("block.feed_refused", feed="drop", entries=0, timeout=8)
     finally:
         server.server.close()
+
+
+def test_check_warns_of_a_list_that_is_missing_or_no_good_and_unblock_names_those_that_hold_an_address(
+        start, tmp_path, address, other_address):
+    good, missing, bad = tmp_path / "good.txt", tmp_path / "missing.txt", tmp_path / "bad.txt"
+    write(good, f"{address}\n")
+    write(bad, "no address\n")
+    gateway = start(*[{"name": path.stem, "file": str(path)} for path in (good, missing, bad)])
+    wait_entries(gateway, 1, "good")
+    checked = run_binary("check", "--config", gateway.config_path)
+    said = checked.stdout + checked.stderr
+    assert checked.returncode == 0, said
+    assert 'warning: the list of the feed "missing" is of no use' in said and "No such file" in said
+    assert 'the list of the feed "bad" is of no use' in said and '"good"' not in said
+    gateway.command("block", address)
+    assert "stands on the feed good" in gateway.command("unblock", address).stdout
+    assert gateway.command_json("unblock", address)["still_on_feeds"] == ["good"]
+    assert gateway.command_json("unblock", other_address)["still_on_feeds"] == []
+    # One that comes later is found.
+    write(missing, f"{other_address}\n")
+    wait_entries(gateway, 1, "missing")
+    assert is_blocked(gateway, other_address)

@@ -67,9 +67,9 @@ def test_a_password_that_is_missing_is_asked_for(start_gateway, login_backend, s
     (["-script|load"], "ACL SETUSER gateway +script|load"),
     (["-getrange"], "ACL SETUSER gateway +getrange"),
     (["resetkeys", "~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~keyring:*", "~lockdown:*",
-      "~account_lock:*", "~ip_allow:*", "~gateway:epoch", "~gateway:said:*"], "ACL SETUSER gateway ~revoked:*"),
+      "~account_lock:*", "~ip_allow:*", "~ip_shared:*", "~gateway:epoch", "~gateway:said:*"], "ACL SETUSER gateway ~revoked:*"),
     (["resetkeys", "%R~ip_block:*", "~login_fail:*", "~login_seen:*", "~login_pending:*", "~revoked:*", "~keyring:*",
-      "~lockdown:*", "~account_lock:*", "~ip_allow:*", "~gateway:epoch", "~gateway:said:*"],
+      "~lockdown:*", "~account_lock:*", "~ip_allow:*", "~ip_shared:*", "~gateway:epoch", "~gateway:said:*"],
      "ACL SETUSER gateway ~ip_block:*"),
 ], ids=["a command", "a subcommand", "reading", "one kind of key", "writing of one kind of key"])
 def test_a_permission_that_is_missing_is_named_with_its_remedy(

@@ -10,6 +10,9 @@ extension LedgerTrail {
         switch event {
         case .blocked(let record, let failure, let decider) where !record.isOfAddresses:
             metrics.accountLocked()
+            if failure.key.rule != LoginRule.accountsName {
+                metrics.limitReached(by: failure.key.rule, observed: false)
+            }
             recordLock(record, client: failure.address, note: decider == .local ? " (authority away)" : "")
         case .blockedByCommand(let record, _) where !record.isOfAddresses,
             .blockSeen(let record) where !record.isOfAddresses:

@@ -135,6 +135,7 @@ final class AdminDesk {
                     .json([
                         "count": .integer(lifted.count), "lifted": .array(lifted),
                         "still_blocked_by": .array(self.stillBlocking(target).map { .string($0.description) }),
+                        "still_on_feeds": .array(self.feeds(naming: target).map { .string($0) }),
                         "counted_for": JSONValue(self.prefix(countedFor: target)?.description),
                         "decided_by": .string(outcome.decider.rawValue),
                     ]))
@@ -153,6 +154,12 @@ final class AdminDesk {
     private func stillBlocking(_ target: UnblockTarget) -> [IPNetwork] {
         guard case .network(let network) = target else { return [] }
         return gateway.ledger.blocks().map(\.network).filter { $0 != network && $0.covers(network) }
+    }
+
+    /// Feeds that block the address all the same.
+    private func feeds(naming target: UnblockTarget) -> [String] {
+        guard case .network(let network) = target, network.isSingleAddress else { return [] }
+        return gateway.feeds.blocking(network.base)
     }
 
     private func reload(_ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {

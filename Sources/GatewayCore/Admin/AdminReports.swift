@@ -97,8 +97,9 @@ enum AdminReports {
 
     private static func loginRule(_ rule: Configuration.Login.Rule) -> JSONValue {
         [
-            "name": .string(rule.name), "class": .string(rule.kind.rawValue), "limit": .integer(rule.limit),
-            "window_seconds": .integer(Int(rule.window.seconds)), "block_seconds": .integer(Int(rule.block.seconds)),
+            "name": .string(rule.name), "class": .string(rule.kind.rawValue), "key": .string(rule.key.rawValue),
+            "limit": .integer(rule.limit), "window_seconds": .integer(Int(rule.window.seconds)),
+            "block_seconds": .integer(Int(rule.block.seconds)),
             "count": .string(rule.count.rawValue), "action": .string(rule.action.rawValue),
             "escalation": escalation(rule.escalation),
         ]

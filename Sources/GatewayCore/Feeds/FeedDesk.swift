@@ -143,10 +143,8 @@ final class FeedDesk {
         for feed in feeds where !feed.isBusy {
             switch feed.configuration.source {
             case .file(let path):
-                let stamp = FileStamp(path)
-                guard stamp != feed.stamp else { continue }
-                feed.stamp = stamp
-                read(.file(path: path), of: feed)
+                // Not here: a disk may be slow, or away.
+                read(.file(path: path, unless: feed.stamp), of: feed)
             case .url(let url):
                 guard feed.due <= now else { continue }
                 fetch(url, of: feed)
@@ -155,6 +153,11 @@ final class FeedDesk {
         let late = waiting.filter { $0.until <= now }
         waiting.removeAll { $0.until <= now }
         for one in late { one.done() }
+    }
+
+    /// Names of those that block the address.
+    func blocking(_ address: IPAddress) -> [String] {
+        published.blocking.filter { $0.contains(address) }.map(\.name)
     }
 
     private func fetch(_ url: WebAddress, of feed: FollowedFeed) {
@@ -188,9 +191,16 @@ final class FeedDesk {
     private func received(_ reply: FeedThread.Reply) {
         guard let feed = feeds.first(where: { $0.reading == reply.ticket }) else { return }
         feed.reading = nil
+        // Asked anew meanwhile, it has no stamp.
+        if reply.stamp != nil, !feed.isWantedAgain { feed.stamp = reply.stamp }
         let wall = WallTime.now()
         switch reply.outcome {
         case .refused(let problem): return failed(feed, problem.description)
+        case .untouched:
+            guard feed.isWantedAgain else { return }
+            feed.isWantedAgain = false
+            feed.comesDue()
+            return look()
         case .same: feed.confirmed(at: wall)
         case .table(let table, let digest):
             let former = feed.table?.count

@@ -9,7 +9,8 @@ internal import Wire
 final class FeedThread {
     struct Job: Sendable {
         enum Source: Sendable {
-            case file(path: String)
+            /// Not read when it is as it was when it had this stamp.
+            case file(path: String, unless: FileStamp?)
             case bytes([UInt8])
         }
         let feed: String
@@ -28,11 +29,15 @@ final class FeedThread {
         enum Outcome: Sendable {
             case table(FeedTable, digest: [UInt8])
             case same
+            /// The file is as it was.
+            case untouched
             case refused(FeedProblem)
         }
         let feed: String
         let ticket: Int
         let outcome: Outcome
+        /// Of the file, as it was looked at.
+        let stamp: FileStamp?
         /// Why it could not be kept.
         let notKept: String?
     }
@@ -62,9 +67,12 @@ final class FeedThread {
     func send(_ job: Job) { jobs.send(job) }
 
     private static func work(_ job: Job) -> Reply {
+        // Before it is read: what changes meanwhile is seen by the next look.
+        let stamp: FileStamp? = if case .file(let path, _) = job.source { FileStamp(path) } else { nil }
         func reply(_ outcome: Reply.Outcome, notKept: String? = nil) -> Reply {
-            Reply(feed: job.feed, ticket: job.ticket, outcome: outcome, notKept: notKept)
+            Reply(feed: job.feed, ticket: job.ticket, outcome: outcome, stamp: stamp, notKept: notKept)
         }
+        if case .file(_, let known?) = job.source, stamp == known { return reply(.untouched) }
         switch FeedThread.contents(of: job.source) {
         case .failure(let problem): return reply(.refused(problem))
         case .success(let bytes):
@@ -81,7 +89,7 @@ final class FeedThread {
     private static func contents(of source: Job.Source) -> Result<[UInt8], FeedProblem> {
         switch source {
         case .bytes(let bytes): .success(bytes)
-        case .file(let path): FeedFile.contents(of: path)
+        case .file(let path, _): FeedFile.contents(of: path)
         }
     }
 }

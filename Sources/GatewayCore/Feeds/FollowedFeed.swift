@@ -35,6 +35,8 @@ final class FollowedFeed {
     }
 
     var isBusy: Bool { fetch != nil || reading != nil }
+    /// Of a file that is only looked at nobody needs to know.
+    private var isUpdating: Bool { fetch != nil || reading != nil && stamp == nil }
 
     /// Whatever is known of the source, it is asked with the next look.
     func comesDue() {
@@ -85,7 +87,7 @@ final class FollowedFeed {
             "action": .string(configuration.action.rawValue), "state": .string(state),
             "entries": .integer(table?.count ?? 0), "spared": .integer(table?.spared ?? 0),
             "updated_at": JSONValue(updatedAt.map(\.text)), "failures": .integer(failures),
-            "problem": JSONValue(problem), "updating": .boolean(isBusy),
+            "problem": JSONValue(problem), "updating": .boolean(isUpdating),
         ]
     }
 }

@@ -7,11 +7,12 @@ internal import Wire
 /// Whose login it is.
 extension ClientConnection {
     /// Looks for the account in the login at the front of `bytes`, which is whole. Not nil: it cannot go. Requests of
-    /// other classes, as a registration or a second factor, are not counted for an account: they mostly name none.
+    /// other classes, as a registration or a second factor, mostly name none: of them only those are looked into whose rule says
+    /// that it counts accounts.
     func readAccount(of guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Refusal? {
         guess.account = nil
         let rules = worker.generation.rules
-        guard let rule = rules.accounts, !plan.loginRows.isDisjoint(with: rules.loginClassRows) else { return nil }
+        guard let rule = rules.accounts, !plan.loginRows.isDisjoint(with: rules.accountRows) else { return nil }
         let facts = record.facts
         guard AccountRule.isReadable(bytes.extracting(0..<facts.headLength), from: facts.path.upperBound) else {
             return .ambiguousAccount

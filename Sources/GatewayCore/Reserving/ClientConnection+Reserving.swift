@@ -52,7 +52,7 @@ extension ClientConnection {
             if Guess.isTooLong(record.facts.framing) { return .refuse(.bodyTooLarge) }
             let login = worker.generation.configuration.login
             let guess = Guess(
-                record.facts, rules: worker.generation.rules.names(of: plan.loginRows),
+                record.facts, rules: worker.generation.rules.counting(plan.loginRows),
                 patienceEnds: worker.clock.now + login.wait)
             return begin(guess, plan, bytes)
         }

@@ -76,10 +76,7 @@ final class Guess {
 
     var attempt: LoginAttempt {
         var attempt = LoginAttempt(id: id, address: address, rules: rules)
-        if let account {
-            attempt.account = account
-            attempt.rules.append(LoginRule.accountsName)
-        }
+        attempt.account = account
         return attempt
     }
 

@@ -92,7 +92,7 @@ final class GuessDesk {
         let rule = rules[place.key.rule]
         // Who is held back by nothing waits for nobody.
         guard rule.holdsBack(place.address), let line = lines[place.key] else { return false }
-        return !line.waiters.isEmpty || line.asking.count >= rule.limit
+        return !line.waiters.isEmpty || line.asking.count >= rule.limit(under: place.key)
     }
 
     /// - Parameter isReturned: the guess never reached a backend, or its answer is known; else its places are left to end.

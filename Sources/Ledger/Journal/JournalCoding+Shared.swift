@@ -11,6 +11,7 @@ extension JournalCoding {
         case .key: 15
         case .lockdown: 19
         case .allowance: 44
+        case .sharedAddress: 48
         }
     }
 

@@ -212,11 +212,18 @@ extension RedisLedger {
         _ account: AccountMark?, from network: IPNetwork?, completion: @escaping () -> Void
     ) {
         // One account and one network are one key, and that is gone.
-        guard account == nil || network == nil, let authority,
-            let rule = local.rules.all.first(where: { $0.counting != .address })
-        else { return completion() }
-        let pattern = "\(rule.name)@\(account?.description ?? "*")\(network.map { "@\($0)" } ?? "*")"
-        deleteAll(BlockKey.failurePrefix + pattern, from: "0", authority, completion: completion)
+        let rules = local.rules.all.filter { $0.counting != .address }
+        guard account == nil || network == nil, let authority, !rules.isEmpty else { return completion() }
+        var waiting = rules.count
+        // Not what such a rule has counted of addresses.
+        let anyAccount = String(repeating: "[0-9a-f]", count: 32)
+        for rule in rules {
+            let pattern = "\(rule.name)@\(account?.description ?? anyAccount)\(network.map { "@\($0)" } ?? "*")"
+            deleteAll(BlockKey.failurePrefix + pattern, from: "0", authority) {
+                waiting -= 1
+                if waiting == 0 { completion() }
+            }
+        }
     }
 
     /// Deletes every key of the pattern, slice by slice; the completion comes in any case.

@@ -31,7 +31,7 @@ extension RedisLedger {
     private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
         let rule = local.rules[failure.key.rule]
         let window = rule.window
-        let sliding = rule.counted == .sliding ? [String(rule.limit)] : []
+        let sliding = rule.counted == .sliding ? [String(rule.limit(under: failure.key))] : []
         session.run(
             .count,
             keys: [
@@ -57,11 +57,12 @@ extension RedisLedger {
         local.counters.set(failure.key, counter)
         local.release(failure)
         let rule = local.rules[failure.key.rule]
-        switch rule.verdict(on: failure.address, count: counter.count) {
+        let limit = rule.limit(under: failure.key)
+        switch rule.verdict(on: failure.address, under: failure.key, count: counter.count) {
         case .counted: settle(failure, count: counter.count, isNewlyBlocked: false)
         case .exempt:
             // No block is to come of it: without the mark the first guess behind the exemption would find one lost.
-            if counter.count >= rule.limit {
+            if counter.count >= limit {
                 let end = serverTime + (ttl > 0 ? ttl : rule.window.milliseconds)
                 let keys = [BlockKey.failures(failure.key), BlockKey.seen(failure.key)]
                 session.run(.mark, keys: keys, ["0", String(end)]) { _ in }
@@ -69,7 +70,7 @@ extension RedisLedger {
             settle(failure, count: counter.count, isNewlyBlocked: false)
         case .observed:
             // As a block would, it ends the count; one that is carried over was told of here.
-            if counter.count == rule.limit, parts[3] == .integer(0) {
+            if counter.count == limit, parts[3] == .integer(0) {
                 let keys = [BlockKey.failures(failure.key), BlockKey.seen(failure.key)]
                 session.run(.mark, keys: keys, [String(serverTime + rule.block.milliseconds), "0"]) { _ in }
                 if !replaying.contains(failure.id) {
@@ -206,10 +207,28 @@ extension RedisLedger {
     func authorityIsSlow() {
         guard let session = authority else { return }
         degrade(.slow, "no answer within \(configuration.deadline.milliseconds) ms")
-        // Replies come in order: when this one is there, nothing of before is outstanding.
-        session.call(["PING"]) { [weak self] in
-            if $0 != nil { self?.recover() }
+        slowness.begins(at: clock.now())
+        askHowFast(session)
+    }
+
+    func askAgainHowFast() {
+        if isSlow, let session { askHowFast(session) }
+    }
+
+    /// Replies come in order: when this one is there, nothing of before is outstanding.
+    private func askHowFast(_ session: RedisSession) {
+        let asked = clock.now()
+        session.call(["PING"]) { [weak self] reply in
+            guard let self, reply != nil, self.session === session, isSlow else { return }
+            let now = clock.now()
+            if slowness.answered(after: now - asked, deadline: configuration.deadline, at: now) { return recover() }
+            slowTimer?.fire(after: Slowness.pause)
         }
+    }
+
+    private var isSlow: Bool {
+        if case .degraded(let outage) = health, outage.cause == .slow { return true }
+        return false
     }
 
     func sendWaiting(_ session: RedisSession) {

@@ -52,7 +52,8 @@ extension RedisLedger {
         session.run(
             .reserve,
             keys: [BlockKey.failures(guess.key), place, BlockKey.seen(guess.key)],
-            [guess.id.description, String(rule.limit), String(max(1, asked.length.milliseconds))] + sliding
+            [guess.id.description, String(rule.limit(under: guess.key)), String(max(1, asked.length.milliseconds))]
+                + sliding
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
         }

@@ -66,7 +66,7 @@ package final class RedisLedger: Ledger {
 
     var local: LocalLedger
     var phase = Phase.idle
-    private var health: Health
+    private(set) var health: Health
     private(set) var connectTimer: LoopTimer?
     private var graceTimer: LoopTimer?
     private var readyTimer: LoopTimer?
@@ -90,6 +90,8 @@ package final class RedisLedger: Ledger {
     var pendingLifts: Set<BlockSubject> = []
     var uploadingLifts: Set<BlockSubject> = []
     var replayTimer: LoopTimer?
+    var slowness = Slowness()
+    var slowTimer: LoopTimer?
 
     // +Reservations
     var waitingGuesses: [FailureID: WaitingGuess] = [:]
@@ -194,6 +196,7 @@ package final class RedisLedger: Ledger {
         deadlineTimer = LoopTimer(on: loop) { [unowned self] in deadlinesPassed() }
         guessTimer = LoopTimer(on: loop) { [unowned self] in guessDeadlinesPassed() }
         replayTimer = LoopTimer(on: loop) { [unowned self] in replay() }
+        slowTimer = LoopTimer(on: loop) { [unowned self] in askAgainHowFast() }
         connectTimer = LoopTimer(on: loop) { [unowned self] in resolve() }
         scanTimer = LoopTimer(on: loop) { [unowned self] in scanAgain() }
         graceTimer = LoopTimer(on: loop) { [unowned self] in graceOver() }
@@ -216,6 +219,7 @@ package final class RedisLedger: Ledger {
         sentinels?.stop()
         for timer in [
             connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer, scanTimer,
+            slowTimer,
         ] {
             timer?.cancel()
         }

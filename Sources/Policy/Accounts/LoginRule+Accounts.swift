@@ -1,6 +1,14 @@
 internal import Settings
+internal import Wire
 
 extension LoginRule {
+    /// A rule that counts addresses gives these a higher limit.
+    mutating func share(_ networks: Set<IPNetwork>, _ limit: Int) {
+        guard counting == .address else { return }
+        shared = networks
+        sharedLimit = limit
+    }
+
     /// What the rule for accounts is called in the store, in audit records and metrics.
     package static let accountsName = "accounts"
 

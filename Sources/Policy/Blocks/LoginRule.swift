@@ -58,8 +58,14 @@ package struct LoginRule: Sendable {
     package var escalation: Escalation?
     /// A failure is one of who somebody is; else of something else, such as a registration.
     package var guardsCredentials = true
+    /// Of a login whose account nobody knows this rule for accounts counts the address instead. Not so the rule beside the plain
+    /// one, which counts it already.
+    package var countsAddressesInstead = false
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
+    /// Whom many people speak through, each counted by account: each of these may have so many failures (`CollapseGuard`).
+    package var shared: Set<IPNetwork> = []
+    package var sharedLimit = 0
     /// Leading bits of an IPv6 address that failures are counted by: whoever has one address of a /64 has them all.
     package let ipv6Prefix: Int
 
@@ -94,8 +100,9 @@ package struct LoginRule: Sendable {
     /// - Parameter plain: the rule of the plain settings, whose exemptions and prefixes are this one's.
     init(_ rule: Configuration.Login.Rule, beside plain: LoginRule) {
         self.init(
-            rule.name, limit: rule.limit, window: rule.window, block: rule.block, exempt: plain.exempt,
-            ipv6Prefix: plain.ipv6Prefix)
+            rule.name, by: Counting(rule.key), limit: rule.limit, window: rule.window, block: rule.block,
+            exempt: plain.exempt, ipv6Prefix: plain.ipv6Prefix)
+        countsAddressesInstead = counting != .address
         counted = rule.count == .sliding ? .sliding : .fixed
         action = rule.action == .observe ? .observe : .block
         escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
@@ -115,25 +122,30 @@ package struct LoginRule: Sendable {
     }
 
     package func isExempt(_ address: IPAddress) -> Bool {
-        counting == .address && exempt.contains { $0.contains(address) }
+        (counting == .address || countsAddressesInstead) && exempt.contains { $0.contains(address) }
     }
 
     /// Under what a guess is counted; nil when it is not counted by this rule, because it is of no known account.
     package func key(of address: IPAddress, _ account: AccountMark?) -> LoginKey? {
-        switch counting {
-        case .address: LoginKey(rule: name, subject(of: address))
-        case .pair: account.map { LoginKey(rule: name, subject(of: address), account: $0) }
-        case .account: account.map { LoginKey(rule: name, BlockSubject.everywhere, account: $0) }
-        }
+        let ofAddress = LoginKey(rule: name, subject(of: address))
+        guard counting != .address else { return ofAddress }
+        guard let account else { return countsAddressesInstead ? ofAddress : nil }
+        return LoginKey(
+            rule: name, counting == .pair ? subject(of: address) : BlockSubject.everywhere, account: account)
     }
 
     /// Whether blocks of this kind of subject come from this rule.
     func counts(_ subject: BlockSubject) -> Bool {
         switch counting {
         case .address: subject.account == nil
-        case .pair: subject.account != nil && subject.network != BlockSubject.everywhere
-        case .account: subject.account != nil && subject.network == BlockSubject.everywhere
+        case .pair: subject.account == nil ? countsAddressesInstead : subject.network != BlockSubject.everywhere
+        case .account: subject.account == nil ? countsAddressesInstead : subject.network == BlockSubject.everywhere
         }
+    }
+
+    /// How high the count under `key` may get.
+    package func limit(under key: LoginKey) -> Int {
+        key.subject.account == nil && shared.contains(key.subject.network) ? max(limit, sharedLimit) : limit
     }
 
     /// Lower case letters, digits, `-` and `_`, at most 32: it stands in names of the store and in labels.
@@ -153,9 +165,10 @@ package struct LoginRule: Sendable {
     ///
     /// Every count at or above the limit asks for a block, not only the one that reaches it: after a bare
     /// `DEL ip_block:<ip>` the count still stands, and the next failure must block again.
-    package func verdict(on address: IPAddress, count: Int) -> FailureVerdict {
+    /// - Parameter key: what it was counted under; nil: the address, as one that is not shared.
+    package func verdict(on address: IPAddress, under key: LoginKey? = nil, count: Int) -> FailureVerdict {
         if isExempt(address) { return .exempt }
-        if count < limit { return .counted }
+        if count < key.map(limit(under:)) ?? limit { return .counted }
         return action == .block ? .block : .observed
     }
 
@@ -171,6 +184,17 @@ package struct LoginRule: Sendable {
             length = overflow ? escalation.longest : Interval(nanoseconds: next)
         }
         return max(block, min(length, escalation.longest))
+    }
+}
+
+extension LoginRule.Counting {
+    init(_ key: Configuration.Login.Key) {
+        self =
+            switch key {
+            case .address: .address
+            case .account: .account
+            case .pair: .pair
+            }
     }
 }
 

@@ -18,10 +18,19 @@ package struct LoginRules: Sendable {
     /// Whether any of them remembers blocks.
     package var escalates: Bool { all.contains { $0.escalation != nil } }
 
-    /// - Parameter allowed: whom no block holds back for a while.
-    package init(_ configuration: Configuration, allowed: [IPNetwork] = []) {
-        let plain = LoginRule(configuration, allowed: allowed)
-        let rows = configuration.login.rules.map { LoginRule($0, beside: plain) }
+    /// - Parameters:
+    ///   - allowed: whom no block holds back for a while.
+    ///   - shared: addresses that many people speak through.
+    package init(_ configuration: Configuration, allowed: [IPNetwork] = [], shared: Set<IPNetwork> = []) {
+        var plain = LoginRule(configuration, allowed: allowed)
+        var rows = configuration.login.rules.map { LoginRule($0, beside: plain) }
+        // Only where each account is counted, too.
+        if let accounts = configuration.accounts, accounts.shared.after > 0 {
+            plain.share(shared, accounts.shared.limit)
+            for index in rows.indices where configuration.login.rules[index].kind == .login {
+                rows[index].share(shared, accounts.shared.limit)
+            }
+        }
         self.init([plain] + rows + [LoginRule.accounts(configuration)].compactMap(\.self))
     }
 

@@ -10,6 +10,8 @@ package struct SharedName: Hashable, Sendable {
         case lockdown = "lockdown:"
         /// A network that no block holds back for a while, in any spelling.
         case allowance = "ip_allow:"
+        /// An address that many people speak through.
+        case sharedAddress = "ip_shared:"
     }
 
     package let kind: Kind
@@ -21,6 +23,7 @@ package struct SharedName: Hashable, Sendable {
         case .key: guard SharedKeyName.isSound(id) else { return nil }
         case .lockdown: guard Lockdown.isSound(id) else { return nil }
         case .allowance: guard Allowance.network(id) != nil else { return nil }
+        case .sharedAddress: guard IPNetwork(id) != nil else { return nil }
         }
         self.kind = kind
         self.id = String(id)

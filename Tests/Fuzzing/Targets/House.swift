@@ -41,7 +41,9 @@ enum House {
             upstream: api
             auth: none
             paths: {encoded_slash: keep, semicolon: normalise, empty_segments: keep, dot_segments: normalise}
-        login: {endpoints: [POST /auth/login]}
+        login:
+          endpoints: [POST /auth/login]
+          rules: [{name: api, endpoints: [POST /api/login], failure: {json: {member: error.code, values: [bad, "7"]}}}]
         tokens:
           keys:
             - {id: main, secret: "\(secret)", algorithms: [HS256]}

@@ -29,8 +29,10 @@ package final class ResponseTarget: FuzzTarget {
     package func check(_ input: [UInt8]) throws(Finding) {
         guard let choice = input.first else { return }
         let bytes = Array(input.dropFirst())
+        // The second rule looks into the body.
+        let rows = LoginRows(rawValue: UInt64(choice & 4 != 0 ? 1 : 0) | UInt64(choice & 32 != 0 ? 2 : 0))
         let context = ResponseContext(
-            isHead: choice & 1 != 0, minorVersion: choice & 2 != 0 ? 0 : 1, loginRows: choice & 4 != 0 ? .plain : [],
+            isHead: choice & 1 != 0, minorVersion: choice & 2 != 0 ? 0 : 1, loginRows: rows,
             isSecure: choice & 8 != 0, upgrade: choice & 16 != 0 ? nil : upgrade)
         var end = bytes.count
         var isUnderstood = false
@@ -52,6 +54,7 @@ package final class ResponseTarget: FuzzTarget {
             end = response.headLength
             isUnderstood = true
             try checkFinal(response, bytes, context)
+            try checkBody(response, bytes, context)
         }
         try checkPieces(of: bytes, end, isUnderstood, context)
     }
@@ -133,6 +136,33 @@ package final class ResponseTarget: FuzzTarget {
         try require(
             head.count("connection") == (keepAlive ? 0 : 1), "the client learns of its own connection, once")
         try checkAgain(sent, response, context)
+    }
+
+    /// Whether a login failed hangs on its answer alone, not on how much of that came when.
+    private func checkBody(_ response: Response, _ bytes: [UInt8], _ context: ResponseContext) throws(Finding) {
+        guard !response.undecidedRows.isEmpty else { return }
+        let whole = verdict(bytes, context)
+        let body = bytes.count - response.headLength
+        for cut in [Int(bytes.checksum % UInt64(body + 1)), max(0, body - 1)] {
+            let early = verdict(Array(bytes[..<(response.headLength + cut)]), context)
+            // Chunks may turn out to be none behind what was read.
+            try require(
+                early == "more" || early == whole || whole == "malformed", "a verdict that was given stands")
+        }
+        guard whole == "more" else { return }
+        try require(
+            response.framing != .untilClose || verdict(bytes, context, ended: true) != "more",
+            "an answer that ends with its connection is whole then")
+    }
+
+    /// Of an answer whose head is one that was read before.
+    private func verdict(_ bytes: [UInt8], _ context: ResponseContext, ended: Bool = false) -> String {
+        guard case .final(let response) = reader.parse(bytes.span, to: context) else { return "another head" }
+        return switch reader.rows(ofBody: response, bytes.span, ended: ended) {
+        case .more: "more"
+        case .malformed: "malformed"
+        case .failedRows(let rows): "failed by \(rows.rawValue)"
+        }
     }
 
     private func checkFraming(
