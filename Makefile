@@ -16,7 +16,7 @@ build: bootstrap ## debug build
 	swift build
 
 release: bootstrap ## optimised build of the gateway
-	swift build -c release --product gateway
+	scripts/build-release
 
 run: release ## the demo: Redis, the users API, the gateway on :8080; Ctrl-C ends all three
 	@scripts/run-demo
@@ -28,7 +28,7 @@ test: ## everything that CI runs
 	@$(STAGE) "unit tests, beside NIOHTTP1 and JWTKit" env GATEWAY_ORACLE=1 JWTKIT_TOKENS=$(CURDIR)/.run/jwtkit.json \
 		swift test --parallel
 	@$(STAGE) "demo API by itself" $(MAKE) --no-print-directory test-demo-api
-	@$(STAGE) "release build" swift build -c release --product gateway
+	@$(STAGE) "release build" scripts/build-release
 	@$(STAGE) "integration tests" integration_tests/run_all_tests.sh all --reruns 2 -n 3 --dist worksteal
 	@$(STAGE) "counters of system calls and allocations" $(MAKE) --no-print-directory counters
 	@$(STAGE) "Docker" scripts/docker-stage

@@ -72,7 +72,7 @@ class Gateway(Proxy):
 
     def command(self):
         if not GATEWAY.exists():
-            stop_with("there is no release build of the gateway: swift build -c release --product gateway")
+            stop_with("there is no release build of the gateway: scripts/build-release")
         # A block survives a restart; each start of a measurement begins without one.
         shutil.rmtree(self.directory / "state", ignore_errors=True)
         algorithm = self.setup.algorithm or "HS256"

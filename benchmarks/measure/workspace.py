@@ -62,7 +62,8 @@ def use_environment():
 
 def build_gateway():
     """Builds the release gateway; SwiftPM does nothing when it is up to date."""
-    command = [need("swift"), "build", "-c", "release", "--product", "gateway"]
+    need("swift")
+    command = [ROOT / "scripts" / "build-release"]
     if subprocess.run(command, cwd=ROOT, stdout=sys.stderr).returncode != 0:
         stop_with("the release build failed")
 
