@@ -15,6 +15,7 @@ extension ClientConnection {
         record.identity = worker.gatekeeper.identity
         audit(refusal, bytes, now)
         if worker.gatekeeper.missesKey { worker.reportMissingKey() }
+        if refusal.code == .challengeRequired { pose(bytes) }
         let next = endOfBody(offset, count)
         respond(with: refusal, keepAlive: keepsAlive && !refusal.closes && next != nil)
         return phase == .head ? next : nil
@@ -139,6 +140,9 @@ extension ClientConnection {
             return worker.telemetry.record(
                 tooMany: kind, of: record.facts.client, auditRequest(bytes), refusal, identity: record.identity,
                 now: now)
+        }
+        if refusal.code == .challengeRequired {
+            return worker.telemetry.record(challengeOf: record.facts.client, auditRequest(bytes), refusal, now: now)
         }
         if refusal.code == .accountLocked, let account = record.guess?.account {
             return worker.telemetry.record(tried: account, auditRequest(bytes), refusal)

@@ -53,7 +53,10 @@ struct LocalLedger {
 
     /// Takes a place for the guess while failures and places stay below the limit. At the limit without a block, which an
     /// operator has lifted then, one guess at a time may go; when it fails it blocks again.
-    mutating func reserve(_ guess: LoginFailure, until deadline: Instant, at now: Instant) -> Reservation.Answer {
+    /// - Parameter threshold: as of `Ledger.reserve`.
+    mutating func reserve(
+        _ guess: LoginFailure, until deadline: Instant, upTo threshold: Int? = nil, at now: Instant
+    ) -> Reservation.Answer {
         let key = guess.key
         let rule = rules[key.rule]
         guard rule.holdsBack(guess.address) else { return .granted }
@@ -62,10 +65,11 @@ struct LocalLedger {
         if held.contains(guess.id, of: key) { return .granted }
         let count = counter(under: key, rule, at: now)?.count ?? 0
         let places = held.count(of: key)
+        if count >= rule.limit, block(of: key.subject, at: now) != nil { return .blocked }
+        if let threshold, count >= threshold { return .challenged }
         if count >= rule.limit {
-            if block(of: key.subject, at: now) != nil { return .blocked }
             if places > 0 { return .full }
-        } else if count + places >= rule.limit {
+        } else if count + places >= min(rule.limit, threshold ?? .max) {
             return .full
         }
         held.hold(guess.id, of: key, until: deadline)

@@ -76,8 +76,9 @@ package struct FieldClassifier: Sendable {
     /// Bit n: some identity header has n bytes (63: 63 or more). Most names are let go by this alone.
     private var identityLengths: UInt64 = 0
 
-    package init(identityHeaders: [Configuration.IdentityHeader], assertionHeader: String? = nil) {
-        for header in identityHeaders.map(\.name) + [assertionHeader].compactMap(\.self) {
+    /// - Parameter others: names that are ours as well.
+    package init(identityHeaders: [Configuration.IdentityHeader], others: [String] = []) {
+        for header in identityHeaders.map(\.name) + others {
             let name = header.utf8.map(folded)
             identityNames.append(identityText.count..<identityText.count + name.count)
             identityText += name

@@ -14,7 +14,9 @@ extension Gatekeeper {
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, into: &out)
+        copyFields(
+            bytes, facts.route.map { rules.tokenPlaces[$0] }, mayHoldSolution: plan.isLogin && rules.challenge != nil,
+            into: &out)
         if let upgrade = plan.upgrade {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
@@ -72,8 +74,12 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    /// - Parameter places: where the route looks for the token.
-    private func copyFields(_ bytes: Span<UInt8>, _ places: TokenPlaces?, into out: inout ByteWriter) {
+    /// - Parameters:
+    ///   - places: where the route looks for the token.
+    ///   - mayHoldSolution: it is a login, and a cookie of it may be ours.
+    private func copyFields(
+        _ bytes: Span<UInt8>, _ places: TokenPlaces?, mayHoldSolution: Bool, into out: inout ByteWriter
+    ) {
         guard fields.count > 0 else { return }
         // Nobody has verified it, in whatever scheme it is, and a backend might not either.
         let mustGo = head.glass != nil
@@ -92,7 +98,10 @@ extension Gatekeeper {
             case .expect: keep = head.line.minorVersion >= 1
             case .webSocketProtocol: keep = head.subprotocols == nil
             case .authorization: keep = !mustGo && places?.keepsAuthorization(field.value, of: bytes) ?? true
-            case .cookie: keep = places?.keepsCookies(field.value, of: bytes, mustGo) ?? true
+            case .cookie:
+                keep =
+                    places?.keepsCookies(field.value, of: bytes, mustGo) ?? true
+                    && !(mayHoldSolution && holdsSolution(field.value, of: bytes))
             default:
                 keep =
                     !kind.isStripped
@@ -102,10 +111,21 @@ extension Gatekeeper {
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
                 run = Int(field.end)
-                if let places, kind == .cookie { Cookies.write(without: places.cookie, bytes, field.value, into: &out) }
+                if kind == .cookie { writeCookies(bytes, field.value, places, mustGo, mayHoldSolution, into: &out) }
             }
         }
         out.append(bytes, run..<Int(fields[fields.count - 1].end))
+    }
+
+    /// A Cookie field that may not go on as it came.
+    private func writeCookies(
+        _ bytes: Span<UInt8>, _ value: Range<Int>, _ places: TokenPlaces?, _ mustGo: Bool, _ mayHoldSolution: Bool,
+        into out: inout ByteWriter
+    ) {
+        var names: [[UInt8]] = []
+        if let places, !places.keepsCookies(value, of: bytes, mustGo) { names.append(places.cookie) }
+        if mayHoldSolution { names.append(Array(ChallengePage.cookie.utf8)) }
+        Cookies.write(without: names, bytes, value, into: &out)
     }
 
     private func isNamedByConnection(_ field: Field, _ bytes: Span<UInt8>) -> Bool {

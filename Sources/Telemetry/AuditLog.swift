@@ -8,6 +8,7 @@ package final class AuditLog: Sendable {
     private let notices = BlockedNotices()
     private let refusedConnections = BlockedNotices()
     private let limitedRequests = BlockedNotices()
+    private let challenges = BlockedNotices()
     /// Tells the records of this process from those of the one before it.
     private let process: Int64
     private let numbers = Atomic<Int>(0)
@@ -45,6 +46,12 @@ package final class AuditLog: Sendable {
         return limitedRequests.admit(address, at: now)
     }
 
+    /// The same for a login that was answered with a challenge.
+    package func admitChallenge(to address: IPAddress, at now: Instant) -> Int? {
+        guard isOn else { return nil }
+        return challenges.admit(address, at: now)
+    }
+
     /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control
     /// thread, about once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
@@ -61,6 +68,11 @@ package final class AuditLog: Sendable {
         for (address, count) in limitedRequests.takeQuiet(at: now) {
             var event = AuditEvent(.rateLimitedSuppressed(count: count), client: address)
             event.code = "RATE_001"
+            record(event, at: time)
+        }
+        for (address, count) in challenges.takeQuiet(at: now) {
+            var event = AuditEvent(.challengedSuppressed(count: count), client: address)
+            event.code = "AUTH_007"
             record(event, at: time)
         }
     }

@@ -97,7 +97,7 @@ import Wire
             .connectionsRefusedSuppressed(count: 1), .rateLimited(limit: "route", suppressed: 0),
             .rateLimitedSuppressed(count: 1), .accountLock(AuditAccountLock(.locked, "a")),
             .accountLock(AuditAccountLock(.unlocked, "a")), .accountLock(AuditAccountLock(.expired, "a")),
-            .accountLock(AuditAccountLock(.tried, "a")),
+            .accountLock(AuditAccountLock(.tried, "a")), .challenged(suppressed: 0), .challengedSuppressed(count: 1),
         ]
     }()
 

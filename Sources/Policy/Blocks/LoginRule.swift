@@ -58,6 +58,8 @@ package struct LoginRule: Sendable {
     package var escalation: Escalation?
     /// A failure is one of who somebody is; else of something else, such as a registration.
     package var guardsCredentials = true
+    /// Failures from which on a guess needs a solved challenge; nil: it needs none.
+    package var challengeAfter: Int?
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
     /// Leading bits of an IPv6 address that failures are counted by: whoever has one address of a /64 has them all.
@@ -89,6 +91,7 @@ package struct LoginRule: Sendable {
         counted = configuration.login.count == .sliding ? .sliding : .fixed
         action = configuration.login.action == .observe ? .observe : .block
         escalation = configuration.login.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
+        challengeAfter = configuration.login.challenge?.after
     }
 
     /// - Parameter plain: the rule of the plain settings, whose exemptions and prefixes are this one's.
@@ -100,6 +103,7 @@ package struct LoginRule: Sendable {
         action = rule.action == .observe ? .observe : .block
         escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
         guardsCredentials = rule.kind == .login || rule.kind == .mfa
+        challengeAfter = rule.kind == .login ? plain.challengeAfter : nil
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where
@@ -134,6 +138,13 @@ package struct LoginRule: Sendable {
         case .pair: subject.account != nil && subject.network != BlockSubject.everywhere
         case .account: subject.account != nil && subject.network == BlockSubject.everywhere
         }
+    }
+
+    /// Failures that there may be in front of a guess without a solved challenge; nil: as many as there may be at all. What
+    /// is counted by accounts is left to their owners, who would else be challenged for what strangers do.
+    package var challengeThreshold: Int? {
+        guard counting == .address, let challengeAfter, challengeAfter < limit else { return nil }
+        return challengeAfter
     }
 
     /// Lower case letters, digits, `-` and `_`, at most 32: it stands in names of the store and in labels.
