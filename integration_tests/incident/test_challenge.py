@@ -14,6 +14,7 @@ from harness.backend import answer
 from harness.captcha import SECRET as CAPTCHA_SECRET
 from harness.captcha import SITE_KEY, Captcha, said
 from harness.client import json_request, request as plain_request
+from harness.heirs import Heirs
 from harness.load import together
 from harness.logins import RIGHT, WRONG, is_blocked, wrong_is_401
 from harness.processes import wait_until
@@ -218,6 +219,44 @@ def test_replicas_accept_what_the_other_one_posed(start, redis, address):
     solved = solution(others[0], address)
     assert ask(others[1], address, login("correct horse", solved)) == CHALLENGED
     assert ask(others[0], address, login("correct horse", solved)) == (200, None)
+
+
+def test_a_process_that_takes_over_accepts_what_the_former_posed(start, login_backend, address):
+    gateway = start()
+    failed(gateway, address)
+    solved = solution(gateway, address)
+    gateway.command("upgrade")
+    Heirs().after(gateway, gateway.child.pid)
+    assert challenge(gateway, address)["kind"] == "proof_of_work", "failures are known to it"
+    assert ask(gateway, address, login("correct horse", solved)) == (200, None)
+    assert len(login_backend.requests) == 4
+
+
+def test_a_login_keeps_its_solution_when_its_body_comes_late_and_when_it_waits(start, start_backend, address):
+    gate = threading.Event()
+
+    def held(exchange):
+        said = wrong_is_401(exchange)
+        if b"slow" in exchange.read_body():
+            gate.wait(20)
+        return said
+
+    backend = start_backend(held)
+    gateway = start(backend=backend, login={"limit": 4})
+    failed(gateway, address)
+    slow = json_request(
+        "POST", "/auth/login", {"username": "slow", "password": "correct horse"},
+        {"Gateway-Challenge": solution(gateway, address)})
+    first = gateway.connect(address, timeout=30).send(slow)
+    wait_until("it is at the backend", lambda: len(backend.requests) == 4)
+    # The one place that is left is taken: it waits, its body in pieces.
+    data = login("correct horse", solution(gateway, address))
+    second = gateway.connect(address, timeout=30).send(data[:-5])
+    time.sleep(0.1)
+    second.send(data[-5:])
+    wait_until("it waits", lambda: gateway.metrics()["gateway_logins_waiting"] == 1, 5)
+    gate.set()
+    assert (first.read_response().status, second.read_response().status) == (200, 200)
 
 
 def test_it_goes_on_while_redis_is_away(start, redis, address):

@@ -79,9 +79,9 @@ func solve(_ nonce: WorkNonce, from first: Int = 0) -> String {
     }
 
     @Test func `is of a whole IPv6 prefix, as failures are`() throws {
-        let nonce = try #require(try rule().nonce(for: IPAddress("2001:db8:1:2::1")!, at: Self.now))
-        #expect(try judge(solve(nonce), from: IPAddress("2001:db8:1:2:ffff::2")!) != .wrong)
-        #expect(try judge(solve(nonce), from: IPAddress("2001:db8:1:3::1")!) == .wrong)
+        let nonce = try #require(try rule().nonce(for: IPAddress("2001:db8:7:2::1")!, at: Self.now))
+        #expect(try judge(solve(nonce), from: IPAddress("2001:db8:7:2:ffff::2")!) != .wrong)
+        #expect(try judge(solve(nonce), from: IPAddress("2001:db8:7:3::1")!) == .wrong)
     }
 
     /// Each of its bytes is under the seal, the difficulty and the end among them.
