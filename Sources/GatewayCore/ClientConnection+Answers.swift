@@ -18,6 +18,7 @@ extension ClientConnection {
         record.identity = worker.gatekeeper.identity
         audit(refusal, record, bytes, now)
         if worker.gatekeeper.missesKey { worker.reportMissingKey() }
+        if case .challengeRequired = refusal.code { pose(bytes) }
         let next = endOfBody(offset, count)
         respond(with: refusal, record, keepAlive: keepsAlive && !refusal.closes && next != nil)
         return phase == .head ? next : nil
@@ -147,6 +148,9 @@ extension ClientConnection {
             return worker.telemetry.record(
                 tooMany: kind, of: record.facts.client, auditRequest(bytes), refusal, identity: record.identity,
                 now: now)
+        }
+        if case .challengeRequired = refusal.code {
+            return worker.telemetry.record(challengeOf: record.facts.client, auditRequest(bytes), refusal, now: now)
         }
         if case .accountLocked = refusal.code, let account = record.guess?.account {
             return worker.telemetry.record(tried: account, auditRequest(bytes), refusal, at: now)

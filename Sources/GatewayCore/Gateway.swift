@@ -157,12 +157,14 @@ package final class Gateway {
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
         let issuerTrust: TLSClientContext?
+        let captchaTrust: TLSClientContext?
         let feedTrust: [String: TLSClientContext]
         do throws(CertificateLoader.Finding) {
             feedTrust = try FeedDesk.trust(for: configuration.feeds)
             toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
             trust = try KeyStore.trust(for: configuration.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: configuration.tokens)
+            captchaTrust = try ChallengeDesk.trust(for: configuration.login)
         } catch {
             throw StartFailure(error)
         }
@@ -174,6 +176,8 @@ package final class Gateway {
         introspection = IntrospectionDesk(
             configuration, trust: issuerTrust, on: loop, log: log, metrics: metrics.introspection,
             publish: { pool.send(.introspected($0, token: $1)) })
+        desk.guesses.challenges = ChallengeDesk(
+            configuration.login, trust: captchaTrust, on: loop, log: log, metrics: metrics.challenges)
         trail.sharedKeysChanged = { [unowned keys] in keys.take(shared: $0) }
         lockdowns = LockdownDesk(
             broadcast: broadcast, audit: audit, log: log, routes: configuration.routes.map(\.name))
@@ -355,6 +359,7 @@ package final class Gateway {
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
         let issuerTrust: TLSClientContext?
+        let captchaTrust: TLSClientContext?
         let feedTrust: [String: TLSClientContext]
         let signing: AssertionKeyring?
         do throws(CertificateLoader.Finding) {
@@ -362,6 +367,7 @@ package final class Gateway {
             toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
             trust = try KeyStore.trust(for: next.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: next.tokens)
+            captchaTrust = try ChallengeDesk.trust(for: next.login)
             signing = try assertions.keyring(for: next.assertion, at: .now())
             try adopt(certificatesOf: next)
         } catch {
@@ -403,6 +409,7 @@ package final class Gateway {
                 mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
             introspection.adopt(next, trust: issuerTrust)
+            desk.guesses.challenges?.adopt(next.login, trust: captchaTrust)
             keys.release()
             assertions.release()
             metrics.reloaded(successfully: true)

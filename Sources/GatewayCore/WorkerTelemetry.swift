@@ -93,6 +93,15 @@ final class WorkerTelemetry {
         audit.record(request().event(.accountLock(lock), stage: refusal.stage, code: refusal.code))
     }
 
+    /// Records that a login was answered with a challenge. It costs a program nothing to be answered so.
+    func record(
+        challengeOf client: IPAddress, _ request: @autoclosure () -> AuditRequest, _ refusal: Refusal, now: Instant
+    ) {
+        guard let suppressed = audit.admitChallenge(to: client, at: now) else { return }
+        audit.record(
+            request().event(.challenged(suppressed: suppressed), stage: refusal.stage, code: refusal.code))
+    }
+
     /// Writes the audit record of a connection that was one too many of its address.
     func record(refusedConnectionOf peer: IPAddress, port: UInt16, now: Instant) {
         guard let suppressed = audit.admitRefusedConnection(from: peer, at: now) else { return }

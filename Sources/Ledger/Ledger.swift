@@ -33,8 +33,11 @@ package protocol Ledger: AnyObject {
     /// The place ends with `recordFailure` of the same id, with `release`, or by itself after `length`. As with failures,
     /// the local ledger decides when the authority does not within its deadline; a block that it finds or mends has been
     /// told to the sink before `completion` is called.
+    /// - Parameter threshold: failures from which on the guess gets no place, and below which failures and places stay by it;
+    ///   nil: those of the rule.
     func reserve(
-        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void)
+        _ guess: LoginFailure, for length: Interval, upTo threshold: Int?, now: Instant,
+        completion: @escaping (Reservation) -> Void)
 
     /// Gives the place back: the guess never went out, or was none that counts.
     func release(_ guess: LoginFailure)
@@ -103,6 +106,14 @@ package protocol Ledger: AnyObject {
     var store: StoreStatistics? { get }
 }
 
+extension Ledger {
+    package func reserve(
+        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
+    ) {
+        reserve(guess, for: length, upTo: nil, now: now, completion: completion)
+    }
+}
+
 /// A value of the store is read up to 4 KiB.
 package let longestSharedText = 3_500
 
@@ -130,6 +141,8 @@ package struct Reservation: Hashable, Sendable {
         case full
         /// What it is counted under is at its limit, and its block is in force.
         case blocked
+        /// Below the limit, but as many failures as a guess may have in front of it that asked for no more.
+        case challenged
     }
 
     package var answer: Answer

@@ -54,7 +54,10 @@ struct LocalLedger {
 
     /// Takes a place for the guess while failures and places stay below the limit. At the limit without a block, which an
     /// operator has lifted then, one guess at a time may go; when it fails it blocks again.
-    mutating func reserve(_ guess: LoginFailure, until deadline: Instant, at now: Instant) -> Reservation.Answer {
+    /// - Parameter threshold: as of `Ledger.reserve`.
+    mutating func reserve(
+        _ guess: LoginFailure, until deadline: Instant, upTo threshold: Int? = nil, at now: Instant
+    ) -> Reservation.Answer {
         let key = guess.key
         let rule = rules[key.rule]
         guard rule.holdsBack(guess.address) else { return .granted }
@@ -64,10 +67,11 @@ struct LocalLedger {
         let count = counter(under: key, rule, at: now)?.count ?? 0
         let places = held.count(of: key)
         let limit = rule.limit(under: key)
+        if count >= limit, block(of: key.subject, at: now) != nil { return .blocked }
+        if let threshold, count >= threshold { return .challenged }
         if count >= limit {
-            if block(of: key.subject, at: now) != nil { return .blocked }
             if places > 0 { return .full }
-        } else if count + places >= limit {
+        } else if count + places >= min(limit, threshold ?? .max) {
             return .full
         }
         held.hold(guess.id, of: key, until: deadline)

@@ -37,12 +37,14 @@ enum Cookies {
         return false
     }
 
-    /// Writes the field without the cookies of this name; without others there is no field.
-    static func write(without name: [UInt8], _ head: Span<UInt8>, _ field: Range<Int>, into out: inout ByteWriter) {
+    /// Writes the field without the cookies of these names; without others there is no field.
+    static func write(
+        without names: [[UInt8]], _ head: Span<UInt8>, _ field: Range<Int>, into out: inout ByteWriter
+    ) {
         var isEmpty = true
         var position = field.lowerBound
         while let pair = nextPair(in: head, field, &position) {
-            if pair.isEmpty || isNamed(name, head, pair) { continue }
+            if pair.isEmpty || names.contains(where: { isNamed($0, head, pair) }) { continue }
             if isEmpty { out.append("Cookie: ") } else { out.append("; ") }
             out.append(head, pair)
             isEmpty = false

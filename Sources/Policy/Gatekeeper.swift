@@ -27,6 +27,9 @@ package final class Gatekeeper {
     /// the notes of the head: what is counted would be copied with them.
     package internal(set) var rateStanding: RateStanding?
 
+    /// What the next refusal that is written says of a challenge.
+    var posed: PosedChallenge?
+
     var fields: FieldTable
     var classes: [FieldClass]
     /// The canonical path, where the client wrote another spelling.

@@ -28,6 +28,8 @@ package final class GatekeeperRules: Sendable {
     let logins: LoginEndpoints
     /// Nil: accounts are not looked at.
     package let accounts: AccountRule?
+    /// Nil: nothing is asked of logins.
+    package let challenge: ChallengeRule?
     let classifier: FieldClassifier
     /// For each route whether it asks for anything but a token.
     let routesWithClaims: [Bool]
@@ -73,9 +75,10 @@ package final class GatekeeperRules: Sendable {
         neverBlocked = TrustedNetworks(configuration.neverBlock + configuration.trustedProxies)
         routes = RouteTable(configuration.routes)
         accounts = AccountRule(configuration)
+        challenge = ChallengeRule(configuration)
         logins = LoginEndpoints(configuration.login)
-        classifier = FieldClassifier(
-            identityHeaders: configuration.identityHeaders, assertionHeader: configuration.assertion?.header)
+        let ours = [configuration.assertion?.header, challenge.map { _ in "\(Gatekeeper.solutionField)" }]
+        classifier = FieldClassifier(identityHeaders: configuration.identityHeaders, others: ours.compactMap(\.self))
         assertions = configuration.assertion.map { AssertionRules($0, configuration) }
         self.assertionKeys = assertionKeys
         routesWithClaims = configuration.routes.map {

@@ -76,11 +76,12 @@ package final class FieldClassifier: Sendable {
     /// Bit n: some identity header has n bytes (63: 63 or more). Most names are let go by this alone.
     private let identityLengths: UInt64
 
-    package init(identityHeaders: [Configuration.IdentityHeader], assertionHeader: String? = nil) {
+    /// - Parameter others: names that are ours as well.
+    package init(identityHeaders: [Configuration.IdentityHeader], others: [String] = []) {
         var identityText: [UInt8] = []
         var identityNames: [Range<Int>] = []
         var identityLengths: UInt64 = 0
-        for header in identityHeaders.map(\.name) + [assertionHeader].compactMap(\.self) {
+        for header in identityHeaders.map(\.name) + others {
             let name = header.utf8.map(folded)
             identityNames.append(identityText.count..<identityText.count + name.count)
             identityText += name

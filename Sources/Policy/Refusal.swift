@@ -25,6 +25,7 @@ package enum Reason: String, CaseIterable, Sendable {
     case badCredentials = "bad_credentials"
     case foreignOrigin = "foreign_origin"
     case lockedDown = "locked_down"
+    case challengeRequired = "challenge_required"
 }
 
 /// The codes that clients and runbooks know, in the `code` member of a refusal's body.
@@ -35,6 +36,7 @@ package enum ErrorCode: String, CaseIterable, Sendable {
     case addressBlocked = "AUTH_004"
     case loginTooWeak = "AUTH_005"
     case accountLocked = "AUTH_006"
+    case challengeRequired = "AUTH_007"
     case forbidden = "PERM_001"
     case missingRole = "PERM_002"
     case rateLimited = "RATE_001"
@@ -261,6 +263,13 @@ package struct Refusal: Error, Sendable {
     package static let accountLocked = Refusal(
         .reserve, 429, .accountLocked, "Too many logins of the account have failed", reason: .accountLocked,
         proxyError: .requestDenied)
+    /// 403 and not 429: to wait helps nobody, and to try again by itself with the same bytes neither.
+    package static let challengeRequired = Refusal(
+        .reserve, 403, .challengeRequired, "A challenge must be solved before the next login",
+        reason: .challengeRequired, proxyError: .requestDenied)
+    /// Only with `login.challenge.siteverify.when_away: refuse`.
+    package static let challengeUnchecked = Refusal(
+        .reserve, 503, .unavailable, "The challenge cannot be checked at the moment", proxyError: .internalResponse)
     /// Which of them the backend takes, nobody knows here.
     package static let ambiguousAccount = Refusal(
         .reserve, 400, .malformedRequest, "The login names more than one account", reason: .malformedRequest)

@@ -19,7 +19,8 @@ final class RefusalText {
             keepAlive: Bool
         ) {
             guard origin.isEmpty, requestID.count == RequestTrace.idLength, !refusal.asksToRetry,
-                refusal.status != 405, refusal.status != 426, !refusal.namesDemands
+                refusal.status != 405, refusal.status != 426, !refusal.namesDemands,
+                refusal.code != .challengeRequired
             else {
                 return nil
             }

@@ -19,6 +19,7 @@ extension Gatekeeper {
         let places = compose(
             refusal, facts, origin: origin, requestID: requestID, date: date, retryAfter: retryAfter,
             keepAlive: keepAlive, into: &out)
+        if case .challengeRequired = refusal.code { posed = nil }
         if let form, !out.overflowed { lastRefusal.keep(out.bytes.extracting(start...), form, places) }
     }
 
@@ -35,8 +36,15 @@ extension Gatekeeper {
         out.append("\r\nDate: ")
         places.date = out.count - start
         out.append(date)
-        out.append("\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: ")
-        out.append(decimal: bodyLength(refusal, requestID))
+        let posed = if case .challengeRequired = refusal.code { self.posed } else { PosedChallenge?.none }
+        if let page = posed?.page {
+            out.append("\r\nContent-Type: text/html; charset=utf-8\r\nContent-Security-Policy: ")
+            out.append(text: page.contentPolicy)
+        } else {
+            out.append("\r\nContent-Type: application/problem+json")
+        }
+        out.append("\r\nCache-Control: no-store\r\nContent-Length: ")
+        out.append(decimal: posed?.page?.html.count ?? bodyLength(refusal, requestID) + (posed?.member.count ?? 0))
         out.append("\r\n")
         if let challenge = Challenge.value(for: refusal, demands: demands(facts)) {
             out.append("WWW-Authenticate: ")
@@ -63,7 +71,14 @@ extension Gatekeeper {
             if head.passage == .ours { out.append("Upgrade: websocket\r\nConnection: Upgrade\r\n") }
         }
         writeCORS(facts, origin, into: &out)
-        if !rules.hardening.isEmpty { rules.hardening.write(isSecure: facts.isSecure, into: &out) }
+        if posed?.page != nil {
+            // The page has a policy of its own; two would both have to allow what it does.
+            rules.hardening.write(isSecure: facts.isSecure, replacesPage: true, into: &out) {
+                $0.equals("content-security-policy")
+            }
+        } else if !rules.hardening.isEmpty {
+            rules.hardening.write(isSecure: facts.isSecure, into: &out)
+        }
         if requestID.count > 0 {
             out.append("X-Request-Id: ")
             places.requestID = out.count - start
@@ -78,6 +93,10 @@ extension Gatekeeper {
         if !keepAlive { out.append("Connection: close\r\n") }
         out.append("\r\n")
         guard !facts.isHead else { return places }
+        if let page = posed?.page {
+            out.append(page.html)
+            return places
+        }
         out.append("{\"type\":\"about:blank\",\"title\":\"")
         out.append(refusal.title)
         out.append("\",\"status\":")
@@ -89,7 +108,9 @@ extension Gatekeeper {
             places.bodyRequestID = out.count - start
             out.append(requestID)
         }
-        out.append("\"}\n")
+        out.append("\"")
+        if let posed { out.append(posed.member) }
+        out.append("}\n")
         return places
     }
 

@@ -17,7 +17,9 @@ extension Gatekeeper {
         // Whoever guesses must not have the answer compressed, in which his failure stands.
         let mustBePlain =
             !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
-        copyFields(bytes, facts.route, mustBePlain: mustBePlain, into: &out)
+        copyFields(
+            bytes, facts.route, mustBePlain: mustBePlain, mayHoldSolution: plan.isLogin && rules.challenge != nil,
+            into: &out)
         if mustBePlain { out.append("Accept-Encoding: identity\r\n") }
         if let upgrade = protocolChange {
             out.append("Connection: Upgrade\r\nUpgrade: ")
@@ -76,8 +78,12 @@ extension Gatekeeper {
         out.append("\r\n")
     }
 
-    /// - Parameter mustBePlain: encodings of the answer are not asked for.
-    private func copyFields(_ bytes: Span<UInt8>, _ route: Int?, mustBePlain: Bool, into out: inout ByteWriter) {
+    /// - Parameters:
+    ///   - mustBePlain: encodings of the answer are not asked for.
+    ///   - mayHoldSolution: it is a login, and a cookie of it may be ours.
+    private func copyFields(
+        _ bytes: Span<UInt8>, _ route: Int?, mustBePlain: Bool, mayHoldSolution: Bool, into out: inout ByteWriter
+    ) {
         guard fields.count > 0 else { return }
         // Nobody has verified it, in whatever scheme it is, and a backend might not either.
         let mustGo = head.glass != nil
@@ -96,7 +102,10 @@ extension Gatekeeper {
             case .expect: keep = head.line.minorVersion >= 1
             case .webSocketProtocol: keep = head.subprotocols == nil
             case .authorization: keep = !mustGo && places(route)?.keepsAuthorization(field.value, of: bytes) ?? true
-            case .cookie: keep = places(route)?.keepsCookies(field.value, of: bytes, mustGo) ?? true
+            case .cookie:
+                keep =
+                    places(route)?.keepsCookies(field.value, of: bytes, mustGo) ?? true
+                    && !(mayHoldSolution && holdsSolution(field.value, of: bytes))
             default:
                 keep =
                     !kind.isStripped
@@ -107,8 +116,8 @@ extension Gatekeeper {
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
                 run = Int(field.end)
-                if kind == .cookie, let places = places(route) {
-                    Cookies.write(without: places.cookie, bytes, field.value, into: &out)
+                if kind == .cookie {
+                    writeCookies(bytes, field.value, places(route), mustGo, mayHoldSolution, into: &out)
                 }
             }
         }
@@ -117,6 +126,16 @@ extension Gatekeeper {
 
     /// Where the route looks for the token.
     private func places(_ route: Int?) -> TokenPlaces? { route.map { rules.tokenPlaces[$0] } }
+    /// A Cookie field that may not go on as it came.
+    private func writeCookies(
+        _ bytes: Span<UInt8>, _ value: Range<Int>, _ places: TokenPlaces?, _ mustGo: Bool, _ mayHoldSolution: Bool,
+        into out: inout ByteWriter
+    ) {
+        var names: [[UInt8]] = []
+        if let places, !places.keepsCookies(value, of: bytes, mustGo) { names.append(places.cookie) }
+        if mayHoldSolution { names.append(Array(ChallengePage.cookie.utf8)) }
+        Cookies.write(without: names, bytes, value, into: &out)
+    }
 
     private func isNamedByConnection(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
         let name = bytes.extracting(field.name)

@@ -250,6 +250,8 @@ package struct Configuration: Sendable {
         /// `failure_statuses`: what the backend answers to a wrong login.
         package var failureStatuses: [Int]
         package var rules: [Rule] = []
+        /// Nil: nothing is asked of logins.
+        package var challenge: Challenge?
 
         package enum WhenLedgerAway: String, CaseIterable, Sendable {
             /// Each replica goes by what it knows.

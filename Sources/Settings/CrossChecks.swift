@@ -20,6 +20,7 @@ struct CrossChecks {
         checkNetworks()
         checkLimits()
         checkLogin()
+        checkChallenge()
         checkRateLimits()
         checkUpstreams()
         checkRoutes()

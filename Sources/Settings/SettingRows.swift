@@ -5,7 +5,7 @@ private import Wire
 enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
-        + routeRateLimits + paths + protection + loginRules + accounts + feeds
+        + routeRateLimits + paths + protection + loginRules + challenge + accounts + feeds
         + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -70,6 +70,9 @@ enum SettingRows {
         SectionRow("login.rules[].failure", .section, "By what the backend says that it failed."),
         SectionRow("login.rules[].failure.json", .section, "What its answer says in its JSON."),
         SectionRow("login.rules[].escalation", .section, "As `login.escalation`."),
+        SectionRow(
+            "login.challenge", .section, "What a login must bring where some have failed; docs/challenge.md."),
+        SectionRow("login.challenge.siteverify", .section, "Who verifies the tokens of a CAPTCHA."),
         SectionRow(
             "redis", .section,
             "Where blocks and counters live, shared by all replicas; without it they live in `state_dir`."),

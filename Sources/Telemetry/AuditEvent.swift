@@ -77,6 +77,10 @@ package struct AuditEvent: Sendable {
         case rateLimited(limit: String, suppressed: Int)
         /// Requests of an address that were too many and were not told one by one, after the last.
         case rateLimitedSuppressed(count: Int)
+        /// A login was answered with a challenge, and how many of its address before it were not told one by one.
+        case challenged(suppressed: Int)
+        /// Logins of an address that were answered so and were not told one by one, after the last.
+        case challengedSuppressed(count: Int)
         /// An account was locked or unlocked, or a login refused for it.
         case accountLock(AuditAccountLock)
         /// What an operator did that is no block: a reload, a level. `action` in the form `configuration_reloaded`.

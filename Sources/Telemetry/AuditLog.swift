@@ -10,6 +10,7 @@ package final class AuditLog: Sendable {
     private let limitedRequests = BlockedNotices()
     /// By the 128 bits of an account, as if they were an address.
     private let lockedLogins = BlockedNotices()
+    private let challenges = BlockedNotices()
     /// Tells the records of this process from those of the one before it.
     private let process: Int64
     private let numbers = Atomic<Int>(0)
@@ -53,6 +54,12 @@ package final class AuditLog: Sendable {
         return lockedLogins.admit(IPAddress(high: high, low: low), at: now)
     }
 
+    /// The same for a login that was answered with a challenge.
+    package func admitChallenge(to address: IPAddress, at now: Instant) -> Int? {
+        guard isOn else { return nil }
+        return challenges.admit(address, at: now)
+    }
+
     /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control
     /// thread, about once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
@@ -76,6 +83,11 @@ package final class AuditLog: Sendable {
             lock.suppressed = count
             var event = AuditEvent(.accountLock(lock))
             event.code = "AUTH_006"
+            record(event, at: time)
+        }
+        for (address, count) in challenges.takeQuiet(at: now) {
+            var event = AuditEvent(.challengedSuppressed(count: count), client: address)
+            event.code = "AUTH_007"
             record(event, at: time)
         }
     }

@@ -112,7 +112,8 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
     case .blockExpired:
         line.raw(",\"action\":\"block_expired\"")
     case .blockedRequest(let suppressed), .blockedRequestsSuppressed(let suppressed),
-        .connectionRefused(let suppressed), .connectionsRefusedSuppressed(let suppressed):
+        .connectionRefused(let suppressed), .connectionsRefusedSuppressed(let suppressed),
+        .challenged(let suppressed), .challengedSuppressed(let suppressed):
         number(",\"suppressed\":", suppressed, to: &line)
         field(",\"feed\":", event.feed, to: &line)
     case .rateLimited(let limit, let suppressed):

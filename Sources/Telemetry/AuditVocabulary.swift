@@ -100,6 +100,20 @@ extension AuditEvent {
                     level: .warning, event: "security.rate_limited_suppressed", action: "rate_limited_suppressed",
                     message: "More requests of the address that makes too many", failureReason: "rate_limited")
             ]
+        case .challenged:
+            return [
+                AuditWords(
+                    level: .warning, event: "security.challenge_posed", action: "challenge_posed",
+                    message: "suspicious_activity: a challenge must be solved before the next login",
+                    failureReason: "challenge_required")
+            ]
+        case .challengedSuppressed:
+            return [
+                AuditWords(
+                    level: .warning, event: "security.challenges_posed_suppressed",
+                    action: "challenges_posed_suppressed", message: "More logins that were answered with a challenge",
+                    failureReason: "challenge_required")
+            ]
         case .accountLock(let lock): return [lock.words]
         case .operation(let action, let detail, _):
             return [AuditWords(level: .info, event: "operation", action: action, message: detail)]

@@ -89,6 +89,7 @@ package final class ControlMetrics {
     package let keys = KeyMetrics()
     package let feeds = FeedMetrics()
     package let introspection = IntrospectionMetrics()
+    package let challenges = ChallengeMetrics()
     package let redis = RedisMetrics()
 
     package init(ledger: LedgerCondition) { self.ledger = ledger }
@@ -216,6 +217,7 @@ package final class ControlMetrics {
         keys.write(to: &text)
         feeds.write(to: &text)
         introspection.write(to: &text)
+        challenges.write(to: &text)
         redis.write(to: &text)
     }
 }

@@ -3,6 +3,7 @@
 package enum LogScope: String, CaseIterable, Sendable {
     case assertion, block
     case breakGlass = "break_glass"
+    case challenge
     case forwardAuth = "forward_auth"
     case gateway, introspection, keys, ledger, limits, listener, lockdown, pressure
     case proxyProtocol = "proxy_protocol"

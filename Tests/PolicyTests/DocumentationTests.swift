@@ -168,6 +168,8 @@ private enum DocumentedRefusals {
         ("routeRateLimited", .routeRateLimited),
         ("tooManyGuesses", .tooManyGuesses),
         ("accountLocked", .accountLocked),
+        ("challengeRequired", .challengeRequired),
+        ("challengeUnchecked", .challengeUnchecked),
         ("ambiguousAccount", .ambiguousAccount),
         ("unreadableAccount", .unreadableAccount),
         ("guessesUncounted", .guessesUncounted),

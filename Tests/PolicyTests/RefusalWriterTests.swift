@@ -11,6 +11,7 @@ private let refusals: [Refusal] = [
     .invalidToken(.invalidSignature), .missingClaim, .missingRole, .upstreamUnreachable, .connectTimeout,
     .upstreamUntrusted, .upstreamDistrusts, .upstreamHandshakeFailed, .upstreamFailed, .badResponse, .responseTimeout,
     .bodyTimeout, .malformedBody, .keysUnavailable, .introspectionUnavailable, .missingScope, .loginTooWeak,
+    .challengeRequired, .challengeUnchecked,
 ]
 
 @Suite struct `The gateway's own answer` {

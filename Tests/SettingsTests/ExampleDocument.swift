@@ -17,6 +17,8 @@ struct ExampleDocument {
         ("accounts.member", "login"),
         ("accounts.secret", "not-the-real-secret-of-32-bytes-01234567"),
         ("login.escalation.factor", "2"),
+        ("login.challenge.kind", "proof_of_work"),
+        ("login.challenge.secret", "not-the-real-secret-of-32-bytes-76543210"),
         ("login.rules[0].name", "first"),
         ("login.rules[0].endpoints", "[\"POST /first\", \"POST /second\"]"),
         ("login.rules[0].failure.field", "X-Failed"),
@@ -48,6 +50,9 @@ struct ExampleDocument {
         "/run/secrets/sentinel": file("a-sentinel-password", mode: 0o600),
         "/run/secrets/ring": file("another-ring-secret-of-32-bytes-0123", mode: 0o600),
         "/run/secrets/accounts": file("the-real-secret-of-accounts-0123456", mode: 0o600),
+        "/run/secrets/challenge": file("the-real-secret-of-challenges-01234", mode: 0o600),
+        "/run/secrets/captcha": file("the-real-secret-of-a-captcha", mode: 0o600),
+        "/etc/gateway/captcha-ca.pem": file("", mode: 0o644),
         "/run/secrets/introspection": file("a-third-client-secret", mode: 0o600),
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
@@ -79,6 +84,7 @@ struct ExampleDocument {
     static func companions(_ row: SettingRow) -> [String: String] {
         if row.path == "tls.redirect_port" { return ["FORCE_HTTPS": "true"] }
         if needsSecuring(row) { return securing }
+        if needsCaptcha(row) || row.path == "login.challenge.kind" { return captchaVariables(for: row) }
         guard row.path.hasPrefix("redis.sentinel") else { return [:] }
         return ["GATEWAY_REDIS__SENTINELS": "10.0.0.9:26379", "GATEWAY_REDIS__SENTINEL_MASTER": "main"]
     }
@@ -86,6 +92,23 @@ struct ExampleDocument {
     /// The same as variables.
     static let securing = Dictionary(
         uniqueKeysWithValues: secured.map { ("GATEWAY_" + $0.0.uppercased().replacing(".", with: "__"), $0.1) })
+
+    /// What the settings of a CAPTCHA need beside them.
+    private static let captcha = [
+        ("login.challenge.kind", "siteverify"), ("login.challenge.siteverify.url", "\"http://127.0.0.1:9004/verify\""),
+        ("login.challenge.siteverify.site_key", "a-site-key"),
+        ("login.challenge.siteverify.secret", "a-secret-of-a-captcha"),
+    ]
+
+    static func needsCaptcha(_ row: SettingRow) -> Bool { row.path.hasPrefix("login.challenge.siteverify.") }
+
+    /// The same as variables, for the row.
+    static func captchaVariables(for row: SettingRow? = nil) -> [String: String] {
+        let variables = captcha.filter { row?.path != "\($0.0)_file" }.map {
+            ("GATEWAY_" + $0.0.uppercased().replacing(".", with: "__"), $0.1.filter { $0 != "\"" })
+        }
+        return Dictionary(uniqueKeysWithValues: variables)
+    }
 
     static func needsSecuring(_ row: SettingRow) -> Bool {
         ["upstreams.*.tls.", "redis.tls."].contains { row.path.hasPrefix($0) } && !row.path.hasSuffix(".enabled")
@@ -129,6 +152,10 @@ struct ExampleDocument {
             settings += [("redis.sentinels", "[\"10.0.0.9:26379\"]"), ("redis.sentinel_master", "main")]
         case "tls.redirect_port": settings.append(("tls.redirect", "true"))
         case _ where Self.needsSecuring(row): settings += Self.secured
+        case "login.challenge.secret_file": settings.removeAll { $0.path == "login.challenge.secret" }
+        case _ where Self.needsCaptcha(row) || row.path == "login.challenge.kind":
+            settings.removeAll { $0.path == "login.challenge.kind" }
+            settings += Self.captcha.filter { row.path != "\($0.0)_file" }
         default: break
         }
         let path = Self.concrete(row.path)

@@ -225,12 +225,12 @@ import Testing
         Mistake(
             "a section that is a single value",
             """
-            \(minimal)login: 5
+            \(minimal)limits: 5
             """,
             says: """
-                gateway.conf:3:8: error: "login" holds settings of its own, but this is a single value
-                    login: 5
-                           ^
+                gateway.conf:3:9: error: "limits" holds settings of its own, but this is a single value
+                    limits: 5
+                            ^
                     write "key: value" lines below it, indented
                 """),
         Mistake(

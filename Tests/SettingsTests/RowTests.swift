@@ -41,12 +41,14 @@ import Wire
     @Test func `fill every value of a Configuration, and each fills one`() throws {
         let plain = leaves(try #require(ExampleDocument().load().configuration))
         let secured = leaves(try #require(ExampleDocument().load(ExampleDocument.securing).configuration))
+        let captcha = leaves(try #require(ExampleDocument().load(ExampleDocument.captchaVariables()).configuration))
         var changed: Set<String> = []
         var known = Set(plain.keys)
         for row in SettingRows.all {
             var document = ExampleDocument()
             document.set(row)
-            let base = ExampleDocument.needsSecuring(row) ? secured : plain
+            let base =
+                ExampleDocument.needsSecuring(row) ? secured : ExampleDocument.needsCaptcha(row) ? captcha : plain
             let result = document.load()
             let configuration = try #require(
                 result.configuration, "\(row.path): \(result.diagnostics) in \(document.yaml)")
@@ -68,13 +70,15 @@ import Wire
     @Test func `are overridden by their variables`() throws {
         let plain = leaves(try #require(ExampleDocument().load().configuration))
         let secured = leaves(try #require(ExampleDocument().load(ExampleDocument.securing).configuration))
+        let captcha = leaves(try #require(ExampleDocument().load(ExampleDocument.captchaVariables()).configuration))
         for row in SettingRows.all where row.environmentName != nil {
             let path = ExampleDocument.concrete(row.path)
             let name = "GATEWAY_" + EnvironmentSettings.fold(path.replacing(".", with: "__"))
             let text = row.example.filter { !"[]\"".contains($0) || row.kind.item == nil }
             let value = ["listen", "tls.listen"].contains(row.path) ? "127.0.0.1:1, [::1]:2" : text
             let also = ExampleDocument.companions(row)
-            let base = ExampleDocument.needsSecuring(row) ? secured : plain
+            let base =
+                ExampleDocument.needsSecuring(row) ? secured : ExampleDocument.needsCaptcha(row) ? captcha : plain
             let result = ExampleDocument().load(also.merging([name: value]) { _, last in last })
             let configuration = try #require(result.configuration, "\(name): \(result.diagnostics)")
             #expect(leaves(configuration) != base, "nothing reads \(name)")

@@ -98,6 +98,7 @@ import Wire
             .rateLimitedSuppressed(count: 1), .accountLock(AuditAccountLock(.locked, "a")),
             .accountLock(AuditAccountLock(.unlocked, "a")), .accountLock(AuditAccountLock(.expired, "a")),
             .accountLock(AuditAccountLock(.tried, "a")), .accountLock(AuditAccountLock(.triedSuppressed, "a")),
+            .challenged(suppressed: 0), .challengedSuppressed(count: 1),
         ]
     }()
 

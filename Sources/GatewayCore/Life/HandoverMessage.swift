@@ -201,6 +201,7 @@ extension Reservation {
         case .granted: "granted"
         case .full: "full"
         case .blocked: "blocked"
+        case .challenged: "challenged"
         }
     }
 
@@ -210,6 +211,7 @@ extension Reservation {
         case "granted": self.init(.granted, by: decider)
         case "full": self.init(.full, by: decider)
         case "blocked": self.init(.blocked, by: decider)
+        case "challenged": self.init(.challenged, by: decider)
         default: return nil
         }
     }

@@ -61,8 +61,7 @@ extension ClientConnection {
         case .held where guess.isStale(at: worker.clock.now):
             endGuess()
             let next = Guess(record.facts, rules: guess.rules, patienceEnds: guess.patienceEnds)
-            next.bringsNewToken = guess.bringsNewToken
-            next.answer = guess.answer
+            next.inherit(guess)
             return begin(next, plan, bytes)
         case .held, .forwarded, .answered, .failed: return .go
         case .refused(let refusal): return .refuse(refusal)
@@ -113,11 +112,12 @@ extension ClientConnection {
 
     private func ask(_ guess: Guess, _ plan: Plan, _ bytes: Span<UInt8>) -> Admission {
         if let refusal = readAccount(of: guess, plan, bytes) { return .refuse(refusal) }
+        readSolution(of: guess, bytes)
         guess.state = .asking
         guess.askedAt = worker.clock.now
         stash.keep(bytes)
         phase = .reserving
-        deadline = max(worker.clock.now, guess.patienceEnds) + ClientConnection.slack
+        deadline = max(worker.clock.now, guess.patienceEnds) + patienceWithProvider + ClientConnection.slack
         worker.reservations.ask(for: self, guess, plan)
         return .wait
     }

@@ -47,6 +47,11 @@ final class Guess {
     var account: AccountMark?
     /// When that may be tried again, which is locked.
     var lockEnds: Instant?
+    /// What it brings to a challenge, and the first of the guesses that it was: a solution is good for all of them.
+    var solution = PresentedSolution.nothing
+    private(set) var solver: FailureID?
+    /// Which challenge it is to be answered with.
+    var posed = PosedKind.work
 
     private let headLength: Int
     private let framing: BodyFraming
@@ -72,6 +77,13 @@ final class Guess {
         body = BodyReader(facts.framing)
         read = facts.headLength
         self.patienceEnds = patienceEnds
+    }
+
+    /// It goes on with the solution of another one.
+    func inherit(_ former: Guess) {
+        bringsNewToken = former.bringsNewToken
+        answer = former.answer
+        solver = former.solver ?? former.id
     }
 
     var attempt: LoginAttempt {
@@ -176,6 +188,9 @@ struct GuessRequest: Sendable {
     let length: Interval
     /// When it stops waiting for a place.
     let patienceEnds: Instant
+    var solution = PresentedSolution.nothing
+    /// For whom that is; nil: for the guess.
+    var solver: FailureID?
 }
 
 enum GuessAnswer: Sendable {
@@ -183,6 +198,10 @@ enum GuessAnswer: Sendable {
     case blocked
     /// The account is, until then; nil: nobody knows.
     case locked(until: Instant?)
+    /// So many have failed that it must solve one of these first.
+    case challenged(PosedKind)
+    /// What it brings cannot be checked.
+    case unchecked
     /// Too many of its address are under way, for too long.
     case busy
     /// The ledger's authority is away, and nothing may be decided without it.
@@ -212,7 +231,7 @@ final class Reservations {
                 GuessRequest(
                     worker: worker.index, ticket: ticket, guess: guess.attempt,
                     length: connecting + (plan.responseTimeout ?? timeouts.response) + Reservations.margin,
-                    patienceEnds: guess.patienceEnds)))
+                    patienceEnds: guess.patienceEnds, solution: guess.solution, solver: guess.solver)))
     }
 
     func answered(_ ticket: Int, _ id: LoginAttempt, _ answer: GuessAnswer) {
@@ -229,6 +248,10 @@ final class Reservations {
         case .locked(let end):
             guess.lockEnds = end
             guess.state = .refused(.accountLocked)
+        case .challenged(let kind):
+            guess.posed = kind
+            guess.state = .refused(.challengeRequired)
+        case .unchecked: guess.state = .refused(.challengeUnchecked)
         case .busy: guess.state = .refused(.tooManyGuesses)
         case .unavailable: guess.state = .refused(.guessesUncounted)
         }

@@ -18,13 +18,16 @@ final class GuessDesk {
     private struct Asked {
         let guess: LoginFailure
         let length: Interval
+        let threshold: Int?
         let completion: (Reservation) -> Void
     }
 
-    private struct Waiter {
+    struct Waiter {
         let request: GuessRequest
         /// What it needs a place for, one after the other: never empty.
         let places: [LoginFailure]
+        /// It has solved its challenge, or need not.
+        var isSolved = false
         /// It stood in the line before, and has been counted for its room.
         var hasWaited = false
         let answer: (GuessAnswer) -> Void
@@ -48,7 +51,9 @@ final class GuessDesk {
     private var nextPurge = 4 * GuessDesk.mostWaiting
     private var lines: [LoginKey: Line] = [:]
     private(set) var waiting = 0
-    private var rules: LoginRules
+    private(set) var rules: LoginRules
+    /// Nil: nothing is asked of logins.
+    var challenges: ChallengeDesk?
     private var refusesWithoutAuthority: Bool
     private var timer: LoopTimer?
     private var isTicking = false
@@ -79,7 +84,7 @@ final class GuessDesk {
     func reserve(_ request: GuessRequest, answer: @escaping (GuessAnswer) -> Void) {
         let places = request.guess.counted(by: rules)
         guard !places.isEmpty else { return answer(.granted) }
-        let waiter = Waiter(request: request, places: places, answer: answer)
+        let waiter = withSolution(Waiter(request: request, places: places, answer: answer))
         // Nobody overtakes, and what cannot be granted is not asked for.
         if let busy = places.first(where: isBusy) {
             enqueue(waiter, in: busy.key, first: false)
@@ -124,6 +129,7 @@ final class GuessDesk {
         for key in guess.counted(by: rules).map(\.key) {
             guard let line = lines[key] else { continue }
             if let place = line.waiters.firstIndex(where: { $0.request.guess.id == guess.id }) {
+                challenges?.giveBack(line.waiters[place].request)
                 lines[key]?.waiters.remove(at: place)
                 waiting -= 1
                 forgetIfEmpty(key)
@@ -150,14 +156,15 @@ final class GuessDesk {
         }
     }
 
-    private func attempt(_ waiter: Waiter) {
+    func attempt(_ waiter: Waiter) {
         for place in waiter.places { lines[place.key, default: Line()].asking.insert(waiter.request.guess.id) }
         take(0, of: waiter)
     }
 
     /// One place after the other: they are in different slots of a cluster. Whoever does not get all keeps none.
     private func take(_ number: Int, of waiter: Waiter) {
-        ask(waiter.places[number], waiter.request.length) { [unowned self] reservation in
+        let place = waiter.places[number]
+        ask(place, waiter.request.length, upTo: threshold(of: place, for: waiter)) { [unowned self] reservation in
             let isRefused = refusesWithoutAuthority && reservation.decider == .local
             if !isRefused, reservation.answer == .granted, number + 1 < waiter.places.count {
                 return take(number + 1, of: waiter)
@@ -188,10 +195,13 @@ final class GuessDesk {
             let refusal = refusal(at: key)
             waiter.answer(refusal)
             dismiss(key, refusal)
+        case .challenged:
+            if !hasGone { challenge(waiter) }
+            for other in takeUnsolved(of: key) { challenge(other) }
         case .full:
             let isFreed = lines[key]?.isFreed == true
             lines[key]?.isFreed = false
-            if !hasGone { enqueue(waiter, in: key, first: true) }
+            if hasGone { challenges?.giveBack(waiter.request) } else { enqueue(waiter, in: key, first: true) }
             if !isFreed, !hasGone { next.removeAll { $0 == key } }
         }
         for key in next { callNext(key) }
@@ -249,6 +259,16 @@ final class GuessDesk {
         for waiter in waiters { waiter.answer(refusal) }
     }
 
+    /// Whoever has solved nothing leaves the line.
+    private func takeUnsolved(of subject: LoginKey) -> [Waiter] {
+        guard var line = lines[subject] else { return [] }
+        let unsolved = line.waiters.filter { !$0.isSolved }
+        line.waiters.removeAll { !$0.isSolved }
+        lines[subject] = line
+        waiting -= unsolved.count
+        return unsolved
+    }
+
     private func forgetIfEmpty(_ subject: LoginKey) {
         if let line = lines[subject], line.asking.isEmpty, line.waiters.isEmpty { lines[subject] = nil }
     }
@@ -284,14 +304,17 @@ final class GuessDesk {
 
     // MARK: Places
 
-    private func ask(_ guess: LoginFailure, _ length: Interval, completion: @escaping (Reservation) -> Void) {
+    private func ask(
+        _ guess: LoginFailure, _ length: Interval, upTo threshold: Int? = nil,
+        completion: @escaping (Reservation) -> Void
+    ) {
         let done = { [unowned self] (reservation: Reservation) in
             if reservation.answer == .granted { note(guess, length) }
             completion(reservation)
         }
         switch authority {
         case .ledger(let ledger):
-            ledger.reserve(guess, for: length, now: .now()) { [unowned self] reservation in
+            ledger.reserve(guess, for: length, upTo: threshold, now: .now()) { [unowned self] reservation in
                 done(reservation)
                 // The ledger's last word, while it gives its state away.
                 if case .successor(let tell) = authority, reservation.answer == .granted {
@@ -299,7 +322,7 @@ final class GuessDesk {
                 }
             }
         case .successor(let tell):
-            awaitingSuccessor[guess.id] = Asked(guess: guess, length: length, completion: done)
+            awaitingSuccessor[guess.id] = Asked(guess: guess, length: length, threshold: threshold, completion: done)
             tell(.reserve(guess, milliseconds: length.milliseconds))
         }
     }
@@ -344,6 +367,9 @@ final class GuessDesk {
         }
         let asked = awaitingSuccessor.values
         awaitingSuccessor = [:]
-        for one in asked { ledger.reserve(one.guess, for: one.length, now: now, completion: one.completion) }
+        for one in asked {
+            ledger.reserve(
+                one.guess, for: one.length, upTo: one.threshold, now: now, completion: one.completion)
+        }
     }
 }

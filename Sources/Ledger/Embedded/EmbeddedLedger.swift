@@ -110,9 +110,11 @@ package final class EmbeddedLedger: Ledger {
     }
 
     package func reserve(
-        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
+        _ guess: LoginFailure, for length: Interval, upTo threshold: Int?, now: Instant,
+        completion: @escaping (Reservation) -> Void
     ) {
-        completion(Reservation(local.reserve(guess, until: now + length, at: now), by: .authority))
+        completion(
+            Reservation(local.reserve(guess, until: now + length, upTo: threshold, at: now), by: .authority))
     }
 
     package func release(_ guess: LoginFailure) { local.release(guess) }

@@ -7,6 +7,8 @@ package import Wire
 struct WaitingGuess {
     let guess: LoginFailure
     let length: Interval
+    /// As of `Ledger.reserve`.
+    let threshold: Int?
     let completion: (Reservation) -> Void
 }
 
@@ -14,13 +16,14 @@ struct WaitingGuess {
 /// way when it has to decide.
 extension RedisLedger {
     package func reserve(
-        _ guess: LoginFailure, for length: Interval, now: Instant, completion: @escaping (Reservation) -> Void
+        _ guess: LoginFailure, for length: Interval, upTo threshold: Int?, now: Instant,
+        completion: @escaping (Reservation) -> Void
     ) {
         guard local.rules[guess.key.rule].holdsBack(guess.address) else {
             return completion(Reservation(.granted, by: .authority))
         }
         if local.isLocked(guess.key, at: now) { return completion(Reservation(.blocked, by: .authority)) }
-        let asked = WaitingGuess(guess: guess, length: length, completion: completion)
+        let asked = WaitingGuess(guess: guess, length: length, threshold: threshold, completion: completion)
         let authority = authority
         guard authority != nil || mayRecoverSoon else { return reserveLocally(asked) }
         waitingGuesses[guess.id] = asked
@@ -52,8 +55,10 @@ extension RedisLedger {
         session.run(
             .reserve,
             keys: [BlockKey.failures(guess.key), place, BlockKey.seen(guess.key)],
-            [guess.id.description, String(rule.limit(under: guess.key)), String(max(1, asked.length.milliseconds))]
-                + sliding
+            [
+                guess.id.description, String(min(rule.limit(under: guess.key), asked.threshold ?? .max)),
+                String(max(1, asked.length.milliseconds)),
+            ] + sliding
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
         }
@@ -85,6 +90,16 @@ extension RedisLedger {
                     sendDelta()
                     answer(guess, .blocked)
                 })
+        }
+        // The script took the threshold for the limit: a block is neither lost nor lifted below that.
+        if let threshold = asked.threshold, count >= threshold, word != 1,
+            word != 2 || count < local.rules[guess.key.rule].limit(under: guess.key)
+        {
+            if word == 3 {
+                places[guess.id]?.isOver = true
+                takeOut(guess, session)
+            }
+            return answer(guess, .challenged)
         }
         switch word {
         case 1: grant(asked)
@@ -147,7 +162,7 @@ extension RedisLedger {
 
     private func reserveLocally(_ asked: WaitingGuess) {
         let now = clock.now()
-        let answer = local.reserve(asked.guess, until: now + asked.length, at: now)
+        let answer = local.reserve(asked.guess, until: now + asked.length, upTo: asked.threshold, at: now)
         // The store may have been asked, too, and have said yes.
         places[asked.guess.id]?.isOver = answer != .granted
         asked.completion(Reservation(answer, by: .local))

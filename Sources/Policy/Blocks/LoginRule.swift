@@ -61,6 +61,8 @@ package struct LoginRule: Sendable {
     /// Of a login whose account nobody knows this rule for accounts counts the address instead. Not so the rule beside the plain
     /// one, which counts it already.
     package var countsAddressesInstead = false
+    /// Failures from which on a guess needs a solved challenge; nil: it needs none.
+    package var challengeAfter: Int?
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
     /// Whom many people speak through, each counted by account: each of these may have so many failures (`CollapseGuard`).
@@ -95,6 +97,7 @@ package struct LoginRule: Sendable {
         counted = configuration.login.count == .sliding ? .sliding : .fixed
         action = configuration.login.action == .observe ? .observe : .block
         escalation = configuration.login.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
+        challengeAfter = configuration.login.challenge?.after
     }
 
     /// - Parameter plain: the rule of the plain settings, whose exemptions and prefixes are this one's.
@@ -107,6 +110,7 @@ package struct LoginRule: Sendable {
         action = rule.action == .observe ? .observe : .block
         escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
         guardsCredentials = rule.kind == .login || rule.kind == .mfa
+        challengeAfter = rule.kind == .login ? plain.challengeAfter : nil
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where
@@ -146,6 +150,13 @@ package struct LoginRule: Sendable {
     /// How high the count under `key` may get.
     package func limit(under key: LoginKey) -> Int {
         key.subject.account == nil && shared.contains(key.subject.network) ? max(limit, sharedLimit) : limit
+    }
+
+    /// Failures that there may be in front of a guess without a solved challenge; nil: as many as there may be at all. What
+    /// is counted by accounts is left to their owners, who would else be challenged for what strangers do.
+    package var challengeThreshold: Int? {
+        guard counting == .address, let challengeAfter, challengeAfter < limit else { return nil }
+        return challengeAfter
     }
 
     /// Lower case letters, digits, `-` and `_`, at most 32: it stands in names of the store and in labels.

@@ -31,6 +31,15 @@ package struct IntrospectionBreaker {
         }
     }
 
+    /// Whether nobody would be asked now.
+    package func spares(at now: Instant) -> Bool {
+        switch state {
+        case .closed: false
+        case .open(let until): now < until
+        case .trying(let since): now < since + Self.time
+        }
+    }
+
     package mutating func succeeded() { state = .closed(failures: 0) }
 
     /// True: from now on it is spared.

@@ -17,6 +17,7 @@ package enum FuzzTargets {
         WebSocketTarget.self, ProxyTarget.self, FetchedTarget.self, CheckTarget.self,
         FeedTarget.self,
         AccountTarget.self,
+        ChallengeTarget.self,
     ]
 
     /// Nil: there is none of that name.
