@@ -62,6 +62,7 @@ struct Assembly {
             metrics: .init(prefix: text("metrics.prefix")), tls: tls(), securityHeaders: securityHeaders())
         configuration.rateLimits = rateLimits()
         configuration.accounts = accounts()
+        configuration.threats = threats()
         configuration.forwardAuth.listeners = addresses("forward_auth.listen")
         configuration.forwardAuth.trusted = networks("forward_auth.trusted")
         configuration.feeds = feeds()

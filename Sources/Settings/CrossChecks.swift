@@ -30,6 +30,7 @@ struct CrossChecks {
         checkIdentity()
         checkAssertion()
         checkAccounts()
+        checkThreats()
         checkRedis()
     }
 

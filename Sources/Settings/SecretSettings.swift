@@ -32,6 +32,8 @@ struct SecretSettings {
         if settings.usesRedis { readRedis() }
         readSecret("tokens.ring_secret")
         readSecret("accounts.secret")
+        readSecret("threats.webhook.secret")
+        readAuthorities("threats.webhook.ca_file")
         readSecret("tokens.introspection.client_secret")
         readAuthorities("tokens.introspection.ca_file")
         for index in 0..<(settings.counts["feeds"] ?? 0) { readAuthorities("feeds[\(index)].ca_file") }

@@ -16,6 +16,8 @@ struct ExampleDocument {
         ("feeds[0].url", "\"http://127.0.0.1:9003/list.txt\""),
         ("accounts.member", "login"),
         ("accounts.secret", "not-the-real-secret-of-32-bytes-01234567"),
+        ("threats.webhook.url", "\"http://127.0.0.1:9004/alerts\""),
+        ("threats.webhook.secret", "not-the-webhook-secret-of-32-bytes-0123"),
         ("login.escalation.factor", "2"),
         ("login.rules[0].name", "first"),
         ("login.rules[0].endpoints", "[\"POST /first\", \"POST /second\"]"),
@@ -47,6 +49,8 @@ struct ExampleDocument {
         "/run/secrets/sentinel": file("a-sentinel-password", mode: 0o600),
         "/run/secrets/ring": file("another-ring-secret-of-32-bytes-0123", mode: 0o600),
         "/run/secrets/accounts": file("the-real-secret-of-accounts-0123456", mode: 0o600),
+        "/run/secrets/webhook": file("the-real-webhook-secret-of-32-bytes-01", mode: 0o600),
+        "/etc/gateway/alerts-ca.pem": file("", mode: 0o644),
         "/run/secrets/introspection": file("a-third-client-secret", mode: 0o600),
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
@@ -118,6 +122,7 @@ struct ExampleDocument {
             settings.append(("tokens.keys[0].algorithms", "[RS256]"))
         case "feeds[].file": settings.removeAll { $0.path == "feeds[0].url" }
         case "accounts.secret_file": settings.removeAll { $0.path == "accounts.secret" }
+        case "threats.webhook.secret_file": settings.removeAll { $0.path == "threats.webhook.secret" }
         case "tokens.introspection.client_secret_file":
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))
