@@ -101,6 +101,7 @@ extension AuditEvent {
                     message: "More requests of the address that makes too many", failureReason: "rate_limited")
             ]
         case .accountLock(let lock): return [lock.words]
+        case .threat(let threat): return [threat.words]
         case .operation(let action, let detail, _):
             return [AuditWords(level: .info, event: "operation", action: action, message: detail)]
         }

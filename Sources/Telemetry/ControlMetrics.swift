@@ -90,6 +90,7 @@ package final class ControlMetrics {
     package let feeds = FeedMetrics()
     package let introspection = IntrospectionMetrics()
     package let redis = RedisMetrics()
+    package let threats = ThreatMetrics()
 
     package init(ledger: LedgerCondition) { self.ledger = ledger }
 
@@ -217,5 +218,6 @@ package final class ControlMetrics {
         feeds.write(to: &text)
         introspection.write(to: &text)
         redis.write(to: &text)
+        threats.write(to: &text)
     }
 }
