@@ -152,7 +152,7 @@ package final class Gateway {
             throw StartFailure(description: error.description)
         }
         desk = LoginDesk(
-            configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit,
+            configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit, log: log,
             metrics: metrics, on: loop)
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
@@ -163,6 +163,7 @@ package final class Gateway {
             toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
             trust = try KeyStore.trust(for: configuration.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: configuration.tokens)
+            try desk.threats.begin(configuration)
         } catch {
             throw StartFailure(error)
         }
@@ -361,6 +362,7 @@ package final class Gateway {
             toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
             trust = try KeyStore.trust(for: next.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: next.tokens)
+            try desk.threats.prepare(next)
             signing = try assertions.keyring(for: next.assertion, at: .now())
             try adopt(certificatesOf: next)
         } catch {

@@ -106,6 +106,10 @@ enum CommandTable {
             summary: "Read or fetch a feed, or all of them, now; exit code 1 when one is no good.",
             action: FeedCommands.update),
         Command(
+            name: "threats", options: [.config, .socket, .json],
+            summary: "List patterns of attacks in the failed logins of late, those that go on first.",
+            action: ThreatCommands.list),
+        Command(
             name: "revoke",
             options: RevocationCommands.targets + [
                 RevocationCommands.tokenFile,

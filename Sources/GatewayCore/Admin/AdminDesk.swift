@@ -56,6 +56,7 @@ final class AdminDesk {
             let records = gateway.lockdowns.records.values
             completion(.json(["lockdowns": AdminReports.lockdowns(records, now: .now(), wall: wall)]))
         case .feeds: completion(.json(["feeds": AdminReports.feeds(gateway.feeds.feeds)]))
+        case .threats: completion(.json(ThreatReports.all(gateway, at: wall)))
         case .updateFeeds(let wanted): updateFeeds(wanted, order.actor, completion)
         case .allowances:
             let records = gateway.allowances.records.values

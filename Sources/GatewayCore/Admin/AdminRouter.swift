@@ -26,6 +26,7 @@ enum AdminCommand: Hashable, Sendable {
     case disallow(IPNetwork)
     case feeds
     case updateFeeds(FeedOrder)
+    case threats
     /// At most `limit` of them, the newest first.
     case locks(limit: Int)
     case unlock(UnlockOrder)
@@ -59,7 +60,7 @@ extension AdminCommand {
             .openByBreakGlass, .allow, .disallow, .rotateAssertionKey:
             true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .locks, .revocations, .lockdowns,
-            .allowances, .feeds, .updateFeeds, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit,
+            .allowances, .feeds, .updateFeeds, .threats, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit,
             .restoreRateLimit, .verifyKeys, .reload, .upgrade,
             .assertionKeys, .logLevel:
             false
@@ -117,6 +118,7 @@ struct AdminRouter {
         case allowances = "/api/v1/allowances"
         case feeds = "/api/v1/feeds"
         case feedUpdate = "/admin/threat-intel/update"
+        case threats = "/security/threats/metrics"
         case breakGlass = "/api/v1/break-glass"
         case rateLimits = "/api/v1/rate-limits"
         case keys = "/api/v1/keys"
@@ -129,7 +131,7 @@ struct AdminRouter {
 
         var methods: [String] {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds, .locks:
+            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds, .locks, .threats:
                 ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
@@ -143,7 +145,7 @@ struct AdminRouter {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
             case .status, .blocks, .locks, .unlock, .revocations, .lockdowns, .allowances, .feeds, .feedUpdate,
-                .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
+                .threats, .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
                 false
             }
         }
@@ -270,6 +272,7 @@ struct AdminRouter {
             return .allow(try allowance(body))
         case (.allowances, _): return .allowances
         case (.feeds, _): return .feeds
+        case (.threats, _): return .threats
         case (.feedUpdate, _):
             guard !request.body.isEmpty else { return .updateFeeds(FeedOrder()) }
             let body = try members(of: request, allowed: FeedOrder.members, &actor)
