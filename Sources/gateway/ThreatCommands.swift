@@ -1,15 +1,27 @@
 internal import GatewayCore
 internal import Wire
 
-/// What failed logins look like together.
+/// The commands about what failed logins look like together.
 enum ThreatCommands {
     @Sendable static func list(_ call: Invocation) throws(CommandFailure) -> ExitCode {
         try OperatorCommands.ask(call, "GET", "/security/threats/metrics") { ThreatText.list($0) }
     }
+
+    @Sendable static func testWebhook(_ call: Invocation) throws(CommandFailure) -> ExitCode {
+        try OperatorCommands.ask(
+            call, "POST", "/api/v1/threats/webhook-test", patience: .seconds(30),
+            verdict: { $0["accepted"] == .boolean(true) ? .ok : .failed }, report: { ThreatText.test($0) })
+    }
 }
 
-/// The gateway's answer to it, in words. Pure: JSON in, text out.
+/// The gateway's answers to them, in words. Pure: JSON in, text out.
 enum ThreatText {
+    static func test(_ document: JSONValue) -> String {
+        let url = OperatorReports.string(document, "url")
+        guard let problem = document["problem"]?.string else { return "\(url) took the message\n" }
+        return "\(url) did not take the message: \(printable(problem))\n"
+    }
+
     static func list(_ document: JSONValue) -> String {
         guard document["enabled"] != .boolean(false) else { return "threats are not looked for (threats.enabled)\n" }
         let active = document["active"]?.array ?? []

@@ -207,6 +207,8 @@ import Wire
     @Test func `tells of threats where the runbooks ask, with a token alone`() throws {
         #expect(try command(request("GET", "/security/threats/metrics")) == .threats)
         #expect(problem(request("POST", "/security/threats/metrics"))?.status == 405)
+        #expect(try command(request("POST", "/api/v1/threats/webhook-test")) == .testWebhook)
+        #expect(problem(request("POST", "/api/v1/threats/webhook-test"), from: .network)?.status == 401)
         #expect(problem(request("GET", "/security/threats/metrics"), from: .network)?.status == 401)
     }
 

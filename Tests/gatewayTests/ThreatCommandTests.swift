@@ -33,6 +33,14 @@ import Testing
                 """)
     }
 
+    @Test func `says whether a message was taken`() {
+        let url: JSONValue = "https://alerts.example/in"
+        #expect(ThreatText.test(["url": url, "accepted": true]) == "https://alerts.example/in took the message\n")
+        #expect(
+            ThreatText.test(["url": url, "accepted": false, "problem": "status 500"])
+                == "https://alerts.example/in did not take the message: status 500\n")
+    }
+
     @Test func `says what it cannot know`() {
         #expect(
             ThreatText.list(document([], accounts: "unknown")) == """

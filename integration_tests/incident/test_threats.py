@@ -292,9 +292,29 @@ def test_a_webhook_that_hangs_keeps_no_login_and_no_more_than_64_messages(start,
     gateway.wait_event("traffic.webhook_lost", level="ERROR", reason="too many wait")
     assert len(gateway.events("traffic.webhook_lost")) == 1
     assert len(gateway.events("security.threat_detected")) == 70, "the audit log has them all"
+    # What may have worked is told before the rest, and where there is no room in place of another.
+    assert [login(gateway, host(1), "user-1", word) for word in ("wrong", "right")] == [401, 200]
+    wait_until("dropped", lambda: gateway.metrics()['gateway_webhook_messages_total{result="dropped"}'] == 7, 5)
     receiver.stalled.set()
     wait_until("all that waited", lambda: gateway.metrics()['gateway_webhook_messages_total{result="sent"}'] == 64, 15)
     assert len({one["data"]["id"] for one in receiver.messages()}) == 64
+    assert receiver.messages()[1]["data"]["pattern"] == "success_after_failures"
+
+
+def test_an_operator_can_try_the_webhook(start, start_gateway, login_backend, receiver):
+    gateway = start(webhook=receiver.settings())
+    assert "took the message" in gateway.command("test-webhook").stdout
+    (message,) = receiver.complete
+    assert genuine(message) and receiver.messages()[0]["type"] == "test"
+    receiver.replies = [answer(503, b"")]
+    failed = gateway.command("test-webhook", check=False)
+    assert (failed.returncode, "status 503" in failed.stdout) == (1, True)
+    receiver.stalled = threading.Event()
+    assert "no answer in time" in gateway.command("test-webhook", check=False).stdout
+    receiver.stalled.set()
+    gateway.wait_event("operation", action="webhook_tested")
+    none = start_gateway(login_backend).command("test-webhook", check=False)
+    assert none.returncode == 1 and "set threats.webhook.url" in none.stderr
 
 
 def test_a_webhook_that_is_down_is_given_up_after_its_retries(start):

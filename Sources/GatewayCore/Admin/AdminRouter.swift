@@ -27,6 +27,7 @@ enum AdminCommand: Hashable, Sendable {
     case feeds
     case updateFeeds(FeedOrder)
     case threats
+    case testWebhook
     /// At most `limit` of them, the newest first.
     case locks(limit: Int)
     case unlock(UnlockOrder)
@@ -60,8 +61,8 @@ extension AdminCommand {
             .openByBreakGlass, .allow, .disallow, .rotateAssertionKey:
             true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .locks, .revocations, .lockdowns,
-            .allowances, .feeds, .updateFeeds, .threats, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit,
-            .restoreRateLimit, .verifyKeys, .reload, .upgrade,
+            .allowances, .feeds, .updateFeeds, .threats, .testWebhook, .keys, .breakGlass, .endBreakGlass, .rateLimits,
+            .setRateLimit, .restoreRateLimit, .verifyKeys, .reload, .upgrade,
             .assertionKeys, .logLevel:
             false
         }
@@ -119,6 +120,7 @@ struct AdminRouter {
         case feeds = "/api/v1/feeds"
         case feedUpdate = "/admin/threat-intel/update"
         case threats = "/security/threats/metrics"
+        case webhookTest = "/api/v1/threats/webhook-test"
         case breakGlass = "/api/v1/break-glass"
         case rateLimits = "/api/v1/rate-limits"
         case keys = "/api/v1/keys"
@@ -136,7 +138,7 @@ struct AdminRouter {
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
             case .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
-            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate, .unlock: ["POST"]
+            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate, .unlock, .webhookTest: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
@@ -145,7 +147,8 @@ struct AdminRouter {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
             case .status, .blocks, .locks, .unlock, .revocations, .lockdowns, .allowances, .feeds, .feedUpdate,
-                .threats, .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
+                .threats, .webhookTest, .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
+                .rotation:
                 false
             }
         }
@@ -273,6 +276,7 @@ struct AdminRouter {
         case (.allowances, _): return .allowances
         case (.feeds, _): return .feeds
         case (.threats, _): return .threats
+        case (.webhookTest, _): return .testWebhook
         case (.feedUpdate, _):
             guard !request.body.isEmpty else { return .updateFeeds(FeedOrder()) }
             let body = try members(of: request, allowed: FeedOrder.members, &actor)

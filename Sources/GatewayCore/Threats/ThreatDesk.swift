@@ -152,7 +152,13 @@ final class ThreatDesk {
         }
         guard settings.webhook != nil else { return }
         courier.send(
-            id: "msg_\(threat.id)_\(ThreatDesk.makeID())", ThreatReports.message(news, settings, at: .now()).bytes)
+            id: "msg_\(threat.id)_\(ThreatDesk.makeID())", ThreatReports.message(news, settings, at: .now()).bytes,
+            isUrgent: threat.pattern == .successAfterFailures && news.step == .began)
+    }
+
+    /// False: another test is under way, or there is no webhook.
+    func testWebhook(then done: @escaping (String?) -> Void) -> Bool {
+        courier.test(id: "msg_\(ThreatDesk.makeID())", ThreatReports.trial(settings, at: .now()).bytes, then: done)
     }
 
     private func event(_ news: ThreatNews) -> AuditEvent {

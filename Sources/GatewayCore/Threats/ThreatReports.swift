@@ -27,10 +27,21 @@ enum ThreatReports {
 
     /// To the webhook.
     static func message(_ news: ThreatNews, _ settings: Configuration.Threats, at wall: WallTime) -> JSONValue {
+        message("threat.\(news.step.rawValue)", threat(news.threat), settings, at: wall)
+    }
+
+    /// When an operator wants to know whether messages arrive.
+    static func trial(_ settings: Configuration.Threats, at wall: WallTime) -> JSONValue {
+        message("test", .object([]), settings, at: wall)
+    }
+
+    private static func message(
+        _ type: String, _ data: JSONValue, _ settings: Configuration.Threats, at wall: WallTime
+    ) -> JSONValue {
         [
-            "type": .string("threat.\(news.step.rawValue)"), "timestamp": .string(wall.text), "service": "gateway",
+            "type": .string(type), "timestamp": .string(wall.text), "service": "gateway",
             "version": .string(GatewayVersion.text), "host": .string(host),
-            "window_seconds": .integer(Int(settings.window.seconds)), "data": threat(news.threat),
+            "window_seconds": .integer(Int(settings.window.seconds)), "data": data,
         ]
     }
 

@@ -12,6 +12,7 @@ final class WebhookCourier {
     private struct Message {
         let id: String
         let body: [UInt8]
+        let isUrgent: Bool
         var attempts = 0
     }
 
@@ -31,12 +32,17 @@ final class WebhookCourier {
     private lazy var resolver = ResolverPort(Resolver(), on: loop)
     private var webhook: Configuration.Threats.Webhook?
     private var tls: TLSClientContext?
+    /// The first one is on its way, or will be when its pause is over; behind it urgent ones go before others.
     private var queue: [Message] = []
     private var phase = Phase.idle
     private lazy var timer = LoopTimer(on: loop) { [unowned self] in
         phase = .idle
         sendFirst()
     }
+    /// A message that nobody waits in line for.
+    private var trial: DocumentFetch?
+    /// An operator's client does not wait longer for the answer to it.
+    private static let patience = Interval.seconds(20)
     /// What went wrong the last time; nil: nothing.
     private(set) var problem: String?
     /// It was told that messages are lost, and none was accepted since.
@@ -68,15 +74,50 @@ final class WebhookCourier {
         sendFirst()
     }
 
-    /// - Parameter id: of the message, whoever gets it twice knows it by that.
-    func send(id: String, _ body: [UInt8]) {
+    /// - Parameters:
+    ///   - id: of the message; whoever gets it twice knows it by that.
+    ///   - isUrgent: it is sent before others, and takes the place of one where there is no room.
+    func send(id: String, _ body: [UInt8], isUrgent: Bool) {
         guard webhook != nil else { return }
-        guard queue.count < WebhookCourier.most else {
+        let message = Message(id: id, body: body, isUrgent: isUrgent)
+        if queue.count >= WebhookCourier.most {
             metrics.count(.dropped)
-            return tellOfLoss()
+            tellOfLoss()
+            guard isUrgent, let last = queue.last, !last.isUrgent else { return }
+            queue.removeLast()
         }
-        queue.append(Message(id: id, body: body))
+        let place = isUrgent ? queue.indices.dropFirst().first { !queue[$0].isUrgent } : nil
+        queue.insert(message, at: place ?? queue.count)
         sendFirst()
+    }
+
+    /// Sends a message at once, and says why it was not accepted; nil: it was.
+    /// False: there is nobody to send it to, or another one is on its way.
+    func test(id: String, _ body: [UInt8], then done: @escaping (String?) -> Void) -> Bool {
+        guard trial == nil, let webhook, !webhook.url.isSecure || tls != nil else { return false }
+        let message = Message(id: id, body: body, isUrgent: false)
+        trial = fetch(message, webhook, within: min(webhook.timeout, WebhookCourier.patience)) {
+            [unowned self] result in
+            // It is the caller.
+            let last = trial
+            loop.atEndOfTurn { withExtendedLifetime(last) {} }
+            trial = nil
+            switch result {
+            case .success: done(nil)
+            case .failure(let failure): done(failure.description)
+            }
+        }
+        return true
+    }
+
+    private func fetch(
+        _ message: Message, _ webhook: Configuration.Threats.Webhook, within timeout: Interval,
+        then done: @escaping (Result<FetchedDocument, ProviderProblem>) -> Void
+    ) -> DocumentFetch {
+        DocumentFetch(
+            webhook.url, asking: WebhookRequest.bytes(message.body, id: message.id, at: .now(), to: webhook),
+            kind: .acknowledgement, tls: webhook.url.isSecure ? tls : nil, timeout: timeout, on: loop,
+            resolver: resolver, done: done)
     }
 
     private func sendFirst() {
@@ -84,12 +125,7 @@ final class WebhookCourier {
         guard case .idle = phase, let webhook, let message = queue.first, !webhook.url.isSecure || tls != nil
         else { return }
         queue[0].attempts += 1
-        let fetch = DocumentFetch(
-            webhook.url, asking: WebhookRequest.bytes(message.body, id: message.id, at: .now(), to: webhook),
-            kind: .acknowledgement, tls: webhook.url.isSecure ? tls : nil, timeout: webhook.timeout, on: loop,
-            resolver: resolver
-        ) { [unowned self] in ended($0) }
-        phase = .sending(fetch)
+        phase = .sending(fetch(message, webhook, within: webhook.timeout) { [unowned self] in ended($0) })
     }
 
     private func ended(_ result: Result<FetchedDocument, ProviderProblem>) {

@@ -40,7 +40,8 @@ package struct ThreatNews: Hashable, Sendable {
 /// Makes one threat of many signs: told when it begins, now and again while it goes on, and when it is over. What it
 /// keeps has a bound; signs beyond it are counted.
 package struct ThreatBook: Sendable {
-    package static let mostActive = 256
+    /// Of each pattern: who makes up many of one keeps none of another from being told.
+    package static let mostActive = 128
     package static let mostRecent = 64
 
     private struct Key: Hashable {
@@ -55,6 +56,7 @@ package struct ThreatBook: Sendable {
     }
 
     private var entries: [Key: Entry] = [:]
+    package private(set) var activeCounts: [ThreatPattern: Int] = [:]
     /// Those that are over, the newest first.
     package private(set) var recent: [Threat] = []
     /// Since the start of the process.
@@ -71,10 +73,6 @@ package struct ThreatBook: Sendable {
         entries.values.map(\.threat).sorted { $0.began == $1.began ? $0.id < $1.id : $1.began < $0.began }
     }
 
-    package var activeCounts: [ThreatPattern: Int] {
-        entries.keys.reduce(into: [:]) { $0[$1.pattern, default: 0] += 1 }
-    }
-
     /// - Parameters:
     ///   - quiet: so long without a sign, and it is over.
     ///   - reminder: how often it is told that it goes on.
@@ -85,13 +83,14 @@ package struct ThreatBook: Sendable {
     ) -> ThreatNews? {
         let key = Key(pattern: finding.pattern, subject: finding.subject)
         guard var entry = entries[key] else {
-            guard entries.count < ThreatBook.mostActive else {
+            guard activeCounts[finding.pattern, default: 0] < ThreatBook.mostActive else {
                 unlisted += 1
                 return nil
             }
             let threat = Threat(id: id(), finding, from: address, at: wall)
             entries[key] = Entry(threat: threat, quietAt: now + quiet, toldAt: now)
             begun[finding.pattern, default: 0] += 1
+            activeCounts[finding.pattern, default: 0] += 1
             return ThreatNews(step: .began, threat: threat)
         }
         entry.quietAt = now + quiet
@@ -119,6 +118,7 @@ package struct ThreatBook: Sendable {
         var over: [Threat] = []
         for key in keys {
             guard var threat = entries.removeValue(forKey: key)?.threat else { continue }
+            activeCounts[key.pattern, default: 0] -= 1
             threat.ended = wall
             over.append(threat)
         }

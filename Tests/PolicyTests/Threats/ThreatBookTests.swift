@@ -33,7 +33,7 @@ import Wire
         #expect(over.step == .ended && over.threat.ended == noon + .seconds(1_500) && over.threat.id == "1")
         #expect(book.isQuiet && book.recent == [over.threat])
         #expect(note(&book, finding, after: 1_600, id: "2")?.threat.id == "2", "another one")
-        #expect(book.begun == [.spraying: 2] && book.activeCounts == [.spraying: 1])
+        #expect(book.begun == [.spraying: 2] && book.activeCounts[.spraying] == 1)
     }
 
     @Test func `is one for each subject and pattern`() {
@@ -47,15 +47,18 @@ import Wire
         #expect(book.isQuiet)
     }
 
-    @Test func `of a thousand is listed among 256, and the rest are counted`() {
+    @Test func `of a thousand is listed among 128, and the rest are counted`() {
         var book = ThreatBook()
         for number in 0..<1_000 {
             let one = ThreatFinding(.singleAccount, .account(account(number)), finding.measures)
-            #expect((note(&book, one, after: 0, id: "\(number)") != nil) == (number < 256))
+            #expect((note(&book, one, after: 0, id: "\(number)") != nil) == (number < 128))
         }
-        #expect(book.active.count == 256 && book.unlisted == 744 && book.begun == [.singleAccount: 256])
-        #expect(book.sweep(at: start + .seconds(900), wall: noon).count == 256)
+        #expect(book.active.count == 128 && book.unlisted == 872 && book.begun == [.singleAccount: 128])
+        let success = ThreatFinding(.successAfterFailures, .account(account(999)), finding.measures)
+        #expect(note(&book, success, after: 0)?.step == .began, "no flood hides another pattern")
+        #expect(book.sweep(at: start + .seconds(900), wall: noon).count == 129)
         #expect(book.recent.count == 64 && book.isQuiet)
+        #expect(book.activeCounts.values.allSatisfy { $0 == 0 })
     }
 }
 
