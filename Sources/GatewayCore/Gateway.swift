@@ -152,7 +152,7 @@ package final class Gateway {
             throw StartFailure(description: error.description)
         }
         desk = LoginDesk(
-            configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit,
+            configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit, log: log,
             metrics: metrics, on: loop)
         let toUpstreams: UpstreamTLSLoader.Loaded
         let trust: [String: TLSClientContext]
@@ -165,6 +165,7 @@ package final class Gateway {
             trust = try KeyStore.trust(for: configuration.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: configuration.tokens)
             captchaTrust = try ChallengeDesk.trust(for: configuration.login)
+            try desk.threats.begin(configuration)
         } catch {
             throw StartFailure(error)
         }
@@ -368,6 +369,7 @@ package final class Gateway {
             trust = try KeyStore.trust(for: next.tokens)
             issuerTrust = try IntrospectionDesk.trust(for: next.tokens)
             captchaTrust = try ChallengeDesk.trust(for: next.login)
+            try desk.threats.prepare(next)
             signing = try assertions.keyring(for: next.assertion, at: .now())
             try adopt(certificatesOf: next)
         } catch {

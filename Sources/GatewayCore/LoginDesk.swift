@@ -31,6 +31,7 @@ final class LoginDesk {
 
     /// Stage *reserve*.
     let guesses: GuessDesk
+    let threats: ThreatDesk
     private var counter: Counter
     private var awaitingSuccessor: [FailureID: Waiting] = [:]
     private let broadcast: LedgerBroadcast
@@ -49,10 +50,12 @@ final class LoginDesk {
 
     init(
         _ configuration: Configuration, ledger: any Ledger, broadcast: LedgerBroadcast,
-        workers: [Mailbox<WorkerMessage>], audit: AuditLog, metrics: ControlMetrics, on loop: EventLoop
+        workers: [Mailbox<WorkerMessage>], audit: AuditLog, log: OperationalLog, metrics: ControlMetrics,
+        on loop: EventLoop
     ) {
         rules = LoginRules(configuration)
         guesses = GuessDesk(configuration.login, rules, ledger: ledger, on: loop)
+        threats = ThreatDesk(configuration, on: loop, log: log, audit: audit, metrics: metrics.threats)
         counter = .ledger(ledger)
         self.broadcast = broadcast
         self.workers = workers
@@ -70,6 +73,7 @@ final class LoginDesk {
 
     func adopt(_ configuration: Configuration) {
         guesses.adopt(configuration.login)
+        threats.adopt(configuration)
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
         resetsAccounts = configuration.accounts?.resetsOnSuccess == true
     }
@@ -83,6 +87,7 @@ final class LoginDesk {
 
     func failed(_ report: LoginReport) {
         let now = Instant.now()
+        threats.failed(report, from: rules.plain.subject(of: report.request.client))
         if !report.others.isEmpty {
             let attempt = report.attempt
             guesses.ended(
@@ -159,6 +164,7 @@ final class LoginDesk {
         if let account = attempt?.account, case .ledger = counter { accountLoggedIn(account, request.client) }
         let now = Instant.now()
         let key = LoginKey(rules.plain.subject(of: request.client))
+        threats.succeeded(request.client, attempt?.account, from: key.subject.network)
         let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
         audit.record(request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil))
     }

@@ -133,6 +133,9 @@ package struct Refusal: Error, Sendable {
     /// Of a rate limit: not of connections, nor of logins under way.
     package var isByRate: Bool { code == .rateLimited && stage != .admit && stage != .reserve }
 
+    /// What is asked of the client is this answer's own. A pattern, since `==` of the codes of another module is no inline code.
+    package var isChallenge: Bool { if case .challengeRequired = code { true } else { false } }
+
     /// Its challenge names what the route demands.
     package var namesDemands: Bool { self == .missingScope || self == .loginTooWeak }
 

@@ -20,7 +20,7 @@ final class RefusalText {
         ) {
             guard origin.isEmpty, requestID.count == RequestTrace.idLength, !refusal.asksToRetry,
                 refusal.status != 405, refusal.status != 426, !refusal.namesDemands,
-                refusal.code != .challengeRequired
+                !refusal.isChallenge
             else {
                 return nil
             }

@@ -63,6 +63,7 @@ struct Assembly {
         configuration.rateLimits = rateLimits()
         configuration.accounts = accounts()
         configuration.login.challenge = challenge()
+        configuration.threats = threats()
         configuration.forwardAuth.listeners = addresses("forward_auth.listen")
         configuration.forwardAuth.trusted = networks("forward_auth.trusted")
         configuration.feeds = feeds()

@@ -28,6 +28,7 @@ package struct Configuration: Sendable {
     package var feeds: [Feed] = []
     /// Nil: failed logins are counted by address only.
     package var accounts: Accounts?
+    package var threats = Threats()
     package var redis: Redis?
     package var tokens: Tokens
     package var identityHeaders: [IdentityHeader]

@@ -31,6 +31,7 @@ struct CrossChecks {
         checkIdentity()
         checkAssertion()
         checkAccounts()
+        checkThreats()
         checkRedis()
     }
 

@@ -35,6 +35,8 @@ struct SecretSettings {
         readSecret("login.challenge.secret")
         readSecret("login.challenge.siteverify.secret")
         readAuthorities("login.challenge.siteverify.ca_file")
+        readSecret("threats.webhook.secret")
+        readAuthorities("threats.webhook.ca_file")
         readSecret("tokens.introspection.client_secret")
         readAuthorities("tokens.introspection.ca_file")
         for index in 0..<(settings.counts["feeds"] ?? 0) { readAuthorities("feeds[\(index)].ca_file") }

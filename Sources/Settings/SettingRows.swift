@@ -5,7 +5,7 @@ private import Wire
 enum SettingRows {
     static let all: [SettingRow] =
         listening + abuse + rateLimits + announcing + asking + tls + upstreams + connecting + routing + lasting
-        + routeRateLimits + paths + protection + loginRules + challenge + accounts + feeds
+        + routeRateLimits + paths + protection + loginRules + challenge + accounts + threats + feeds
         + redis + ring + providers + introspection + assertion + observing
 
     static let sections: [SectionRow] = [
@@ -61,6 +61,9 @@ enum SettingRows {
         SectionRow(
             "accounts", .section, "The same for accounts, beside the rule for addresses; docs/accounts.md."),
         SectionRow("accounts.shared", .section, "Addresses that many people speak through."),
+        SectionRow(
+            "threats", .section, "Patterns of attacks in the failed logins of all; docs/threats.md."),
+        SectionRow("threats.webhook", .section, "Who is told of them, beside logs and metrics."),
         SectionRow(
             "login.escalation", .section, "Blocks that follow each other may last longer and longer."),
         SectionRow(

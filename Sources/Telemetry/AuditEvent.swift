@@ -83,6 +83,8 @@ package struct AuditEvent: Sendable {
         case challengedSuppressed(count: Int)
         /// An account was locked or unlocked, or a login refused for it.
         case accountLock(AuditAccountLock)
+        /// Failed logins have a pattern together, or have it no more.
+        case threat(AuditThreat)
         /// What an operator did that is no block: a reload, a level. `action` in the form `configuration_reloaded`.
         case operation(action: String, detail: String, actor: String)
     }

@@ -127,6 +127,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         if let suppressed = lock.suppressed { number(",\"suppressed\":", suppressed, to: &line) }
         if !lock.trigger.isEmpty { field(",\"trigger\":", lock.trigger, to: &line) }
         if !lock.actor.isEmpty { field(",\"actor\":", lock.actor, to: &line) }
+    case .threat(let threat): writeThreat(threat, to: &line)
     case .operation(let action, _, let actor):
         field(",\"action\":", action, to: &line)
         field(",\"actor\":", actor, to: &line)
@@ -149,6 +150,7 @@ extension AuditEvent {
         switch kind {
         case .blocked(let block): block.subject
         case .unblocked(let subject, _, _), .blockExpired(let subject): subject
+        case .threat(let threat): threat.network ?? client.map { IPNetwork($0) }
         default: client.map { IPNetwork($0) }
         }
     }

@@ -115,6 +115,7 @@ extension AuditEvent {
                     failureReason: "challenge_required")
             ]
         case .accountLock(let lock): return [lock.words]
+        case .threat(let threat): return [threat.words]
         case .operation(let action, let detail, _):
             return [AuditWords(level: .info, event: "operation", action: action, message: detail)]
         }

@@ -91,6 +91,7 @@ package final class ControlMetrics {
     package let introspection = IntrospectionMetrics()
     package let challenges = ChallengeMetrics()
     package let redis = RedisMetrics()
+    package let threats = ThreatMetrics()
 
     package init(ledger: LedgerCondition) { self.ledger = ledger }
 
@@ -219,5 +220,6 @@ package final class ControlMetrics {
         introspection.write(to: &text)
         challenges.write(to: &text)
         redis.write(to: &text)
+        threats.write(to: &text)
     }
 }

@@ -53,6 +53,13 @@ package final class MetricsRegistry {
         }
     }
 
+    /// Requests that rate limits refused, by what they were counted by.
+    package func rateLimitedRequests(_ limits: [String]) -> [(limit: String, count: Int)] {
+        foldRetired()
+        let total = total(of: .rateLimited)
+        return limits.map { ($0, total["limit=\"\($0)\""] ?? 0) }
+    }
+
     private func total(of family: Family) -> [String: Int] {
         var total = retired[family] ?? [:]
         for shard in shards { add(family, of: shard, to: &total) }

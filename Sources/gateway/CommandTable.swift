@@ -106,6 +106,14 @@ enum CommandTable {
             summary: "Read or fetch a feed, or all of them, now; exit code 1 when one is no good.",
             action: FeedCommands.update),
         Command(
+            name: "threats", options: [.config, .socket, .json],
+            summary: "List patterns of attacks in the failed logins of late, those that go on first.",
+            action: ThreatCommands.list),
+        Command(
+            name: "test-webhook", options: [.config, .socket, .json],
+            summary: "Send a message to the webhook for threats now; exit code 1 when it is not accepted.",
+            action: ThreatCommands.testWebhook),
+        Command(
             name: "revoke",
             options: RevocationCommands.targets + [
                 RevocationCommands.tokenFile,

@@ -204,6 +204,14 @@ import Wire
         #expect(problem(request("POST", "/admin/threat-intel/update"), from: .network)?.status == 401)
     }
 
+    @Test func `tells of threats where the runbooks ask, with a token alone`() throws {
+        #expect(try command(request("GET", "/security/threats/metrics")) == .threats)
+        #expect(problem(request("POST", "/security/threats/metrics"))?.status == 405)
+        #expect(try command(request("POST", "/api/v1/threats/webhook-test")) == .testWebhook)
+        #expect(problem(request("POST", "/api/v1/threats/webhook-test"), from: .network)?.status == 401)
+        #expect(problem(request("GET", "/security/threats/metrics"), from: .network)?.status == 401)
+    }
+
     @Test func `rotates keys gently unless they are said to be compromised`() throws {
         func rotation(_ body: String) throws(AdminProblem) -> AdminCommand {
             try command(request("POST", "/admin/keys/rotate", body: body))

@@ -205,7 +205,7 @@ private enum DocumentedRefusals {
 }
 
 /// A file of the repository, found from this source file.
-private func repositoryText(_ name: String, from here: String = #filePath) throws -> String {
+func repositoryText(_ name: String, from here: String = #filePath) throws -> String {
     let root = here.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
     let file = try #require(fopen("\(root)/\(name)", "r"), "cannot open \(name)")
     defer { fclose(file) }

@@ -16,6 +16,8 @@ struct ExampleDocument {
         ("feeds[0].url", "\"http://127.0.0.1:9003/list.txt\""),
         ("accounts.member", "login"),
         ("accounts.secret", "not-the-real-secret-of-32-bytes-01234567"),
+        ("threats.webhook.url", "\"http://127.0.0.1:9004/alerts\""),
+        ("threats.webhook.secret", "not-the-webhook-secret-of-32-bytes-0123"),
         ("login.escalation.factor", "2"),
         ("login.challenge.kind", "proof_of_work"),
         ("login.challenge.secret", "not-the-real-secret-of-32-bytes-76543210"),
@@ -53,6 +55,8 @@ struct ExampleDocument {
         "/run/secrets/challenge": file("the-real-secret-of-challenges-01234", mode: 0o600),
         "/run/secrets/captcha": file("the-real-secret-of-a-captcha", mode: 0o600),
         "/etc/gateway/captcha-ca.pem": file("", mode: 0o644),
+        "/run/secrets/webhook": file("the-real-webhook-secret-of-32-bytes-01", mode: 0o600),
+        "/etc/gateway/alerts-ca.pem": file("", mode: 0o644),
         "/run/secrets/introspection": file("a-third-client-secret", mode: 0o600),
         "/run/secrets/jwt": file(String(repeating: "fedcba9876543210", count: 4), mode: 0o600),
         "/etc/gateway/issuer.pem": file("-----BEGIN PUBLIC KEY-----", mode: 0o644),
@@ -143,6 +147,7 @@ struct ExampleDocument {
         case "login.rules[].key": settings.removeAll { $0.path == "login.rules[0].escalation.factor" }
         case "feeds[].file": settings.removeAll { $0.path == "feeds[0].url" }
         case "accounts.secret_file": settings.removeAll { $0.path == "accounts.secret" }
+        case "threats.webhook.secret_file": settings.removeAll { $0.path == "threats.webhook.secret" }
         case "tokens.introspection.client_secret_file":
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))

@@ -23,6 +23,7 @@ import Wire
         let control = ControlMetrics(ledger: .embedded)
         control.keys.sources = ["idp"]
         control.feeds.entries = [("drop", 7)]
+        control.threats.patterns = ["spraying"]
         control.keys.clockLeads = ["idp": 1_500]
         control.certificates = [("gateway.test", 1_800_000_000)]
         control.upstreams.states = [.init(name: "backend", circuit: .closed, servers: [("10.0.0.5:9000", .up)])]
@@ -99,8 +100,13 @@ import Wire
             .accountLock(AuditAccountLock(.unlocked, "a")), .accountLock(AuditAccountLock(.expired, "a")),
             .accountLock(AuditAccountLock(.tried, "a")), .accountLock(AuditAccountLock(.triedSuppressed, "a")),
             .challenged(suppressed: 0), .challengedSuppressed(count: 1),
+            .threat(threat(.began)), .threat(threat(.continues)), .threat(threat(.ended)),
         ]
     }()
+
+    private static func threat(_ step: AuditThreat.Step) -> AuditThreat {
+        AuditThreat(step, id: "1", pattern: "spraying", failures: 9, accounts: 8, networks: 7, window: .seconds(60))
+    }
 
     @Test func `has one row with all the words of each record`() {
         for words in Self.kinds.flatMap({ AuditEvent($0).words }) {

@@ -22,6 +22,8 @@ import Testing
                   disallow              Have blocks hold an address or network back again before its time.
                   feeds list            List the feeds of addresses: action, state, entries, last update, problem.
                   feeds update          Read or fetch a feed, or all of them, now; exit code 1 when one is no good.
+                  threats               List patterns of attacks in the failed logins of late, those that go on first.
+                  test-webhook          Send a message to the webhook for threats now; exit code 1 when it is not accepted.
                   revoke                Refuse tokens from now on, on all replicas, and close what they have opened.
                   unrevoke              Take a revocation back.
                   revocations           List what is revoked.

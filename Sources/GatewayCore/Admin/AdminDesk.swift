@@ -56,6 +56,8 @@ final class AdminDesk {
             let records = gateway.lockdowns.records.values
             completion(.json(["lockdowns": AdminReports.lockdowns(records, now: .now(), wall: wall)]))
         case .feeds: completion(.json(["feeds": AdminReports.feeds(gateway.feeds.feeds)]))
+        case .threats: completion(.json(ThreatReports.all(gateway, at: wall)))
+        case .testWebhook: testWebhook(order.actor, completion)
         case .updateFeeds(let wanted): updateFeeds(wanted, order.actor, completion)
         case .allowances:
             let records = gateway.allowances.records.values

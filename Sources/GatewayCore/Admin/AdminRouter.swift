@@ -26,6 +26,8 @@ enum AdminCommand: Hashable, Sendable {
     case disallow(IPNetwork)
     case feeds
     case updateFeeds(FeedOrder)
+    case threats
+    case testWebhook
     /// At most `limit` of them, the newest first.
     case locks(limit: Int)
     case unlock(UnlockOrder)
@@ -59,8 +61,8 @@ extension AdminCommand {
             .openByBreakGlass, .allow, .disallow, .rotateAssertionKey:
             true
         case .health, .detailedHealth, .status, .metrics, .ready, .live, .blocks, .locks, .revocations, .lockdowns,
-            .allowances, .feeds, .updateFeeds, .keys, .breakGlass, .endBreakGlass, .rateLimits, .setRateLimit,
-            .restoreRateLimit, .verifyKeys, .reload, .upgrade,
+            .allowances, .feeds, .updateFeeds, .threats, .testWebhook, .keys, .breakGlass, .endBreakGlass, .rateLimits,
+            .setRateLimit, .restoreRateLimit, .verifyKeys, .reload, .upgrade,
             .assertionKeys, .logLevel:
             false
         }
@@ -117,6 +119,8 @@ struct AdminRouter {
         case allowances = "/api/v1/allowances"
         case feeds = "/api/v1/feeds"
         case feedUpdate = "/admin/threat-intel/update"
+        case threats = "/security/threats/metrics"
+        case webhookTest = "/api/v1/threats/webhook-test"
         case breakGlass = "/api/v1/break-glass"
         case rateLimits = "/api/v1/rate-limits"
         case keys = "/api/v1/keys"
@@ -129,12 +133,12 @@ struct AdminRouter {
 
         var methods: [String] {
             switch self {
-            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds, .locks:
+            case .health, .detailedHealth, .ready, .live, .metrics, .status, .assertionKeys, .feeds, .locks, .threats:
                 ["GET", "HEAD"]
             case .keys: ["GET", "HEAD", "POST"]
             case .blocks: ["GET", "HEAD", "POST", "DELETE"]
             case .revocations, .lockdowns, .allowances, .breakGlass, .rateLimits: ["GET", "HEAD", "POST"]
-            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate, .unlock: ["POST"]
+            case .reload, .upgrade, .verifyKeys, .rotation, .feedUpdate, .unlock, .webhookTest: ["POST"]
             case .logLevel: ["PUT"]
             }
         }
@@ -143,7 +147,8 @@ struct AdminRouter {
             switch self {
             case .health, .detailedHealth, .ready, .live, .metrics, .assertionKeys: true
             case .status, .blocks, .locks, .unlock, .revocations, .lockdowns, .allowances, .feeds, .feedUpdate,
-                .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel, .rotation:
+                .threats, .webhookTest, .breakGlass, .rateLimits, .keys, .verifyKeys, .reload, .upgrade, .logLevel,
+                .rotation:
                 false
             }
         }
@@ -270,6 +275,8 @@ struct AdminRouter {
             return .allow(try allowance(body))
         case (.allowances, _): return .allowances
         case (.feeds, _): return .feeds
+        case (.threats, _): return .threats
+        case (.webhookTest, _): return .testWebhook
         case (.feedUpdate, _):
             guard !request.body.isEmpty else { return .updateFeeds(FeedOrder()) }
             let body = try members(of: request, allowed: FeedOrder.members, &actor)

@@ -42,6 +42,7 @@ extension Gateway {
         metrics.connectionLimit = generation.room.connections
         metrics.buffered = shared.bufferedBytes
         metrics.bufferLimit = generation.room.memory
+        desk.threats.measure()
         if let store = ledger.store { metrics.redis.adopt(store) }
         metrics.oneAddress = trafficAlarm.finding(at: .now(), under: configuration) == nil ? 0 : 1
         return registry.exposition(metrics, logs: logs.statistics, at: .now())

@@ -23,6 +23,8 @@ package final class FetchedAnswer {
         case json
         /// Whoever reads it finds out.
         case anything
+        /// That it is one of success is all: the body is not waited for.
+        case acknowledgement
     }
 
     /// Of the body: a thousand keys have some hundred of them.
@@ -70,6 +72,7 @@ package final class FetchedAnswer {
                     continue
                 }
                 if let problem = understand(line, bytes.span) { return .refused(problem) }
+                if kind == .acknowledgement { return finished }
                 let rest = Array(bytes[length...])
                 head = []
                 return read(rest.span)
@@ -106,6 +109,7 @@ package final class FetchedAnswer {
     private func understand(_ line: StatusLine, _ bytes: Span<UInt8>) -> String? {
         isAnswer = line.status < 500
         if (300..<400).contains(line.status) { return "status \(line.status); redirects are not followed" }
+        if kind == .acknowledgement, (200..<300).contains(line.status) { return nil }
         guard line.status == 200 else { return "status \(line.status)" }
         var framing = FramingFields()
         var age = Interval.zero
@@ -181,7 +185,7 @@ extension WebAddress {
         let types =
             switch kind {
             case .json: "application/json"
-            case .anything: "text/plain, */*"
+            case .anything, .acknowledgement: "text/plain, */*"
             }
         return Array(
             """

@@ -1,0 +1,26 @@
+/// Rules about who is told of threats.
+extension CrossChecks {
+    mutating func checkThreats() {
+        let section = "threats.webhook"
+        guard let url = settings.written("\(section).url") else {
+            for name in ["secret", "secret_file", "ca_file", "allow_http", "timeout", "retries"] {
+                guard let entry = settings.written("\(section).\(name)") else { continue }
+                findings.error(
+                    entry.place, "nobody is told of threats, so \"\(name)\" would do nothing",
+                    hint: "set \"threats.webhook.url\", or remove it")
+            }
+            return
+        }
+        if case .boolean(false)? = settings.value("threats.enabled") {
+            findings.warning(
+                url.place, "no threat is looked for, so nobody would ever be told",
+                hint: "remove \"enabled\", or the webhook")
+        }
+        guard case .web(let address)? = settings.value("\(section).url") else { return }
+        if case .boolean(false)? = settings.value("\(section).allow_http"), address.isExposed {
+            findings.error(
+                url.place, "whoever sits between here and \(address.host) could read who is attacked, and by whom",
+                hint: "write https://, or set \"allow_http\" to true")
+        }
+    }
+}

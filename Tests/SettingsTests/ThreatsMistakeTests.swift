@@ -1,0 +1,50 @@
+import Testing
+import Wire
+
+@testable import Settings
+
+/// About patterns of attacks, and who is told of them.
+@Suite struct `A mistake about threats` {
+    @Test(arguments: Self.mistakes) func `is reported with its place and how to mend it`(_ mistake: Mistake) {
+        #expect(mistake.report() == mistake.says)
+    }
+
+    @Test func `is not made by a webhook with a secret`() throws {
+        let text =
+            minimal + "threats: {networks: 20, webhook: {url: 'https://a.example/in', retries: 0, "
+            + "secret: 0123456789abcdef0123456789abcdef}}"
+        let result = load(text)
+        #expect(result.diagnostics.isEmpty)
+        let threats = try #require(result.configuration?.threats)
+        #expect(threats.networks == 20 && threats.window == .seconds(900) && threats.isEnabled)
+        #expect(threats.webhook?.retries == 0 && threats.webhook?.timeout == .seconds(5))
+        #expect(threats.webhook?.secret != nil)
+    }
+
+    private static let mistakes: [Mistake] = [
+        Mistake(
+            "A secret of nobody", minimal + "threats: {webhook: {retries: 2}}",
+            says: """
+                gateway.conf:3:30: error: nobody is told of threats, so "retries" would do nothing
+                    threats: {webhook: {retries: 2}}
+                                                 ^
+                    set "threats.webhook.url", or remove it
+                """),
+        Mistake(
+            "In clear text", minimal + "threats: {webhook: {url: 'http://10.1.2.3/in'}}",
+            says: """
+                gateway.conf:3:26: error: whoever sits between here and 10.1.2.3 could read who is attacked, and by whom
+                    threats: {webhook: {url: 'http://10.1.2.3/in'}}
+                                             ^~~~~~~~~~~~~~~~~~~~
+                    write https://, or set "allow_http" to true
+                """),
+        Mistake(
+            "Nothing to tell", minimal + "threats: {enabled: false, webhook: {url: 'https://a.example/'}}",
+            says: """
+                gateway.conf:3:42: warning: no threat is looked for, so nobody would ever be told
+                    threats: {enabled: false, webhook: {url: 'https://a.example/'}}
+                                                             ^~~~~~~~~~~~~~~~~~~~
+                    remove "enabled", or the webhook
+                """),
+    ]
+}

@@ -1,0 +1,401 @@
+"""Patterns of attacks in the failed logins of all, and the webhook that is told of them (docs/threats.md)."""
+
+import itertools
+import json
+import re
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness.backend import Backend, Exchange, answer
+from harness.certificates import Authority
+from harness.client import json_request
+from harness.gateway import ADMIN_TOKEN, ROOT, merged
+from harness.heirs import Heirs
+from harness.processes import free_port, wait_until
+
+SECRET = "0123456789abcdef0123456789abcdef"
+WEBHOOK_SECRET = "fedcba9876543210fedcba9876543210"
+PAGE = (ROOT / "docs" / "threats.md").read_text()
+PATTERNS = ["single_account", "spraying", "stuffing", "distributed", "success_after_failures"]
+PATH = "/security/threats/metrics"
+# Each pair is tried once.
+stolen = itertools.count()
+# Low, so that a test needs few logins. Numbers of accounts and networks are estimates: tests go well beyond them.
+THRESHOLDS = {
+    "account_failures": 50, "networks": 6, "spraying_accounts": 6, "stuffing_accounts": 20, "failures_before_success": 3}
+
+
+class Receiver:
+    """A webhook: keeps what it got, and answers 204, or what `replies` holds first."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, name: str = "127.0.0.1") -> None:
+        self.replies: list[bytes] = []
+        self.stalled: threading.Event | None = None
+        self.server = Backend(self._serve, tls=tls)
+        self.url = f"{'https' if tls else 'http'}://{name}:{self.server.port}/alerts?key=secret-of-the-webhook"
+
+    def _serve(self, exchange: Exchange) -> bytes:
+        exchange.read_body()
+        exchange.close()
+        if self.stalled:
+            self.stalled.wait(20)
+        return self.replies.pop(0) if self.replies else b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    def settings(self, **changes) -> dict:
+        return {"url": self.url, "secret": WEBHOOK_SECRET, "timeout": "500ms", **changes}
+
+    @property
+    def complete(self):
+        return [one for one in self.server.requests if one.complete.is_set()]
+
+    def messages(self, kind: str | None = None) -> list[dict]:
+        found = [json.loads(one.body) for one in self.complete]
+        return [one for one in found if kind in (None, one["type"])]
+
+    def wait(self, kind: str, timeout: float = 8) -> dict:
+        return wait_until(kind, lambda: self.messages(kind), timeout)[0]
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.server.close()
+
+
+@pytest.fixture
+def start(start_gateway, login_backend):
+    def start(accounts: bool = True, redis=None, **threats):
+        sections = {"accounts": {"member": "username", "limit": 900, "secret": SECRET}} if accounts else {}
+        return start_gateway(
+            login_backend, redis, login={"limit": 1000}, threats={**THRESHOLDS, **threats}, **sections)
+    return start
+
+
+def host(number: int) -> str:
+    return f"127.94.{number >> 8}.{number & 255}"
+
+
+def login(gateway, source: str, name: str, password: str = "wrong") -> int:
+    return gateway.fetch(json_request("POST", "/auth/login", {"username": name, "password": password}), source).status
+
+
+def report(gateway) -> dict:
+    return gateway.ask_admin(PATH, ADMIN_TOKEN).json()
+
+
+def genuine(one) -> bool:
+    """By the lines of Python that the page has."""
+    space: dict = {}
+    exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], space)
+    return space["is_genuine"](WEBHOOK_SECRET.encode(), {name.title(): value for name, value in one.fields}, one.body)
+
+
+def by_openssl(one) -> str:
+    """By the line of the shell that the page has."""
+    line = next(line for line in PAGE.splitlines() if line.startswith("printf '%s.%s.%s'")).split("#")[0]
+    return subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=True,
+        env={"PATH": "/usr/bin:/bin", "id": one.field("Webhook-Id"), "timestamp": one.field("Webhook-Timestamp"),
+             "body": one.body.decode(), "secret": WEBHOOK_SECRET}).stdout.strip()
+
+
+def single_account(gateway):
+    for number in range(50):
+        login(gateway, host(number % 2), "alice-of-the-test")
+
+
+def distributed(gateway):
+    for number in range(16):
+        login(gateway, host(number), "alice-of-the-test")
+
+
+def spraying(gateway):
+    for number in range(14):
+        login(gateway, host(1), f"user-{number}")
+
+
+def stuffing(gateway):
+    for number in itertools.islice(stolen, 28):
+        login(gateway, host(number % 14), f"user-{number}")
+
+
+def success_after_failures(gateway):
+    for number in range(3):
+        login(gateway, host(number), "alice-of-the-test")
+    assert login(gateway, host(9), "alice-of-the-test", "right") == 200
+
+
+ATTACKS = {
+    "single_account": (single_account, "account"), "distributed": (distributed, "account"),
+    "spraying": (spraying, "network"), "stuffing": (stuffing, "everybody"),
+    "success_after_failures": (success_after_failures, "account")}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_is_told_everywhere_once_and_without_names(start, receiver, pattern):
+    attack, kind = ATTACKS[pattern]
+    gateway = start(webhook=receiver.settings())
+    attack(gateway)
+    told = gateway.wait_event("security.threat_detected", action="threat_detected")
+    assert (told["context"]["pattern"], told["level"], told["service"]) == (pattern, "ERROR", "audit")
+    assert "suspicious_activity" in told["message"]
+    assert gateway.wait_event("traffic.threat_began")["pattern"] == pattern
+    began = receiver.wait("threat.began")
+    (active,) = report(gateway)["active"]
+    assert began["data"]["id"] == active["id"] == told["context"]["threat_id"]
+    assert (active["pattern"], active["subject_kind"]) == (pattern, kind)
+    if kind == "account":
+        assert active["subject"] == told["context"]["account"] and len(active["subject"]) == 32
+    if kind == "network":
+        assert active["subject"] == told["client_ip"] == host(1)
+    attack(gateway)
+    assert len(gateway.events("security.threat_detected")) == 1, "many signs, one threat"
+    metrics = gateway.metrics()
+    for one in PATTERNS:
+        assert metrics[f'gateway_threats_total{{pattern="{one}"}}'] == (one == pattern)
+        assert metrics[f'gateway_threats_active{{pattern="{one}"}}'] == (one == pattern)
+    table = gateway.command("threats").stdout
+    assert f"active  {pattern}" in table and active["subject"] in table
+    said = (json.dumps(gateway.lines()) + json.dumps(report(gateway)) + json.dumps(receiver.messages()) + table).lower()
+    assert "alice" not in said and "user-" not in said
+    (message,) = receiver.complete
+    assert genuine(message) and message.field("Webhook-Signature") == f"v1,{by_openssl(message)}"
+    assert message.target == "/alerts?key=secret-of-the-webhook" and message.field("Content-Type") == "application/json"
+    assert "secret-of-the-webhook" not in said, "a query may hold a secret"
+    message.body += b" "
+    assert not genuine(message)
+
+
+def test_a_threat_goes_on_and_ends(start, receiver):
+    gateway = start(window="4s", reminder="1s", webhook=receiver.settings())
+    spraying(gateway)
+    began = receiver.wait("threat.began")
+
+    def goes_on():
+        login(gateway, host(1), f"user-{next(stolen)}")
+        return receiver.messages("threat.continues")
+
+    continues = wait_until("told again", goes_on, 8)[0]
+    assert continues["data"]["id"] == began["data"]["id"] and continues["data"]["signs"] > 1
+    gateway.wait_event("security.threat_continues", action="threat_continues")
+    ended = receiver.wait("threat.ended", 12)
+    assert ended["data"]["id"] == began["data"]["id"] and ended["data"]["ended_at"]
+    gateway.wait_event("security.threat_ended", client_ip=host(1))
+    gateway.wait_event("traffic.threat_ended")
+    now = report(gateway)
+    assert (now["active"], [one["id"] for one in now["recent"]]) == ([], [began["data"]["id"]])
+    assert gateway.metrics()['gateway_threats_active{pattern="spraying"}'] == 0
+    assert "over   spraying" in gateway.command("threats").stdout
+    wait_until("forgotten", lambda: report(gateway)["logins"]["failures"] == 0, 8)
+
+
+def test_ordinary_logins_of_many_behind_one_address_are_none(start):
+    gateway = start(failure_ratio=30)
+    with gateway.connect(host(1)) as client:
+        for number in range(120):
+            for password in (["wrong"] if number % 12 == 0 else []) + ["right"]:
+                client.ask(json_request("POST", "/auth/login", {"username": f"u{number}", "password": password}))
+    now = report(gateway)
+    assert (now["active"], now["logins"]["failures"], now["logins"]["successes"]) == ([], 10, 120)
+    assert abs(now["logins"]["succeeded_accounts"] - 120) < 6
+
+
+def test_the_runbook_finds_what_it_asks_for(start, start_gateway, login_backend):
+    gateway = start_gateway(
+        login_backend, rate_limits={"per_address": {"rate": "1/min", "burst": 1}}, threats={"enabled": True})
+    for _ in range(3):
+        gateway.get("/", host(1))
+    assert gateway.ask_admin(PATH).status == 401
+    assert gateway.get(PATH, host(2)).json() == {"status": "ok"}, "on the public listener it is the backend's"
+    address = ":".join(map(str, gateway.admin))
+    # As rust-auth-service-security.md has it, with the token that it lacks.
+    said = subprocess.run(
+        ["bash", "-c", f"curl -s -H 'Authorization: Bearer {ADMIN_TOKEN}' http://{address}{PATH} | jq '.rate_limiting'"],
+        capture_output=True, text=True, check=True)
+    limiting = json.loads(said.stdout)
+    assert limiting["refused_total"] >= 2
+    assert {"limit": "per_address", "count": limiting["refused_total"]} in limiting["refused"]
+    limit = next(one for one in limiting["limits"] if one["limit"] == "per_address")
+    assert limit["in_force"].startswith("1/min")
+    assert (limiting["blocked_addresses"], limiting["locked_accounts"]) == (0, 0)
+    now = report(gateway)
+    assert [one["pattern"] for one in now["patterns"]] == PATTERNS
+    assert (now["accounts"], now["enabled"], now["scope"], now["webhook"]["url"]) == ("unknown", True, "process", None)
+    assert now["thresholds"] == {
+        "account_failures": 10, "networks": 10, "spraying_accounts": 10, "stuffing_accounts": 50, "failure_ratio": 30,
+        "failures_before_success": 5}
+    assert "no threat now\naccounts are not looked at" in gateway.command("threats").stdout
+
+
+def test_without_accounts_only_a_success_behind_failures_is_told(start):
+    gateway = start(accounts=False)
+    for attack in (spraying, distributed):
+        attack(gateway)
+    assert report(gateway)["active"] == []
+    assert login(gateway, host(1), "bob", "right") == 200
+    (active,) = report(gateway)["active"]
+    assert (active["pattern"], active["subject"]) == ("success_after_failures", host(1))
+
+
+def test_with_the_default_rules_sprayers_are_seen_before_and_behind_their_block(start_gateway, login_backend):
+    gateway = start_gateway(
+        login_backend, login={"block": "1s"}, accounts={"member": "username", "secret": SECRET})
+    number = 0
+
+    def sprayed():
+        nonlocal number
+        number += login(gateway, host(1), f"user-{number}") == 401
+        return gateway.events("security.threat_detected")
+
+    (told,) = wait_until("spraying", sprayed, 15)
+    assert (told["context"]["pattern"], told["client_ip"]) == ("spraying", host(1))
+    assert 8 <= number <= 14
+
+
+def test_what_is_not_accepted_is_sent_again_with_the_same_id(start, receiver):
+    receiver.replies = [answer(500, b"no"), answer(302, b"", {"Location": "/elsewhere"})]
+    gateway = start(webhook=receiver.settings())
+    spraying(gateway)
+    wait_until("three attempts", lambda: len(receiver.complete) == 3, 10)
+    assert len({one.field("Webhook-Id") for one in receiver.complete}) == 1
+    assert {one.target for one in receiver.complete} == {"/alerts?key=secret-of-the-webhook"}
+    assert all(genuine(one) for one in receiver.complete)
+    stamps = [int(one.field("Webhook-Timestamp")) for one in receiver.complete]
+    assert stamps[0] < stamps[2], "of the attempt"
+    gateway.wait_event("traffic.webhook_failed", reason="status 500")
+    gateway.wait_event("traffic.webhook_failed", reason="status 302; redirects are not followed")
+    gateway.wait_event("traffic.webhook_works")
+    now = report(gateway)["webhook"]
+    assert (now["sent"], now["failed"], now["waiting"], now["problem"], now["signed"]) == (1, 0, 0, None, True)
+
+
+def test_a_webhook_that_hangs_keeps_no_login_and_no_more_than_64_messages(start, receiver):
+    receiver.stalled = threading.Event()
+    gateway = start(
+        account_failures=2, spraying_accounts=500, stuffing_accounts=20_000,
+        webhook=receiver.settings(timeout="60s", retries=0))
+    began = time.monotonic()
+    with gateway.connect(host(1)) as client:
+        for number in range(140):
+            wrong = json_request("POST", "/auth/login", {"username": f"user-{number % 70}", "password": "wrong"})
+            assert client.ask(wrong).status == 401
+    assert time.monotonic() - began < 10
+    metrics = gateway.metrics()
+    assert metrics['gateway_threats_total{pattern="single_account"}'] == 70
+    assert metrics["gateway_webhook_queue"] == 64
+    assert metrics['gateway_webhook_messages_total{result="dropped"}'] == 6
+    gateway.wait_event("traffic.webhook_lost", level="ERROR", reason="too many wait")
+    assert len(gateway.events("traffic.webhook_lost")) == 1
+    assert len(gateway.events("security.threat_detected")) == 70, "the audit log has them all"
+    # What may have worked is told before the rest, and where there is no room in place of another.
+    assert [login(gateway, host(1), "user-1", word) for word in ("wrong", "right")] == [401, 200]
+    wait_until("dropped", lambda: gateway.metrics()['gateway_webhook_messages_total{result="dropped"}'] == 7, 5)
+    receiver.stalled.set()
+    wait_until("all that waited", lambda: gateway.metrics()['gateway_webhook_messages_total{result="sent"}'] == 64, 15)
+    assert len({one["data"]["id"] for one in receiver.messages()}) == 64
+    assert receiver.messages()[1]["data"]["pattern"] == "success_after_failures"
+
+
+def test_an_operator_can_try_the_webhook(start, start_gateway, login_backend, receiver):
+    gateway = start(webhook=receiver.settings())
+    assert "took the message" in gateway.command("test-webhook").stdout
+    (message,) = receiver.complete
+    assert genuine(message) and receiver.messages()[0]["type"] == "test"
+    receiver.replies = [answer(503, b"")]
+    failed = gateway.command("test-webhook", check=False)
+    assert (failed.returncode, "status 503" in failed.stdout) == (1, True)
+    receiver.stalled = threading.Event()
+    assert "no answer in time" in gateway.command("test-webhook", check=False).stdout
+    receiver.stalled.set()
+    gateway.wait_event("operation", action="webhook_tested")
+    none = start_gateway(login_backend).command("test-webhook", check=False)
+    assert none.returncode == 1 and "set threats.webhook.url" in none.stderr
+
+
+def test_a_webhook_that_is_down_is_given_up_after_its_retries(start):
+    gateway = start(webhook={"url": f"http://127.0.0.1:{free_port()}/", "retries": 1})
+    spraying(gateway)
+    lost = gateway.wait_event("traffic.webhook_lost", level="ERROR", timeout=10)
+    assert "refused" in lost["reason"].lower()
+    assert gateway.metrics()['gateway_webhook_messages_total{result="failed"}'] == 1
+    assert "the webhook takes no messages" in gateway.command("threats").stdout
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_webhook_must_prove_who_it_is(start, tmp_path, is_trusted):
+    authority, other = Authority(), Authority()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("localhost").write(tmp_path / "server"))
+    receiver = Receiver(context, "localhost")
+    try:
+        trust = (authority if is_trusted else other).write(tmp_path / "trust")
+        gateway = start(webhook=receiver.settings(ca_file=str(trust), retries=0, timeout="5s"))
+        spraying(gateway)
+        if is_trusted:
+            assert receiver.wait("threat.began")["data"]["pattern"] == "spraying"
+        else:
+            gateway.wait_event("traffic.webhook_lost", timeout=8)
+            assert receiver.server.requests == []
+    finally:
+        receiver.server.close()
+
+
+def reload(gateway, **threats) -> None:
+    gateway.write_config(merged(gateway.settings, {"threats": threats}))
+    gateway.command("reload")
+
+
+def test_a_reload_changes_thresholds_and_the_webhook(start, receiver):
+    gateway = start(spraying_accounts=400, stuffing_accounts=20_000)
+    spraying(gateway)
+    assert report(gateway)["active"] == []
+    # What was counted before counts on.
+    reload(gateway, spraying_accounts=6, webhook=receiver.settings())
+    login(gateway, host(1), "one-more")
+    assert receiver.wait("threat.began")["data"]["failures"] == 15
+    other = Receiver()
+    try:
+        receiver.replies = [answer(500, b"no")] * 9
+        for name in ("a", "b", "c"):
+            login(gateway, host(7), name)
+        login(gateway, host(7), "d", "right")
+        wait_until("refused once", lambda: len(receiver.complete) >= 2, 8)
+        reload(gateway, webhook={"url": other.url})
+        assert other.wait("threat.began")["data"]["pattern"] == "success_after_failures", "what waited goes there"
+    finally:
+        other.server.close()
+    reload(gateway, enabled=False, webhook=None)
+    now = report(gateway)
+    assert (now["enabled"], now["active"], len(now["recent"])) == (False, [], 2)
+    assert len(gateway.events("security.threat_ended")) == 2
+    distributed(gateway)
+    assert report(gateway)["logins"]["failures"] == 0
+    assert gateway.command("threats").stdout == "threats are not looked for (threats.enabled)\n"
+
+
+def test_a_reload_with_a_bad_authority_changes_nothing(start, receiver, tmp_path):
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate\n")
+    gateway = start(webhook=receiver.settings())
+    gateway.write_config(merged(gateway.settings, {
+        "threats": {"webhook": {"url": "https://localhost:1/", "ca_file": str(bad)}}}))
+    failed = gateway.command("reload", check=False)
+    assert failed.returncode == 1 and "holds no certificate in PEM form" in failed.stderr
+    spraying(gateway)
+    assert receiver.wait("threat.began")
+
+
+def test_over_an_upgrade_the_new_process_begins_anew(start, receiver):
+    gateway = start(webhook=receiver.settings())
+    spraying(gateway)
+    receiver.wait("threat.began")
+    gateway.command("upgrade")
+    Heirs().of(gateway)
+    assert json.loads(gateway.command("threats", "--json").stdout)["logins"]["failures"] == 0
+    spraying(gateway)
+    wait_until("told anew", lambda: len(receiver.messages("threat.began")) == 2, 8)
