@@ -79,7 +79,8 @@ extension CrossChecks {
                 other.place, "\"redis.\(name)\" names the server, and \"redis.cluster\" finds its masters",
                 hint: "keep one of them")
         }
-        if let database = settings.written("redis.database"), case .integer(let number)? = settings.value("redis.database"),
+        if let database = settings.written("redis.database"),
+            case .integer(let number)? = settings.value("redis.database"),
             number != 0
         {
             findings.error(

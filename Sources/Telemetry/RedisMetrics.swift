@@ -39,7 +39,8 @@ package final class RedisMetrics {
         text.sample("redis_commands_total", "", commands)
         text.family("redis_command_errors_total", .counter, "Commands that Redis answered with an error.")
         text.sample("redis_command_errors_total", "", errors)
-        text.family("redis_node_up", .gauge, "1 for each master of a Redis Cluster that is there, 0 for one that is away.")
+        text.family(
+            "redis_node_up", .gauge, "1 for each master of a Redis Cluster that is there, 0 for one that is away.")
         for node in nodes {
             text.sample("redis_node_up", "node=\"\(escapedLabel(node.name))\"", node.isThere ? 1 : 0)
         }

@@ -132,7 +132,8 @@ import Wire
         #expect(cache?["keys"] == 3 && cache?["memory_bytes"] == 1_000 && cache?["memory_peak_bytes"] == 2_000)
         #expect(cache?["round_trip_us"] == 1_234 && cache?["nodes"] == nil)
         store.nodes = [
-            StoreNode(name: "10.0.0.1:7000", slots: 16_000), StoreNode(name: "10.0.0.2:7000", slots: 384, problem: "gone"),
+            StoreNode(name: "10.0.0.1:7000", slots: 16_000),
+            StoreNode(name: "10.0.0.2:7000", slots: 384, problem: "gone"),
         ]
         snapshot.store = store
         #expect(

@@ -128,7 +128,8 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
         #expect(
             refusal(.array([range(0, 16_383, .null)])) == "a node without a port in the reply to CLUSTER SLOTS")
         for host in ["?", "a b", "a\n", "a\"", String(repeating: "a", count: 254)] {
-            #expect(refusal(.array([range(0, 16_383, node(text(host), 1))])).hasPrefix("a node of the cluster announces"))
+            #expect(
+                refusal(.array([range(0, 16_383, node(text(host), 1))])).hasPrefix("a node of the cluster announces"))
         }
     }
 
@@ -156,7 +157,9 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
         #expect(read("CLUSTERDOWN Hash slot not served") == .down)
     }
 
-    @Test(arguments: ["MOVED", "MOVED 1", "MOVED 1 host", "ASK 1 host:", "ASK 1 host:70000", "MOVED 1 a\"b:1", "MOVED 1 ?:1"])
+    @Test(arguments: [
+        "MOVED", "MOVED 1", "MOVED 1 host", "ASK 1 host:", "ASK 1 host:70000", "MOVED 1 a\"b:1", "MOVED 1 ?:1",
+    ])
     func `leads nowhere when it cannot be read`(_ error: String) { #expect(read(error) == .unreadable) }
 
     @Test(arguments: ["", "ERR no", "MOVEDX 1 a:1", "WRONGTYPE Operation against a key"])
@@ -189,7 +192,8 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
         #expect(RedisEpochs(text: "2026-11-29T07:00:00.000Z").known == ["gateway:epoch": "2026-11-29T07:00:00.000Z"])
         #expect(RedisEpochs(text: "2026-11-29T07:00:00.000Z").text == "2026-11-29T07:00:00.000Z")
         var epochs = RedisEpochs()
-        _ = epochs.adopt(["gateway:epoch:{1}": "x", "gateway:epoch:{2}": "y z"], of: ["gateway:epoch:{1}", "gateway:epoch:{2}"])
+        _ = epochs.adopt(
+            ["gateway:epoch:{1}": "x", "gateway:epoch:{2}": "y z"], of: ["gateway:epoch:{1}", "gateway:epoch:{2}"])
         #expect(RedisEpochs(text: epochs.text) == epochs)
         #expect(RedisEpochs(text: RedisEpochs().text) == RedisEpochs())
     }

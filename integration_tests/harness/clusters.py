@@ -66,6 +66,7 @@ class Cluster:
         self.masters.append(node)
         wait_until("all know the new one", lambda: all(
             len(self.lines(one)) == len(self.nodes) and "handshake" not in one.cli("CLUSTER", "NODES") for one in self.nodes), 20)
+        self.wait_ok()
         return node
 
     def wait_ok(self) -> None:

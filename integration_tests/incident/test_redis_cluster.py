@@ -348,7 +348,7 @@ def test_one_master_loses_its_data(start_gateway, login_backend, start_cluster, 
         cluster.wait_ok()
     wait_until("what the rule has set is back", lambda: cluster.any().blocked(here), 15)
     in_step(gateway)
-    assert gateway.wait_event("ledger.flush_detected")["blocks"] == 1
+    assert gateway.wait_event("ledger.flush_detected")["restored"] == 1
     assert is_blocked(gateway, here) and is_blocked(gateway, there)
     assert not is_blocked(gateway, by_hand)
     assert is_blocked(gateway, lifted) == (way == "flushed")

@@ -23,7 +23,9 @@ struct RedisEpochs: Hashable {
     }
 
     /// The same while nothing but some keys is read: without a mark that we know nothing is missing.
-    func isUnchanged(_ key: String, _ reading: Reading) -> Bool { known[key] == nil || reading.texts[key] == known[key] }
+    func isUnchanged(_ key: String, _ reading: Reading) -> Bool {
+        known[key] == nil || reading.texts[key] == known[key]
+    }
 
     /// - Parameter keys: the marks that there are; others are forgotten.
     /// - Returns: whether anything has changed.
