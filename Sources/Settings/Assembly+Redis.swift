@@ -37,7 +37,7 @@ extension Assembly {
         }
         redis.cluster = servers("redis.cluster")
         let addresses = servers("redis.sentinels")
-        if !addresses.isEmpty {
+        if redis.cluster.isEmpty, !addresses.isEmpty {
             redis.sentinels = .init(
                 addresses: addresses, master: settings.text("redis.sentinel_master") ?? "",
                 username: settings.text("redis.sentinel_username"),

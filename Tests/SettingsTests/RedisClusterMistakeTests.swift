@@ -24,6 +24,13 @@ import Testing
         }
     }
 
+    @Test func `is not made by sentinels in variables alone`() throws {
+        let result = load(
+            minimal, ["GATEWAY_REDIS__SENTINELS": "10.0.0.9:26379", "GATEWAY_REDIS__SENTINEL_MASTER": "main"])
+        #expect(result.diagnostics.map(\.description) == [])
+        #expect(try #require(result.configuration?.redis?.sentinels).master == "main")
+    }
+
     private static let mistakes: [Mistake] = [
         Mistake(
             "a cluster and a server",
@@ -34,8 +41,8 @@ import Testing
             """,
             says: """
                 gateway.conf:5:12: error: "redis.address" names the server, and "redis.cluster" finds its masters
-                      address: "10.0.0.9:6379"
-                               ^~~~~~~~~~~~~~~
+                    address: "10.0.0.9:6379"
+                             ^~~~~~~~~~~~~~~
                     keep one of them
                 """),
         Mistake(
@@ -48,8 +55,8 @@ import Testing
             """,
             says: """
                 gateway.conf:5:14: error: "redis.sentinels" names the server, and "redis.cluster" finds its masters
-                      sentinels: ["10.0.0.9:26379"]
-                                 ^~~~~~~~~~~~~~~~~~
+                    sentinels: ["10.0.0.9:26379"]
+                               ^~~~~~~~~~~~~~~~~~
                     keep one of them
                 """),
         Mistake(
@@ -61,12 +68,12 @@ import Testing
             """,
             says: """
                 gateway.conf:4:30: error: a node of a cluster is not at a Unix socket
-                      cluster: ["10.0.0.1:6379", "unix:/run/redis.sock"]
-                                                 ^~~~~~~~~~~~~~~~~~~~~~
+                    cluster: ["10.0.0.1:6379", "unix:/run/redis.sock"]
+                                               ^~~~~~~~~~~~~~~~~~~~~~
                     write host:6379
                 gateway.conf:5:13: error: a Redis Cluster has no database 3, only 0
-                      database: 3
-                                ^
+                    database: 3
+                              ^
                     remove "redis.database"; "redis.key_prefix" keeps gateways apart
                 """),
     ]

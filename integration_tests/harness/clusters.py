@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .gateway import Gateway
 from .processes import free_port, wait_until
 from .redis import Redis
+from .redis_users import health
 
 SLOTS = 16_384
 
@@ -139,3 +141,17 @@ def calls(node: Redis, command: str) -> int:
         if line.startswith(f"cmdstat_{command}:"):
             return int(line.partition("calls=")[2].partition(",")[0])
     return 0
+
+
+def one_of_each(cluster: Cluster, network: str, family: str = "login_fail") -> list[str]:
+    """An address for each master."""
+    return [next(cluster.addresses(node, network, family)) for node in cluster.masters]
+
+
+def in_step(gateway: Gateway, patience: float = 20) -> None:
+    wait_until("health is good", lambda: health(gateway) == "healthy", patience)
+
+
+def known_nodes(gateway: Gateway) -> dict[str, dict]:
+    """What the gateway says of each master, by name."""
+    return {node["name"]: node for node in gateway.ask_admin("/health/detailed").json()["cache"].get("nodes", [])}

@@ -173,8 +173,9 @@ extension RedisLedger {
     private func refused(_ failure: LoginFailure, _ error: String) {
         replaying.remove(failure.id)
         if isMoving(error) {
-            if let waitingFailure = waiting.removeValue(forKey: failure.id) { decideLocally(waitingFailure) }
-            return
+            guard let waitingFailure = waiting.removeValue(forKey: failure.id) else { return }
+            sink.ledger(noted: .counterUnusable(failure.key, error))
+            return decideLocally(waitingFailure)
         }
         if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
             sink.ledger(noted: .counterUnusable(failure.key, error))

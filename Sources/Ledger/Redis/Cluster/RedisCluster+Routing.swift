@@ -88,21 +88,26 @@ extension RedisCluster {
         switch redirect {
         // What only concerns these keys is decided by whoever asked.
         case .tryAgain: if isOften { finish(call, reply) } else { later(call) }
-        case _ where isOften: end("\(node.address.text): sent on too often: \(error)")
+        case .down: end("\(node.address.text): \(RedisRemedy.explain(error, user: nil))\(book.away)")
+        case _ where isOften: giveUp(call, "sent on too often: \(error)")
+        case .unreadable: giveUp(call, "sent on, but not told where: \(error)")
         case .moved:
             moved.append(call)
             readMap(from: node)
         case .ask(let address): ask(call, at: address)
-        case .down: end("\(node.address.text): \(RedisRemedy.explain(error, user: nil))\(book.away)")
-        case .unreadable: end("\(node.address.text): \(error)")
         }
     }
+
+    /// The nodes do not agree on this one slot: no outage of the others.
+    private func giveUp(_ call: Call, _ problem: String) { finish(call, .error("TRYAGAIN \(problem)")) }
 
     /// The slot is on its way to another master, and this key is not here any more, or never was.
     private func ask(_ call: Call, at address: RedisSlotMap.Address) {
         guard let node = nodes[address], let session = node.session else {
             // A master without slots of which nobody has told yet: it is taken in with all others.
-            book.invite(address)
+            guard book.invite(address, at: .now()) else {
+                return giveUp(call, "sent on to \(address.text), which is not there")
+            }
             return end("\(address.text) is being given slots")
         }
         session.send(["ASKING"])

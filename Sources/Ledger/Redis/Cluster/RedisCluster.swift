@@ -193,7 +193,7 @@ final class RedisCluster: RedisStore {
         // That the cluster is down is not this one's fault.
         let isDown = reason.contains("CLUSTERDOWN")
         if !isDown { book.note(node.address, problem: reason) }
-        if node.epochKey == nil { book.letGo(node.address) }
+        if node.epochKey == nil { book.letGo(node.address, at: .now()) }
         // Whoever named it may not know better.
         if case .opening = state { book.distrust() }
         end("\(node.address.text): \(reason)\(isDown ? book.away : "")")

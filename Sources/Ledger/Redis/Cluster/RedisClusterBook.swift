@@ -12,13 +12,20 @@ final class RedisClusterBook {
     private(set) var nodes: [StoreNode] = []
     /// The place among the candidates of the next one to ask for the map.
     private(set) var next = 0
-    /// Masters that are being given their first slots: `CLUSTER SLOTS` does not name them yet. With the time of the invitation.
-    private var guests: [Address: Instant] = [:]
+    /// Masters that are being given their first slots: `CLUSTER SLOTS` does not name them yet.
+    private var guests: [Address: Guest] = [:]
     private var tags: [Int: String] = [:]
     private let resolver: Resolve
     private var lookups: [String: [(Result<[IPAddress], ResolveError>) -> Void]] = [:]
 
+    private enum Guest {
+        /// Taken in with the masters. → `absent`
+        case invited(at: Instant)
+        /// It could not be spoken to; not again at once, since each time all begin anew. → `invited`
+        case absent(at: Instant)
+    }
     private static let mostGuests = 16
+    private static let pauseOfInvitations = Interval.seconds(60)
     /// Whoever has no slots by then will have none.
     private static let stay = Interval.seconds(600)
     /// Waiting for one name. Attempts are made every other second, and those of before wait for nothing.
@@ -66,16 +73,27 @@ final class RedisClusterBook {
 
     // MARK: Masters without slots
 
-    func invite(_ address: Address) {
-        guard guests.count < RedisClusterBook.mostGuests else { return }
-        guests[address] = .now()
+    /// - Returns: whether it is there in the next session.
+    func invite(_ address: Address, at now: Instant) -> Bool {
+        if case .absent(let at)? = guests[address], now - at < RedisClusterBook.pauseOfInvitations { return false }
+        guard guests[address] != nil || guests.count < RedisClusterBook.mostGuests else { return false }
+        guests[address] = .invited(at: now)
+        return true
     }
 
-    func letGo(_ address: Address) { guests[address] = nil }
+    func letGo(_ address: Address, at now: Instant) {
+        if guests[address] != nil { guests[address] = .absent(at: now) }
+    }
 
     func invited(at now: Instant) -> [Address] {
-        guests = guests.filter { now - $0.value < RedisClusterBook.stay }
-        return guests.keys.sorted { ($0.host, $0.port) < ($1.host, $1.port) }
+        guests = guests.filter { _, guest in
+            switch guest {
+            case .invited(let at): now - at < RedisClusterBook.stay
+            case .absent(let at): now - at < RedisClusterBook.pauseOfInvitations
+            }
+        }
+        let invited = guests.filter { if case .invited = $0.value { true } else { false } }
+        return invited.keys.sorted { ($0.host, $0.port) < ($1.host, $1.port) }
     }
 
     // MARK: Names

@@ -57,7 +57,8 @@ final class RedisMapSeeker {
         book.resolve(candidate.host) { [weak self, turn] result in
             guard let self, self.turn == turn, case .asking = state else { return }
             switch result {
-            case .success(let found): connect(to: found[0], candidate, turn)
+            // One name may stand for many nodes.
+            case .success(let found): connect(to: found[book.next % found.count], candidate, turn)
             case .failure(let error): failed(turn, error.description)
             }
         }
