@@ -53,7 +53,7 @@ def test_a_login_that_is_sent_on_to_a_node_that_is_not_there(start_gateway, logi
     in_step(gateway)
     node.say = lambda command: error("ASK 1 127.0.0.1:1") if script(command) else None
     block_by_burst(gateway, address)
-    assert "127.0.0.1:1: cannot connect" in gateway.wait_event("ledger.degraded")["reason"]
+    assert "127.0.0.1:1: subscriber: cannot connect" in gateway.wait_event("ledger.degraded")["reason"]
     # It is looked for once, and not again with each login.
     in_step(gateway)
     assert set(fail(gateway, "127.98.250.1", 3)) == {401}
