@@ -1,6 +1,22 @@
 package import Wire
 
-/// What is known of the store as a server, with the rights that docs/redis.md asks for: `INFO`, `LATENCY` and `SLOWLOG` are
+/// One master of a cluster, as it was found last.
+package struct StoreNode: Hashable, Sendable {
+    /// `host:port`, as the cluster announces it.
+    package var name: String
+    /// How many slots it serves.
+    package var slots: Int
+    /// Why it is away; nil: it is there.
+    package var problem: String?
+
+    package init(name: String, slots: Int, problem: String? = nil) {
+        self.name = name
+        self.slots = slots
+        self.problem = problem
+    }
+}
+
+/// What is known of the store as a server, of a cluster all of its masters together, with the rights that docs/redis.md asks for: `INFO`, `LATENCY` and `SLOWLOG` are
 /// among those that it does not.
 package struct StoreStatistics: Hashable, Sendable {
     /// In the database that is used, those of others included; nil: not known.
@@ -14,6 +30,8 @@ package struct StoreStatistics: Hashable, Sendable {
     /// Asked since the start, and how many of them were answered with an error.
     package var commands = 0
     package var errors = 0
+    /// Of a cluster, by their lowest slots; empty: there is no cluster, or none of it was found yet.
+    package var nodes: [StoreNode] = []
 
     package init() {}
 

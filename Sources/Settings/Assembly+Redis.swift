@@ -30,10 +30,14 @@ extension Assembly {
             if url.password != nil { redis.passwordPath = nil }
             redis.database = url.database ?? redis.database
         }
-        let addresses = (settings.entries["redis.sentinels"]?.items ?? []).compactMap { item in
-            if case .server(.tcp(let address)) = item.value { address } else { nil }
+        func servers(_ name: String) -> [Configuration.SocketAddressText] {
+            (settings.entries[name]?.items ?? []).compactMap { item in
+                if case .server(.tcp(let address)) = item.value { address } else { nil }
+            }
         }
-        if !addresses.isEmpty {
+        redis.cluster = servers("redis.cluster")
+        let addresses = servers("redis.sentinels")
+        if redis.cluster.isEmpty, !addresses.isEmpty {
             redis.sentinels = .init(
                 addresses: addresses, master: settings.text("redis.sentinel_master") ?? "",
                 username: settings.text("redis.sentinel_username"),

@@ -310,6 +310,8 @@ package struct Configuration: Sendable {
         package var passwordPath: String?
         /// Nil: the server is at `location`.
         package var sentinels: RedisSentinels?
+        /// Nodes of a cluster that tell of all others; empty: there is no cluster.
+        package var cluster: [SocketAddressText] = []
     }
 
     package struct Tokens: Sendable {

@@ -5,6 +5,7 @@ extension CrossChecks {
         guard settings.usesRedis else { return }
         checkRedisURL()
         checkSentinels()
+        checkCluster()
         let certificate = settings.written("redis.tls.certificate_file")
         let key = settings.written("redis.tls.key_file")
         if let certificate, key == nil {
@@ -62,6 +63,29 @@ extension CrossChecks {
         switch (entry.place, other.place) {
         case (.environment, .file): true
         default: false
+        }
+    }
+
+    private mutating func checkCluster() {
+        guard let entry = settings.written("redis.cluster") else { return }
+        for item in entry.items {
+            if case .server(.unix) = item.value {
+                findings.error(item.place, "a node of a cluster is not at a Unix socket", hint: "write host:6379")
+            }
+        }
+        for name in ["address", "url", "url_file", "sentinels"] {
+            guard let other = settings.written("redis.\(name)"), !goesBefore(entry, other) else { continue }
+            findings.error(
+                other.place, "\"redis.\(name)\" names the server, and \"redis.cluster\" finds its masters",
+                hint: "keep one of them")
+        }
+        if let database = settings.written("redis.database"),
+            case .integer(let number)? = settings.value("redis.database"),
+            number != 0
+        {
+            findings.error(
+                database.place, "a Redis Cluster has no database \(number), only 0",
+                hint: "remove \"redis.database\"; \"redis.key_prefix\" keeps gateways apart")
         }
     }
 

@@ -71,11 +71,13 @@ struct DefaultSettings {
         }
     }
 
-    /// Redis is used when the file has its section, or a variable gives its address; `cors` when it is written.
+    /// Redis is used when the file has its section, or a variable tells where it is; `cors` when it is written.
     private mutating func isWanted(_ path: String, _ children: [(key: String, shape: Shape)]) -> Bool {
         if settings.places[path] != nil { return true }
         guard path == "redis" else { return false }
+        // A port alone is an entry of the address, too.
         if ["address", "url", "url_file"].contains(where: { settings.places["redis.\($0)"] != nil }) { return true }
+        if ["sentinels", "cluster"].contains(where: { settings.entries["redis.\($0)"] != nil }) { return true }
         for child in children {
             if case .environment(let name)? = settings.entries["redis.\(child.key)"]?.place {
                 findings.warning(

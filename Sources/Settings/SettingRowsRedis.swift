@@ -35,6 +35,10 @@ extension SettingRows {
             "redis.sentinel_password_file", .file, .absent("no file"), .restart, example: "/run/secrets/sentinel",
             "File that holds the password for the sentinels."),
         SettingRow(
+            "redis.cluster", .list(.server), .items([]), .restart,
+            example: "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]",
+            "Some nodes of a Redis Cluster, which name all others; `redis.address` is not used then. docs/redis.md."),
+        SettingRow(
             "redis.tls.enabled", .boolean, .value("false"), .restart, example: "true",
             variables: [.init(name: "REDIS_SSL", part: .whole)],
             "Whether Redis, and its sentinels, are spoken to over TLS."),

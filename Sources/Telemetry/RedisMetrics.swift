@@ -9,6 +9,18 @@ package final class RedisMetrics {
     package var roundTrip: Interval?
     package var commands = 0
     package var errors = 0
+    /// The masters of a cluster; empty: there is none.
+    package var nodes: [Node] = []
+
+    package struct Node {
+        var name: String
+        var isThere: Bool
+
+        package init(name: String, isThere: Bool) {
+            self.name = name
+            self.isThere = isThere
+        }
+    }
 
     package init() {}
 
@@ -27,5 +39,10 @@ package final class RedisMetrics {
         text.sample("redis_commands_total", "", commands)
         text.family("redis_command_errors_total", .counter, "Commands that Redis answered with an error.")
         text.sample("redis_command_errors_total", "", errors)
+        text.family(
+            "redis_node_up", .gauge, "1 for each master of a Redis Cluster that is there, 0 for one that is away.")
+        for node in nodes {
+            text.sample("redis_node_up", "node=\"\(escapedLabel(node.name))\"", node.isThere ? 1 : 0)
+        }
     }
 }

@@ -130,7 +130,18 @@ import Wire
         snapshot.store = store
         let cache = AdminReports.detailedHealth(snapshot, at: wall)["cache"]
         #expect(cache?["keys"] == 3 && cache?["memory_bytes"] == 1_000 && cache?["memory_peak_bytes"] == 2_000)
-        #expect(cache?["round_trip_us"] == 1_234)
+        #expect(cache?["round_trip_us"] == 1_234 && cache?["nodes"] == nil)
+        store.nodes = [
+            StoreNode(name: "10.0.0.1:7000", slots: 16_000),
+            StoreNode(name: "10.0.0.2:7000", slots: 384, problem: "gone"),
+        ]
+        snapshot.store = store
+        #expect(
+            AdminReports.detailedHealth(snapshot, at: wall)["cache"]?["nodes"]
+                == [
+                    ["name": "10.0.0.1:7000", "slots": 16_000, "status": "healthy", "reason": .null],
+                    ["name": "10.0.0.2:7000", "slots": 384, "status": "away", "reason": "gone"],
+                ])
     }
 
     @Test func `say starting and draining before anything else`() throws {

@@ -11,7 +11,8 @@ import Testing
         #expect(
             shop.command(["SCAN", "0", "MATCH", "revoked:*", "COUNT", "9"])
                 == ["SCAN", "0", "MATCH", "shop:revoked:*", "COUNT", "9"])
-        #expect(shop.command(["PING"]) == ["PING"])
+        #expect(shop.command(["PING"]) == ["PING"] && shop.command(["ASKING"]) == ["ASKING"])
+        #expect(shop.command(["CLUSTER", "SLOTS"]) == ["CLUSTER", "SLOTS"])
     }
 
     @Test func `stands in the hash tag, so that a script keeps to one slot`() {
@@ -73,6 +74,18 @@ import Testing
             "the user \"gateway\" may not listen to __redis__:invalidate: ACL SETUSER gateway &__redis__:invalidate"
         ),
         ("OOM command not allowed", [], "raise maxmemory of Redis, or make room in it"),
+        (
+            "NOPERM this user has no permissions to run the 'cluster|slots' command", ["CLUSTER", "SLOTS"],
+            "the user \"gateway\" may not run CLUSTER SLOTS: ACL SETUSER gateway +cluster|slots"
+        ),
+        (
+            "MOVED 5 10.0.0.1:6379", [],
+            "this is a node of a Redis Cluster: name its nodes in redis.cluster, in place of redis.address"
+        ),
+        (
+            "ERR This instance has cluster support disabled", [],
+            "this Redis is no cluster: name it in redis.address, in place of redis.cluster"
+        ),
     ]) func `names what is missing`(error: String, command: [String], remedy: String) {
         #expect(RedisRemedy.explain(error, command: command, user: "gateway") == "\(error) — \(remedy)")
     }

@@ -39,3 +39,26 @@ struct `What is known of Redis as a server` {
         harness.stop(ledger)
     }
 }
+
+@Suite struct `The numbers of a cluster` {
+    @Test func `are those of all its nodes together, and what was asked stays when these are left`() {
+        let statistics = RedisStatistics()
+        let nodes = [statistics.node(), statistics.node()]
+        nodes[0].store.keys = 3
+        nodes[0].store.commands = 5
+        #expect(statistics.total.keys == nil, "one of them is not known")
+        nodes[1].store.keys = 4
+        nodes[1].store.commands = 6
+        nodes[1].store.errors = 1
+        nodes[0].store.roundTrip = .milliseconds(1)
+        nodes[1].store.roundTrip = .milliseconds(2)
+        #expect(statistics.total.keys == 7 && statistics.total.memory == nil)
+        #expect(statistics.total.commands == 11 && statistics.total.errors == 1)
+        #expect(statistics.total.roundTrip == .milliseconds(2))
+        statistics.endNodes()
+        #expect(statistics.total.keys == nil && statistics.total.roundTrip == nil)
+        #expect(statistics.total.commands == 11 && statistics.total.errors == 1)
+        statistics.node().store.commands = 1
+        #expect(statistics.total.commands == 12)
+    }
+}

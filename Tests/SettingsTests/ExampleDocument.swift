@@ -152,6 +152,7 @@ struct ExampleDocument {
             settings.removeAll { $0.path == "tokens.introspection.client_secret" }
         case "routes[].break_glass": settings.append(("routes[0].host", "api.example.org"))
         case "redis.url", "redis.url_file": settings.removeAll { $0.path == "redis.address" }
+        case "redis.cluster": settings.removeAll { $0.path == "redis.address" }
         case _ where row.path.hasPrefix("redis.sentinel"):
             settings.removeAll { $0.path == "redis.address" }
             settings += [("redis.sentinels", "[\"10.0.0.9:26379\"]"), ("redis.sentinel_master", "main")]

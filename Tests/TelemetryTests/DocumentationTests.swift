@@ -24,6 +24,7 @@ import Wire
         control.keys.sources = ["idp"]
         control.feeds.entries = [("drop", 7)]
         control.threats.patterns = ["spraying"]
+        control.redis.nodes = [.init(name: "10.0.0.1:6379", isThere: true)]
         control.keys.clockLeads = ["idp": 1_500]
         control.certificates = [("gateway.test", 1_800_000_000)]
         control.upstreams.states = [.init(name: "backend", circuit: .closed, servers: [("10.0.0.5:9000", .up)])]

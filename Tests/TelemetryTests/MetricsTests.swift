@@ -204,6 +204,10 @@ import Wire
         control.redis.roundTrip = Interval(nanoseconds: 1_250_000)
         let known = samples(registry(), control)
         #expect(known.contains("gateway_redis_keys 3") && known.contains("gateway_redis_round_trip_seconds 0.001250"))
+        control.redis.nodes = [.init(name: "10.0.0.1:7000", isThere: true), .init(name: "[::1]:7000", isThere: false)]
+        let cluster = samples(registry(), control)
+        #expect(cluster.contains(#"gateway_redis_node_up{node="10.0.0.1:7000"} 1"#))
+        #expect(cluster.contains(#"gateway_redis_node_up{node="[::1]:7000"} 0"#))
     }
 
     @Test func `tell what the control thread counts`() {

@@ -168,11 +168,16 @@ enum AdminReports {
         var members: [JSONValue.Member] = [
             .init("status", .string(snapshot.ledger.word == "degraded" ? "degraded" : "healthy")),
             .init("kind", "redis"),
-            .init("address", .string(redis.sentinels.map { "the master \($0.master)" } ?? text(redis.location))),
+            .init("address", .string(address(redis))),
             .init("database", .integer(redis.database)),
         ]
         if let store = snapshot.store { members += store.report }
         return .object(members)
+    }
+
+    private static func address(_ redis: Configuration.Redis) -> String {
+        if let first = redis.cluster.first { return "the cluster of \(text(.tcp(first)))" }
+        return redis.sentinels.map { "the master \($0.master)" } ?? text(redis.location)
     }
 
     /// The gateway has no database; what it keeps is in the ledger, where the runbooks ask for `.database`.

@@ -10,7 +10,17 @@ extension StoreStatistics {
         if let memory { members.append(.init("memory_bytes", .integer(memory))) }
         if let memoryPeak { members.append(.init("memory_peak_bytes", .integer(memoryPeak))) }
         if let roundTrip { members.append(.init("round_trip_us", .integer(Int(roundTrip.nanoseconds / 1_000)))) }
-        return members + [.init("commands", .integer(commands)), .init("command_errors", .integer(errors))]
+        members += [.init("commands", .integer(commands)), .init("command_errors", .integer(errors))]
+        return nodes.isEmpty ? members : members + [.init("nodes", .array(nodes.map(\.report)))]
+    }
+}
+
+extension StoreNode {
+    fileprivate var report: JSONValue {
+        [
+            "name": .string(name), "slots": .integer(slots), "status": problem == nil ? "healthy" : "away",
+            "reason": JSONValue(problem),
+        ]
     }
 }
 
@@ -22,5 +32,6 @@ extension RedisMetrics {
         roundTrip = store.roundTrip
         commands = store.commands
         errors = store.errors
+        nodes = store.nodes.map { .init(name: $0.name, isThere: $0.problem == nil) }
     }
 }

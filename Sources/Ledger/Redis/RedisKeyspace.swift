@@ -37,7 +37,7 @@ struct RedisKeyspace {
             for index in arguments.indices.dropLast() where arguments[index] == "MATCH" {
                 arguments[index + 1] = prefix + arguments[index + 1]
             }
-        case "PING", "SCRIPT", "CLIENT", "HELLO", "AUTH", "SELECT", "TIME": break
+        case "PING", "SCRIPT", "CLIENT", "HELLO", "AUTH", "SELECT", "TIME", "CLUSTER", "ASKING": break
         // Every other command that is used has one key, behind its name.
         default: arguments[1] = stored(arguments[1])
         }

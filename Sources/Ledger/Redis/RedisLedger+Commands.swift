@@ -140,7 +140,7 @@ extension RedisLedger {
     }
 
     /// What operators lifted while Redis was away, or refused to write.
-    func uploadLifts(_ session: RedisSession) {
+    func uploadLifts(_ session: any RedisStore) {
         let subjects = RedisLedger.next(of: pendingLifts, besides: uploadingLifts)
         guard !subjects.isEmpty else { return }
         uploadingLifts.formUnion(subjects)
@@ -163,7 +163,7 @@ extension RedisLedger {
 
     /// One key per command, so that no two slots meet (Redis Cluster); they leave with one write.
     private func delete(
-        _ keys: [LiftedKey], _ session: RedisSession, telling: (BlockSubject) -> Telling,
+        _ keys: [LiftedKey], _ session: any RedisStore, telling: (BlockSubject) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
         let subjects = Set(keys.map(\.subject))
@@ -228,7 +228,7 @@ extension RedisLedger {
 
     /// Deletes every key of the pattern, slice by slice; the completion comes in any case.
     private func deleteAll(
-        _ pattern: String, from cursor: String, _ session: RedisSession, completion: @escaping () -> Void
+        _ pattern: String, from cursor: String, _ session: any RedisStore, completion: @escaping () -> Void
     ) {
         session.call(["SCAN", cursor, "MATCH", pattern, "COUNT", "1000"]) { [weak self] reply in
             guard let self, let parts = reply?.array, parts.count == 2, let next = parts[0].text,

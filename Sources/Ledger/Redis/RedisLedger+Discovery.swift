@@ -33,6 +33,7 @@ struct RecentWord {
 extension RedisLedger {
     /// Finds out where to connect to, and does.
     func discover() {
+        if let cluster { return connect(to: cluster) }
         if let sentinels {
             sentinels.find { [weak self] result in
                 guard let self, case .resolving = phase else { return }
@@ -63,17 +64,12 @@ extension RedisLedger {
 
     /// - Parameter host: whose certificate is expected, unless `redis.tls.server_name` says otherwise.
     private func connect(to address: SocketAddress, as host: String) {
-        var door = RedisSession.Door(address: address, mustBeMaster: sentinels != nil, outputLimit: outputLimit)
+        let door: RedisSession.Door
         do throws(LedgerError) {
-            if let context = try keys.security() {
-                door.security = (context, configuration.tls?.serverName ?? host)
-            }
+            door = try self.door(to: address, as: host, sentinels == nil ? .alone : .master)
         } catch {
             return sessionLost(error.description)
         }
-        let login = RedisSession.Login(
-            username: configuration.username, password: keys.password() ?? configuration.password,
-            database: configuration.database)
         phase = .connecting(
             RedisSession(
                 through: door, as: login, keyspace: RedisKeyspace(prefix: configuration.keyPrefix), on: loop,
@@ -82,6 +78,39 @@ extension RedisLedger {
                     ready: { [weak self] in self?.sessionReady($0) },
                     invalidated: { [weak self] in self?.invalidated($0) },
                     ended: { [weak self] in self?.sessionFailed($0) })))
+    }
+
+    private func connect(to cluster: RedisClusterBook) {
+        let entry = RedisCluster.Entry(
+            door: { [unowned self] (address, host, part) throws(LedgerError) -> RedisSession.Door in
+                try door(to: address, as: host, part)
+            },
+            login: { [unowned self] in login })
+        phase = .connecting(
+            RedisCluster(
+                cluster, through: entry, keyspace: RedisKeyspace(prefix: configuration.keyPrefix), on: loop,
+                statistics: statistics, onRemap: { [weak self] in self?.markData() },
+                events: RedisSession.Events(
+                    ready: { [weak self] in
+                        self?.noteMasters()
+                        self?.sessionReady($0)
+                    },
+                    invalidated: { [weak self] in self?.invalidated($0) },
+                    ended: { [weak self] in self?.sessionLost($0) })))
+    }
+
+    private func door(
+        to address: SocketAddress, as host: String, _ part: RedisSession.Part
+    ) throws(LedgerError) -> RedisSession.Door {
+        var door = RedisSession.Door(address: address, part: part, outputLimit: outputLimit)
+        if let context = try keys.security() { door.security = (context, configuration.tls?.serverName ?? host) }
+        return door
+    }
+
+    private var login: RedisSession.Login {
+        RedisSession.Login(
+            username: configuration.username, password: keys.password() ?? configuration.password,
+            database: configuration.database)
     }
 
     private func sessionFailed(_ reason: String) {
@@ -104,7 +133,7 @@ extension RedisLedger {
     func wasDemoted(_ error: String) -> Bool {
         // Before version 7 the refusal of a script's command is quoted in that of the script.
         guard error.hasPrefix("READONLY") || error.contains("-READONLY "), let session,
-            sentinels != nil || mayLookAgain()
+            isReplicated || mayLookAgain()
         else { return false }
         session.close()
         sessionLost("the server is no master any more")
@@ -122,13 +151,36 @@ extension RedisLedger {
 
     private static let pauseOfLooks = Interval.seconds(10)
 
+    /// An answer by which a cluster says that the keys are on their way to another master. True: it is told again a moment
+    /// later, and until then decided here.
+    func isMoving(_ error: String) -> Bool {
+        guard error.hasPrefix("TRYAGAIN") else { return false }
+        saysAgain = true
+        replayTimer?.fire(after: .seconds(1))
+        return true
+    }
+
     // MARK: A new master
+
+    /// Whether another server may take the place of the one that was told something.
+    private var isReplicated: Bool { sentinels != nil || cluster != nil }
 
     /// What the old master told us last may not have reached its replicas: said again. Failures have ids and blocks are
     /// set unless they are there, so nothing counts twice.
     private func noteMaster(_ server: Configuration.SocketAddressText) {
-        defer { master = server }
-        guard let master, master != server else { return }
+        if let master, master != server { sayRecentAgain() }
+        master = server
+    }
+
+    /// The same of a cluster. All of the last minute is said again: what one of its masters was told is a third of it.
+    private func noteMasters() {
+        let found = cluster?.map?.masters ?? []
+        let isNew = Set(found.map { [$0.address.text, $0.id] }) != Set(masters.map { [$0.address.text, $0.id] })
+        if isNew, !masters.isEmpty { sayRecentAgain() }
+        masters = found
+    }
+
+    private func sayRecentAgain() {
         let now = clock.now()
         var again: [LoginKey: Int] = [:]
         for told in recentlyTold.reversed() where now - told.at < RedisLedger.replicationHorizon {
@@ -171,7 +223,7 @@ extension RedisLedger {
 
     /// The authority has taken the word. Lifted blocks are not among them: telling of one again deletes the counter, too.
     func took(_ saying: RecentWord.Saying, _ word: Word) {
-        guard sentinels != nil else { return }
+        guard isReplicated else { return }
         let now = clock.now()
         if let first = recentWords.first, now - first.at > RedisLedger.replicationHorizon + .seconds(10) {
             recentWords.removeAll { now - $0.at > RedisLedger.replicationHorizon }
@@ -182,7 +234,7 @@ extension RedisLedger {
 
     /// The authority has counted it. Kept for a while where the authority may be replaced by one that has not.
     func told(_ failure: LoginFailure) {
-        guard sentinels != nil else { return }
+        guard isReplicated else { return }
         let now = clock.now()
         // Not one by one: each would move all the others.
         if let first = recentlyTold.first, now - first.at > RedisLedger.replicationHorizon + .seconds(10) {

@@ -28,7 +28,7 @@ extension RedisLedger {
     // MARK: Asking the authority
 
     /// - Parameter age: Since the failure; its window began then.
-    private func count(_ failure: LoginFailure, age: Interval, _ session: RedisSession) {
+    private func count(_ failure: LoginFailure, age: Interval, _ session: any RedisStore) {
         let rule = local.rules[failure.key.rule]
         let window = rule.window
         let sliding = rule.counted == .sliding ? [String(rule.limit(under: failure.key))] : []
@@ -46,7 +46,7 @@ extension RedisLedger {
         }
     }
 
-    private func counted(_ failure: LoginFailure, _ reply: RESPValue?, _ session: RedisSession) {
+    private func counted(_ failure: LoginFailure, _ reply: RESPValue?, _ session: any RedisStore) {
         // The session ended: it is told again on the next one, or decided here at its deadline.
         guard let reply else { return }
         if let error = reply.error { return refused(failure, error) }
@@ -98,7 +98,7 @@ extension RedisLedger {
     /// is set again.
     /// - Parameter done: whether this set the block. `sendDelta` is left to it.
     func block(
-        _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: RedisSession,
+        _ failure: LoginFailure, count: Int, counterTTL: Int64, serverTime: Int64, _ session: any RedisStore,
         refused: @escaping (String) -> Void, done: @escaping (Bool) -> Void
     ) {
         let key = failure.key
@@ -173,6 +173,11 @@ extension RedisLedger {
     /// An error reply. One that concerns this key alone would come for ever, so the failure is not told again.
     private func refused(_ failure: LoginFailure, _ error: String) {
         replaying.remove(failure.id)
+        if isMoving(error) {
+            guard let waitingFailure = waiting.removeValue(forKey: failure.id) else { return }
+            sink.ledger(noted: .counterUnusable(failure.key, error))
+            return decideLocally(waitingFailure)
+        }
         if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
             sink.ledger(noted: .counterUnusable(failure.key, error))
             if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
@@ -231,7 +236,7 @@ extension RedisLedger {
         return false
     }
 
-    func sendWaiting(_ session: RedisSession) {
+    func sendWaiting(_ session: any RedisStore) {
         for late in waiting.values { count(late.failure, age: .zero, session) }
         for late in waitingGuesses.values { ask(late, session) }
     }
@@ -294,7 +299,8 @@ extension RedisLedger {
         if !isRefusing || unsettled.isEmpty {
             uploadBlocks(session)
             uploadRevocations(session)
-            if isRefusing {
+            if isRefusing || saysAgain {
+                saysAgain = false
                 uploadLifts(session)
                 uploadRevocationLifts(session)
                 uploadShared(session)
@@ -326,7 +332,7 @@ extension RedisLedger {
 
     /// Counts a failure of before, unless its address was unblocked since: whoever did that forgot its failures, also those
     /// that wait on a replica that he does not see.
-    private func carryOver(_ kept: UnsettledFailure, age: Interval, _ session: RedisSession) {
+    private func carryOver(_ kept: UnsettledFailure, age: Interval, _ session: any RedisStore) {
         let failure = kept.failure
         session.call(["GET", RedisLedger.mark(of: BlockKey.block(failure.key.subject))]) { [weak self] reply in
             // Unblocked here meanwhile, it is forgotten already.
@@ -342,7 +348,7 @@ extension RedisLedger {
     }
 
     /// A slice at a time; the answer to its last one sends the next.
-    func uploadBlocks(_ session: RedisSession) {
+    func uploadBlocks(_ session: any RedisStore) {
         let now = clock.now()
         for subject in RedisLedger.next(of: pendingBlocks, besides: uploading) {
             let key = BlockKey.block(subject)
@@ -376,7 +382,7 @@ extension RedisLedger {
 
     /// A block, with what is left of it.
     func tell(
-        _ record: BlockRecord, _ telling: Telling, _ session: RedisSession, completion: @escaping (RESPValue?) -> Void
+        _ record: BlockRecord, _ telling: Telling, _ session: any RedisStore, completion: @escaping (RESPValue?) -> Void
     ) {
         say(
             .set(BlockValue(record).text, left: record.remaining(at: clock.now()), isMarked: false),

@@ -14,14 +14,14 @@ struct Resync {
         case settling
     }
     var step = Step.readingEpoch
-    /// Whether the data is the data we knew; false after a flush or on the first start ever.
-    var hasEpoch = false
-    /// Its name, as the store has it.
-    var epoch: String?
+    /// The marks of the data, as the store has them.
+    var epochs = RedisEpochs.Reading()
+    /// What the scan did not find has been asked for by name.
+    var isVerified = false
     let becauseOfFlush: Bool
     /// Distinguishes the replies of this round from those of one that was given up.
     let number: Int
-    /// What was not found, and how much of it is put back.
+    /// What was lost, and how much of it is put back.
     var missing = 0
     var restoredBlocks = 0
     var restoredRevocations = 0
@@ -159,15 +159,17 @@ extension RedisLedger {
                 }
             }
             // What is gone because all is gone was not deleted: the resynchronisation that follows puts it back.
-            session.call(["GET", BlockKey.epoch]) { [weak self] reply in
-                guard let self, let reply, self.session === session else { return }
+            readEpochs(session) { [weak self] reading in
+                guard let self, self.session === session else { return }
                 // Busy, or a right that was taken away: nobody would tell of these keys again.
-                if let refusal = refusal ?? reply.error {
+                if let refusal = refusal ?? reading.refusal {
                     session.close()
                     return sessionLost(RedisRemedy.explain(refusal, user: configuration.username))
                 }
-                let isKept = epoch == nil || reply.text == epoch
-                for one in found where one.ttl != -2 || isKept { learned(one.key, ttl: one.ttl, one.value) }
+                for one in found
+                where one.ttl != -2 || isDeleted(one.key, reading, session) {
+                    learned(one.key, ttl: one.ttl, one.value)
+                }
                 fetches -= 1
                 fetch()
                 continueResync()
@@ -335,18 +337,16 @@ extension RedisLedger {
         let number = totals.resyncs
         resync = Resync(becauseOfFlush: becauseOfFlush, number: number)
         // Read before the scan: whoever restores sets it last, so with the epoch the scan finds all that was restored.
-        session.call(["GET", BlockKey.epoch]) { [weak self] reply in
-            guard let self, resync?.number == number, let reply else { return }
-            // Another one than before is that of whoever came to the empty store first, and may have known nothing.
-            resync!.hasEpoch = reply != .null && (epoch == nil || reply.text == nil || reply.text == epoch)
-            resync!.epoch = reply.text
+        readEpochs(session) { [weak self] reading in
+            guard let self, resync?.number == number else { return }
+            resync!.epochs = reading
             resync!.step = .scanning
             scan(RedisSession.mirrored[...], from: "0", number, session)
         }
     }
 
     /// - Parameter prefixes: those of keys that are still to be found; the first is being scanned.
-    private func scan(_ prefixes: ArraySlice<String>, from cursor: String, _ number: Int, _ session: RedisSession) {
+    private func scan(_ prefixes: ArraySlice<String>, from cursor: String, _ number: Int, _ session: any RedisStore) {
         session.call(["SCAN", cursor, "MATCH", prefixes.first! + "*", "COUNT", "1000"]) { [weak self] reply in
             guard let self, resync?.number == number, let reply else { return }
             guard let parts = reply.array, parts.count == 2, let next = parts[0].text, let keys = parts[1].array else {
@@ -366,26 +366,38 @@ extension RedisLedger {
 
     private func continueResync() {
         guard let resync, resync.step == .reading, dirty.isEmpty, fetches == 0, let session else { return }
+        if session.movesKeys, !resync.isVerified {
+            // It may have gone from a server that was still to be scanned to one that had been.
+            self.resync!.isVerified = true
+            dirty = Set(unseenKeys.map(StoreKey.init(text:)))
+            if !dirty.isEmpty { return fetch() }
+        }
         self.resync!.step = .settling
         let now = clock.now()
         settleMissing(local.book.unseen().filter { $0.record.deadline > now }[...], session)
     }
 
+    private var unseenKeys: [String] {
+        local.book.unseen().map(\.key) + unseenRevocations.map { RevocationKey.of($0.target) }
+            + sharedBook.keys.filter { !seenShared.contains($0) }.map(\.storeKey)
+    }
+
     /// What the scan did not find, a slice with each round trip: hundreds of thousands at once would hold up whoever logs in.
     /// In between some of it may have been set anew.
-    private func settleMissing(_ missing: ArraySlice<(key: String, record: BlockRecord)>, _ session: RedisSession) {
-        guard let resync else { return }
+    private func settleMissing(_ missing: ArraySlice<(key: String, record: BlockRecord)>, _ session: any RedisStore) {
+        guard resync != nil else { return }
         var restored: [JournalRecord] = []
         for (key, record) in missing.prefix(RedisLedger.slice)
         where local.book.isUnseen(key) && !pendingBlocks.contains(record.subject) {
-            self.resync!.missing += 1
-            if !resync.hasEpoch, record.isAutomatic {
+            let isKept = isKept(key, session)
+            if !isKept { self.resync!.missing += 1 }
+            if !isKept, record.isAutomatic {
                 // Asked again until it is done: what is missing in the store next time was lifted.
                 pendingBlocks.insert(record.subject)
                 restored.append(.block(StoredBlock(record, clock: clock, isPending: true)))
             } else {
                 apply(
-                    local.book.remove(key: key), announced: false, lifted: resync.hasEpoch ? .deleted : .flushed)
+                    local.book.remove(key: key), announced: false, lifted: isKept ? .deleted : .flushed)
             }
         }
         self.resync!.restoredBlocks += restored.count
@@ -397,20 +409,18 @@ extension RedisLedger {
     }
 
     /// Goes on with the next answer, if this round is still the one.
-    func settleNext(_ session: RedisSession, then next: @escaping () -> Void) {
+    func settleNext(_ session: any RedisStore, then next: @escaping () -> Void) {
         session.call(["PING"]) { [weak self, number = resync?.number] reply in
             if let self, reply != nil, resync?.number == number { next() }
         }
     }
 
-    func endResync(_ session: RedisSession) {
+    func endResync(_ session: any RedisStore) {
         guard let resync else { return }
-        settleMissingShared(isKept: resync.hasEpoch, session)
-        if !resync.hasEpoch {
-            session.call(["SET", BlockKey.epoch, clock.wall().text, "NX"])
-            session.call(["GET", BlockKey.epoch]) { [weak self] in
-                if let self, let text = $0?.text { adopt(epoch: text) }
-            }
+        settleMissingShared(session)
+        let lost = session.epochKeys.filter { !epochs.isKept($0, resync.epochs) }
+        if !lost.isEmpty {
+            mark(lost, session)
             if resync.becauseOfFlush || resync.missing > 0 {
                 totals.flushes += 1
                 sink.ledger(
@@ -418,15 +428,8 @@ extension RedisLedger {
             }
         }
         // Not before what was lost is on its way back.
-        if let text = resync.epoch { adopt(epoch: text) }
+        adopt(resync.epochs.texts, session)
         self.resync = nil
         resynced()
-    }
-
-    /// The mirror is of this data from now on.
-    private func adopt(epoch text: String) {
-        guard text != epoch else { return }
-        epoch = text
-        save([.epoch(text)])
     }
 }

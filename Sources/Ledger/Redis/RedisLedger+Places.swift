@@ -28,18 +28,18 @@ extension RedisLedger {
         places[asked.guess.id] = StoredPlace(key: key, until: now + asked.length)
     }
 
-    func takeOut(_ guess: LoginFailure, _ session: RedisSession) {
+    func takeOut(_ guess: LoginFailure, _ session: any RedisStore) {
         let key = places[guess.id]?.key ?? BlockKey.pending(guess.key)
         takeOut(guess.id, at: key, session)
     }
 
     /// On a new session, and when Redis takes commands again.
-    func takeOutThoseThatAreOver(_ session: RedisSession) {
+    func takeOutThoseThatAreOver(_ session: any RedisStore) {
         let now = clock.now()
         for (id, place) in places where place.isOver && place.until > now { takeOut(id, at: place.key, session) }
     }
 
-    private func takeOut(_ id: FailureID, at key: String, _ session: RedisSession) {
+    private func takeOut(_ id: FailureID, at key: String, _ session: any RedisStore) {
         session.call(["ZREM", key, id.description]) { [weak self] reply in
             // Not when the guess has asked again meanwhile.
             guard let self, let reply, places[id]?.isOver == true else { return }

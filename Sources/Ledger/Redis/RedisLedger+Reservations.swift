@@ -46,7 +46,7 @@ extension RedisLedger {
 
     // MARK: Asking the authority
 
-    func ask(_ asked: WaitingGuess, _ session: RedisSession) {
+    func ask(_ asked: WaitingGuess, _ session: any RedisStore) {
         let guess = asked.guess
         let rule = local.rules[guess.key.rule]
         let sliding = rule.counted == .sliding ? [String(max(1, rule.window.milliseconds))] : []
@@ -64,7 +64,7 @@ extension RedisLedger {
         }
     }
 
-    private func answered(_ asked: WaitingGuess, _ reply: RESPValue?, _ session: RedisSession) {
+    private func answered(_ asked: WaitingGuess, _ reply: RESPValue?, _ session: any RedisStore) {
         // The session ended: it is asked again on the next one, or decided here at its deadline.
         guard let reply else { return }
         let guess = asked.guess
@@ -131,6 +131,10 @@ extension RedisLedger {
 
     /// An error reply; as for failures, one that concerns this key alone is no outage.
     private func guessRefused(_ guess: LoginFailure, _ error: String) {
+        if isMoving(error) {
+            if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }
+            return
+        }
         guard error.hasPrefix("WRONGTYPE") || error.contains("not an integer") else { return degrade(.refusing, error) }
         sink.ledger(noted: .counterUnusable(guess.key, error))
         if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }

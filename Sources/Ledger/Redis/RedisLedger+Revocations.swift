@@ -73,7 +73,7 @@ extension RedisLedger {
     // MARK: Carrying over
 
     /// What was taken back while Redis was away, or refused to write.
-    func uploadRevocationLifts(_ session: RedisSession) {
+    func uploadRevocationLifts(_ session: any RedisStore) {
         let targets = RedisLedger.next(of: pendingRevocationLifts, besides: uploadingRevocationLifts)
         guard !targets.isEmpty else { return }
         uploadingRevocationLifts.formUnion(targets)
@@ -87,7 +87,7 @@ extension RedisLedger {
     }
 
     private func deleteRevocations(
-        _ targets: [RevocationTarget], _ session: RedisSession, telling: (RevocationTarget) -> Telling,
+        _ targets: [RevocationTarget], _ session: any RedisStore, telling: (RevocationTarget) -> Telling,
         completion: @escaping (Bool) -> Void
     ) {
         var left = targets.count
@@ -124,7 +124,7 @@ extension RedisLedger {
     }
 
     /// A slice at a time; the answer to its last one sends the next.
-    func uploadRevocations(_ session: RedisSession) {
+    func uploadRevocations(_ session: any RedisStore) {
         let now = clock.now()
         for target in RedisLedger.next(of: pendingRevocations, besides: uploadingRevocations) {
             let key = RevocationKey.of(target)
@@ -156,7 +156,7 @@ extension RedisLedger {
     }
 
     private func tell(
-        _ record: RevocationRecord, _ telling: Telling, _ session: RedisSession,
+        _ record: RevocationRecord, _ telling: Telling, _ session: any RedisStore,
         completion: @escaping (RESPValue?) -> Void
     ) {
         say(
@@ -217,17 +217,17 @@ extension RedisLedger {
     }
 
     /// A slice with each round trip, as of blocks.
-    func settleMissingRevocations(_ missing: ArraySlice<RevocationRecord>, _ session: RedisSession) {
-        guard let resync else { return }
+    func settleMissingRevocations(_ missing: ArraySlice<RevocationRecord>, _ session: any RedisStore) {
+        guard resync != nil else { return }
         var records: [JournalRecord] = []
         for record in missing.prefix(RedisLedger.slice)
         where revocationBook.isUnseen(record.target) && !pendingRevocations.contains(record.target) {
-            self.resync!.missing += 1
-            if resync.hasEpoch {
+            if isKept(RevocationKey.of(record.target), session) {
                 // The store has the data that we knew: what is missing there was deleted.
                 apply(revocationBook.remove(record.target), lifted: .deleted)
             } else {
                 // Whoever loses them gives stolen tokens back: asked again until it is done.
+                self.resync!.missing += 1
                 self.resync!.restoredRevocations += 1
                 pendingRevocations.insert(record.target)
                 records += [

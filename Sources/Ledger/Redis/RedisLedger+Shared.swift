@@ -26,7 +26,7 @@ extension RedisLedger {
         return !known.text.contains("\"by\":") || !known.text.contains("\"at\":")
     }
 
-    func uploadShared(_ session: RedisSession) {
+    func uploadShared(_ session: any RedisStore) {
         for name in pendingShared {
             let word = word(of: name.storeKey)
             upload(name, word == .restored ? .restored(since: nil) : .carried(word), session) { _ in }
@@ -34,7 +34,7 @@ extension RedisLedger {
     }
 
     private func upload(
-        _ name: SharedName, _ telling: Telling, _ session: RedisSession, completion: @escaping (Bool) -> Void
+        _ name: SharedName, _ telling: Telling, _ session: any RedisStore, completion: @escaping (Bool) -> Void
     ) {
         let shared = sharedBook[name]
         say(saying(shared), of: name.storeKey, telling, session) { [weak self] reply in
@@ -105,10 +105,9 @@ extension RedisLedger {
     }
 
     /// At the end of a resynchronisation.
-    /// - Parameter isKept: the store has the data that we knew: what is missing there was removed.
-    func settleMissingShared(isKept: Bool, _ session: RedisSession) {
+    func settleMissingShared(_ session: any RedisStore) {
         for name in sharedBook.keys where !seenShared.contains(name) && !pendingShared.contains(name) {
-            if isKept {
+            if isKept(name.storeKey, session) {
                 changeShared(name, nil)
             } else {
                 pendingShared.insert(name)

@@ -42,7 +42,7 @@ extension RedisLedger {
 
     /// - Parameter completion: 1 when the store has it, 0 when something later is there, or an error; nil: the session ended.
     func say(
-        _ saying: Saying, of key: String, _ telling: Telling, _ session: RedisSession,
+        _ saying: Saying, of key: String, _ telling: Telling, _ session: any RedisStore,
         completion: @escaping (RESPValue?) -> Void
     ) {
         let life = String(RedisLedger.markLife.milliseconds)

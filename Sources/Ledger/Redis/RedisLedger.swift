@@ -12,16 +12,16 @@ package import Wire
 /// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over;
 /// `+Reservations` places for guesses, `+Places` their return; `+Mirror` what is known of the store; `+Commands` what
 /// operators do; `+Revocations` all of this for tokens, `+Shared` for keys and lockdowns; `+Words` what was said while Redis
-/// was away; `+Discovery` where Redis is.
+/// was away; `+Epochs` whether its data is the data we knew; `+Discovery` where Redis is.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
     enum Phase {
         case idle
         case resolving
-        case connecting(RedisSession)
+        case connecting(any RedisStore)
         /// Counting works; the mirror may still hold what is gone and miss what is new.
-        case mirroring(RedisSession)
-        case inStep(RedisSession)
+        case mirroring(any RedisStore)
+        case inStep(any RedisStore)
         case waiting
         case stopped
     }
@@ -58,6 +58,8 @@ package final class RedisLedger: Ledger {
     let keys: RedisKeys
     /// Nil: one server at one address.
     private(set) var sentinels: RedisSentinels?
+    /// Nil: no cluster.
+    private(set) var cluster: RedisClusterBook?
     private var saved: JournalState?
     /// A mirror that once was complete is on the disk.
     private var hasSnapshot: Bool
@@ -76,13 +78,19 @@ package final class RedisLedger: Ledger {
     package private(set) var isReady = false
     package internal(set) var totals = LedgerTotals()
     let statistics = RedisStatistics()
-    package var store: StoreStatistics? { statistics.store }
+    package var store: StoreStatistics? {
+        var store = statistics.total
+        store.nodes = cluster?.nodes ?? []
+        return store
+    }
 
     // +Failures
     var waiting: [FailureID: WaitingFailure] = [:]
     var deadlines: [(at: Instant, id: FailureID)] = []
     var deadlineTimer: LoopTimer?
     var unsettled: [FailureID: UnsettledFailure] = [:]
+    /// What operators said was refused for a moment only.
+    var saysAgain = false
     var replaying: Set<FailureID> = []
     var pendingBlocks: Set<BlockSubject> = []
     /// Those of them that are on their way.
@@ -102,6 +110,8 @@ package final class RedisLedger: Ledger {
     var nextLookAtPlaces = Instant(nanoseconds: 0)
     // +Discovery
     var master: Configuration.SocketAddressText?
+    /// The masters of the cluster to which we spoke last.
+    var masters: [RedisSlotMap.Master] = []
     var recentlyTold: [(at: Instant, failure: UnsettledFailure)] = []
     var recentWords: [RecentWord] = []
     /// When a server without sentinels was given up because it was no master.
@@ -131,8 +141,7 @@ package final class RedisLedger: Ledger {
     var dirty: Set<StoreKey> = []
     var fetches = 0
     var resync: Resync?
-    /// The value of `BlockKey.epoch` with the data that we know; nil: not seen yet.
-    var epoch: String?
+    var epochs = RedisEpochs()
     var reportedKeys: Set<String> = []
     var outgoing = OutgoingChanges()
 
@@ -209,6 +218,10 @@ package final class RedisLedger: Ledger {
                 secure: keys.security,
                 onSwitch: { [unowned self] in masterChanged($0) })
         }
+        if !configuration.cluster.isEmpty {
+            cluster = RedisClusterBook(
+                seeds: configuration.cluster, resolve: { [resolver] in resolver.resolve($0, completion: $1) })
+        }
         resolve()
     }
 
@@ -245,7 +258,7 @@ package final class RedisLedger: Ledger {
     package func locks() -> [BlockRecord] { local.book.records(at: clock.now()).filter { !$0.isOfAddresses } }
 
     /// Whoever answers commands, in whatever mood.
-    var session: RedisSession? {
+    var session: (any RedisStore)? {
         switch phase {
         case .mirroring(let session), .inStep(let session), .connecting(let session): session
         case .idle, .resolving, .waiting, .stopped: nil
@@ -253,7 +266,7 @@ package final class RedisLedger: Ledger {
     }
 
     /// The session to ask first; nil while the local ledger decides.
-    var authority: RedisSession? {
+    var authority: (any RedisStore)? {
         if case .degraded(let outage) = health, outage.cause != .disconnected { return nil }
         switch phase {
         case .mirroring(let session), .inStep(let session): return session
@@ -283,7 +296,7 @@ package final class RedisLedger: Ledger {
             if revocation.isPending { pendingRevocations.insert(revocation.record.target) }
         }
         pendingRevocationLifts = saved.pendingRevocationLifts
-        epoch = saved.epoch
+        if let text = saved.epoch { epochs = RedisEpochs(text: text) }
         sharedBook = saved.shared.mapValues { $0.text(clock: clock) }
         pendingShared = saved.pendingShared
         restoreWords(saved.words)
@@ -368,7 +381,7 @@ package final class RedisLedger: Ledger {
     // MARK: The state
 
     func degrade(_ cause: Degradation.Cause, _ error: String) {
-        if wasDemoted(error) { return }
+        if wasDemoted(error) || isMoving(error) { return }
         let reason = cause == .refusing ? RedisRemedy.explain(error, user: configuration.username) : error
         if case .degraded(var outage) = health {
             // The later cause is the one to mend; the outage began with the first.

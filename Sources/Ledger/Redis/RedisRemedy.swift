@@ -28,9 +28,15 @@ enum RedisRemedy {
         case "MISCONF": return "Redis cannot write to its disk: see its log"
         case "LOADING": return "Redis is still reading its data"
         case "DENIED": return "Redis is in protected mode: give it a user with a password, and bind it to an address"
-        case "MOVED", "ASK", "CLUSTERDOWN", "CROSSSLOT":
-            return "this is a node of a Redis Cluster, which is not followed: name a single Redis, or its sentinels"
+        case "MOVED", "ASK", "CROSSSLOT":
+            return "this is a node of a Redis Cluster: name its nodes in redis.cluster, in place of redis.address"
+        case "CLUSTERDOWN":
+            return "the Redis Cluster has not all of its slots, or not most of its masters: see CLUSTER INFO and "
+                + "CLUSTER NODES (its nodes are named in redis.cluster)"
         default: break
+        }
+        if error.contains("cluster support disabled") {
+            return "this Redis is no cluster: name it in redis.address, in place of redis.cluster"
         }
         if error.contains("DB index") { return "this Redis has fewer databases than redis.database asks for" }
         if error.contains("without any password configured") {

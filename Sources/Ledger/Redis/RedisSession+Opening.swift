@@ -11,7 +11,7 @@ extension RedisSession {
             }
             if login.database != 0 { require(connection, ["SELECT", String(login.database)]) }
         }
-        if mustBeMaster { askRole() }
+        if part != .alone { askRole() }
         tryPermissions()
         for script in Script.allCases {
             require(data, ["SCRIPT", "LOAD", script.text]) { [unowned self] in hashes[script] = $0.text }
@@ -47,7 +47,15 @@ extension RedisSession {
         }
         let said = RedisLedger.markPrefix + RedisSession.probe
         for command in [["GET", said], ["SET", said, "", "XX"]] { tryOut(command) }
-        for command in [["GET", BlockKey.epoch], ["SCAN", "0", "COUNT", "1"]] { tryOut(command) }
+        tryOut(["SCAN", "0", "COUNT", "1"])
+        if case .node = part {
+            let epoch = RedisCluster.epochPrefix + RedisSession.probe
+            for command in [["GET", epoch], ["SET", epoch, "", "XX"], ["CLUSTER", "SLOTS"], ["ASKING"]] {
+                tryOut(command)
+            }
+        } else {
+            tryOut(["GET", BlockKey.epoch])
+        }
         for command in RedisSession.partsOfScripts { tryOut(command) }
     }
 
@@ -72,13 +80,15 @@ extension RedisSession {
         let command = keyspace.command(command)
         data.call(command) { [weak self] reply in
             // Everything else (no memory, a replica) may pass, and does not hide what is known.
-            guard let self, state == .opening, let error = reply?.error, RedisSession.isForGood(error) else { return }
+            guard let self, state == .opening, let error = reply?.error, isForGood(error) else { return }
             end("\(command[0]) was refused: \(explain(error, command))")
         }
     }
 
-    private static func isForGood(_ error: String) -> Bool {
-        ["NOPERM", "NOAUTH", "MOVED", "ASK", "CLUSTERDOWN"].contains { error.hasPrefix($0) }
+    private func isForGood(_ error: String) -> Bool {
+        // Rights come first: to be sent on to another node is to be allowed.
+        let sentOn = if case .node = part { false } else { error.hasPrefix("MOVED ") || error.hasPrefix("ASK ") }
+        return sentOn || ["NOPERM", "NOAUTH", "CLUSTERDOWN"].contains { error.hasPrefix($0) }
     }
 
     /// A step without which there is no session.
@@ -123,7 +133,7 @@ extension RedisSession {
 
     /// No tracking. Whether keyspace notifications are on is found out by changing a key: `CONFIG` is rarely allowed.
     private func listen(insteadBecause reason: String) {
-        let probe = BlockKey.seenPrefix + RedisSession.probe
+        guard let probe = feedProbe else { return begin(.scanning(because: reason)) }
         var refusal: String?
         // One pattern for all keys of the prefix: an access control list allows patterns only as they are written in it.
         let pattern = channelPrefix + keyspace.prefix + "*"
@@ -153,6 +163,16 @@ extension RedisSession {
         }
     }
 
+    /// One that this server has; nil: it has no keys.
+    func makeFeedProbe() -> String? {
+        let plain = BlockKey.seenPrefix + RedisSession.probe
+        guard case .node(let slot) = part else { return plain }
+        guard let slot else { return nil }
+        // Among as many as there are slots one or two fit; not to find one is no more than not to have listened.
+        let candidates = (0..<16 * RedisSlot.count).lazy.map { "\(plain)-\($0)" }
+        return candidates.first { [keyspace] in RedisSlot.of(keyspace.stored($0)) == slot }
+    }
+
     private var channelPrefix: String { "__keyspace@\(login.database)__:" }
 
     /// - Parameter parts: channel and payload.
@@ -165,7 +185,7 @@ extension RedisSession {
         guard channel.starts(with: channelPrefix.utf8),
             let name = keyspace.name(Array(channel.dropFirst(channelPrefix.utf8.count)))
         else { return }
-        if name.elementsEqual((BlockKey.seenPrefix + RedisSession.probe).utf8) {
+        if state == .opening, name.elementsEqual((feedProbe ?? "").utf8) {
             heard.insert(payload.text ?? "")
         } else if state == .ready, RedisSession.mirrored.contains(where: { name.starts(with: $0.utf8) }) {
             events.invalidated([name])

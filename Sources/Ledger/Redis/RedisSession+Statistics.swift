@@ -3,6 +3,40 @@ internal import Wire
 /// Outlives sessions: one for the ledger.
 final class RedisStatistics {
     var store = StoreStatistics()
+    /// Of a cluster: those of each node that is there.
+    private var nodes: [RedisStatistics] = []
+
+    /// For one more node.
+    func node() -> RedisStatistics {
+        let node = RedisStatistics()
+        nodes.append(node)
+        return node
+    }
+
+    /// The nodes are left: what was asked of them stays.
+    func endNodes() {
+        store = total
+        nodes = []
+        store.forgetServer()
+    }
+
+    /// All of them together; what one does not tell is not known.
+    var total: StoreStatistics {
+        guard !nodes.isEmpty else { return store }
+        let all = nodes.map(\.store)
+        func sum(_ part: (StoreStatistics) -> Int?) -> Int? {
+            let known = all.compactMap(part)
+            return known.count == all.count ? known.reduce(0, +) : nil
+        }
+        var total = store
+        total.keys = sum(\.keys)
+        total.memory = sum(\.memory)
+        total.memoryPeak = sum(\.memoryPeak)
+        total.roundTrip = all.compactMap(\.roundTrip).max()
+        total.commands += all.reduce(0) { $0 + $1.commands }
+        total.errors += all.reduce(0) { $0 + $1.errors }
+        return total
+    }
 }
 
 extension RedisSession {

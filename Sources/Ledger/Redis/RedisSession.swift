@@ -8,11 +8,21 @@ internal import Wire
 ///
 /// Redis tells nobody that the redirect is broken, so the loss of either ends the session, and the next one starts with
 /// a new tracking and a full scan. That is one path for all faults.
-final class RedisSession {
+final class RedisSession: RedisStore {
     struct Login {
         var username: String?
         var password: Secret?
         var database: Int
+    }
+
+    /// What the server has to be.
+    enum Part: Hashable {
+        /// Whatever is there.
+        case alone
+        /// The one of its replicas: they forget what they are told.
+        case master
+        /// A master of a cluster, and one of the slots that it serves; nil: it is to be given some.
+        case node(slot: Int?)
     }
 
     /// Where and how it begins.
@@ -20,8 +30,7 @@ final class RedisSession {
         var address: SocketAddress
         /// Whom the server has to be; nil: plain text.
         var security: (context: TLSClientContext, name: String)?
-        /// Whoever says so must be the master: a replica forgets what it is told.
-        var mustBeMaster = false
+        var part = Part.alone
         /// Bytes that may wait to be sent.
         var outputLimit = 64 << 20
 
@@ -67,7 +76,7 @@ final class RedisSession {
     let events: Events
     let login: Login
     let keyspace: RedisKeyspace
-    let mustBeMaster: Bool
+    let part: Part
     private(set) var data: RedisConnection!
     private(set) var subscriber: RedisConnection!
     var state = State.opening
@@ -78,6 +87,8 @@ final class RedisSession {
     var hashes: [Script: String] = [:]
     /// What was heard of the key that is changed to find out whether changes are published.
     var heard: Set<String> = []
+    /// That key.
+    lazy var feedProbe = makeFeedProbe()
 
     // +Statistics
     let statistics: RedisStatistics
@@ -93,7 +104,7 @@ final class RedisSession {
         self.events = events
         self.login = login
         self.keyspace = keyspace
-        mustBeMaster = door.mustBeMaster
+        part = door.part
         subscriber = RedisConnection(
             to: door.address, opening: door.opening, on: loop, connectTimeout: connectTimeout,
             onMessage: { [unowned self] in published($0) }, onEnd: { [unowned self] in end("subscriber: \($0)") })
@@ -117,27 +128,29 @@ final class RedisSession {
         loop.atEndOfTurn { [self] in withExtendedLifetime(self) {} }
     }
 
-    func call(_ arguments: [String], completion: @escaping RedisConnection.Completion = { _ in }) {
-        statistics.store.commands += 1
-        data.call(keyspace.command(arguments)) { [weak self] reply in
-            self?.silentData = 0
-            if reply?.error?.hasPrefix("NOSCRIPT") == false { self?.statistics.store.errors += 1 }
+    var epochKeys: [String] { [BlockKey.epoch] }
+    func epochKey(of key: String) -> String { BlockKey.epoch }
+    var movesKeys: Bool { false }
+
+    func call(_ arguments: [String], completion: @escaping RedisConnection.Completion) {
+        send(keyspace.command(arguments)) { [weak self] reply in
             completion(self?.keyspace.reply(reply, to: arguments.first) ?? reply)
         }
     }
 
-    /// Runs a script by its hash, and with its text when Redis has forgotten it (SCRIPT FLUSH, a restart behind a proxy).
-    func run(
-        _ script: Script, keys: [String], _ arguments: [String], completion: @escaping RedisConnection.Completion
-    ) {
-        let rest = [String(keys.count)] + keys + arguments
-        call(["EVALSHA", hashes[script] ?? ""] + rest) { [weak self] reply in
-            if let self, reply?.error?.hasPrefix("NOSCRIPT") == true {
-                call(["EVAL", script.text] + rest, completion: completion)
-            } else {
-                completion(reply)
-            }
+    /// - Parameter stored: a command with its keys as the store knows them.
+    func send(_ stored: [String], completion: @escaping RedisConnection.Completion = { _ in }) {
+        statistics.store.commands += 1
+        data.call(stored) { [weak self] reply in
+            self?.silentData = 0
+            if let error = reply?.error, !RedisSession.isAskedAgain(error) { self?.statistics.store.errors += 1 }
+            completion(reply)
         }
+    }
+
+    /// Nothing is wrong: another question, or another node, has the answer.
+    private static func isAskedAgain(_ error: String) -> Bool {
+        ["NOSCRIPT", "MOVED ", "ASK ", "TRYAGAIN"].contains { error.hasPrefix($0) }
     }
 
     private func tick() {
@@ -149,7 +162,7 @@ final class RedisSession {
         }
         guard max(silentData, silentSubscriber) <= RedisSession.patience else { return end("no answer to PING") }
         // A master that was demoted while nobody wrote to it says so here.
-        if mustBeMaster { askRole() } else { call(["PING"]) }
+        if part == .alone { call(["PING"]) } else { askRole() }
         subscriber.call(["PING"]) { [weak self] _ in self?.silentSubscriber = 0 }
         ticks += 1
         if ticks % RedisSession.ticksPerStatistics == 0 { askStatistics() }

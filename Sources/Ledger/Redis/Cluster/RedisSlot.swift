@@ -1,0 +1,35 @@
+/// Which of the slots of a Redis Cluster a key is in: the CRC-16 (XMODEM) of its hash tag, or of all of it where it has none
+/// ("Redis cluster specification", "Key distribution model" and "Hash tags").
+enum RedisSlot {
+    static let count = 16_384
+
+    static func of(_ key: String) -> Int { Int(crc16(hashed(Array(key.utf8)))) % count }
+
+    /// What is hashed: what stands between the first `{` and the first `}` behind it, if that is something.
+    static func hashed(_ key: [UInt8]) -> ArraySlice<UInt8> {
+        guard let open = key.firstIndex(of: UInt8(ascii: "{")),
+            let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")), close > open + 1
+        else { return key[...] }
+        return key[(open + 1)..<close]
+    }
+
+    /// The lowest number that, as a hash tag, puts a key into the slot. Some ten thousand are tried.
+    static func tag(for slot: Int) -> String {
+        var number = 0
+        while Int(crc16(Array(String(number).utf8)[...])) % count != slot { number += 1 }
+        return String(number)
+    }
+
+    static func crc16(_ bytes: ArraySlice<UInt8>) -> UInt16 {
+        var sum: UInt16 = 0
+        for byte in bytes { sum = sum << 8 ^ table[Int(sum >> 8) ^ Int(byte)] }
+        return sum
+    }
+
+    /// Of the polynomial x^16 + x^12 + x^5 + 1.
+    private static let table: [UInt16] = (0..<256).map { byte in
+        var sum = UInt16(byte) << 8
+        for _ in 0..<8 { sum = sum & 0x8000 == 0 ? sum << 1 : sum << 1 ^ 0x1021 }
+        return sum
+    }
+}
