@@ -154,31 +154,23 @@ package final class Gateway {
         desk = LoginDesk(
             configuration, ledger: ledger, broadcast: broadcast, workers: workers.mailboxes, audit: audit, log: log,
             metrics: metrics, on: loop)
-        let toUpstreams: UpstreamTLSLoader.Loaded
-        let trust: [String: TLSClientContext]
-        let issuerTrust: TLSClientContext?
-        let captchaTrust: TLSClientContext?
-        let feedTrust: [String: TLSClientContext]
+        let trust: PartyTrust
         do throws(CertificateLoader.Finding) {
-            feedTrust = try FeedDesk.trust(for: configuration.feeds)
-            toUpstreams = try UpstreamTLSLoader.load(configuration.upstreams)
-            trust = try KeyStore.trust(for: configuration.tokens)
-            issuerTrust = try IntrospectionDesk.trust(for: configuration.tokens)
-            captchaTrust = try ChallengeDesk.trust(for: configuration.login)
+            trust = try PartyTrust(configuration)
             try desk.threats.begin(configuration)
         } catch {
             throw StartFailure(error)
         }
         let pool = workers
         keys = KeyStore(
-            configuration, trust: trust, on: loop, log: log, metrics: metrics.keys,
+            configuration, trust: trust.keys, on: loop, log: log, metrics: metrics.keys,
             publish: { pool.send(.keys($0)) })
         keyDesk = KeyDesk(running: { pool.running }, on: loop) { pool.send(.inspectKeys($0, ticket: $1)) }
         introspection = IntrospectionDesk(
-            configuration, trust: issuerTrust, on: loop, log: log, metrics: metrics.introspection,
+            configuration, trust: trust.introspection, on: loop, log: log, metrics: metrics.introspection,
             publish: { pool.send(.introspected($0, token: $1)) })
         desk.guesses.challenges = ChallengeDesk(
-            configuration.login, trust: captchaTrust, on: loop, log: log, metrics: metrics.challenges)
+            configuration.login, trust: trust.captcha, on: loop, log: log, metrics: metrics.challenges)
         trail.sharedKeysChanged = { [unowned keys] in keys.take(shared: $0) }
         lockdowns = LockdownDesk(
             broadcast: broadcast, audit: audit, log: log, routes: configuration.routes.map(\.name))
@@ -199,15 +191,15 @@ package final class Gateway {
         generation = Generation(
             number: 1, configuration: configuration,
             rules: GatekeeperRules(configuration, keys: keys.keys, assertionKeys: assertions.keyring),
-            room: configuration.room, upstreamTLS: toUpstreams.contexts, rates: rateLimits.tables)
+            room: configuration.room, upstreamTLS: trust.upstreams.contexts, rates: rateLimits.tables)
         reportRoom()
-        report(toUpstreams.warnings)
+        report(trust.upstreams.warnings)
         relay.gateway = self
         allowances.changed = { [unowned self] in adoptLoginRules() }
         followSharedAddresses()
         assertions.ownsState = { [unowned self] in ownsState }
         feeds.ownsState = { [unowned self] in ownsState }
-        feeds.begin(configuration, trust: feedTrust)
+        feeds.begin(configuration, trust: trust.feeds)
         receiver = MailboxReceiver(control, on: loop) { [unowned self] in receive($0) }
         upstreams = UpstreamHealth(on: loop, log: log, metrics: metrics.upstreams) { [unowned self] in
             workers.send(.standing($0))
@@ -357,18 +349,10 @@ package final class Gateway {
             let problem = result.diagnostic(at: error.setting, error.description)
             return refuse(result.diagnostics + [problem].compactMap(\.self))
         }
-        let toUpstreams: UpstreamTLSLoader.Loaded
-        let trust: [String: TLSClientContext]
-        let issuerTrust: TLSClientContext?
-        let captchaTrust: TLSClientContext?
-        let feedTrust: [String: TLSClientContext]
+        let trust: PartyTrust
         let signing: AssertionKeyring?
         do throws(CertificateLoader.Finding) {
-            feedTrust = try FeedDesk.trust(for: next.feeds)
-            toUpstreams = try UpstreamTLSLoader.load(next.upstreams)
-            trust = try KeyStore.trust(for: next.tokens)
-            issuerTrust = try IntrospectionDesk.trust(for: next.tokens)
-            captchaTrust = try ChallengeDesk.trust(for: next.login)
+            trust = try PartyTrust(next)
             try desk.threats.prepare(next)
             signing = try assertions.keyring(for: next.assertion, at: .now())
             try adopt(certificatesOf: next)
@@ -381,24 +365,24 @@ package final class Gateway {
                 .warning, "gateway.restart_needed", "The setting changed, but only a restart brings it into force",
                 [("setting", .text(name))])
         }
-        report(toUpstreams.warnings)
+        report(trust.upstreams.warnings)
         upstreamTLS.reset()
         let former = configuration.routes
         configuration = next
-        keys.adopt(next, trust: trust)
+        keys.adopt(next, trust: trust.keys)
         assertions.adopt(next.assertion, signing, at: .now())
         loadedAt = .now()
         rateLimits.adopt(next)
         generation = Generation(
             number: generation.number + 1, configuration: next,
             rules: GatekeeperRules(next, keys: keys.keys, assertionKeys: signing), room: next.room,
-            upstreamTLS: toUpstreams.contexts, rates: rateLimits.tables, after: generation)
+            upstreamTLS: trust.upstreams.contexts, rates: rateLimits.tables, after: generation)
         reportRoom()
         logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))
         desk.adopt(next)
         adoptLoginRules()
-        feeds.adopt(next, trust: feedTrust)
+        feeds.adopt(next, trust: trust.feeds)
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners
@@ -410,8 +394,8 @@ package final class Gateway {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))
                 mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
-            introspection.adopt(next, trust: issuerTrust)
-            desk.guesses.challenges?.adopt(next.login, trust: captchaTrust)
+            introspection.adopt(next, trust: trust.introspection)
+            desk.guesses.challenges?.adopt(next.login, trust: trust.captcha)
             keys.release()
             assertions.release()
             metrics.reloaded(successfully: true)
