@@ -81,6 +81,7 @@ final class LoginDesk {
     /// May the guess go? The worker has met a block before it hears of it.
     func reserve(_ request: GuessRequest) {
         guesses.reserve(request) { [unowned self] answer in
+            threats.answered(answer, request.guess, from: rules.plain.subject(of: request.guess.address))
             workers[request.worker].send(.reserved(ticket: request.ticket, request.guess, answer))
         }
     }

@@ -242,6 +242,17 @@ def test_without_accounts_only_a_success_behind_failures_is_told(start):
     assert (active["pattern"], active["subject"]) == ("success_after_failures", host(1))
 
 
+@pytest.mark.parametrize("key", ["pair", "account"])
+def test_who_goes_on_with_a_locked_account_is_seen(start_gateway, login_backend, key):
+    gateway = start_gateway(
+        login_backend, login={"limit": 1000}, threats=THRESHOLDS | {"account_failures": 10},
+        accounts={"member": "username", "secret": SECRET, "key": key, "limit": 3})
+    sources = [host(1)] * 12 if key == "pair" else [host(number) for number in range(16)]
+    assert [login(gateway, source, "alice") for source in sources] == [401] * 3 + [429] * (len(sources) - 3)
+    told = gateway.wait_event("security.threat_detected")
+    assert told["context"]["pattern"] == ("single_account" if key == "pair" else "distributed")
+
+
 def test_with_the_default_rules_sprayers_are_seen_before_and_behind_their_block(start_gateway, login_backend):
     gateway = start_gateway(
         login_backend, login={"block": "1s"}, accounts={"member": "username", "secret": SECRET})

@@ -76,6 +76,13 @@ final class ThreatDesk {
             watching { $0.failed(from: network, report.attempt.account, at: now) }, report.request.client, at: now)
     }
 
+    /// Who goes on with an account that is locked fails at it, whatever his password.
+    func answered(_ answer: GuessAnswer, _ attempt: LoginAttempt, from network: IPNetwork) {
+        guard settings.isEnabled, case .locked = answer else { return }
+        let now = Instant.now()
+        take(watching { $0.failed(from: network, attempt.account, at: now) }, attempt.address, at: now)
+    }
+
     func succeeded(_ client: IPAddress, _ account: AccountMark?, from network: IPNetwork) {
         guard settings.isEnabled else { return }
         let now = Instant.now()
