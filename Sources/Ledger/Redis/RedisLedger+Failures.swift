@@ -221,7 +221,7 @@ extension RedisLedger {
     }
 
     /// Replies come in order: when this one is there, nothing of before is outstanding.
-    private func askHowFast(_ session: RedisSession) {
+    private func askHowFast(_ session: any RedisStore) {
         let asked = clock.now()
         session.call(["PING"]) { [weak self] reply in
             guard let self, reply != nil, self.session === session, isSlow else { return }
