@@ -205,17 +205,3 @@ extension TunnelEnd {
         }
     }
 }
-
-extension ServerConnection {
-    /// Nothing more is sent; all that was has been taken.
-    func finishSending() {
-        if phase == .tunnel { channel.finishSending() }
-    }
-
-    /// The server must see that the other side broke off.
-    func reset() {
-        guard phase != .closed else { return }
-        channel.resetOnClose()
-        discard()
-    }
-}

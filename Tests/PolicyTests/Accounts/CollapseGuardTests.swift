@@ -5,7 +5,6 @@ import Wire
 
 private let bridge = IPNetwork("172.18.0.1")!
 private let start = Instant(nanoseconds: 1_000_000_000_000)
-private func account(_ number: Int) -> AccountMark { AccountMark(high: 7, low: UInt64(number)) }
 
 /// The guard, so that what it says may be expected.
 private final class Watch {
