@@ -282,6 +282,7 @@ extension RedisLedger {
             uploadRevocations(session)
             if isRefusing || saysAgain {
                 saysAgain = false
+                takeOutThoseThatAreOver(session)
                 uploadLifts(session)
                 uploadRevocationLifts(session)
                 uploadShared(session)
