@@ -36,6 +36,8 @@ extension Assembly {
             }
         }
         redis.cluster = servers("redis.cluster")
+        // In place of a URL that may name another one.
+        if !redis.cluster.isEmpty { redis.database = 0 }
         let addresses = servers("redis.sentinels")
         if redis.cluster.isEmpty, !addresses.isEmpty {
             redis.sentinels = .init(

@@ -31,6 +31,16 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
         for slot in [0, 1, 5_461, 10_923, 16_383] { #expect(RedisSlot.of("x:{\(RedisSlot.tag(for: slot))}:y") == slot) }
     }
 
+    @Test func `is led to by the lowest number that does`() {
+        var lowest: [Int: Int] = [:]
+        for number in 0..<2_000 {
+            let slot = RedisSlot.of(String(number))
+            if lowest[slot] == nil { lowest[slot] = number }
+        }
+        #expect(lowest.allSatisfy { RedisSlot.tag(for: $0) == String($1) })
+        #expect((0..<RedisSlot.count).allSatisfy { RedisSlot.of(RedisSlot.tag(for: $0)) == $0 })
+    }
+
     @Test(arguments: ["", "shop:"]) func `is one for all keys of a script`(_ prefix: String) {
         let keyspace = RedisKeyspace(prefix: prefix)
         for address in ["192.0.2.1", "2001:db8::7"] {
@@ -167,9 +177,10 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
 }
 
 @Suite struct `The marks of data` {
-    private func reading(_ texts: [String: String]) -> RedisEpochs.Reading {
+    private func reading(_ texts: [String: String], _ current: Set<String> = ["a", "b"]) -> RedisEpochs.Reading {
         var reading = RedisEpochs.Reading()
         reading.texts = texts
+        reading.current = current
         return reading
     }
 
@@ -186,6 +197,23 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
         #expect(epochs.isUnchanged("c", reading([:])) && !epochs.isUnchanged("b", reading([:])))
         let isForgotten = epochs.adopt([:], of: ["a"])
         #expect(isForgotten && epochs.known == ["a": "1"])
+    }
+
+    @Test func `tell that a master is gone for good, and others were given its slots empty`() {
+        var epochs = RedisEpochs()
+        _ = epochs.adopt(["a": "1", "b": "2", "c": "3"], of: ["a", "b", "c"])
+        // All have their own marks still, and some of their keys were those of the one that is gone.
+        #expect(!epochs.isKept("a", reading(["a": "1", "c": "3"], ["a", "c"])))
+        #expect(!epochs.isKept("a", reading(["a": "1", "c": "3"], ["a", "b"])), "one has its lowest slot")
+        #expect(!epochs.isKept("a", reading(["a": "1", "b": "9", "c": "3"], ["a", "c"])), "marked anew since")
+        // Given away with its data, as slots are moved.
+        #expect(epochs.isKept("a", reading(["a": "1", "b": "2", "c": "3"], ["a", "c"])))
+        var moving = reading(["a": "1", "c": "3"], ["a", "c"])
+        moving.unknown = ["b"]
+        #expect(epochs.isKept("a", moving), "nobody says that it is gone")
+        // A new one, which has no mark yet, says nothing of the others.
+        let withNew = reading(["a": "1", "b": "2", "c": "3"], ["a", "b", "c", "d"])
+        #expect(epochs.isKept("a", withNew) && !epochs.isKept("d", withNew))
     }
 
     @Test func `are kept in the journal, the one of a single server as it always was`() {
@@ -206,5 +234,52 @@ private let here = Configuration.SocketAddressText(host: "192.0.2.9", port: 6379
         #expect(RedisCluster.worst(of: [.tracking, .tracking]) == .tracking)
         #expect(RedisCluster.worst(of: [.tracking, heard, .tracking]) == heard)
         #expect(RedisCluster.worst(of: [heard, looked, .tracking]) == looked)
+    }
+}
+
+@Suite struct `What is known of a cluster` {
+    private typealias Address = RedisSlotMap.Address
+    private let book = RedisClusterBook(
+        seeds: [Address(host: "redis.example", port: 6_379)], resolve: { _, completion in completion(.success([])) })
+
+    @Test func `leads to another address of a name with each attempt, also where it is the only name`() {
+        let before = book.attempts
+        book.distrust()
+        book.distrust()
+        #expect(book.attempts == before + 2 && book.candidates.count == 1)
+    }
+
+    @Test func `begins with whoever knew first of a change`() throws {
+        let ranges = [(0, 99, "10.0.0.1"), (100, 199, "10.0.0.2"), (200, 16_383, "10.0.0.3")].map { first, last, host in
+            RESPValue.array([
+                .integer(first), .integer(last), .array([.bytes(Array(host.utf8)), .integer(6_379)]),
+            ])
+        }
+        book.adopt(try RedisSlotMap(.array(ranges), toldBy: here))
+        #expect(book.candidates.map(\.host) == ["redis.example", "10.0.0.1", "10.0.0.2", "10.0.0.3"])
+        book.prefer(Address(host: "10.0.0.2", port: 6_379))
+        #expect(book.candidates.map(\.host) == ["10.0.0.2", "10.0.0.3", "redis.example", "10.0.0.1"])
+        book.prefer(Address(host: "10.0.0.9", port: 6_379))
+        #expect(book.candidates.first?.host == "10.0.0.2")
+    }
+
+    @Test func `looks more and more seldom for a master that is not there`() {
+        let absent = Address(host: "10.0.0.4", port: 6_379)
+        var now = Instant(nanoseconds: 0)
+        func tries(after seconds: Int) -> Bool {
+            now = now + .seconds(seconds)
+            _ = book.invited(at: now)
+            return book.invite(absent, at: now)
+        }
+        #expect(tries(after: 1))
+        for pause in [60, 120, 240, 480, 960, 960] {
+            book.letGo(absent, at: now)
+            #expect(!tries(after: pause - 1))
+            #expect(tries(after: 1), "\(pause)")
+        }
+        book.letGo(absent, at: now)
+        #expect(tries(after: 3_600))
+        book.letGo(absent, at: now)
+        #expect(tries(after: 60), "forgotten meanwhile")
     }
 }

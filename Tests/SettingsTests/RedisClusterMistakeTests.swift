@@ -24,6 +24,14 @@ import Testing
         }
     }
 
+    @Test func `is not made by a variable in front of a URL in the file, whose database is not meant`() throws {
+        let result = load(
+            minimal + "redis: {url: \"redis://10.0.0.9:6379/3\"}", ["GATEWAY_REDIS__CLUSTER": "10.0.0.1:6379"])
+        #expect(result.diagnostics.map(\.description) == [])
+        let redis = try #require(result.configuration?.redis)
+        #expect(redis.database == 0 && redis.cluster.count == 1)
+    }
+
     @Test func `is not made by sentinels in variables alone`() throws {
         let result = load(
             minimal, ["GATEWAY_REDIS__SENTINELS": "10.0.0.9:26379", "GATEWAY_REDIS__SENTINEL_MASTER": "main"])

@@ -102,3 +102,13 @@ def test_a_map_that_is_none(start_gateway, login_backend, node, address, say, wo
     # In the middle of a session, too: the map is looked at from time to time.
     node.say = answer
     wait_until("it is told again", lambda: words in reason(gateway), 15)
+
+
+@pytest.mark.parametrize("cursor", ["5@zzz", "", "-1"])
+def test_a_cursor_that_leads_nowhere(start_gateway, login_backend, node, address, cursor):
+    node.say = lambda command: array(bulk(cursor), array()) if command[0] == "SCAN" else None
+    gateway = start(start_gateway, login_backend, node)
+    wait_until("it is told", lambda: "an unexpected reply to SCAN" in reason(gateway), 10)
+    block_by_burst(gateway, address)
+    node.say = lambda command: None
+    in_step(gateway)

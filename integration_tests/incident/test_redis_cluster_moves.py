@@ -148,3 +148,66 @@ def test_a_new_master_is_given_slots(start_gateway, login_backend, cluster, netw
     wait_until("the new one tells of changes", lambda: not is_blocked(gateway, blocked), 2)
     assert fail(gateway, address, 3) == [401, 401, 403]
     assert not gateway.events("ledger.flush_detected")
+
+
+@pytest.mark.once
+def test_a_slot_that_is_left_half_moved_to_a_master_that_died(start_gateway, login_backend, start_cluster, network):
+    cluster = start_cluster()
+    gateway = start_gateway(login_backend, cluster.settings())
+    in_step(gateway)
+    source = cluster.masters[0]
+    blocked = next(cluster.addresses(source, network, "ip_block"))
+    other = next(cluster.addresses(cluster.masters[1], network, "ip_block"))
+    slot = cluster.slot(f"ip_block:{blocked}")
+    source.block(blocked)
+    wait_until("the block is in force", lambda: is_blocked(gateway, blocked), 1)
+    target = cluster.add_master()
+    cluster.begin_move(slot, source, target)
+    target.kill()
+    assert source.cli("DEL", f"ip_block:{blocked}") == "1"
+    # It is looked for once. Of this one key nobody can tell whether it is there: what was known stays.
+    gateway.wait_event("ledger.degraded")
+    in_step(gateway)
+    before = refusals(source, "ASK")
+    wait_until("it is asked for again and again", lambda: refusals(source, "ASK") > before + 4, 20)
+    assert is_blocked(gateway, blocked)
+    # All others are heard of, and counted.
+    cluster.masters[1].block(other)
+    wait_until("another block is in force", lambda: is_blocked(gateway, other), 1)
+    cluster.masters[1].cli("DEL", f"ip_block:{other}")
+    wait_until("it is lifted", lambda: not is_blocked(gateway, other), 1)
+    assert health(gateway) == "healthy" and len(gateway.events("ledger.degraded")) == 1
+    assert source.cli("CLUSTER", "SETSLOT", str(slot), "STABLE") == "OK"
+    wait_until("the slot is whole, and the block is lifted", lambda: not is_blocked(gateway, blocked), 5)
+
+
+@pytest.mark.once
+def test_slots_of_a_dead_master_that_are_given_away_empty_lift_no_revocation(start_gateway, login_backend, start_cluster):
+    cluster = start_cluster(options=["--cluster-require-full-coverage", "no"])
+    gateway = start_gateway(login_backend, cluster.settings())
+    in_step(gateway)
+    first, lost, last = cluster.masters
+    subjects = [f"user-{number}" for number in range(24)]
+    for subject in subjects:
+        gateway.command("revoke", "--sub", subject)
+    wait_until("all are in Redis", lambda: sum(node.integer("DBSIZE") for node in cluster.masters) >= len(subjects) + 3, 5)
+    gone = cluster.id(lost)
+    slots = {subject: cluster.slot(f"revoked:sub:{subject}") for subject in subjects}
+    assert any(8_192 <= slot < 10_922 for slot in slots.values()) and any(5_461 <= slot < 8_192 for slot in slots.values())
+    lost.kill()
+    wait_until("it is noticed", lambda: health(gateway) == "degraded", 5)
+    # As redis-cli --cluster fix --cluster-fix-with-unreachable-masters does. The lowest of the slots goes to one, others to another.
+    for node in (first, last):
+        wait_until("it is forgotten", lambda one=node: one.cli("CLUSTER", "FORGET", gone) == "OK", 5)
+    assert first.cli("CLUSTER", "ADDSLOTSRANGE", "8192", "10921") == "OK"
+    assert last.cli("CLUSTER", "ADDSLOTSRANGE", "5461", "8191") == "OK"
+    wait_until("both serve all slots", lambda: all(
+        "cluster_slots_assigned:16384" in node.cli("CLUSTER", "INFO") for node in (first, last)), 20)
+    in_step(gateway, 30)
+    assert gateway.command_json("revocations")["count"] == len(subjects)
+    for subject in subjects:
+        wait_until("it is in Redis again", lambda of=subject: first.cli("EXISTS", f"revoked:sub:{of}") == "1", 10)
+    assert gateway.command_json("revocations")["count"] == len(subjects)
+    # From now on what is deleted is deleted.
+    first.cli("DEL", f"revoked:sub:{subjects[0]}")
+    wait_until("it is lifted", lambda: gateway.command_json("revocations")["count"] == len(subjects) - 1, 5)

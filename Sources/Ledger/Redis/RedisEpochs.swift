@@ -13,13 +13,33 @@ struct RedisEpochs: Hashable {
         var texts: [String: String] = [:]
         /// One of them may not be read now.
         var refusal: String?
+        /// Of these nobody says what they are, since their slots are on their way.
+        var unknown: Set<String> = []
+        /// The marks that there were to read, besides those that were known.
+        var current: Set<String> = []
+        /// Of a key: the mark of the server that had it then.
+        var owner: (String) -> String = { _ in BlockKey.epoch }
     }
 
     /// Whether the data under the key is the data that we know. Another mark than before is that of whoever came to the empty
     /// store first, and may have known nothing.
     func isKept(_ key: String, _ reading: Reading) -> Bool {
         guard let text = reading.texts[key] else { return false }
-        return text.isEmpty || known[key] == nil || known[key] == text
+        guard isSame(key, text), !isGivenAway(reading) else { return false }
+        return true
+    }
+
+    private func isSame(_ key: String, _ text: String) -> Bool {
+        text.isEmpty || known[key] == nil || known[key] == text
+    }
+
+    /// A master is gone for good, with its data, and others were given its slots empty. They have all of their own marks, and
+    /// which of the keys that are theirs now were its keys, nobody can tell.
+    private func isGivenAway(_ reading: Reading) -> Bool {
+        reading.current != Set(known.keys)
+            && known.keys.contains { key in
+                !reading.unknown.contains(key) && reading.texts[key].map { !isSame(key, $0) } ?? true
+            }
     }
 
     /// The same while nothing but some keys is read: without a mark that we know nothing is missing.

@@ -66,7 +66,7 @@ extension RedisLedger {
     private func connect(to address: SocketAddress, as host: String) {
         let door: RedisSession.Door
         do throws(LedgerError) {
-            door = try self.door(to: address, as: host, sentinels == nil ? .alone : .master)
+            door = try self.door(to: address, as: host, sentinels == nil ? .alone : .master, keys.security())
         } catch {
             return sessionLost(error.description)
         }
@@ -81,11 +81,13 @@ extension RedisLedger {
     }
 
     private func connect(to cluster: RedisClusterBook) {
+        // Read once for all of its nodes.
+        let context: TLSClientContext?
+        do throws(LedgerError) { context = try keys.security() } catch { return sessionLost(error.description) }
+        let login = login
         let entry = RedisCluster.Entry(
-            door: { [unowned self] (address, host, part) throws(LedgerError) -> RedisSession.Door in
-                try door(to: address, as: host, part)
-            },
-            login: { [unowned self] in login })
+            door: { [unowned self] in door(to: $0, as: $1, $2, context) },
+            login: { login })
         phase = .connecting(
             RedisCluster(
                 cluster, through: entry, keyspace: RedisKeyspace(prefix: configuration.keyPrefix), on: loop,
@@ -100,10 +102,10 @@ extension RedisLedger {
     }
 
     private func door(
-        to address: SocketAddress, as host: String, _ part: RedisSession.Part
-    ) throws(LedgerError) -> RedisSession.Door {
+        to address: SocketAddress, as host: String, _ part: RedisSession.Part, _ context: TLSClientContext?
+    ) -> RedisSession.Door {
         var door = RedisSession.Door(address: address, part: part, outputLimit: outputLimit)
-        if let context = try keys.security() { door.security = (context, configuration.tls?.serverName ?? host) }
+        if let context { door.security = (context, configuration.tls?.serverName ?? host) }
         return door
     }
 
@@ -154,11 +156,18 @@ extension RedisLedger {
     /// An answer by which a cluster says that the keys are on their way to another master. True: it is told again a moment
     /// later, and until then decided here.
     func isMoving(_ error: String) -> Bool {
-        guard error.hasPrefix("TRYAGAIN") else { return false }
+        guard RedisLedger.saysMoving(error) else { return false }
         saysAgain = true
-        replayTimer?.fire(after: .seconds(1))
+        // Each one of many would push it on.
+        let now = clock.now()
+        if now >= nextSaying {
+            nextSaying = now + .seconds(1)
+            replayTimer?.fire(after: .seconds(1))
+        }
         return true
     }
+
+    static func saysMoving(_ error: String) -> Bool { error.hasPrefix("TRYAGAIN") }
 
     // MARK: A new master
 

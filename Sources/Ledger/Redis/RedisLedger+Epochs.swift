@@ -1,16 +1,29 @@
+internal import Policy
+internal import Transport
 internal import Wire
 
 /// The marks by which data that a server has lost is told from what somebody deleted.
 extension RedisLedger {
-    /// - Parameter completion: not called when the session ends first.
-    func readEpochs(_ session: any RedisStore, then completion: @escaping (RedisEpochs.Reading) -> Void) {
+    /// - Parameters:
+    ///   - wanted: only those of the servers that have these keys: no other one is waited for. nil: all, and those that were
+    ///     known before, wherever they are now.
+    ///   - completion: not called when the session ends first.
+    func readEpochs(
+        of wanted: [String]? = nil, _ session: any RedisStore, then completion: @escaping (RedisEpochs.Reading) -> Void
+    ) {
         var reading = RedisEpochs.Reading()
-        let keys = session.epochKeys
+        reading.owner = session.epochOwners
+        reading.current = Set(session.epochKeys)
+        let keys = Array(wanted.map { Set($0.map(reading.owner)) } ?? reading.current.union(epochs.known.keys))
         for (place, key) in keys.enumerated() {
             session.call(["GET", key]) { reply in
                 guard let reply else { return }
-                if reply != .null { reading.texts[key] = reply.text ?? "" }
-                reading.refusal = reply.error ?? reading.refusal
+                if let error = reply.error, RedisLedger.saysMoving(error) {
+                    reading.unknown.insert(key)
+                } else {
+                    if reply != .null { reading.texts[key] = reply.text ?? "" }
+                    reading.refusal = reply.error ?? reading.refusal
+                }
                 // The others were answered before.
                 if place == keys.count - 1 { completion(reading) }
             }
@@ -18,16 +31,43 @@ extension RedisLedger {
     }
 
     /// Whether the server of the key has the data that we knew; false after a flush or on the first start ever.
-    func isKept(_ key: String, _ session: any RedisStore) -> Bool {
-        epochs.isKept(session.epochKey(of: key), resync?.epochs ?? RedisEpochs.Reading())
+    func isKept(_ key: String) -> Bool {
+        guard let reading = resync?.epochs else { return false }
+        return epochs.isKept(reading.owner(key), reading)
     }
 
     /// Whether a key that is not there, as was just read, was deleted, and not lost with everything else.
-    func isDeleted(_ key: String, _ reading: RedisEpochs.Reading, _ session: any RedisStore) -> Bool {
-        guard epochs.isUnchanged(session.epochKey(of: key), reading) else { return false }
+    func isDeleted(_ key: String, _ reading: RedisEpochs.Reading) -> Bool {
+        guard epochs.isUnchanged(reading.owner(key), reading) else { return false }
         // Asked for because the scan did not find it: for that round it is what the marks of the round say.
-        return resync?.isVerified != true || isKept(key, session)
+        return resync?.isVerified != true || !isUnseen(key) || isKept(key)
     }
+
+    private func isUnseen(_ key: String) -> Bool {
+        if let target = RevocationKey.target(of: key) { return revocationBook.isUnseen(target) }
+        if let name = SharedName(storeKey: key) { return !seenShared.contains(name) }
+        return local.book.isUnseen(key)
+    }
+
+    // MARK: Keys on their way
+
+    /// The nodes of a cluster do not agree who has these keys. What is known of them stays, and a moment later they are read
+    /// again.
+    func readLater(_ keys: [String]) {
+        guard !keys.isEmpty else { return }
+        if movingKeys.isEmpty { movingTimer?.fire(after: .seconds(1)) }
+        movingKeys.formUnion(keys.map(StoreKey.init(text:)))
+        resync?.onTheirWay.formUnion(keys.map(StoreKey.init(text:)))
+    }
+
+    func readMoving() {
+        let keys = movingKeys
+        movingKeys = []
+        dirty.formUnion(keys)
+        fetch()
+    }
+
+    func isOnItsWay(_ key: String) -> Bool { resync?.onTheirWay.contains(StoreKey(text: key)) == true }
 
     func mark(_ keys: [String], _ session: any RedisStore) {
         for key in keys {

@@ -301,6 +301,7 @@ extension RedisLedger {
             uploadRevocations(session)
             if isRefusing || saysAgain {
                 saysAgain = false
+                takeOutThoseThatAreOver(session)
                 uploadLifts(session)
                 uploadRevocationLifts(session)
                 uploadShared(session)

@@ -18,6 +18,8 @@ struct Resync {
     var epochs = RedisEpochs.Reading()
     /// What the scan did not find has been asked for by name.
     var isVerified = false
+    /// Nobody could say of these: they are neither put back nor taken out.
+    var onTheirWay: Set<StoreKey> = []
     let becauseOfFlush: Bool
     /// Distinguishes the replies of this round from those of one that was given up.
     let number: Int
@@ -137,39 +139,43 @@ extension RedisLedger {
     // MARK: Reading keys
 
     /// Reads what changed, some hundred keys with one write; a key that changes meanwhile is read again.
-    private func fetch() {
+    func fetch() {
         guard let session, fetches < 4 else { return }
         while fetches < 4, !dirty.isEmpty {
             let keys = Array(dirty.prefix(256))
             dirty.subtract(keys)
             fetches += 1
             var found: [(key: String, value: RESPValue, ttl: Int64)] = []
+            var moving: [String] = []
             var refusal: String?
             for key in keys.map(\.text) {
                 var value: RESPValue?
                 // Any type counts; only a string tells who set it. Read first: of a key that goes in between nothing is
                 // believed.
-                session.call(["GETRANGE", key, "0", "4095"]) {
-                    value = $0
-                    if let error = $0?.error, !error.hasPrefix("WRONGTYPE") { refusal = error }
-                }
+                session.call(["GETRANGE", key, "0", "4095"]) { value = $0 }
                 session.call(["PTTL", key]) { ttl in
-                    refusal = ttl?.error ?? refusal
+                    let error = ttl?.error ?? value?.error.flatMap { $0.hasPrefix("WRONGTYPE") ? nil : $0 }
+                    if let error, RedisLedger.saysMoving(error) { return moving.append(key) }
+                    refusal = error ?? refusal
                     if let value, let ttl = ttl?.integer { found.append((key, value, ttl)) }
                 }
             }
             // What is gone because all is gone was not deleted: the resynchronisation that follows puts it back.
-            readEpochs(session) { [weak self] reading in
+            readEpochs(of: keys.map(\.text), session) { [weak self] reading in
                 guard let self, self.session === session else { return }
                 // Busy, or a right that was taken away: nobody would tell of these keys again.
                 if let refusal = refusal ?? reading.refusal {
                     session.close()
                     return sessionLost(RedisRemedy.explain(refusal, user: configuration.username))
                 }
-                for one in found
-                where one.ttl != -2 || isDeleted(one.key, reading, session) {
-                    learned(one.key, ttl: one.ttl, one.value)
+                for one in found {
+                    if one.ttl == -2, reading.unknown.contains(reading.owner(one.key)) {
+                        moving.append(one.key)
+                    } else if one.ttl != -2 || isDeleted(one.key, reading) {
+                        learned(one.key, ttl: one.ttl, one.value)
+                    }
                 }
+                readLater(moving)
                 fetches -= 1
                 fetch()
                 continueResync()
@@ -185,6 +191,7 @@ extension RedisLedger {
         uploadingRevocations = []
         uploadingRevocationLifts = []
         dirty = []
+        movingKeys = []
         fetches = 0
         resync = nil
     }
@@ -374,7 +381,7 @@ extension RedisLedger {
         }
         self.resync!.step = .settling
         let now = clock.now()
-        settleMissing(local.book.unseen().filter { $0.record.deadline > now }[...], session)
+        settleMissing(local.book.unseen().filter { $0.record.deadline > now && !isOnItsWay($0.key) }[...], session)
     }
 
     private var unseenKeys: [String] {
@@ -389,7 +396,7 @@ extension RedisLedger {
         var restored: [JournalRecord] = []
         for (key, record) in missing.prefix(RedisLedger.slice)
         where local.book.isUnseen(key) && !pendingBlocks.contains(record.subject) {
-            let isKept = isKept(key, session)
+            let isKept = isKept(key)
             if !isKept { self.resync!.missing += 1 }
             if !isKept, record.isAutomatic {
                 // Asked again until it is done: what is missing in the store next time was lifted.
@@ -418,14 +425,13 @@ extension RedisLedger {
     func endResync(_ session: any RedisStore) {
         guard let resync else { return }
         settleMissingShared(session)
-        let lost = session.epochKeys.filter { !epochs.isKept($0, resync.epochs) }
-        if !lost.isEmpty {
-            mark(lost, session)
-            if resync.becauseOfFlush || resync.missing > 0 {
-                totals.flushes += 1
-                sink.ledger(
-                    noted: .flushDetected(blocks: resync.restoredBlocks, revocations: resync.restoredRevocations))
-            }
+        // Also of what has moved to other slots in this round.
+        mark(session.epochKeys.filter { resync.epochs.texts[$0] == nil }, session)
+        let isLost = resync.epochs.current.contains { !epochs.isKept($0, resync.epochs) }
+        if isLost, resync.becauseOfFlush || resync.missing > 0 {
+            totals.flushes += 1
+            sink.ledger(
+                noted: .flushDetected(blocks: resync.restoredBlocks, revocations: resync.restoredRevocations))
         }
         // Not before what was lost is on its way back.
         adopt(resync.epochs.texts, session)

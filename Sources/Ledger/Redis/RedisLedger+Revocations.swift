@@ -213,7 +213,7 @@ extension RedisLedger {
     /// At the end of a resynchronisation.
     var unseenRevocations: [RevocationRecord] {
         let now = clock.now()
-        return revocationBook.unseen().filter { $0.deadline > now }
+        return revocationBook.unseen().filter { $0.deadline > now && !isOnItsWay(RevocationKey.of($0.target)) }
     }
 
     /// A slice with each round trip, as of blocks.
@@ -222,7 +222,7 @@ extension RedisLedger {
         var records: [JournalRecord] = []
         for record in missing.prefix(RedisLedger.slice)
         where revocationBook.isUnseen(record.target) && !pendingRevocations.contains(record.target) {
-            if isKept(RevocationKey.of(record.target), session) {
+            if isKept(RevocationKey.of(record.target)) {
                 // The store has the data that we knew: what is missing there was deleted.
                 apply(revocationBook.remove(record.target), lifted: .deleted)
             } else {

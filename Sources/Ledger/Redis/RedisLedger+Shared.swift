@@ -106,8 +106,9 @@ extension RedisLedger {
 
     /// At the end of a resynchronisation.
     func settleMissingShared(_ session: any RedisStore) {
-        for name in sharedBook.keys where !seenShared.contains(name) && !pendingShared.contains(name) {
-            if isKept(name.storeKey, session) {
+        for name in sharedBook.keys
+        where !seenShared.contains(name) && !pendingShared.contains(name) && !isOnItsWay(name.storeKey) {
+            if isKept(name.storeKey) {
                 changeShared(name, nil)
             } else {
                 pendingShared.insert(name)

@@ -75,6 +75,8 @@ package final class RedisLedger: Ledger {
     private var expiryTimer: LoopTimer?
     private(set) var failedAttempts = 0
     private var lostReason = ""
+    /// When a session was last replaced at once, and how many were one soon after the other.
+    private var replaced: (at: Instant, inARow: Int)?
     package private(set) var isReady = false
     package internal(set) var totals = LedgerTotals()
     let statistics = RedisStatistics()
@@ -91,6 +93,7 @@ package final class RedisLedger: Ledger {
     var unsettled: [FailureID: UnsettledFailure] = [:]
     /// What operators said was refused for a moment only.
     var saysAgain = false
+    var nextSaying = Instant(nanoseconds: 0)
     var replaying: Set<FailureID> = []
     var pendingBlocks: Set<BlockSubject> = []
     /// Those of them that are on their way.
@@ -140,6 +143,8 @@ package final class RedisLedger: Ledger {
     // +Mirror
     var dirty: Set<StoreKey> = []
     var fetches = 0
+    var movingKeys: Set<StoreKey> = []
+    private(set) var movingTimer: LoopTimer?
     var resync: Resync?
     var epochs = RedisEpochs()
     var reportedKeys: Set<String> = []
@@ -208,6 +213,7 @@ package final class RedisLedger: Ledger {
         slowTimer = LoopTimer(on: loop) { [unowned self] in askAgainHowFast() }
         connectTimer = LoopTimer(on: loop) { [unowned self] in resolve() }
         scanTimer = LoopTimer(on: loop) { [unowned self] in scanAgain() }
+        movingTimer = LoopTimer(on: loop) { [unowned self] in readMoving() }
         graceTimer = LoopTimer(on: loop) { [unowned self] in graceOver() }
         readyTimer = LoopTimer(on: loop) { [unowned self] in becomeReady() }
         if hasSnapshot { becomeReady() } else { readyTimer?.fire(after: configuration.startupWait) }
@@ -232,7 +238,7 @@ package final class RedisLedger: Ledger {
         sentinels?.stop()
         for timer in [
             connectTimer, graceTimer, readyTimer, expiryTimer, deadlineTimer, guessTimer, replayTimer, scanTimer,
-            slowTimer,
+            slowTimer, movingTimer,
         ] {
             timer?.cancel()
         }
@@ -278,8 +284,8 @@ package final class RedisLedger: Ledger {
     var mayRecoverSoon: Bool {
         if case .degraded = health { return false }
         switch phase {
-        case .resolving, .connecting: return true
-        case .idle, .mirroring, .inStep, .waiting, .stopped: return false
+        case .resolving, .connecting, .waiting: return true
+        case .idle, .mirroring, .inStep, .stopped: return false
         }
     }
 
@@ -362,14 +368,21 @@ package final class RedisLedger: Ledger {
         if case .inStep = phase, case .good = health {
             lostReason = reason
             graceTimer?.fire(after: configuration.deadline)
-            resolve()
-            return
+            let now = clock.now()
+            // Each one scans everything: those that end again and again are not replaced again and again.
+            let inARow = replaced.map { now - $0.at < .seconds(5) ? $0.inARow + 1 : 0 } ?? 0
+            replaced = (now, inARow)
+            return inARow == 0 ? resolve() : pause(afterAttempts: inARow)
         }
         degrade(.disconnected, reason)
         failedAttempts += 1
+        pause(afterAttempts: failedAttempts)
+    }
+
+    private func pause(afterAttempts attempts: Int) {
         phase = .waiting
         // Half of the pause is chance, so that replicas do not come back in step.
-        let pause = min(2_000, 50 << min(failedAttempts - 1, 6))
+        let pause = min(2_000, 50 << min(attempts - 1, 6))
         connectTimer?.fire(after: .milliseconds(pause / 2 + .random(in: 0...pause / 2)))
     }
 

@@ -129,7 +129,7 @@ final class RedisSession: RedisStore {
     }
 
     var epochKeys: [String] { [BlockKey.epoch] }
-    func epochKey(of key: String) -> String { BlockKey.epoch }
+    var epochOwners: (String) -> String { { _ in BlockKey.epoch } }
     var movesKeys: Bool { false }
 
     func call(_ arguments: [String], completion: @escaping RedisConnection.Completion) {

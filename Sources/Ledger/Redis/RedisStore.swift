@@ -8,8 +8,8 @@ protocol RedisStore: AnyObject {
 
     /// Keys of marks by which lost data is noticed: one for each server that can lose its own.
     var epochKeys: [String] { get }
-    /// That of the server which has the key.
-    func epochKey(of key: String) -> String
+    /// Of a key: that of the server which has it at this moment. Where keys move, they have moved later.
+    var epochOwners: (String) -> String { get }
     /// Whether keys may go from a server that is still to be scanned to one that was.
     var movesKeys: Bool { get }
 

@@ -48,7 +48,7 @@ extension RedisCluster {
         let slot = RedisSlot.of(arguments[3])
         guard RedisSlot.of(arguments[4]) != slot else { return arguments }
         var arguments = arguments
-        arguments[4] = "\(marks){\(book.tag(for: slot))}:\(arguments[3])"
+        arguments[4] = "\(marks){\(RedisSlot.tag(for: slot))}:\(arguments[3])"
         return arguments
     }
 
@@ -167,13 +167,20 @@ extension RedisCluster {
         let parts = call.arguments[1].split(separator: "@", maxSplits: 1)
         let name = parts.count == 2 ? String(parts[1]) : ""
         let cursor = parts.count == 2 ? String(parts[0]) : "0"
-        guard let node = order.first(where: { $0.address.text >= name }) else { return }
+        guard let node = order.first(where: { $0.address.text >= name }) else {
+            return finish(call, .error("an unexpected cursor of SCAN"))
+        }
         let next = order.first { $0.address.text > node.address.text }
         node.session?.send(["SCAN", cursor] + call.arguments[2...]) { [weak self] reply in
             guard let self, let reply else { return }
             let named = keyspace.reply(reply, to: "SCAN")
             guard let parts = named?.array, parts.count == 2, let cursor = parts[0].text else {
                 return finish(call, reply)
+            }
+            // Ours has the master in it, so nobody else may put a name there.
+            guard !cursor.isEmpty, cursor.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+            else {
+                return end("\(node.address.text): an unexpected reply to SCAN")
             }
             let goesOn = cursor == "0" ? next.map { "0@\($0.address.text)" } : "\(cursor)@\(node.address.text)"
             finish(call, .array([.bytes(Array((goesOn ?? "0").utf8)), parts[1]]))

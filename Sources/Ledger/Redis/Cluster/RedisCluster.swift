@@ -130,7 +130,7 @@ final class RedisCluster: RedisStore {
         book.resolve(node.address.host) { [weak self] result in
             guard let self, case .opening = state else { return }
             switch result {
-            case .success(let found): connect(node, to: found[0])
+            case .success(let found): connect(node, to: found[book.attempts % found.count])
             case .failure(let error): ended(node, error.description)
             }
         }
@@ -248,7 +248,12 @@ final class RedisCluster: RedisStore {
             problem = "\(node.address.text): \(error.description)"
         }
         doubts += 1
-        guard isSure || doubts > 1 else { return true }
+        guard isSure || doubts > 1 else {
+            // Until it is known, a change by hand under a master that is new is not heard.
+            if nodes.count > 1 { poll() }
+            return true
+        }
+        book.prefer(node.address)
         end(problem)
         return false
     }
@@ -265,12 +270,19 @@ final class RedisCluster: RedisStore {
     private func nameEpochs() {
         for node in nodes.values { node.epochKey = nil }
         for master in map?.masters ?? [] {
-            nodes[master.address]?.epochKey = "\(RedisCluster.epochPrefix){\(book.tag(for: master.lowestSlot))}"
+            nodes[master.address]?.epochKey = RedisCluster.epochKey(of: master)
         }
     }
 
+    private static func epochKey(of master: RedisSlotMap.Master) -> String {
+        "\(epochPrefix){\(RedisSlot.tag(for: master.lowestSlot))}"
+    }
+
     var epochKeys: [String] { (map?.masters ?? []).compactMap { nodes[$0.address]?.epochKey } }
-    func epochKey(of key: String) -> String { owner(of: keyspace.stored(key))?.epochKey ?? BlockKey.epoch }
+    var epochOwners: (String) -> String {
+        guard let map else { return { _ in BlockKey.epoch } }
+        return { [keyspace] in RedisCluster.epochKey(of: map.master(of: RedisSlot.of(keyspace.stored($0)))) }
+    }
     var movesKeys: Bool { true }
 
     /// - Parameter key: as the store knows it.

@@ -12,20 +12,23 @@ final class RedisClusterBook {
     private(set) var nodes: [StoreNode] = []
     /// The place among the candidates of the next one to ask for the map.
     private(set) var next = 0
+    /// How often somebody was distrusted. A name may have several addresses: each attempt takes another one of them.
+    private(set) var attempts = 0
     /// Masters that are being given their first slots: `CLUSTER SLOTS` does not name them yet.
     private var guests: [Address: Guest] = [:]
-    private var tags: [Int: String] = [:]
     private let resolver: Resolve
     private var lookups: [String: [(Result<[IPAddress], ResolveError>) -> Void]] = [:]
 
     private enum Guest {
         /// Taken in with the masters. → `absent`
-        case invited(at: Instant)
+        case invited(at: Instant, pause: Interval)
         /// It could not be spoken to; not again at once, since each time all begin anew. → `invited`
-        case absent(at: Instant)
+        case absent(at: Instant, pause: Interval)
     }
     private static let mostGuests = 16
-    private static let pauseOfInvitations = Interval.seconds(60)
+    private static let shortestPause = Interval.seconds(60)
+    /// Twice as long each time: a slot that was left half moved leads there for as long as nobody mends it.
+    private static let longestPause = Interval.seconds(960)
     /// Whoever has no slots by then will have none.
     private static let stay = Interval.seconds(600)
     /// Waiting for one name. Attempts are made every other second, and those of before wait for nothing.
@@ -38,16 +41,27 @@ final class RedisClusterBook {
 
     /// Whom to ask for the map, in turn: those in the configuration, and all that the last map named.
     var candidates: [Address] {
-        var all = seeds
-        for address in (map?.masters.map(\.address) ?? []) + (map?.replicas ?? []) where !all.contains(address) {
-            all.append(address)
-        }
+        let all = known
         let start = next % all.count
         return Array(all[start...] + all[..<start])
     }
 
+    private var known: [Address] {
+        var all = seeds
+        for address in (map?.masters.map(\.address) ?? []) + (map?.replicas ?? []) where !all.contains(address) {
+            all.append(address)
+        }
+        return all
+    }
+
     /// What the one that was asked first said was nothing, or led nowhere.
-    func distrust() { next = (next + 1) % max(1, candidates.count) }
+    func distrust() {
+        attempts += 1
+        next = (next + 1) % max(1, known.count)
+    }
+
+    /// It was the first to know of a change: whoever is asked before it may send us back to what was.
+    func prefer(_ address: Address) { next = known.firstIndex(of: address) ?? next }
 
     func adopt(_ map: RedisSlotMap) {
         self.map = map
@@ -75,21 +89,25 @@ final class RedisClusterBook {
 
     /// - Returns: whether it is there in the next session.
     func invite(_ address: Address, at now: Instant) -> Bool {
-        if case .absent(let at)? = guests[address], now - at < RedisClusterBook.pauseOfInvitations { return false }
+        var pause = RedisClusterBook.shortestPause
+        if case .absent(let at, let former)? = guests[address] {
+            guard now - at >= former else { return false }
+            pause = min(former + former, RedisClusterBook.longestPause)
+        }
         guard guests[address] != nil || guests.count < RedisClusterBook.mostGuests else { return false }
-        guests[address] = .invited(at: now)
+        guests[address] = .invited(at: now, pause: pause)
         return true
     }
 
     func letGo(_ address: Address, at now: Instant) {
-        if guests[address] != nil { guests[address] = .absent(at: now) }
+        if case .invited(_, let pause)? = guests[address] { guests[address] = .absent(at: now, pause: pause) }
     }
 
     func invited(at now: Instant) -> [Address] {
         guests = guests.filter { _, guest in
             switch guest {
-            case .invited(let at): now - at < RedisClusterBook.stay
-            case .absent(let at): now - at < RedisClusterBook.pauseOfInvitations
+            case .invited(let at, _): now - at < RedisClusterBook.stay
+            case .absent(let at, let pause): now - at < pause + pause
             }
         }
         let invited = guests.filter { if case .invited = $0.value { true } else { false } }
@@ -97,14 +115,6 @@ final class RedisClusterBook {
     }
 
     // MARK: Names
-
-    /// A hash tag that puts a key into the slot.
-    func tag(for slot: Int) -> String {
-        if let tag = tags[slot] { return tag }
-        let tag = RedisSlot.tag(for: slot)
-        tags[slot] = tag
-        return tag
-    }
 
     /// One question for a name at a time, for all that want it: nodes are often many of one host, and while a name server is
     /// silent each attempt would add one that nobody waits for any more.

@@ -58,7 +58,7 @@ final class RedisMapSeeker {
             guard let self, self.turn == turn, case .asking = state else { return }
             switch result {
             // One name may stand for many nodes.
-            case .success(let found): connect(to: found[book.next % found.count], candidate, turn)
+            case .success(let found): connect(to: found[book.attempts % found.count], candidate, turn)
             case .failure(let error): failed(turn, error.description)
             }
         }

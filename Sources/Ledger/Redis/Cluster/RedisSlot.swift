@@ -13,18 +13,32 @@ enum RedisSlot {
         return key[(open + 1)..<close]
     }
 
-    /// The lowest number that, as a hash tag, puts a key into the slot. Some ten thousand are tried.
-    static func tag(for slot: Int) -> String {
-        var number = 0
-        while Int(crc16(Array(String(number).utf8)[...])) % count != slot { number += 1 }
-        return String(number)
-    }
+    /// The lowest number that, as a hash tag, puts a key into the slot.
+    static func tag(for slot: Int) -> String { String(lowest[slot]) }
+
+    /// Some hundred thousand numbers lead to all slots. The sum of each is that of the digits before its last, and a step.
+    private static let lowest: [Int] = {
+        var lowest = [Int](repeating: -1, count: count)
+        var sums: [UInt16] = []
+        var left = count
+        while left > 0 {
+            let number = sums.count
+            let sum = step(number < 10 ? 0 : sums[number / 10], UInt8(ascii: "0") + UInt8(number % 10))
+            sums.append(sum)
+            guard lowest[Int(sum) % count] < 0 else { continue }
+            lowest[Int(sum) % count] = number
+            left -= 1
+        }
+        return lowest
+    }()
 
     static func crc16(_ bytes: ArraySlice<UInt8>) -> UInt16 {
         var sum: UInt16 = 0
-        for byte in bytes { sum = sum << 8 ^ table[Int(sum >> 8) ^ Int(byte)] }
+        for byte in bytes { sum = step(sum, byte) }
         return sum
     }
+
+    private static func step(_ sum: UInt16, _ byte: UInt8) -> UInt16 { sum << 8 ^ table[Int(sum >> 8) ^ Int(byte)] }
 
     /// Of the polynomial x^16 + x^12 + x^5 + 1.
     private static let table: [UInt16] = (0..<256).map { byte in
