@@ -5,6 +5,13 @@ enum Cookies {
     /// Where the value of the first cookie of this name stands; nil: there is none.
     static func value(of name: [UInt8], in head: Span<UInt8>, _ field: Range<Int>) -> Range<Int>? {
         var position = field.lowerBound
+        return nextValue(of: name, in: head, field, &position)
+    }
+
+    /// The same of the first one at `position` or behind it.
+    static func nextValue(
+        of name: [UInt8], in head: Span<UInt8>, _ field: Range<Int>, _ position: inout Int
+    ) -> Range<Int>? {
         while let pair = nextPair(in: head, field, &position) {
             let behind = pair.lowerBound + name.count
             if behind < pair.upperBound, head[behind] == UInt8(ascii: "="),

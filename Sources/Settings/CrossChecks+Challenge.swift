@@ -32,12 +32,10 @@ extension CrossChecks {
                 place, "with login.action: observe no login is held back, so nobody is challenged",
                 hint: "set \"login.action\" to block")
         }
-        if let endpoints = settings.entries["login.endpoints"], !endpoints.isBroken, endpoints.items.isEmpty,
-            settings.counts["login.rules"] ?? 0 == 0
-        {
+        if let endpoints = settings.entries["login.endpoints"], !endpoints.isBroken, endpoints.items.isEmpty {
             findings.error(
-                place, "no request is a login, so nobody would be challenged",
-                hint: "name the logins in \"login.endpoints\"")
+                place, "no request is a login of \"login.endpoints\", so nobody would be challenged",
+                hint: "name the logins there, also those that \"login.rules\" are for")
         }
         let secrets = ["\(Self.section).secret", "tokens.ring_secret"]
         if settings.usesRedis, !secrets.contains(where: { isWritten($0) || isWritten("\($0)_file") }) {

@@ -89,13 +89,27 @@ package final class ResolverPort {
     private var receiver: MailboxReceiver<Resolver.Answer>?
     private var waiting: [UInt64: (Result<[IPAddress], ResolveError>) -> Void] = [:]
     private var ticket: UInt64 = 0
+    /// Nil: each question is looked up.
+    private var memory: AddressMemory?
+    /// Of names that are looked up for whoever waits for them.
+    private var hosts: [UInt64: String] = [:]
 
-    package init(_ resolver: Resolver, on loop: EventLoop) {
+    /// - Parameter memory: how long an address is known without being looked up again.
+    package init(_ resolver: Resolver, on loop: EventLoop, memory: Interval? = nil) {
         self.resolver = resolver
         self.loop = loop
-        receiver = MailboxReceiver(answers, on: loop) { [unowned self] answer in
+        self.memory = memory.map { AddressMemory(for: $0) }
+        receiver = MailboxReceiver(answers, on: loop) { [unowned self] answer in took(answer) }
+    }
+
+    private func took(_ answer: Resolver.Answer) {
+        guard let host = hosts.removeValue(forKey: answer.ticket),
+            let known = memory?.take(answer.result, of: host, at: .now())
+        else {
             waiting.removeValue(forKey: answer.ticket)?(answer.result)
+            return
         }
+        for ticket in known.tickets { waiting.removeValue(forKey: ticket)?(known.result) }
     }
 
     /// A literal address needs no thread; a name gives at least one address or an error. Nobody is called after the port
@@ -105,7 +119,10 @@ package final class ResolverPort {
         waiting[ticket] = completion
         if let address = IPAddress(host) {
             answers.send(Resolver.Answer(ticket: ticket, result: .success([address])))
-        } else {
+        } else if let known = memory?.addresses(of: host, at: .now()) {
+            answers.send(Resolver.Answer(ticket: ticket, result: .success(known)))
+        } else if memory?.wait(for: host, ticket) ?? true {
+            if memory != nil { hosts[ticket] = host }
             resolver.ask(Resolver.Question(host: host, ticket: ticket, answers: answers))
         }
     }

@@ -144,6 +144,18 @@ private final class Deaf: LedgerSink {
         #expect(answers.words[2] == "go")
     }
 
+    @Test func `make room for those with a solution when their line is full`() throws {
+        let (desk, _) = try desk()
+        let answers = Answers()
+        for number in 0..<2 + GuessDesk.longestLine { desk.reserve(request(), answer: answers.take(number)) }
+        #expect(answers.words == [0: "go", 1: "go"] && desk.waiting == GuessDesk.longestLine)
+        desk.reserve(request(work(1)), answer: answers.take(1_000))
+        #expect(answers.words == [0: "go", 1: "go", 1 + GuessDesk.longestLine: "busy"])
+        #expect(desk.waiting == GuessDesk.longestLine)
+        desk.reserve(request(), answer: answers.take(1_001))
+        #expect(answers.words[1_001] == "busy" && answers.words[1_000] == nil)
+    }
+
     @Test func `of other addresses are not concerned`() throws {
         let (desk, ledger) = try desk()
         let answers = Answers()

@@ -97,10 +97,25 @@ import Wire
         Mistake(
             "No logins", minimal + "login: {endpoints: [], challenge: {kind: proof_of_work}}",
             says: """
-                gateway.conf:3:42: error: no request is a login, so nobody would be challenged
+                gateway.conf:3:42: error: no request is a login of "login.endpoints", so nobody would be \
+                challenged
                     login: {endpoints: [], challenge: {kind: proof_of_work}}
                                                              ^~~~~~~~~~~~~
-                    name the logins in "login.endpoints"
+                    name the logins there, also those that "login.rules" are for
+                """),
+        Mistake(
+            "Logins of further rules alone",
+            minimal + """
+                login:
+                  endpoints: []
+                  rules: [{name: admin, class: login, endpoints: [POST /admin]}]
+                  challenge: {kind: proof_of_work}
+                """,
+            says: """
+                gateway.conf:6:21: error: no request is a login of "login.endpoints", so nobody would be challenged
+                    challenge: {kind: proof_of_work}
+                                      ^~~~~~~~~~~~~
+                    name the logins there, also those that "login.rules" are for
                 """),
         Mistake(
             "Replicas without a secret",

@@ -283,12 +283,17 @@ const vm = require("vm"), fs = require("fs");
 const page = JSON.parse(fs.readFileSync(0)), elements = {};
 const element = id => elements[id] ??= { addEventListener() {}, focus() {} };
 const world = {
-  document: { body: { dataset: page.data }, getElementById: element, cookie: "" }, history: {}, setTimeout,
+  document: { body: { dataset: page.data }, getElementById: element }, history: {}, setTimeout,
   location: { pathname: page.path, protocol: page.protocol },
 };
+let cookie = "";
+Object.defineProperty(world.document, "cookie", {
+  get: () => page.keeps ? cookie : "theme=dark",
+  set: text => { cookie = text; },
+});
 vm.runInNewContext(page.script, world);
-const wait = () => world.document.cookie ? console.log(JSON.stringify([world.document.cookie, elements.back.hidden]))
-  : setTimeout(wait, 5);
+const wait = () => elements.back?.hidden === false
+  ? console.log(JSON.stringify([cookie, elements.task.textContent])) : setTimeout(wait, 5);
 wait();
 """
 
@@ -319,16 +324,17 @@ def test_browsers_get_a_page_and_its_cookie_is_a_solution(start, login_backend, 
     ("/auth/login", "http:", "; Path=/auth/login; Max-Age=600; SameSite=Strict"),
     ("/a;b", "https:", "; Path=/; Max-Age=600; SameSite=Strict; Secure"),
 ])
-def test_the_script_of_the_page_finds_what_the_gateway_accepts(start, address, path, protocol, where):
+@pytest.mark.parametrize("keeps, says", [(True, "Done."), (False, "Your browser has not kept the cookie")])
+def test_the_script_of_the_page_finds_what_the_gateway_accepts(start, address, path, protocol, where, keeps, says):
     gateway = start({**WORK, "difficulty": 14})
     failed(gateway, address)
     html = page_of(gateway, address)
     data = dict(re.findall(r'data-([a-z]+)="([^"]*)"', html))
     [script] = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
-    asked = json.dumps({"script": script, "data": data, "path": path, "protocol": protocol})
+    asked = json.dumps({"script": script, "data": data, "path": path, "protocol": protocol, "keeps": keeps})
     told = subprocess.run(["node", "-e", NODE], input=asked, capture_output=True, text=True, timeout=60, check=True)
-    cookie, hidden = json.loads(told.stdout)
-    assert not hidden and cookie.endswith(where)
+    cookie, told_user = json.loads(told.stdout)
+    assert told_user.startswith(says) and cookie.endswith(where)
     pair = cookie.split(";")[0]
     assert ask(gateway, address, login("correct horse", Cookie=pair)) == (200, None)
 
@@ -463,6 +469,69 @@ def test_no_worker_waits_for_the_provider(start, captcha, address, other_address
         assert ask(gateway, other_address, RIGHT) == (200, None)
     hold.set()
     assert waiting.read_response().status == 200
+    # And whoever has gone keeps no place: both that are left are to be had.
+    captcha.script = None
+    for number in range(2):
+        assert ask(gateway, address, login(solution=captcha.solve(f"0.last-{number}"))) == (401, None)
+
+
+@pytest.mark.parametrize("when_away", ["proof_of_work", "refuse", "allow"])
+def test_one_address_has_four_questions_at_a_time_and_ten_that_are_in_vain(
+        start, login_backend, captcha, address, other_address, when_away):
+    gateway = start(captchas(captcha, when_away=when_away, timeout="10s"), login={"limit": 50})
+    failed(gateway, address)
+    failed(gateway, other_address)
+    hold = threading.Event()
+    captcha.script = lambda exchange: hold.wait(20) and said(success=False)
+
+    def guess(number: int) -> str:
+        return challenge(gateway, address, login("correct horse", f"0.token-{number}"))["kind"]
+
+    kinds: list = []
+    guesses = threading.Thread(target=lambda: kinds.extend(together(100, guess)))
+    guesses.start()
+    wait_until("the others are refused", lambda: questions(gateway, "spared") == 96, 20)
+    hold.set()
+    guesses.join(30)
+    assert kinds == ["siteverify"] * 100 and sum(captcha.asked.values()) == 4
+    captcha.script = None
+    for number in range(100, 110):
+        assert guess(number) == "siteverify"
+    assert sum(captcha.asked.values()) == 10
+    captcha.solve("0.token-200")
+    assert guess(200) == "siteverify", "it has had its ten"
+    assert len(login_backend.requests) == 6
+    assert ask(gateway, other_address, login("correct horse", captcha.solve("0.other"))) == (200, None)
+
+
+@pytest.mark.parametrize("when_away, then", [
+    ("proof_of_work", CHALLENGED), ("refuse", (503, "SVC_001")), ("allow", CHALLENGED)])
+def test_a_provider_that_has_too_many_questions_is_not_away(start, captcha, address, other_address, when_away, then):
+    gateway = start(captchas(captcha, when_away=when_away, timeout="10s", max_pending=2))
+    failed(gateway, address)
+    failed(gateway, other_address)
+    hold = threading.Event()
+    captcha.script = lambda exchange: hold.wait(20) and said(success=False)
+    held = [gateway.connect(address).send(login("correct horse", f"0.token-{number}")) for number in range(2)]
+    wait_until("both are asked about", lambda: len(captcha.asked) == 2)
+    refused = gateway.fetch(login("correct horse", "0.third"), other_address)
+    assert (refused.status, refused.code) == then
+    assert then != CHALLENGED or refused.json()["challenge"]["kind"] == "siteverify"
+    hold.set()
+    assert [client.read_response().code for client in held] == ["AUTH_007"] * 2
+
+
+@pytest.mark.parametrize("when_away, then", [
+    ("proof_of_work", "proof_of_work"), ("refuse", None), ("allow", "siteverify")])
+def test_a_provider_that_asks_to_be_asked_less_is_away_but_for_those_who_would_go_on_without_it(
+        start, login_backend, captcha, address, when_away, then):
+    gateway = start(captchas(captcha, when_away=when_away))
+    failed(gateway, address)
+    captcha.script = answer(429, b"", {"Retry-After": "60"})
+    refused = gateway.fetch(login("correct horse", "0.token"), address)
+    assert refused.json().get("challenge", {}).get("kind") == then
+    assert refused.status == (503 if when_away == "refuse" else 403)
+    assert len(login_backend.requests) == 3
 
 
 def test_the_names_of_the_runbook_are_honoured(start_gateway, login_backend, captcha, address):

@@ -91,7 +91,9 @@ final class DocumentFetch: ByteStreamHandler {
         switch verdict {
         case .incomplete: return
         case .document(let document): end(.success(document))
-        case .refused(let problem): end(.failure(ProviderProblem(problem, isAnswer: answer.isAnswer)))
+        case .refused(let problem):
+            end(
+                .failure(ProviderProblem(problem, isAnswer: answer.isAnswer, isRationed: answer.isRationed)))
         }
     }
 

@@ -18,10 +18,19 @@ final class ChallengeDesk {
         case refuse
     }
 
-    private enum Verdict { case good, bad, away }
+    private enum Verdict {
+        case good, bad
+        /// It cannot be known at the moment.
+        case away
+        /// It was not asked, since whoever sends logins has it asked too much.
+        case crowded
+    }
 
     private struct Question {
         let fetch: DocumentFetch
+        /// Whose logins brought the token.
+        let subject: IPNetwork
+        let asked: Instant
         var asking: [(Verdict) -> Void]
     }
 
@@ -29,12 +38,13 @@ final class ChallengeDesk {
     private let log: OperationalLog
     private let metrics: ChallengeMetrics
     /// Of its own: a provider that cannot be found keeps nobody else waiting.
-    private lazy var resolver = ResolverPort(Resolver(), on: loop)
+    private lazy var resolver = ResolverPort(Resolver(), on: loop, memory: .seconds(60))
     private let reader = SiteverifyReader()
     private var challenge: Configuration.Login.Challenge?
     private var tls: TLSClientContext?
     private var book = SolutionBook()
     private var questions: [SolutionID: Question] = [:]
+    private var quota = TokenQuota()
     private var sparing = IntrospectionBreaker()
     private var trail = IntrospectionTrail()
 
@@ -63,6 +73,7 @@ final class ChallengeDesk {
         if challenge?.siteverify != login.challenge?.siteverify {
             sparing = IntrospectionBreaker()
             trail = IntrospectionTrail()
+            quota.forgetBad()
         }
         challenge = login.challenge
     }
@@ -104,7 +115,8 @@ final class ChallengeDesk {
     // MARK: Challenging
 
     /// So many have failed before this login, and what it brings was not accepted.
-    func meet(_ request: GuessRequest, then next: @escaping (Step) -> Void) {
+    /// - Parameter subject: whose failures those are.
+    func meet(_ request: GuessRequest, of subject: IPNetwork, then next: @escaping (Step) -> Void) {
         guard case .token(let token, let id) = request.solution, let siteverify = challenge?.siteverify else {
             if let kind = request.solution.kind { metrics.count(kind, .spent) }
             if case .wrong = request.solution { metrics.count(.proofOfWork, .wrong) }
@@ -117,7 +129,7 @@ final class ChallengeDesk {
             return next(pose(.captcha))
         case .unknown: break
         }
-        ask(siteverify, token, id, of: request.guess.address) { [unowned self] verdict in
+        ask(siteverify, token, id, of: subject, request.guess.address) { [unowned self] verdict in
             switch verdict {
             case .good where claim(request) == .granted: next(.go)
             case .good:
@@ -127,6 +139,7 @@ final class ChallengeDesk {
                 metrics.count(.siteverify, .wrong)
                 next(pose(.captcha))
             case .away: next(stepWhenAway)
+            case .crowded: next(stepWhenCrowded)
             }
         }
     }
@@ -156,28 +169,44 @@ final class ChallengeDesk {
         }
     }
 
+    /// It lies with those who send logins, so nobody is let off with less than the CAPTCHA.
+    private var stepWhenCrowded: Step {
+        challenge?.siteverify?.whenAway == .refuse ? .refuse : pose(.captcha)
+    }
+
     // MARK: Asking the provider
 
     private func ask(
-        _ siteverify: Siteverify, _ token: [UInt8], _ id: SolutionID, of client: IPAddress,
+        _ siteverify: Siteverify, _ token: [UInt8], _ id: SolutionID, of subject: IPNetwork, _ client: IPAddress,
         then done: @escaping (Verdict) -> Void
     ) {
         if questions[id] != nil {
             questions[id]?.asking.append(done)
             return
         }
-        guard !siteverify.url.isSecure || tls != nil, questions.count < siteverify.maximumPending,
-            sparing.allows(at: .now())
-        else {
+        let now = Instant.now()
+        // Whether it is away comes last: whoever is allowed to ask must ask.
+        let reason: Verdict? =
+            if !quota.allows(subject, at: now) {
+                .bad
+            } else if questions.count >= siteverify.maximumPending {
+                .crowded
+            } else if siteverify.url.isSecure && tls == nil || !sparing.allows(at: now) {
+                .away
+            } else {
+                nil
+            }
+        if let reason {
             metrics.count(.spared)
-            return done(.away)
+            return done(reason)
         }
+        quota.asked(subject)
         let fetch = DocumentFetch(
             siteverify.url, asking: SiteverifyRequest.bytes(about: token, of: client, siteverify),
             maximumBytes: SiteverifyReader.maximumBytes, tls: siteverify.url.isSecure ? tls : nil,
             timeout: siteverify.timeout, on: loop, resolver: resolver
         ) { [unowned self] in ended($0, id, siteverify) }
-        questions[id] = Question(fetch: fetch, asking: [done])
+        questions[id] = Question(fetch: fetch, subject: subject, asked: now, asking: [done])
     }
 
     private func ended(
@@ -186,6 +215,7 @@ final class ChallengeDesk {
         guard let question = questions.removeValue(forKey: id) else { return }
         // It is the caller.
         loop.atEndOfTurn { withExtendedLifetime(question.fetch) {} }
+        let now = Instant.now()
         let life = challenge?.life ?? .zero
         let verdict: Verdict
         switch result {
@@ -194,17 +224,24 @@ final class ChallengeDesk {
             verdict = judge(reader.read(document.bytes, siteverify, life: life, at: .now()), siteverify)
         // Its considered word, and be it that it does not understand the token: else whoever makes up tokens that it chokes
         // on would be let off with less.
-        case .failure(let problem) where problem.isAnswer:
+        case .failure(let problem) where isWord(problem, siteverify):
             sparing.succeeded()
             failed(problem.description, siteverify)
             verdict = .bad
         case .failure(let problem):
-            if sparing.failed(at: .now()) { tellOfSparing(siteverify) }
+            if sparing.failed(at: now, asked: question.asked) { tellOfSparing(siteverify) }
             failed(problem.description, siteverify)
             verdict = .away
         }
         if case .good = verdict { book.learn(id, until: .now() + life) }
+        quota.answered(question.subject, isBad: verdict == .bad, at: now)
         for done in question.asking { done(verdict) }
+    }
+
+    /// Whether it is said of the token. That it was asked too much is not; but where logins went on without it, whoever asks too
+    /// much would be served.
+    private func isWord(_ problem: ProviderProblem, _ siteverify: Siteverify) -> Bool {
+        problem.isAnswer && (!problem.isRationed || siteverify.whenAway == .allow)
     }
 
     private func judge(_ answer: SiteverifyAnswer, _ siteverify: Siteverify) -> Verdict {

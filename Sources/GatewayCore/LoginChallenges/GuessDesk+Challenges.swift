@@ -24,7 +24,8 @@ extension GuessDesk {
     /// It has solved nothing, and so many have failed.
     func challenge(_ waiter: Waiter) {
         guard let challenges, !waiter.isSolved else { return waiter.answer(.challenged(.work)) }
-        challenges.meet(waiter.request) { [unowned self] step in
+        let subject = rules.plain.subject(of: waiter.request.guess.address)
+        challenges.meet(waiter.request, of: subject) { [unowned self] step in
             switch step {
             case .go:
                 var solved = waiter

@@ -208,6 +208,7 @@ final class GuessDesk {
     }
 
     private func enqueue(_ waiter: Waiter, in subject: LoginKey, first: Bool) {
+        if !first, !waiter.hasWaited { makeRoom(for: waiter, in: subject) }
         var line = lines[subject] ?? Line()
         // Whoever was first must not lose his turn to those who have filled the line while the ledger was asked about him.
         guard waiter.request.patienceEnds > .now(), first || line.waiters.count < GuessDesk.longestLine,
@@ -222,6 +223,17 @@ final class GuessDesk {
         guard !isTicking else { return }
         isTicking = true
         timer?.fire(after: GuessDesk.pause)
+    }
+
+    /// Where challenges are posed nobody can fill the line of an address without having solved them.
+    private func makeRoom(for waiter: Waiter, in subject: LoginKey) {
+        guard waiter.isSolved, let line = lines[subject],
+            line.waiters.count >= GuessDesk.longestLine || waiting >= GuessDesk.mostWaiting,
+            let last = line.waiters.lastIndex(where: { !$0.isSolved })
+        else { return }
+        lines[subject]?.waiters.remove(at: last)
+        waiting -= 1
+        line.waiters[last].answer(.busy)
     }
 
     /// One after the other: who finds a place makes room for the question of the next.

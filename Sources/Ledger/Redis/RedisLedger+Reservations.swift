@@ -49,7 +49,7 @@ extension RedisLedger {
     func ask(_ asked: WaitingGuess, _ session: any RedisStore) {
         let guess = asked.guess
         let rule = local.rules[guess.key.rule]
-        let sliding = rule.counted == .sliding ? [String(max(1, rule.window.milliseconds))] : []
+        let sliding = rule.counted == .sliding ? String(max(1, rule.window.milliseconds)) : ""
         let place = BlockKey.pending(guess.key)
         notePlace(of: asked, at: place)
         session.run(
@@ -57,8 +57,8 @@ extension RedisLedger {
             keys: [BlockKey.failures(guess.key), place, BlockKey.seen(guess.key)],
             [
                 guess.id.description, String(min(rule.limit(under: guess.key), asked.threshold ?? .max)),
-                String(max(1, asked.length.milliseconds)),
-            ] + sliding
+                String(max(1, asked.length.milliseconds)), sliding,
+            ] + (asked.threshold == nil ? [] : ["challenge"])
         ) { [weak self] reply in
             self?.answered(asked, reply, session)
         }
@@ -95,10 +95,6 @@ extension RedisLedger {
         if let threshold = asked.threshold, count >= threshold, word != 1,
             word != 2 || count < local.rules[guess.key.rule].limit(under: guess.key)
         {
-            if word == 3 {
-                places[guess.id]?.isOver = true
-                takeOut(guess, session)
-            }
             return answer(guess, .challenged)
         }
         switch word {

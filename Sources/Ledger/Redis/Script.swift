@@ -27,8 +27,8 @@ enum Script: CaseIterable {
     case block
     /// Takes a place for a guess, once for each id.
     ///
-    /// KEYS: the counter, the guesses on their way, the failures seen. ARGV: id, limit, how long the place is kept (ms), the window (ms) if
-    /// it slides.
+    /// KEYS: the counter, the guesses on their way, the failures seen. ARGV: id, limit, how long the place is kept (ms), the window (ms; empty
+    /// unless it slides), `challenge` if the limit is one from which on a challenge must be solved: there nobody goes.
     /// Returns: what to do, count, the counter's PTTL, the server's time (ms). To do: 0 wait, 1 go, 2 the count is at the
     /// limit and its block was lost: set it, 3 go if there is no block.
     ///
@@ -98,7 +98,7 @@ enum Script: CaseIterable {
             local t = redis.call('TIME')
             local now = t[1] * 1000 + math.floor(t[2] / 1000)
             local count = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
-            if ARGV[4] and count > 0 then
+            if ARGV[4] ~= '' and count > 0 then
               count = redis.call('ZCOUNT', KEYS[3], '(' .. now - ARGV[4], now)
               local over = redis.call('ZSCORE', KEYS[3], 'blocked')
               if over and tonumber(over) <= now and tonumber(over) > now - ARGV[4] then count = count - 1 end
@@ -112,7 +112,7 @@ enum Script: CaseIterable {
               if count >= limit then
                 local mark = redis.call('ZSCORE', KEYS[3], 'blocked')
                 if not mark or tonumber(mark) <= now then return {2, count, left, now} end
-                if held > 0 then return {0, count, left, now} end
+                if held > 0 or ARGV[5] then return {0, count, left, now} end
                 go = 3
               elseif count + held >= limit then
                 return {0, count, left, now}

@@ -61,7 +61,8 @@ package struct LoginRule: Sendable {
     /// Of a login whose account nobody knows this rule for accounts counts the address instead. Not so the rule beside the plain
     /// one, which counts it already.
     package var countsAddressesInstead = false
-    /// Failures from which on a guess needs a solved challenge; nil: it needs none.
+    /// Failures from which on a guess needs a solved challenge; nil: it needs none. Only the plain rule has it: three failures
+    /// within the hour of one rule and within the month of another one are not the same.
     package var challengeAfter: Int?
     /// Counted like others, never blocked by this rule.
     package let exempt: [IPNetwork]
@@ -110,7 +111,6 @@ package struct LoginRule: Sendable {
         action = rule.action == .observe ? .observe : .block
         escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
         guardsCredentials = rule.kind == .login || rule.kind == .mfa
-        challengeAfter = rule.kind == .login ? plain.challengeAfter : nil
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where

@@ -17,6 +17,8 @@ package struct IntrospectionBreaker {
     }
 
     private var state = State.closed(failures: 0)
+    /// When the last failure was counted.
+    private var counted = Instant(nanoseconds: .min)
 
     package init() {}
 
@@ -41,6 +43,13 @@ package struct IntrospectionBreaker {
     }
 
     package mutating func succeeded() { state = .closed(failures: 0) }
+
+    /// The same of a question that was asked then. Those that were open together have met one silence, however many they are.
+    package mutating func failed(at now: Instant, asked: Instant) -> Bool {
+        guard asked >= counted else { return false }
+        counted = now
+        return failed(at: now)
+    }
 
     /// True: from now on it is spared.
     package mutating func failed(at now: Instant) -> Bool {

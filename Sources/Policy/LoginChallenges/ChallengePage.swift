@@ -81,7 +81,9 @@ struct ChallengePage: Sendable {
           var path = /^[\w\/.~%-]+$/.test(location.pathname) ? location.pathname : "/";
           document.cookie = "gateway_challenge=" + text + "; Path=" + path + "; Max-Age=" + document.body.dataset.life +
             "; SameSite=Strict" + (location.protocol === "https:" ? "; Secure" : "");
-          document.getElementById("task").textContent = "Done. Please go back to the form and send it again.";
+          var isKept = document.cookie.indexOf("gateway_challenge=" + text) >= 0;
+          document.getElementById("task").textContent = isKept ? "Done. Please go back to the form and send it again." :
+            "Your browser has not kept the cookie of this page. Please allow cookies, and send the form again.";
           var back = document.getElementById("back");
           back.hidden = false;
           back.addEventListener("click", function () { history.back(); });

@@ -4,6 +4,8 @@ package import Wire
 extension Gatekeeper {
     /// The field that a program sends its solution in. In no spelling it reaches a backend.
     static let solutionField: StaticString = "gateway-challenge"
+    /// Of its name, that are looked at: each may cost an HMAC.
+    private static let mostCookies = 4
 
     /// - Parameter bytes: those that were decided.
     package func solution(_ bytes: Span<UInt8>, from client: IPAddress, at now: WallTime) -> PresentedSolution {
@@ -14,14 +16,26 @@ extension Gatekeeper {
             guard found == nil else { return .wrong }
             found = fields[index].value
         }
-        if found == nil, rule.hasPage {
-            let name = Array(ChallengePage.cookie.utf8)
-            for index in 0..<fields.count where classes[index] == .cookie && found == nil {
-                found = Cookies.value(of: name, in: bytes, fields[index].value)
+        if let found { return rule.judge(bytes.extracting(found), from: client, at: now) }
+        return rule.hasPage ? cookie(bytes, rule, from: client, at: now) : .nothing
+    }
+
+    /// Another path's, or another host's of the site, may stand in front of the one that the page has set.
+    private func cookie(
+        _ bytes: Span<UInt8>, _ rule: ChallengeRule, from client: IPAddress, at now: WallTime
+    ) -> PresentedSolution {
+        let name = Array(ChallengePage.cookie.utf8)
+        var solution = PresentedSolution.nothing
+        var left = Gatekeeper.mostCookies
+        for index in 0..<fields.count where classes[index] == .cookie {
+            var position = fields[index].value.lowerBound
+            while left > 0, let value = Cookies.nextValue(of: name, in: bytes, fields[index].value, &position) {
+                left -= 1
+                solution = rule.judge(bytes.extracting(value), from: client, at: now)
+                if solution != .wrong { return solution }
             }
         }
-        guard let found else { return .nothing }
-        return rule.judge(bytes.extracting(found), from: client, at: now)
+        return solution
     }
 
     /// What the answer to it is to say of a challenge. It holds for the next refusal that is written.

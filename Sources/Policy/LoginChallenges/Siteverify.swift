@@ -1,16 +1,21 @@
 package import Settings
 package import Wire
 
-/// What asks a provider about the token of a CAPTCHA: reCAPTCHA, hCaptcha and Turnstile take the same form.
+/// What asks a provider about the token of a CAPTCHA: reCAPTCHA, hCaptcha and Turnstile take the same form, but
+/// for the site key.
 package enum SiteverifyRequest {
     /// One request per connection, as of keys.
     package static func bytes(
         about token: [UInt8], of client: IPAddress, _ siteverify: Configuration.Login.Siteverify
     ) -> [UInt8] {
         let url = siteverify.url
-        let body =
+        var body =
             Array("secret=".utf8) + FormText.encode(siteverify.secret.revealed) + Array("&response=".utf8)
             + FormText.encode(token) + Array("&remoteip=".utf8) + FormText.encode(Array(client.description.utf8))
+        // Else a token of anybody's site would do: only hCaptcha asks which one it is to be of.
+        if siteverify.provider == .hcaptcha {
+            body += Array("&sitekey=".utf8) + FormText.encode(Array(siteverify.siteKey.utf8))
+        }
         let head = """
             POST \(url.target) HTTP/1.1\r\nHost: \(url.authority)\r\nUser-Agent: gateway\r\n\
             Accept: application/json\r\nAccept-Encoding: identity\r\nConnection: close\r\n\

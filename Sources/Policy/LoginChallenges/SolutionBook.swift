@@ -38,7 +38,8 @@ package struct SolutionBook {
             keep(id, Entry(holder: guess, until: known.until))
             return .granted
         }
-        guard let until else { return .unknown }
+        // One that has ended on its way is forgotten, and could be used again.
+        guard let until, until > now else { return .unknown }
         keep(id, Entry(holder: guess, until: until))
         return .granted
     }

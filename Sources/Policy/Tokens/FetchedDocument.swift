@@ -46,6 +46,8 @@ package final class FetchedAnswer {
 
     /// Whether what was refused is the server's considered word, and not a sign that it is in trouble.
     package private(set) var isAnswer = false
+    /// Whether it says that it was asked too much.
+    package private(set) var isRationed = false
 
     /// - Parameter maximumBytes: of the body.
     package init(maximumBytes: Int = FetchedAnswer.maximumBytes, kind: Kind = .json) {
@@ -108,6 +110,7 @@ package final class FetchedAnswer {
     /// What is wrong with a final head; nil: its body is read from now on.
     private func understand(_ line: StatusLine, _ bytes: Span<UInt8>) -> String? {
         isAnswer = line.status < 500
+        isRationed = line.status == 429
         if (300..<400).contains(line.status) { return "status \(line.status); redirects are not followed" }
         if kind == .acknowledgement, (200..<300).contains(line.status) { return nil }
         guard line.status == 200 else { return "status \(line.status)" }

@@ -43,9 +43,12 @@ package struct ProviderProblem: Error, Hashable, Sendable, CustomStringConvertib
 
     /// It answered, if not as it should.
     package let isAnswer: Bool
+    /// It was asked too much (429).
+    package let isRationed: Bool
 
-    package init(_ description: String, isAnswer: Bool = false) {
+    package init(_ description: String, isAnswer: Bool = false, isRationed: Bool = false) {
         self.description = description
         self.isAnswer = isAnswer
+        self.isRationed = isRationed
     }
 }

@@ -95,6 +95,7 @@ private final class Endpoint {
     func allows(_ seconds: Int) -> Bool { breaker.allows(at: at(seconds)) }
     func succeeds() { breaker.succeeded() }
     func fails(_ seconds: Int) -> Bool { breaker.failed(at: at(seconds)) }
+    func fails(_ seconds: Int, asked: Int) -> Bool { breaker.failed(at: at(seconds), asked: at(asked)) }
     func tellsFailure(_ seconds: Int) -> Int? { trail.failed(at: at(seconds)) }
     func tellsSuccess() -> Int? { trail.worked() }
 }
@@ -116,6 +117,14 @@ private final class Endpoint {
         #expect(endpoint.allows(122))
         endpoint.succeeds()
         #expect(endpoint.allows(122) && endpoint.allows(122))
+    }
+
+    @Test func `has failed once to all questions that were open together`() {
+        let endpoint = Endpoint()
+        for _ in 0..<64 { #expect(!endpoint.fails(2, asked: 0)) }
+        #expect(!endpoint.fails(3, asked: 1) && endpoint.allows(3))
+        for second in [4, 6, 8] { #expect(!endpoint.fails(second, asked: second - 2)) }
+        #expect(endpoint.fails(10, asked: 8) && !endpoint.allows(10))
     }
 
     @Test func `is told now and then, and when it is over`() {

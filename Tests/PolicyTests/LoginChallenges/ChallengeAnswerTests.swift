@@ -40,6 +40,15 @@ private let client = IPAddress("198.51.100.9")!
         #expect(found("Gateway-Challenge: x\r\nCookie: gateway_challenge=\(solution)\r\n") == .wrong)
     }
 
+    @Test func `has it in one of its first cookies, since others of their name may stand in front`() {
+        let others = "gateway_challenge=x; a=b; gateway_challenge=\(solution.dropLast()); "
+        #expect(isWork(found("Cookie: \(others)gateway_challenge=\(solution)\r\n")))
+        #expect(isWork(found("Cookie: \(others)c=d\r\nCookie: gateway_challenge=\(solution)\r\n")))
+        #expect(found("Cookie: \(others)\r\n") == .wrong)
+        #expect(isWork(found("Cookie: \(others)gateway_challenge=; gateway_challenge=\(solution)\r\n")))
+        #expect(found("Cookie: \(others)\(others)gateway_challenge=\(solution)\r\n") == .wrong, "it is the fifth")
+    }
+
     @Test func `has it once, and under its name`() {
         #expect(found("Gateway-Challenge: \(solution)\r\nGateway-Challenge: \(solution)\r\n") == .wrong)
         #expect(found("Gateway_Challenge: \(solution)\r\n") == .nothing)

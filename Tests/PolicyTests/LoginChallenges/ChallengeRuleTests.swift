@@ -184,6 +184,20 @@ func solve(_ nonce: WorkNonce, from first: Int = 0) -> String {
     }
 }
 
+@Suite struct `Failures in front of a challenge` {
+    @Test func `are those of the plain rule, and of no other one`() {
+        let configuration = challengedHouse {
+            $0.login.rules = [
+                .init(
+                    name: "slow", kind: .login, endpoints: [], failureStatuses: [401], limit: 50,
+                    window: .seconds(30 * 86_400), block: .seconds(60))
+            ]
+        }
+        let rules = LoginRules(configuration)
+        #expect(rules.plain.challengeThreshold == 3 && rules["slow"].challengeThreshold == nil)
+    }
+}
+
 @Suite struct `The book of solutions` {
     private let now = WallTime(seconds: 1_700_000_000)
     private let later = WallTime(seconds: 1_700_000_600)
@@ -215,6 +229,14 @@ func solve(_ nonce: WorkNonce, from first: Int = 0) -> String {
         #expect(book.claim(one, for: guesses[0], until: nil, at: now) == .granted)
         #expect(book.claim(one, for: guesses[1], until: nil, at: now) == .spent)
         #expect(book.claim(one, for: guesses[1], until: nil, at: later) == .unknown)
+    }
+
+    /// On its way from the worker: what has ended is forgotten, and could be claimed again.
+    @Test func `gives out none that has ended`() {
+        var book = SolutionBook()
+        #expect(book.claim(one, for: guesses[0], until: now, at: now) == .unknown)
+        #expect(book.claim(one, for: guesses[0], until: later, at: now) == .granted)
+        #expect(book.claim(one, for: guesses[1], until: later, at: later) == .unknown)
     }
 
     @Test func `forgets the oldest when it is full`() {

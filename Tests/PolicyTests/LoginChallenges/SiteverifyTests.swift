@@ -33,6 +33,17 @@ import Testing
                 """)
     }
 
+    @Test func `is for the site's own key where the provider asks for that`() {
+        func form(_ provider: Configuration.Login.Siteverify.Provider) -> String {
+            let bytes = SiteverifyRequest.bytes(
+                about: Array("t".utf8), of: IPAddress("192.0.2.7")!, Self.settings(provider))
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        #expect(form(.hcaptcha).hasSuffix("\r\n\r\nsecret=s3cret%26x&response=t&remoteip=192.0.2.7&sitekey=site"))
+        #expect(form(.hcaptcha).contains("\r\nContent-Length: 60\r\n"))
+        #expect(form(.recaptcha).hasSuffix("remoteip=192.0.2.7") && form(.turnstile).hasSuffix("remoteip=192.0.2.7"))
+    }
+
     private func read(
         _ text: String, _ siteverify: Configuration.Login.Siteverify = settings(),
         at now: WallTime = WallTime(text: "2026-11-30T06:10:00Z")!

@@ -63,6 +63,13 @@ import Wire
         #expect(words.utf8.allSatisfy { (0x20...0x7e).contains($0) })
     }
 
+    @Test(arguments: [("400 No", true, false), ("429 Slow down", true, true), ("503 Away", false, false)])
+    func `may be that too much was asked`(status: String, isAnswer: Bool, isRationed: Bool) {
+        let answer = FetchedAnswer()
+        #expect(answer.take(Array(Self.answer("", status: status).utf8).span) != .incomplete)
+        #expect(answer.isAnswer == isAnswer && answer.isRationed == isRationed)
+    }
+
     /// The head is read from its beginning each time.
     @Test func `is refused when its head comes in too many pieces`() {
         let text = Self.answer("{}", "A: \(String(repeating: "a", count: 300))\r\n")
