@@ -84,12 +84,16 @@ extension ClientConnection {
     func settle() {
         let record = record
         guard !record.isSettled else { return }
-        if record.plan?.isLogin == true, (200..<300).contains(record.status), let request = record.audit,
+        if record.plan?.isLogin == true, (200..<400).contains(record.status), let request = record.audit,
             !record.loginRows(under: worker.generation).isDisjoint(with: worker.generation.rules.loginClassRows),
             // A backend may say with a 200 that a login failed.
             record.failedRows.isDisjoint(with: worker.generation.rules.loginClassRows)
         {
-            worker.report(successOf: request, record.judgedGuess?.attempt)
+            if record.status < 300 {
+                worker.report(successOf: request, record.judgedGuess?.attempt)
+            } else if record.upstreamStatus == record.status {
+                worker.report(redirectOf: request, record.judgedGuess?.attempt)
+            }
         }
         endGuess()
         if record.lasts { worker.streams.remove(self) }

@@ -12,6 +12,7 @@ extension Gateway {
         case .guessEnded(let guess, let isReturned): desk.guesses.ended(guess, isReturned: isReturned)
         case .guessWithdrawn(let guess): desk.guesses.withdraw(guess)
         case .loginSucceeded(let request, let attempt): desk.succeeded(request, attempt)
+        case .loginRedirected(let request, let attempt): desk.sawSuccess(request, attempt)
         case .applied(let worker, let sequence): broadcast.applied(by: worker, sequence)
         case .handshake(let upstream, let server, let problem):
             upstreamTLS.note(upstream: upstream, server: server, problem: problem)

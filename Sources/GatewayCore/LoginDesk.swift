@@ -165,9 +165,16 @@ final class LoginDesk {
         if let account = attempt?.account, case .ledger = counter { accountLoggedIn(account, request.client) }
         let now = Instant.now()
         let key = LoginKey(rules.plain.subject(of: request.client))
-        threats.succeeded(request.client, attempt?.account, from: key.subject.network)
+        sawSuccess(request, attempt)
         let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
         audit.record(request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil))
+    }
+
+    /// The backend did not refuse it: a success as far as patterns of attacks go.
+    func sawSuccess(_ request: AuditRequest, _ attempt: LoginAttempt?) {
+        threats.succeeded(
+            request, attempt?.account, from: rules.plain.subject(of: request.client),
+            isSpared: rules.plain.isExempt(request.client))
     }
 
     private func record(_ report: LoginReport, _ counts: [(key: LoginKey, count: FailureCount)]) {

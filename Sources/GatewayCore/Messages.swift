@@ -47,6 +47,8 @@ enum ControlMessage: Sendable {
     case applied(worker: Int, sequence: Int)
     /// The attempt has its places still; nil: it needed none.
     case loginSucceeded(AuditRequest, LoginAttempt?)
+    /// The backend redirected it: who logs in by a form is sent on, when it was right or, with many, when it was not.
+    case loginRedirected(AuditRequest, LoginAttempt?)
     /// TLS with a server failed, for another reason than the last time, or succeeds again (nil).
     case handshake(upstream: String, server: String, problem: String?)
     /// A connection of a peer that announces clients did not begin with a sound PROXY header.

@@ -16,6 +16,11 @@ extension Worker {
         control.send(.loginSucceeded(request, attempt))
     }
 
+    /// The backend sent whoever logged in to another page.
+    func report(redirectOf request: AuditRequest, _ attempt: LoginAttempt?) {
+        control.send(.loginRedirected(request, attempt))
+    }
+
     /// Something is wrong with a proxy that asks, or with one that may not.
     func report(caller: IPAddress, problem: CallerProblem, untold: Int) {
         control.send(.callerProblem(caller, problem, untold: untold))

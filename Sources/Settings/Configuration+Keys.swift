@@ -65,6 +65,9 @@ package struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     /// For logs and reports: without its query, which may hold a secret.
     package var shown: String { String(description.prefix { $0 != "?" }) }
 
+    /// Of one whose path may be the secret, as those of webhooks are: whose it is, and no more.
+    package var origin: String { "\(isSecure ? "https" : "http")://\(authority)" }
+
     /// `Host` of a request for it (RFC 9110 §7.2).
     package var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host

@@ -4,8 +4,9 @@ extension Configuration {
     /// What failed logins look like together, and who is told.
     package struct Threats: Sendable {
         package var isEnabled = true
-        /// A login is remembered for at least half of it, and at most all of it.
-        package var window = Interval.seconds(900)
+        /// A login is remembered for at least half of it, and at most all of it. Half of it is longer than
+        /// `accounts.lock`: what failed before a lock counts still when it is over, and somebody goes on.
+        package var window = Interval.seconds(4_500)
         /// Failures of one account.
         package var accountFailures = 10
         /// Addresses, or IPv6 prefixes, that are many.

@@ -7,9 +7,9 @@ extension SettingRows {
             "threats.enabled", .boolean, .value("true"), example: "false",
             "Whether failed logins are looked at together, for patterns of an attack."),
         SettingRow(
-            "threats.window", .duration(.seconds(2)...(.seconds(86_400))), .value("15m"), example: "1h",
-            "How long a login is remembered: at least half of this, at most all of it; a threat without a sign for so "
-                + "long is over."),
+            "threats.window", .duration(.seconds(2)...(.seconds(86_400))), .value("75m"), example: "3h",
+            "How long a login is remembered: at least half of this, which should be more than `accounts.lock`, at most "
+                + "all of it; a threat without a sign for so long is over."),
         SettingRow(
             "threats.account_failures", .integer(2...60_000), .value("10"), example: "20",
             "Failures of one account that make it the target of a guesser (`single_account`)."),
@@ -28,7 +28,8 @@ extension SettingRows {
                 + "attack, but users who mistype."),
         SettingRow(
             "threats.failures_before_success", .integer(1...60_000), .value("5"), example: "3",
-            "Failures of an account or address behind which a success is told (`success_after_failures`)."),
+            "Failures of an account, or failed accounts of an address, behind which a success is told "
+                + "(`success_after_failures`)."),
         SettingRow(
             "threats.reminder", .duration(.seconds(1)...(.seconds(86_400))), .value("10m"), example: "1h",
             "How often it is told that a threat goes on."),

@@ -6,6 +6,8 @@ package struct AuditThreat: Hashable, Sendable {
         case began
         /// Told now and again.
         case continues
+        /// It is many times what it was.
+        case grows
         case ended
     }
 
@@ -17,6 +19,8 @@ package struct AuditThreat: Hashable, Sendable {
     package var account: String?
     /// Where it is about one.
     package var network: IPNetwork?
+    /// Of a success: whether logins from its own network had failed before it.
+    package var isFromFailing: Bool?
     /// The most that was counted of each within the window; accounts and networks are estimates.
     package var failures: Int
     package var accounts: Int
@@ -43,6 +47,10 @@ package struct AuditThreat: Hashable, Sendable {
             return AuditWords(
                 level: .error, event: "security.threat_detected", action: "threat_detected",
                 message: "suspicious_activity: \(pattern), \(counted)")
+        case .grows:
+            return AuditWords(
+                level: .error, event: "security.threat_continues", action: "threat_continues",
+                message: "It grows: \(pattern), \(counted)")
         case .continues:
             return AuditWords(
                 level: .warning, event: "security.threat_continues", action: "threat_continues",
@@ -63,6 +71,9 @@ func writeThreat(_ threat: AuditThreat, to line: inout LineWriter) {
     if let account = threat.account {
         line.raw(",\"account\":")
         line.string(account, limit: 64)
+    }
+    if let isFromFailing = threat.isFromFailing {
+        line.raw(isFromFailing ? ",\"from_failing_network\":true" : ",\"from_failing_network\":false")
     }
     for (key, number) in [
         (",\"failed_attempts\":" as StaticString, threat.failures), (",\"accounts\":", threat.accounts),

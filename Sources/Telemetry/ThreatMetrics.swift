@@ -16,7 +16,7 @@ package final class ThreatMetrics {
     package var begun: [String: Int] = [:]
     package var active: [String: Int] = [:]
     /// Signs of threats that found no place.
-    package var unlisted = 0
+    package var unlisted: [String: Int] = [:]
     /// Records of accounts and networks that had to go while they counted.
     package var accountEvictions = 0
     package var networkEvictions = 0
@@ -34,7 +34,9 @@ package final class ThreatMetrics {
         text.family("threats_active", .gauge, "Threats that go on, by pattern.")
         for pattern in patterns { text.sample("threats_active", "pattern=\"\(pattern)\"", active[pattern] ?? 0) }
         text.family("threat_signs_unlisted_total", .counter, "Signs of threats beyond those that are listed.")
-        text.sample("threat_signs_unlisted_total", "", unlisted)
+        for pattern in patterns {
+            text.sample("threat_signs_unlisted_total", "pattern=\"\(pattern)\"", unlisted[pattern] ?? 0)
+        }
         text.family(
             "threat_evictions_total", .counter,
             "Records of failed logins that were given to others while they counted.")

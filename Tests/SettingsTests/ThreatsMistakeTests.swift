@@ -16,12 +16,33 @@ import Wire
         let result = load(text)
         #expect(result.diagnostics.isEmpty)
         let threats = try #require(result.configuration?.threats)
-        #expect(threats.networks == 20 && threats.window == .seconds(900) && threats.isEnabled)
+        #expect(threats.networks == 20 && threats.window == .seconds(4_500) && threats.isEnabled)
         #expect(threats.webhook?.retries == 0 && threats.webhook?.timeout == .seconds(5))
         #expect(threats.webhook?.secret != nil)
     }
 
+    @Test func `is no window that outlives the locks of accounts`() {
+        let accounts = "accounts: {member: username, secret: 0123456789abcdef0123456789abcdef"
+        #expect(load(minimal + accounts + "}").diagnostics.isEmpty)
+        #expect(load(minimal + accounts + ", lock: 1h}\nthreats: {window: 3h}").diagnostics.isEmpty)
+        #expect(load(minimal + accounts + ", lock: 1h}\nthreats: {enabled: false}").diagnostics.isEmpty)
+    }
+
+    @Test func `is a webhook whose path is told: it may be the secret`() {
+        #expect(WebAddress("https://hooks.example:8443/T0/s3cret?x=1")?.origin == "https://hooks.example:8443")
+        #expect(WebAddress("http://[::1]/s3cret")?.origin == "http://[::1]")
+    }
+
     private static let mistakes: [Mistake] = [
+        Mistake(
+            "A window that is too short",
+            minimal + "accounts: {member: n, secret: 0123456789abcdef0123456789abcdef}\nthreats: {window: 1h}",
+            says: """
+                gateway.conf:4:19: warning: failures are forgotten before a lock is over: who waits for that is not told of
+                    threats: {window: 1h}
+                                      ^~
+                    let "threats.window" be more than twice "accounts.lock"
+                """),
         Mistake(
             "A secret of nobody", minimal + "threats: {webhook: {retries: 2}}",
             says: """

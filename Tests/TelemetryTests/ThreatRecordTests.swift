@@ -39,9 +39,13 @@ import Wire
         var threat = threat
         threat.account = "0123456789abcdef0000000000000001"
         threat.step = .ended
+        threat.isFromFailing = false
         let record = try record(threat)
         #expect(record["action"] as? String == "threat_ended" && record["client_ip"] == nil)
         #expect((record["message"] as? String)?.contains("suspicious_activity") == false, "counted once")
         #expect((record["context"] as? [String: Any])?["account"] as? String == threat.account)
+        #expect((record["context"] as? [String: Any])?["from_failing_network"] as? Bool == false)
+        threat.step = .grows
+        #expect(try self.record(threat)["level"] as? String == "ERROR")
     }
 }

@@ -36,7 +36,7 @@ class Receiver:
         self.replies: list[bytes] = []
         self.stalled: threading.Event | None = None
         self.server = Backend(self._serve, tls=tls)
-        self.url = f"{'https' if tls else 'http'}://{name}:{self.server.port}/alerts?key=secret-of-the-webhook"
+        self.url = f"{'https' if tls else 'http'}://{name}:{self.server.port}/secret-of-the-path?key=secret-of-the-webhook"
 
     def _serve(self, exchange: Exchange) -> bytes:
         exchange.read_body()
@@ -165,8 +165,13 @@ def test_a_pattern_is_told_everywhere_once_and_without_names(start, receiver, pa
     assert "alice" not in said and "user-" not in said
     (message,) = receiver.complete
     assert genuine(message) and message.field("Webhook-Signature") == f"v1,{by_openssl(message)}"
-    assert message.target == "/alerts?key=secret-of-the-webhook" and message.field("Content-Type") == "application/json"
-    assert "secret-of-the-webhook" not in said, "a query may hold a secret"
+    assert message.target == "/secret-of-the-path?key=secret-of-the-webhook" and message.field("Content-Type") == "application/json"
+    assert "secret-of-the-" not in said, "path and query may be the secret"
+    if pattern == "success_after_failures":
+        assert (active["from_failing_network"], told["context"]["from_failing_network"]) == (False, False)
+    request = next(line for line in gateway.lines() if line.get("request_id") == told["context"]["request_id"])
+    assert (request["trace_id"], request["method"]) == (told["trace_id"], "POST")
+    assert began["data"]["last_request_id"] == told["context"]["request_id"]
     message.body += b" "
     assert not genuine(message)
 
@@ -232,6 +237,44 @@ def test_the_runbook_finds_what_it_asks_for(start, start_gateway, login_backend)
     assert "no threat now\naccounts are not looked at" in gateway.command("threats").stdout
 
 
+def test_each_account_that_is_taken_from_one_address_is_told(start):
+    gateway = start(spraying_accounts=500)
+    for number in range(8):
+        login(gateway, host(1), f"user-{number}")
+    for name in "abc":
+        assert login(gateway, host(1), name, "right") == 200
+    wait_until("told of three", lambda: len(gateway.events("security.threat_detected")) == 3, 5)
+    told = gateway.events("security.threat_detected")
+    assert [one["context"]["pattern"] for one in told] == ["success_after_failures"] * 3
+    assert len({one["context"]["account"] for one in told}) == 3
+    assert {(one["client_ip"], one["context"]["from_failing_network"]) for one in told} == {(host(1), True)}
+
+
+def test_behind_an_address_that_is_never_blocked_nobody_is_told_for_his_neighbours(start_gateway, login_backend):
+    gateway = start_gateway(login_backend, never_block=[host(1)], threats=THRESHOLDS)
+    for number in range(20):
+        login(gateway, host(1), f"user-{number}")
+    assert login(gateway, host(1), "bob", "right") == 200
+    wait_until("seen", lambda: report(gateway)["logins"]["successes"] == 1, 5)
+    now = report(gateway)
+    assert (now["active"], now["logins"]["failures"]) == ([], 20)
+
+
+def test_a_login_that_is_redirected_is_a_success(start_gateway, start_backend):
+    def form(exchange: Exchange) -> bytes:
+        body = exchange.read_body()
+        return answer(401, b"") if b'"wrong"' in body else answer(302, b"", {"Location": "/home"})
+
+    gateway = start_gateway(
+        start_backend(form), login={"limit": 1000}, threats=THRESHOLDS,
+        accounts={"member": "username", "limit": 900, "secret": SECRET})
+    for _ in range(3):
+        login(gateway, host(1), "alice")
+    assert login(gateway, host(1), "alice", "right") == 302
+    assert gateway.wait_event("security.threat_detected")["context"]["pattern"] == "success_after_failures"
+    assert gateway.events("security.auth_success") == [], "nobody knows where it leads"
+
+
 def test_without_accounts_only_a_success_behind_failures_is_told(start):
     gateway = start(accounts=False)
     for attack in (spraying, distributed):
@@ -274,7 +317,7 @@ def test_what_is_not_accepted_is_sent_again_with_the_same_id(start, receiver):
     spraying(gateway)
     wait_until("three attempts", lambda: len(receiver.complete) == 3, 10)
     assert len({one.field("Webhook-Id") for one in receiver.complete}) == 1
-    assert {one.target for one in receiver.complete} == {"/alerts?key=secret-of-the-webhook"}
+    assert {one.target for one in receiver.complete} == {"/secret-of-the-path?key=secret-of-the-webhook"}
     assert all(genuine(one) for one in receiver.complete)
     stamps = [int(one.field("Webhook-Timestamp")) for one in receiver.complete]
     assert stamps[0] < stamps[2], "of the attempt"

@@ -10,7 +10,7 @@ extension AdminDesk {
         let isSent = threats.testWebhook { problem in
             completion(
                 .json([
-                    "url": .string(webhook.url.shown), "accepted": .boolean(problem == nil),
+                    "url": .string(webhook.url.origin), "accepted": .boolean(problem == nil),
                     "problem": JSONValue(problem),
                 ]))
         }

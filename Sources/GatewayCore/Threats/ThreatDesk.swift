@@ -20,6 +20,8 @@ final class ThreatDesk {
     private(set) var knowsAccounts: Bool
     /// Made with the first login: most gateways have none.
     private var classifier: ThreatClassifier?
+    /// Of classifiers before it.
+    private var formerEvictions = (accounts: 0, networks: 0)
     private(set) var book = ThreatBook()
     private var timer: LoopTimer?
     /// Of the configuration that comes into force next.
@@ -60,6 +62,7 @@ final class ThreatDesk {
         if settings.isEnabled {
             classifier?.adopt(settings)
         } else {
+            formerEvictions = evictions
             classifier = nil
             for news in book.endAll(at: .now()) { tell(news) }
         }
@@ -73,20 +76,24 @@ final class ThreatDesk {
         guard settings.isEnabled, report.attempt.rules.contains(where: loginRules.contains) else { return }
         let now = Instant.now()
         take(
-            watching { $0.failed(from: network, report.attempt.account, at: now) }, report.request.client, at: now)
+            watching { $0.failed(from: network, report.attempt.account, at: now) }, report.request.client,
+            report.request.threatTrace, at: now)
     }
 
     /// Who goes on with an account that is locked fails at it, whatever his password.
     func answered(_ answer: GuessAnswer, _ attempt: LoginAttempt, from network: IPNetwork) {
         guard settings.isEnabled, case .locked = answer else { return }
         let now = Instant.now()
-        take(watching { $0.failed(from: network, attempt.account, at: now) }, attempt.address, at: now)
+        take(watching { $0.failed(from: network, attempt.account, at: now) }, attempt.address, nil, at: now)
     }
 
-    func succeeded(_ client: IPAddress, _ account: AccountMark?, from network: IPNetwork) {
+    /// - Parameter isSpared: the client speaks for many.
+    func succeeded(_ request: AuditRequest, _ account: AccountMark?, from network: IPNetwork, isSpared: Bool) {
         guard settings.isEnabled else { return }
         let now = Instant.now()
-        take(watching { $0.succeeded(from: network, account, at: now) }, client, at: now)
+        take(
+            watching { $0.succeeded(from: network, account, isSpared: isSpared, at: now) }, request.client,
+            request.threatTrace, at: now)
     }
 
     private func watching(_ body: (inout ThreatClassifier) -> [ThreatFinding]) -> [ThreatFinding] {
@@ -95,14 +102,16 @@ final class ThreatDesk {
         return body(&classifier!)
     }
 
-    private func take(_ findings: [ThreatFinding], _ client: IPAddress, at now: Instant) {
+    private func take(
+        _ findings: [ThreatFinding], _ client: IPAddress, _ trace: @autoclosure () -> ThreatTrace?, at now: Instant
+    ) {
         guard !findings.isEmpty else { return }
-        let wall = WallTime.now()
+        let (wall, trace) = (WallTime.now(), trace())
         for finding in findings {
-            let news = book.note(
-                finding, from: client, quiet: settings.window, reminder: settings.reminder, at: now, wall: wall,
+            let all = book.note(
+                finding, from: client, trace, quiet: settings.window, reminder: settings.reminder, at: now, wall: wall,
                 id: ThreatDesk.makeID())
-            if let news { tell(news) }
+            for news in all { tell(news) }
         }
         noteActive()
     }
@@ -132,10 +141,16 @@ final class ThreatDesk {
             metrics.begun[pattern.rawValue] = book.begun[pattern] ?? 0
             metrics.active[pattern.rawValue] = book.activeCounts[pattern] ?? 0
         }
-        metrics.unlisted = book.unlisted
+        for pattern in ThreatPattern.allCases { metrics.unlisted[pattern.rawValue] = book.unlisted[pattern] ?? 0 }
+        (metrics.accountEvictions, metrics.networkEvictions) = evictions
+    }
+
+    /// Since the start of the process.
+    private var evictions: (accounts: Int, networks: Int) {
         let totals = totals
-        metrics.accountEvictions = max(metrics.accountEvictions, totals.accountEvictions)
-        metrics.networkEvictions = max(metrics.networkEvictions, totals.networkEvictions)
+        return (
+            formerEvictions.accounts + totals.accountEvictions, formerEvictions.networks + totals.networkEvictions
+        )
     }
 
     /// Of the window that ends now.
@@ -154,13 +169,17 @@ final class ThreatDesk {
         switch news.step {
         case .began: log.log(.warning, "traffic.threat_began", "Failed logins look like an attack", fields)
         case .continues:
-            log.log(.warning, "traffic.threat_continues", "Failed logins still look like an attack", fields)
+            log.log(
+                news.isGrown ? .error : .warning, "traffic.threat_continues",
+                "Failed logins still look like an attack\(news.isGrown ? ", and there are many more of them" : "")",
+                fields)
         case .ended: log.log(.info, "traffic.threat_ended", "Failed logins look like an attack no more", fields)
         }
         guard settings.webhook != nil else { return }
         courier.send(
-            id: "msg_\(threat.id)_\(ThreatDesk.makeID())", ThreatReports.message(news, settings, at: .now()).bytes,
-            isUrgent: threat.pattern == .successAfterFailures && news.step == .began)
+            WebhookMessage(
+                id: "msg_\(threat.id)_\(ThreatDesk.makeID())", ThreatReports.message(news, settings, at: .now()).bytes,
+                news.rank))
     }
 
     /// False: another test is under way, or there is no webhook.
@@ -173,7 +192,7 @@ final class ThreatDesk {
         let step: AuditThreat.Step =
             switch news.step {
             case .began: .began
-            case .continues: .continues
+            case .continues: news.isGrown ? .grows : .continues
             case .ended: .ended
             }
         var told = AuditThreat(
@@ -183,6 +202,7 @@ final class ThreatDesk {
         switch threat.subject {
         case .account(let mark):
             told.account = mark.description
+            if threat.pattern == .successAfterFailures { told.isFromFailing = threat.isFromFailing }
             // One of many says nothing.
             if threat.pattern != .distributed { client = threat.address }
         case .network(let network):
@@ -192,6 +212,8 @@ final class ThreatDesk {
         }
         var event = AuditEvent(.threat(told), client: client)
         event.stage = Stage.judge.rawValue
+        event.requestID = threat.trace?.requestID
+        event.traceID = threat.trace?.traceID
         return event
     }
 
@@ -199,4 +221,8 @@ final class ThreatDesk {
         let digits = String(UInt64.random(in: .min ... .max), radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
+}
+
+extension AuditRequest {
+    fileprivate var threatTrace: ThreatTrace { ThreatTrace(requestID: requestID, traceID: traceID) }
 }

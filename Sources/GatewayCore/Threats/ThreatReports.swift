@@ -22,6 +22,8 @@ enum ThreatReports {
             "ended_at": JSONValue(threat.ended?.text), "signs": .integer(threat.signs),
             "failures": .integer(threat.measures.failures), "accounts": .integer(threat.measures.accounts),
             "networks": .integer(threat.measures.networks), "last_address": JSONValue(threat.address?.description),
+            "last_request_id": JSONValue(threat.trace?.requestID), "last_trace_id": JSONValue(threat.trace?.traceID),
+            "from_failing_network": threat.pattern == .successAfterFailures ? .boolean(threat.isFromFailing) : .null,
         ]
     }
 
@@ -66,7 +68,7 @@ enum ThreatReports {
     private static func webhook(_ desk: ThreatDesk, _ metrics: ThreatMetrics) -> JSONValue {
         func count(_ result: WebhookResult) -> JSONValue { .integer(metrics.messages[result] ?? 0) }
         return [
-            "url": JSONValue(desk.settings.webhook?.url.shown),
+            "url": JSONValue(desk.settings.webhook?.url.origin),
             "signed": .boolean(desk.settings.webhook?.secret != nil), "waiting": .integer(desk.courier.waiting),
             "sent": count(.sent), "failed": count(.failed), "dropped": count(.dropped),
             "problem": JSONValue(desk.courier.problem),
@@ -91,7 +93,8 @@ enum ThreatReports {
                     ]
                 }),
             "active": .array(desk.book.active.map(threat)), "recent": .array(desk.book.recent.map(threat)),
-            "unlisted": .integer(desk.book.unlisted), "rate_limiting": rateLimiting(gateway, at: wall),
+            "unlisted": .integer(desk.book.unlisted.values.reduce(0, +)),
+            "rate_limiting": rateLimiting(gateway, at: wall),
             "webhook": webhook(desk, gateway.metrics.threats),
         ]
     }

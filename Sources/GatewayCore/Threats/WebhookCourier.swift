@@ -7,15 +7,6 @@ internal import Wire
 /// Delivers messages to the webhook, one after another, on the control thread and never blocking it. One that is not
 /// accepted is sent again for a while; so many may wait, and no more.
 final class WebhookCourier {
-    static let most = 64
-
-    private struct Message {
-        let id: String
-        let body: [UInt8]
-        let isUrgent: Bool
-        var attempts = 0
-    }
-
     private enum Phase {
         /// Nothing waits, or nobody is told. → `sending`
         case idle
@@ -32,8 +23,7 @@ final class WebhookCourier {
     private lazy var resolver = ResolverPort(Resolver(), on: loop)
     private var webhook: Configuration.Threats.Webhook?
     private var tls: TLSClientContext?
-    /// The first one is on its way, or will be when its pause is over; behind it urgent ones go before others.
-    private var queue: [Message] = []
+    private var queue = WebhookQueue()
     private var phase = Phase.idle
     private lazy var timer = LoopTimer(on: loop) { [unowned self] in
         phase = .idle
@@ -67,27 +57,25 @@ final class WebhookCourier {
         timer.cancel()
         problem = nil
         if webhook == nil {
-            for _ in queue { metrics.count(.dropped) }
-            queue = []
+            for _ in 0..<queue.count { metrics.count(.dropped) }
+            queue.clear()
         }
-        for index in queue.indices { queue[index].attempts = 0 }
+        queue.startOver()
         sendFirst()
     }
 
-    /// - Parameters:
-    ///   - id: of the message; whoever gets it twice knows it by that.
-    ///   - isUrgent: it is sent before others, and takes the place of one where there is no room.
-    func send(id: String, _ body: [UInt8], isUrgent: Bool) {
+    func send(_ message: WebhookMessage) {
         guard webhook != nil else { return }
-        let message = Message(id: id, body: body, isUrgent: isUrgent)
-        if queue.count >= WebhookCourier.most {
+        let added = queue.add(message)
+        if added?.isLossy != false {
             metrics.count(.dropped)
             tellOfLoss()
-            guard isUrgent, let last = queue.last, !last.isUrgent else { return }
-            queue.removeLast()
         }
-        let place = isUrgent ? queue.indices.dropFirst().first { !queue[$0].isUrgent } : nil
-        queue.insert(message, at: place ?? queue.count)
+        if added?.place == .first, case .pausing = phase {
+            // It does not wait for another one's pause.
+            timer.cancel()
+            phase = .idle
+        }
         sendFirst()
     }
 
@@ -95,7 +83,7 @@ final class WebhookCourier {
     /// False: there is nobody to send it to, or another one is on its way.
     func test(id: String, _ body: [UInt8], then done: @escaping (String?) -> Void) -> Bool {
         guard trial == nil, let webhook, !webhook.url.isSecure || tls != nil else { return false }
-        let message = Message(id: id, body: body, isUrgent: false)
+        let message = WebhookMessage(id: id, body, .news)
         trial = fetch(message, webhook, within: min(webhook.timeout, WebhookCourier.patience)) {
             [unowned self] result in
             // It is the caller.
@@ -111,7 +99,7 @@ final class WebhookCourier {
     }
 
     private func fetch(
-        _ message: Message, _ webhook: Configuration.Threats.Webhook, within timeout: Interval,
+        _ message: WebhookMessage, _ webhook: Configuration.Threats.Webhook, within timeout: Interval,
         then done: @escaping (Result<FetchedDocument, ProviderProblem>) -> Void
     ) -> DocumentFetch {
         DocumentFetch(
@@ -122,9 +110,8 @@ final class WebhookCourier {
 
     private func sendFirst() {
         metrics.queued = queue.count
-        guard case .idle = phase, let webhook, let message = queue.first, !webhook.url.isSecure || tls != nil
+        guard case .idle = phase, let webhook, !webhook.url.isSecure || tls != nil, let message = queue.send()
         else { return }
-        queue[0].attempts += 1
         phase = .sending(fetch(message, webhook, within: webhook.timeout) { [unowned self] in ended($0) })
     }
 
@@ -133,10 +120,10 @@ final class WebhookCourier {
         let last = phase
         loop.atEndOfTurn { withExtendedLifetime(last) {} }
         phase = .idle
-        guard let webhook, let message = queue.first else { return }
+        guard let webhook else { return }
         switch result {
         case .success:
-            queue.removeFirst()
+            queue.accepted()
             metrics.count(.sent)
             isLossTold = false
             if problem != nil {
@@ -145,12 +132,11 @@ final class WebhookCourier {
             }
         case .failure(let failure):
             failed(failure.description, webhook)
-            guard message.attempts > webhook.retries else {
+            if let pause = queue.refused(retries: webhook.retries) {
                 phase = .pausing
-                timer.fire(after: WebhookRequest.pause(after: message.attempts))
+                timer.fire(after: pause)
                 return
             }
-            queue.removeFirst()
             metrics.count(.failed)
             tellOfLoss()
         }
@@ -174,6 +160,6 @@ final class WebhookCourier {
     }
 
     private func url(_ webhook: Configuration.Threats.Webhook) -> (String, LogValue) {
-        ("url", .text(webhook.url.shown))
+        ("url", .text(webhook.url.origin))
     }
 }

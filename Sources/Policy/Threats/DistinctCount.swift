@@ -47,12 +47,16 @@ struct MediumSketch: Sendable {
         current = SIMD4<UInt64>()
     }
 
-    var count: Int {
+    private var bits: Int {
         let all = current | former
         var bits = 0
         for lane in 0..<4 { bits += all[lane].nonzeroBitCount }
-        return DistinctCount.of256[bits]
+        return bits
     }
+
+    var count: Int { DistinctCount.of256[bits] }
+    /// Beyond about a thousand things it says little, and at last nothing.
+    var isFull: Bool { bits > 252 }
 }
 
 /// The same for tens of thousands: 4 KiB.
@@ -88,6 +92,8 @@ struct WideSketch: Sendable {
     }
 
     var count: Int { Int(estimate.rounded()) }
+    /// Beyond about 110,000 things it says little, and at last nothing.
+    var isFull: Bool { self.set > WideSketch.size - 16 }
 }
 
 /// A number of the current half of a window and of the one before. It stops at 65,535.

@@ -33,8 +33,8 @@ package struct ThreatClassifier: Sendable {
         let key: ThreatKey
         var half: Int64
         var failures = HalvedCount()
-        /// Those whose account is known.
-        var namedFailures = HalvedCount()
+        /// Those whose account is known; of one account a few at most.
+        var tries = HalvedCount()
         var successes = HalvedCount()
         var failedAccounts = MediumSketch()
         var succeededAccounts = MediumSketch()
@@ -43,7 +43,7 @@ package struct ThreatClassifier: Sendable {
 
         mutating func turn(isNext: Bool) {
             failures.turn(isNext: isNext)
-            namedFailures.turn(isNext: isNext)
+            tries.turn(isNext: isNext)
             successes.turn(isNext: isNext)
             failedAccounts.turn(isNext: isNext)
             succeededAccounts.turn(isNext: isNext)
@@ -56,7 +56,8 @@ package struct ThreatClassifier: Sendable {
     private var networks: ThreatTable<Network>
     private var half: Int64 = .min
     private var failures = (current: 0, former: 0)
-    private var namedFailures = (current: 0, former: 0)
+    /// As those of a network.
+    private var tries = (current: 0, former: 0)
     private var successes = (current: 0, former: 0)
     private var failedAccounts = WideSketch()
     private var succeededAccounts = WideSketch()
@@ -80,7 +81,10 @@ package struct ThreatClassifier: Sendable {
         if settings.window == self.settings.window {
             self.settings = settings
         } else {
+            let (accounts, networks) = (accounts.evictions, networks.evictions)
             self = ThreatClassifier(settings, seed: seed)
+            self.accounts.evictions = accounts
+            self.networks.evictions = networks
         }
     }
 
@@ -94,40 +98,62 @@ package struct ThreatClassifier: Sendable {
     ) -> [ThreatFinding] {
         advance(to: now)
         let key = ThreatKey(network)
-        let place = networks.place(of: key, at: half)
         failures.current += 1
-        networks[place].failures.add()
         failedNetworks.insert(key.hash(seed))
-        guard let account else { return [] }
+        guard let account else {
+            if let place = placeOfUnnamed(key) { networks[place].failures.add() }
+            return []
+        }
+        let place = networks.place(of: key, at: half)
+        networks[place].failures.add()
         let name = ThreatKey(account)
         let hash = name.hash(seed)
-        namedFailures.current += 1
-        networks[place].namedFailures.add()
         networks[place].failedAccounts.insert(hash)
         failedAccounts.insert(hash)
         let target = accounts.place(of: name, at: half)
         accounts[target].failures.add()
         accounts[target].networks.insert(key.hash(seed))
+        // One account with very many must not make the average of all large.
+        if accounts[target].failures.sum <= ThreatClassifier.fewTries + 1 {
+            tries.current += 1
+            networks[place].tries.add()
+        }
         return [finding(of: accounts[target], account), finding(of: networks[place], network), findingOfAll()]
             .compactMap(\.self)
     }
 
+    /// - Parameter isSpared: the address speaks for many, and failures of some are no sign against others.
     package mutating func succeeded(
-        from network: IPNetwork, _ account: AccountMark?, at now: Instant
+        from network: IPNetwork, _ account: AccountMark?, isSpared: Bool = false, at now: Instant
     ) -> [ThreatFinding] {
         advance(to: now)
         successes.current += 1
-        let place = networks.place(of: ThreatKey(network), at: half)
-        networks[place].successes.add()
-        var finding: ThreatFinding?
-        if let account {
-            let name = ThreatKey(account)
-            let hash = name.hash(seed)
-            networks[place].succeededAccounts.insert(hash)
-            succeededAccounts.insert(hash)
-            if let target = accounts.find(name, at: half) { finding = success(of: accounts[target], account) }
+        let key = ThreatKey(network)
+        guard let account else {
+            guard let place = placeOfUnnamed(key) else { return [] }
+            networks[place].successes.add()
+            let finding = isSpared ? nil : success(from: networks[place], .network(network))
+            return [finding].compactMap(\.self)
         }
-        return [finding ?? success(from: networks[place], network)].compactMap(\.self)
+        let place = networks.place(of: key, at: half)
+        networks[place].successes.add()
+        let name = ThreatKey(account)
+        let hash = name.hash(seed)
+        networks[place].succeededAccounts.insert(hash)
+        succeededAccounts.insert(hash)
+        var finding: ThreatFinding?
+        if let target = accounts.find(name, at: half) { finding = success(of: accounts[target], account) }
+        // Who is lost is the account, whoever took it.
+        if finding == nil, !isSpared { finding = success(from: networks[place], .account(account)) }
+        finding?.isFromFailing = networks[place].failures.sum > 0
+        return [finding].compactMap(\.self)
+    }
+
+    /// Where accounts are known a login without one takes no place of those that say more: names cost an attacker
+    /// nothing, and leaving them out costs him even less.
+    private mutating func placeOfUnnamed(_ key: ThreatKey) -> Int? {
+        let knowsNames = tries.current + tries.former > 0 || succeededAccounts.count > 0
+        return knowsNames ? networks.freePlace(of: key, at: half) : networks.place(of: key, at: half)
     }
 
     // MARK: Patterns
@@ -144,22 +170,24 @@ package struct ThreatClassifier: Sendable {
     private func finding(of record: Network, _ network: IPNetwork) -> ThreatFinding? {
         let failed = record.failedAccounts.count
         guard failed >= settings.sprayingAccounts,
-            record.namedFailures.sum <= failed * ThreatClassifier.fewTries,
-            isAttack(failed, beside: record.succeededAccounts.count)
+            record.failedAccounts.isFull || record.tries.sum <= failed * ThreatClassifier.fewTries,
+            isAttack(record)
         else { return nil }
         return ThreatFinding(.spraying, .network(network), measures(of: record))
     }
 
     private func findingOfAll() -> ThreatFinding? {
         let (failed, networks) = (failedAccounts.count, failedNetworks.count)
-        let tries = namedFailures.current + namedFailures.former
+        let tries = tries.current + tries.former
+        let isFull = failedAccounts.isFull
         guard failed >= settings.stuffingAccounts, networks >= settings.networks,
-            tries <= failed * ThreatClassifier.fewTries, isAttack(failed, beside: succeededAccounts.count)
+            isFull || tries <= failed * ThreatClassifier.fewTries, isAttackOfAll
         else { return nil }
         // Few passwords for all, from many addresses, are sprayed.
-        let pattern = tries <= failed * ThreatClassifier.fewestTries ? ThreatPattern.stuffing : .spraying
+        let pattern = isFull || tries <= failed * ThreatClassifier.fewestTries ? ThreatPattern.stuffing : .spraying
         return ThreatFinding(
-            pattern, .everybody, ThreatMeasures(failures: tries, accounts: failed, networks: networks))
+            pattern, .everybody,
+            ThreatMeasures(failures: failures.current + failures.former, accounts: failed, networks: networks))
     }
 
     private func success(of record: Account, _ account: AccountMark) -> ThreatFinding? {
@@ -168,13 +196,29 @@ package struct ThreatClassifier: Sendable {
     }
 
     /// Of an address that speaks for many only when most of them do not mistype, but guess.
-    private func success(from record: Network, _ network: IPNetwork) -> ThreatFinding? {
+    /// Many failures of one account are a device with an old password, and say nothing of its neighbours.
+    private func success(from record: Network, _ subject: ThreatSubject) -> ThreatFinding? {
         guard record.failures.sum >= settings.failuresBeforeSuccess else { return nil }
         let isAttack =
-            record.namedFailures.sum > 0
-            ? isAttack(record.failedAccounts.count, beside: record.succeededAccounts.count)
+            record.tries.sum > 0
+            ? record.failedAccounts.count >= settings.failuresBeforeSuccess && isAttack(record)
             : isAttack(record.failures.sum, beside: record.successes.sum)
-        return isAttack ? ThreatFinding(.successAfterFailures, .network(network), measures(of: record)) : nil
+        return isAttack ? ThreatFinding(.successAfterFailures, subject, measures(of: record)) : nil
+    }
+
+    /// Where there are more accounts than can be told apart, logins are held against each other instead; where only
+    /// those that failed are too many, what is known of them is too little, and may do.
+    private func isAttack(_ record: Network) -> Bool {
+        let (failed, succeeded) = (record.failedAccounts, record.succeededAccounts)
+        return !succeeded.isFull && isAttack(failed.count, beside: succeeded.count)
+            || (succeeded.isFull || failed.isFull) && isAttack(record.failures.sum, beside: record.successes.sum)
+    }
+
+    private var isAttackOfAll: Bool {
+        let (isFull, succeededIsFull) = (failedAccounts.isFull, succeededAccounts.isFull)
+        return !succeededIsFull && isAttack(failedAccounts.count, beside: succeededAccounts.count)
+            || (succeededIsFull || isFull)
+                && isAttack(failures.current + failures.former, beside: successes.current + successes.former)
     }
 
     /// Each account counts once, so that nobody makes his failures a small part by many logins of his own account.
@@ -212,7 +256,7 @@ package struct ThreatClassifier: Sendable {
         let isNext = current - 1 == half
         half = current
         failures = (0, isNext ? failures.current : 0)
-        namedFailures = (0, isNext ? namedFailures.current : 0)
+        tries = (0, isNext ? tries.current : 0)
         successes = (0, isNext ? successes.current : 0)
         failedAccounts.turn(isNext: isNext)
         succeededAccounts.turn(isNext: isNext)

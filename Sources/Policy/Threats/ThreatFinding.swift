@@ -56,6 +56,8 @@ package struct ThreatFinding: Hashable, Sendable {
     package let pattern: ThreatPattern
     package let subject: ThreatSubject
     package let measures: ThreatMeasures
+    /// Of a success: logins from its own network had failed. From another one it may be the owner's.
+    package var isFromFailing = false
 
     package init(_ pattern: ThreatPattern, _ subject: ThreatSubject, _ measures: ThreatMeasures) {
         self.pattern = pattern

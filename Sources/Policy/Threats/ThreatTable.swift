@@ -63,8 +63,10 @@ struct ThreatTable<Record: ThreatRecord>: Sendable {
     private static var ways: Int { 8 }
     private var records: [Record]
     private let seed: UInt64
+    /// Where the search for one that goes begins: of equals it is not always the same.
+    private var rotor = 0
     /// Records with failures that still counted, and had to go.
-    private(set) var evictions = 0
+    var evictions = 0
 
     /// - Parameter capacity: a power of two.
     init(capacity: Int, seed: UInt64) {
@@ -92,20 +94,40 @@ struct ThreatTable<Record: ThreatRecord>: Sendable {
         return nil
     }
 
-    /// The same, and makes one where there is none.
+    /// The same, and makes one where there is none. Of records with as few failures the one goes that was touched in an
+    /// earlier half; of those again each in its turn, so that a new one stays for as long as any.
     mutating func place(of key: ThreatKey, at half: Int64) -> Int {
         if let known = find(key, at: half) { return known }
-        let start = start(key)
-        var least = start
-        for place in start..<start + Self.ways {
-            if records[place].half == .min {
-                least = place
-                break
-            }
-            if records[place].weight(at: half) < records[least].weight(at: half) { least = place }
+        let least = least(key, at: half)
+        if records[least].half != .min {
+            rotor &+= 1
+            if records[least].weight(at: half) > 0 { evictions += 1 }
         }
-        if records[least].weight(at: half) > 0 { evictions += 1 }
         records[least] = Record(key, half: half)
+        return least
+    }
+
+    /// The same, but takes the place of nobody who still counts; nil: there is none.
+    mutating func freePlace(of key: ThreatKey, at half: Int64) -> Int? {
+        if let known = find(key, at: half) { return known }
+        let least = least(key, at: half)
+        guard records[least].half < half - 1 else { return nil }
+        records[least] = Record(key, half: half)
+        return least
+    }
+
+    private func least(_ key: ThreatKey, at half: Int64) -> Int {
+        let start = start(key)
+        var least = start + (rotor & (Self.ways - 1))
+        var fewest = records[least].weight(at: half)
+        for step in 0..<Self.ways {
+            let place = start + ((rotor &+ step) & (Self.ways - 1))
+            if records[place].half == .min { return place }
+            let weight = records[place].weight(at: half)
+            if weight < fewest || weight == fewest && records[place].half < records[least].half {
+                (least, fewest) = (place, weight)
+            }
+        }
         return least
     }
 }

@@ -14,8 +14,11 @@ import Wire
         _ book: inout ThreatBook, _ finding: ThreatFinding, after seconds: Int, id: String = "1"
     ) -> ThreatNews? {
         book.note(
-            finding, from: IPAddress("203.0.113.7"), quiet: .seconds(900), reminder: .seconds(600),
-            at: start + .seconds(seconds), wall: noon + .seconds(seconds), id: id)
+            finding, from: IPAddress("203.0.113.7"), ThreatTrace(requestID: "r\(seconds)", traceID: "t\(seconds)"),
+            quiet: .seconds(900), reminder: .seconds(600), at: start + .seconds(seconds),
+            wall: noon + .seconds(seconds),
+            id: id
+        ).last
     }
 
     @Test func `is told once, again after a while, and when it is over`() throws {
@@ -26,7 +29,8 @@ import Wire
         more = ThreatFinding(
             more.pattern, more.subject, ThreatMeasures(failures: 40, accounts: 9, networks: 1))
         let again = try #require(note(&book, more, after: 600))
-        #expect(again.step == .continues && again.threat.signs == 601)
+        #expect(again.step == .continues && again.threat.signs == 601 && !again.isGrown)
+        #expect(again.threat.trace == ThreatTrace(requestID: "r600", traceID: "t600"))
         #expect(again.threat.measures == ThreatMeasures(failures: 40, accounts: 10, networks: 1))
         #expect(book.sweep(at: start + .seconds(1_499), wall: noon).isEmpty)
         let over = try #require(book.sweep(at: start + .seconds(1_500), wall: noon + .seconds(1_500)).first)
@@ -53,58 +57,60 @@ import Wire
             let one = ThreatFinding(.singleAccount, .account(account(number)), finding.measures)
             #expect((note(&book, one, after: 0, id: "\(number)") != nil) == (number < 128))
         }
-        #expect(book.active.count == 128 && book.unlisted == 872 && book.begun == [.singleAccount: 128])
+        #expect(book.active.count == 128 && book.unlisted == [.singleAccount: 872])
+        #expect(book.begun == [.singleAccount: 128])
         let success = ThreatFinding(.successAfterFailures, .account(account(999)), finding.measures)
         #expect(note(&book, success, after: 0)?.step == .began, "no flood hides another pattern")
         #expect(book.sweep(at: start + .seconds(900), wall: noon).count == 129)
         #expect(book.recent.count == 64 && book.isQuiet)
         #expect(book.activeCounts.values.allSatisfy { $0 == 0 })
     }
-}
 
-@Suite struct `A message to a webhook` {
-    private let noon = WallTime(milliseconds: 1_795_262_400_123)
-
-    @Test func `is signed as Standard Webhooks says`() {
-        var webhook = Configuration.Threats.Webhook(WebAddress("https://alerts.example/in?team=a")!)
-        webhook.secret = Secret(Array("0123456789abcdef0123456789abcdef".utf8))
-        let text = String(
-            decoding: WebhookRequest.bytes(Array(#"{"a":1}"#.utf8), id: "msg_1", at: noon, to: webhook), as: UTF8.self)
-        // printf '%s' 'msg_1.1795262400.{"a":1}' |
-        //     openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef -binary | base64
-        #expect(
-            text == """
-                POST /in?team=a HTTP/1.1\r
-                Host: alerts.example\r
-                User-Agent: gateway\r
-                Content-Type: application/json\r
-                Content-Length: 7\r
-                Connection: close\r
-                Webhook-Id: msg_1\r
-                Webhook-Timestamp: 1795262400\r
-                Webhook-Signature: v1,iDpR9lh1e9TAG38q/ZAWcSePy1BNytJdDFd9r4NB13k=\r
-                \r
-                {"a":1}
-                """)
-        webhook.secret = nil
-        let unsigned = WebhookRequest.bytes([], id: "msg_1", at: noon, to: webhook)
-        #expect(!String(decoding: unsigned, as: UTF8.self).contains("Signature"))
+    @Test func `that is a success is told, however many successes of his own an attacker makes`() throws {
+        var book = ThreatBook()
+        func success(_ subject: ThreatSubject) -> ThreatFinding {
+            ThreatFinding(.successAfterFailures, subject, finding.measures)
+        }
+        for number in 0..<128 {
+            let network = IPNetwork(host(number))
+            #expect(note(&book, success(.network(network)), after: number, id: "n\(number)")?.step == .began)
+            #expect(note(&book, success(.account(account(number))), after: number, id: "a\(number)")?.step == .began)
+        }
+        #expect(book.active.count == 256, "those of networks keep none of accounts out")
+        // The first has a new sign: the second is the oldest.
+        _ = note(&book, success(.account(account(0))), after: 200)
+        let news = book.note(
+            success(.account(account(-1))), from: nil, quiet: .seconds(900), reminder: .seconds(600),
+            at: start + .seconds(201), wall: noon + .seconds(201), id: "victim")
+        #expect(news.map(\.step) == [.ended, .began] && news.map(\.threat.id) == ["a1", "victim"])
+        #expect(book.active.count == 256 && book.activeCounts[.successAfterFailures] == 256 && book.unlisted.isEmpty)
     }
 
-    @Test func `is sent again less and less often`() {
-        #expect((1...6).map { WebhookRequest.pause(after: $0).seconds } == [1, 4, 16, 60, 60, 60])
+    @Test func `that has grown fourfold is told again at once`() {
+        var book = ThreatBook()
+        func grown(to failures: Int, after seconds: Int) -> ThreatNews? {
+            let more = ThreatFinding(
+                finding.pattern, finding.subject, ThreatMeasures(failures: failures, accounts: 10, networks: 1))
+            return note(&book, more, after: seconds)
+        }
+        #expect(grown(to: 10, after: 0)?.isFirst == true)
+        #expect(grown(to: 39, after: 1) == nil)
+        #expect(grown(to: 40, after: 2)?.isGrown == true)
+        #expect(grown(to: 41, after: 3) == nil && grown(to: 159, after: 4) == nil)
+        #expect(grown(to: 160, after: 5)?.rank == .news)
+        // It ebbs, is told of as that, and comes again.
+        #expect(grown(to: 12, after: 605)?.rank == .reminder)
+        #expect(grown(to: 48, after: 606)?.isGrown == true)
     }
 
-    @Test(arguments: [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n", true), ("HTTP/1.1 204 No Content\r\n\r\n", true),
-        ("HTTP/1.1 202 Accepted\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n", true),
-        ("HTTP/1.1 302 Found\r\nLocation: http://evil.test/\r\nContent-Length: 0\r\n\r\n", false),
-        ("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", false), ("HTTP/1.1 429 Slow\r\n\r\n", false),
-        ("hello\r\n\r\n", false),
-    ])
-    func `is accepted by any status of success, whatever its body`(_ text: String, _ isAccepted: Bool) {
-        let answer = FetchedAnswer(kind: .acknowledgement)
-        let verdict = answer.take(Array(text.utf8).span)
-        #expect((verdict == .document(FetchedDocument(bytes: [], lifetime: nil))) == isAccepted, "\(verdict)")
+    @Test func `that is over is kept for each pattern`() {
+        var book = ThreatBook()
+        _ = note(&book, ThreatFinding(.successAfterFailures, .account(account(1)), finding.measures), after: 0)
+        _ = book.endAll(at: noon)
+        for number in 0..<100 {
+            _ = note(&book, ThreatFinding(.singleAccount, .account(account(number)), finding.measures), after: 1)
+        }
+        _ = book.endAll(at: noon + .seconds(1))
+        #expect(book.recent.count == 65 && book.recent.last?.pattern == .successAfterFailures)
     }
 }

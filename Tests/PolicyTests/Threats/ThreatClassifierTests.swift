@@ -29,8 +29,8 @@ struct LoginTraffic {
         findings += classifier.failed(from: IPNetwork(address), account, at: now)
     }
 
-    mutating func succeed(_ address: IPAddress, _ account: AccountMark?) {
-        findings += classifier.succeeded(from: IPNetwork(address), account, at: now)
+    mutating func succeed(_ address: IPAddress, _ account: AccountMark?, isSpared: Bool = false) {
+        findings += classifier.succeeded(from: IPNetwork(address), account, isSpared: isSpared, at: now)
     }
 
     mutating func pass(_ time: Interval) { now = now + time }
@@ -107,14 +107,53 @@ func host(_ number: Int) -> IPAddress { IPAddress(v4: 0x0a00_0000 + UInt32(numbe
         traffic.succeed(host(3), account(1))
         #expect(traffic.first(.successAfterFailures)?.subject == .account(account(1)))
         #expect(traffic.first(.successAfterFailures)?.measures.failures == 5)
+        #expect(traffic.first(.successAfterFailures)?.isFromFailing == false, "it may be the owner's")
+        traffic.succeed(host(2), account(1))
+        #expect(traffic.findings.last?.isFromFailing == true)
     }
 
     @Test func `ends with a success of another account from the same address`() {
         var traffic = LoginTraffic()
-        for number in 0..<5 { traffic.fail(host(1), account(number)) }
-        traffic.succeed(host(1), account(9))
-        #expect(traffic.findings.map(\.subject) == [.network(IPNetwork(host(1)))])
+        for number in 0..<7 { traffic.fail(host(1), account(number)) }
+        for number in 20..<23 { traffic.succeed(host(1), account(number)) }
+        #expect(traffic.findings.map(\.subject) == (20..<23).map { .account(account($0)) }, "each that is lost")
         #expect(traffic.patterns == [.successAfterFailures])
+        #expect(traffic.findings.allSatisfy { $0.isFromFailing && $0.measures.failures == 7 })
+    }
+
+    @Test func `is not silenced by one name that is tried very often`() {
+        var traffic = LoginTraffic()
+        for _ in 0..<5_000 { traffic.fail(host(1), account(-1)) }
+        for number in 0..<13 { traffic.fail(host(1), account(number)) }
+        #expect(traffic.findings.contains { $0.pattern == .spraying })
+        for number in 0..<60 { traffic.fail(host(number % 20), account(number)) }
+        #expect(traffic.findings.contains { $0.pattern == .stuffing && $0.subject == .everybody })
+    }
+
+    @Test func `of more accounts than can be told apart is still one`() {
+        var traffic = LoginTraffic { $0.networks = 150 }
+        for number in 0..<20_000 {
+            traffic.fail(host(1), account(number))
+            if number % 100 == 0 { traffic.succeed(host(1), account(-number)) }
+        }
+        #expect(traffic.findings.last?.subject == .network(IPNetwork(host(1))))
+    }
+
+    /// 5 failures set the lock of the account, and the block of the address.
+    @Test func `of a guesser who waits until locks are over is seen with the settings as they are`() {
+        let lock = Configuration.Accounts(members: ["name"], secret: Secret([])).lock
+        for start in stride(from: 0, to: 4_500, by: 61) {
+            var traffic = LoginTraffic()
+            traffic.pass(.seconds(start))
+            for _ in 0..<5 { traffic.fail(host(1), account(1)) }
+            #expect(traffic.findings.isEmpty)
+            traffic.pass(lock + .seconds(1))
+            var lucky = traffic
+            lucky.succeed(host(1), account(1))
+            #expect(lucky.patterns == [.successAfterFailures], "from \(start) on")
+            for _ in 0..<5 { traffic.fail(host(1), account(1)) }
+            #expect(traffic.patterns == [.singleAccount], "from \(start) on")
+        }
     }
 
     @Test func `is not washed away by successes of one account`() {
@@ -129,24 +168,24 @@ func host(_ number: Int) -> IPAddress { IPAddress(v4: 0x0a00_0000 + UInt32(numbe
     @Test func `is forgotten when its window is over`() {
         var traffic = LoginTraffic()
         for _ in 0..<6 { traffic.fail(host(1), account(1)) }
-        traffic.pass(.seconds(900))
+        traffic.pass(.seconds(4_500))
         for _ in 0..<6 { traffic.fail(host(1), account(1)) }
         #expect(traffic.findings.isEmpty)
         #expect(traffic.classifier.totals(at: traffic.now).failures == 6)
-        traffic.pass(.seconds(450))
+        traffic.pass(.seconds(2_250))
         #expect(traffic.classifier.totals(at: traffic.now).failures == 6, "at least half of the window")
-        traffic.pass(.seconds(450))
+        traffic.pass(.seconds(2_250))
         #expect(traffic.classifier.totals(at: traffic.now).failures == 0)
         #expect(traffic.classifier.totals(at: traffic.now).failedAccounts == 0)
     }
 
     @Test func `is found within half a window, whenever it begins`() {
-        for start in stride(from: 0, to: 900, by: 37) {
+        for start in stride(from: 0, to: 4_500, by: 187) {
             var traffic = LoginTraffic()
             traffic.pass(.seconds(start))
             for _ in 0..<10 {
                 traffic.fail(host(1), account(1))
-                traffic.pass(.seconds(44))
+                traffic.pass(.seconds(220))
             }
             #expect(traffic.patterns == [.singleAccount], "from \(start) on")
         }
@@ -158,6 +197,7 @@ func host(_ number: Int) -> IPAddress { IPAddress(v4: 0x0a00_0000 + UInt32(numbe
         #expect(traffic.findings.isEmpty)
         traffic.succeed(host(3), nil)
         #expect(traffic.findings.map(\.subject) == [.network(IPNetwork(host(3)))])
+        #expect(traffic.findings.first?.isFromFailing == true)
     }
 
     @Test func `with other thresholds holds at once, and with another window begins anew`() {
@@ -208,6 +248,22 @@ func host(_ number: Int) -> IPAddress { IPAddress(v4: 0x0a00_0000 + UInt32(numbe
     }
 }
 
+@Suite struct `A neighbour of somebody who fails` {
+    @Test func `is not told of because a device tries an old password`() {
+        var traffic = LoginTraffic { $0.accountFailures = 60_000 }
+        for _ in 0..<200 { traffic.fail(host(1), account(1)) }
+        for number in 2..<5 { traffic.succeed(host(1), account(number)) }
+        #expect(traffic.findings.isEmpty)
+    }
+
+    @Test func `is not told of behind an address that speaks for many`() {
+        var traffic = LoginTraffic()
+        for _ in 0..<40 { traffic.fail(host(1), nil) }
+        traffic.succeed(host(1), nil, isSpared: true)
+        #expect(traffic.findings.isEmpty)
+    }
+}
+
 @Suite struct `The memory for failed logins` {
     @Test func `is as large as the page says`() throws {
         #expect(ThreatClassifier.memoryBytes < 3_000_000)
@@ -233,6 +289,52 @@ func host(_ number: Int) -> IPAddress { IPAddress(v4: 0x0a00_0000 + UInt32(numbe
         // The target has more failures than what was made up, and is still known.
         traffic.fail(host(9_999_999), account(-7))
         #expect(traffic.findings.last?.measures.failures == 11)
+    }
+
+    @Test func `is no hiding place in a flood of a million names`() {
+        var traffic = LoginTraffic()
+        var last: [ThreatFinding] = []
+        for number in 0..<1_000_000 {
+            last = traffic.classifier.failed(from: IPNetwork(host(number)), account(number), at: traffic.now)
+        }
+        #expect(last.map(\.subject) == [.everybody])
+        for number in 0..<100 {
+            _ = traffic.classifier.succeeded(from: IPNetwork(host(number)), account(-number), at: traffic.now)
+        }
+        last = traffic.classifier.failed(from: IPNetwork(host(1)), account(1), at: traffic.now)
+        #expect(last.contains { $0.subject == .everybody })
+    }
+
+    @Test func `keeps who is attacked slowly when it is full of made-up names`() {
+        var traffic = LoginTraffic {
+            $0.stuffingAccounts = 20_000; $0.failureRatio = 100
+        }
+        traffic.succeed(host(70_000), account(-1))
+        for number in 0..<160_000 {
+            traffic.fail(host(number % 1_000), account(number))
+            if number >= 100_000, number % 4_000 == 0 { traffic.fail(host(9_999_999), account(-7)) }
+        }
+        #expect(traffic.findings.contains { $0.subject == .account(account(-7)) })
+    }
+
+    @Test func `keeps networks whose failures have names when others fail without`() {
+        var traffic = LoginTraffic()
+        for number in 0..<6 { traffic.fail(host(1), account(number)) }
+        for number in 0..<50_000 { for _ in 0..<8 { traffic.fail(host(100_000 + number), nil) } }
+        for number in 6..<13 { traffic.fail(host(1), account(number)) }
+        #expect(traffic.first(.spraying)?.subject == .network(IPNetwork(host(1))))
+    }
+
+    @Test func `tells what it gave to others, also behind a reload`() {
+        var traffic = LoginTraffic()
+        for number in 0..<40_000 { traffic.fail(host(number), account(number)) }
+        let before = traffic.classifier.totals(at: traffic.now)
+        var settings = Configuration.Threats()
+        settings.window = .seconds(60)
+        traffic.classifier.adopt(settings)
+        let behind = traffic.classifier.totals(at: traffic.now)
+        #expect(before.accountEvictions > 0 && behind.accountEvictions == before.accountEvictions)
+        #expect(behind.networkEvictions == before.networkEvictions && behind.failures == 0)
     }
 
     @Test func `counts different things within a tenth`() {
