@@ -2,6 +2,13 @@ package import Policy
 package import Wire
 
 extension RedisLedger {
+    package var blockCount: Int { local.book.count - local.book.accounts }
+    package var lockCount: Int { local.book.accounts }
+    package func lockEnds(of subject: BlockSubject) -> Instant? { local.block(of: subject, at: clock.now())?.deadline }
+
+    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()).filter(\.isOfAddresses) }
+    package func locks() -> [BlockRecord] { local.book.records(at: clock.now()).filter { !$0.isOfAddresses } }
+
     package func block(
         _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
         completion: @escaping (BlockOutcome) -> Void

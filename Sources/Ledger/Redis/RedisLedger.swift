@@ -252,16 +252,9 @@ package final class RedisLedger: Ledger {
         }
     }
 
-    package var blockCount: Int { local.book.count - local.book.accounts }
-    package var lockCount: Int { local.book.accounts }
-    package func lockEnds(of subject: BlockSubject) -> Instant? { local.block(of: subject, at: clock.now())?.deadline }
-
     package var waitingFailures: Int { unsettled.count }
 
     package func adopt(_ rules: LoginRules) { local.rules = rules }
-
-    package func blocks() -> [BlockRecord] { local.book.records(at: clock.now()).filter(\.isOfAddresses) }
-    package func locks() -> [BlockRecord] { local.book.records(at: clock.now()).filter { !$0.isOfAddresses } }
 
     /// Whoever answers commands, in whatever mood.
     var session: (any RedisStore)? {
