@@ -1,7 +1,7 @@
 package import Policy
 package import Settings
 package import Transport
-package import Wire
+internal import Wire
 
 /// The ledger of replicas that share a Redis: the authority counts and keeps the blocks, this process keeps a complete
 /// mirror of `ip_block:*` and `revoked:*` so that no request has to ask.
