@@ -79,7 +79,7 @@ extension ClientConnection {
             !record.context(under: worker.generation).loginRows.isDisjoint(
                 with: worker.generation.rules.loginClassRows),
             // A backend may say with a 200 that a login failed.
-            record.failedRows.isDisjoint(with: worker.generation.rules.loginClassRows)
+            !record.failsLogin
         {
             worker.report(successOf: request, record.judgedGuess?.attempt)
         }

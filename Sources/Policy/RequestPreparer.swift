@@ -14,11 +14,11 @@ extension Gatekeeper {
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        // Whoever guesses must not have the answer compressed, in which his failure stands.
+        // Whoever guesses must not choose the form of the answer, in which his failure stands.
         let mustBePlain =
             !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
         copyFields(bytes, facts.route.map { rules.tokenPlaces[$0] }, mustBePlain: mustBePlain, into: &out)
-        if mustBePlain { out.append("Accept-Encoding: identity\r\n") }
+        if mustBePlain { out.append("Accept: application/json\r\nAccept-Encoding: identity\r\n") }
         if let upgrade = plan.upgrade {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
@@ -78,7 +78,7 @@ extension Gatekeeper {
 
     /// - Parameters:
     ///   - places: where the route looks for the token.
-    ///   - mustBePlain: encodings of the answer are not asked for.
+    ///   - mustBePlain: the client has no say in the form of the answer.
     private func copyFields(
         _ bytes: Span<UInt8>, _ places: TokenPlaces?, mustBePlain: Bool, into out: inout ByteWriter
     ) {
@@ -106,7 +106,7 @@ extension Gatekeeper {
                     !kind.isStripped
                     && !(head.connection.namesFields && kind.isRemovedByConnection
                         && isNamedByConnection(field, bytes))
-                    && !(mustBePlain && bytes.extracting(field.name).equalsIgnoringCase("accept-encoding"))
+                    && !(mustBePlain && AnswerMember.choosesForm(bytes.extracting(field.name)))
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))
