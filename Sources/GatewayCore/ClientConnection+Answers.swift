@@ -87,7 +87,7 @@ extension ClientConnection {
         if record.plan?.isLogin == true, (200..<400).contains(record.status), let request = record.audit,
             !record.loginRows(under: worker.generation).isDisjoint(with: worker.generation.rules.loginClassRows),
             // A backend may say with a 200 that a login failed.
-            record.failedRows.isDisjoint(with: worker.generation.rules.loginClassRows)
+            !record.failsLogin
         {
             if record.status < 300 {
                 worker.report(successOf: request, record.judgedGuess?.attempt)

@@ -61,6 +61,8 @@ final class ExchangeRecord {
     var isEventStream = false
     /// The rules by which its answer is that to a failed login.
     var failedRows = LoginRows()
+    /// One of them is of the class `login`, as it was when that was found.
+    var failsLogin = false
     /// Why a tunnel ended, or an event stream was cut.
     var end: TunnelEnd?
     /// The client learns the end of the answer from the end of the connection.
@@ -105,6 +107,7 @@ final class ExchangeRecord {
         hasBegun = false
         isSettled = false
         failedRows = LoginRows()
+        failsLogin = false
         facts.counted = .nothing
         if rate != nil { rate = nil }
     }

@@ -61,7 +61,7 @@ final class LoginDesk {
         self.workers = workers
         self.audit = audit
         self.metrics = metrics
-        sharedAddresses = SharedAddressDesk(audit: audit)
+        sharedAddresses = SharedAddressDesk(audit: audit, metrics: metrics)
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
         resetsAccounts = configuration.accounts?.resetsOnSuccess == true
     }
@@ -158,7 +158,9 @@ final class LoginDesk {
     /// Never the failures of the address: who knows one password may guess at others.
     func succeeded(_ request: AuditRequest, _ attempt: LoginAttempt?) {
         if resetsAccounts, let attempt, attempt.account != nil, case .ledger(let ledger) = counter {
-            for place in guesses.places(of: attempt) where place.key.subject.account != nil {
+            // Whoever knows the password of an account has not guessed its second factor.
+            for place in guesses.places(of: attempt)
+            where place.key.subject.account != nil && rules[place.key.rule].isOfLogins {
                 ledger.forgetFailures(under: place.key)
             }
         }

@@ -4,6 +4,13 @@ internal import Wire
 
 /// The answer to a login whose body says whether it failed: nothing of it goes out before that is known.
 extension ServerConnection {
+    struct PendingVerdict {
+        /// By which it may be the answer to a failure, or is.
+        var rows = LoginRows()
+        /// How many bytes must be there before it is looked at again.
+        var nextLook = 0
+    }
+
     var isReading: Bool {
         switch phase {
         case .head, .verdict, .judged, .body, .tunnel: true
@@ -25,14 +32,17 @@ extension ServerConnection {
         switch worker.responses.rows(ofBody: response, bytes, ended: ended) {
         case .failedRows(let rows): return rows
         case .more:
+            phase = .verdict
+            pendingVerdict = PendingVerdict(
+                rows: response.failedRows.union(response.undecidedRows),
+                nextLook: ResponseReader.nextLook(at: response, after: bytes.count))
             // What is missing of it does not come any more.
             guard !ended else {
-                lost()
+                _ = brokeOff(.lost)
                 return nil
             }
             // Interim answers that came before are passed on now.
             if worker.out.count > 0 { client.relay(worker.composed, Span()) }
-            phase = .verdict
             stash.keep(bytes)
         case .malformed(let rows):
             client.record.failedRows = rows
@@ -40,6 +50,23 @@ extension ServerConnection {
             malformed(.failedLoginMalformed)
         }
         return nil
+    }
+
+    /// More of it has come, but not enough to read it all again.
+    func isTooLittle(_ bytes: Span<UInt8>) -> Bool {
+        phase == .verdict && bytes.count < pendingVerdict.nextLook && !ResponseReader.mayEnd(bytes)
+    }
+
+    /// The answer does not come to its end. Whatever could have stood in it, did, and what its head said it has said: else whoever
+    /// can have it break off has guesses that do not count. False: nothing waits for it.
+    func brokeOff(_ failure: UpstreamFailure) -> Bool {
+        guard phase == .verdict, let client else { return false }
+        client.record.failedRows = pendingVerdict.rows
+        phase = .held
+        pool.failed()
+        blame(failure)
+        act(on: .failedLoginMalformed)
+        return true
     }
 
     /// The server's connection has ended behind the `count` bytes that are there of the answer: of one without a length that

@@ -51,6 +51,8 @@ final class ServerConnection: ReadinessHandler {
     var stash: Stash
     /// What the server must get before everything else, TLS included: a PROXY header, or nothing.
     var preface: [UInt8] = []
+    /// Of an answer in `verdict`.
+    var pendingVerdict = PendingVerdict()
     /// How much of the stash was found to be the beginning of a head.
     private var parsed = 0
     var outbox: Outbox
@@ -148,6 +150,8 @@ final class ServerConnection: ReadinessHandler {
                 let bytes = worker.scratch.bytes(stashed + count)
                 if stashed > 0, phase == .head, !isWorthParsing(bytes, stashed) {
                     stash.keep(bytes)
+                } else if isTooLittle(bytes) {
+                    stash.keep(bytes)
                 } else {
                     process(stashed + count, for: client)
                 }
@@ -191,6 +195,7 @@ final class ServerConnection: ReadinessHandler {
 
     /// The connection is of no use.
     func lost() {
+        if brokeOff(.lost) { return }
         pool.failed()
         if let refusal = lateRefusal {
             blame(.handshake)
@@ -213,7 +218,8 @@ final class ServerConnection: ReadinessHandler {
         case .connecting, .handshake:
             pool.connectFailed()
             blame(.connectTimeout)
-        case .head, .verdict, .body:
+        case .verdict: _ = brokeOff(.timeout)
+        case .head, .body:
             pool.failed()
             blame(.timeout)
         case .idle, .held, .judged, .tunnel, .closed: break

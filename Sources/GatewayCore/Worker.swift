@@ -326,6 +326,9 @@ final class Worker {
 
     /// Tells the Ledger of a failed login; `judged` comes back.
     func report(failureOf client: ClientConnection) {
+        // The rules may have other bits when its answer is through.
+        let failsLogin = !client.record.failedRows.isDisjoint(with: generation.rules.loginClassRows)
+        client.record.failsLogin = failsLogin
         guard let request = client.record.audit else { return client.judged() }
         let ticket = nextTicket
         nextTicket += 1
@@ -336,7 +339,8 @@ final class Worker {
             ?? LoginAttempt(id: .random(), address: client.record.facts.client, rules: [])
         let isGuess = !client.record.failedRows.isDisjoint(with: generation.rules.credentialRows)
         var failed = generation.rules.names(of: client.record.failedRows)
-        if attempt.account != nil, !client.record.failedRows.isDisjoint(with: generation.rules.loginClassRows) {
+        // Without an account it is counted only behind a shared address.
+        if failsLogin, attempt.account != nil || attempt.rules.contains(LoginRule.accountsName) {
             failed.append(LoginRule.accountsName)
         }
         let others = attempt.rules.filter { !failed.contains($0) }

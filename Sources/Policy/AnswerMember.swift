@@ -47,10 +47,23 @@ struct AnswerMember: Sendable {
         self.values = values.map { Array($0.utf8) }
     }
 
+    /// Whether a field of a request, of this name, may change whether and how the answer says it: another format, another
+    /// encoding, a piece of it, or 304 in its place.
+    static func choosesForm(_ name: Span<UInt8>) -> Bool {
+        name.equalsIgnoringCase("accept") || name.equalsIgnoringCase("accept-encoding")
+            || name.equalsIgnoringCase("range")
+            || name.count > 3 && name.extracting(0..<3).equalsIgnoringCase("if-")
+    }
+
+    /// A redirect may be the other form of the same answer, and whoever guesses may have chosen it.
+    static func isFailure(bodiless status: Int) -> Bool { (300..<400).contains(status) }
+
     func verdict(on body: AnswerBody) -> Verdict {
-        // Of a success it is expected that it could be read; an error page of the server's own, or a redirect, says nothing.
-        let unreadable: Verdict = body.isJSON || (200..<300).contains(body.status) ? .failed : .passed
-        guard !body.bytes.isEmpty else { return body.isAll ? .passed : .undecided }
+        // An error page of a server that is broken says nothing of a guess.
+        let unreadable: Verdict = body.isJSON || body.status < 500 ? .failed : .passed
+        guard !body.bytes.isEmpty else {
+            return body.isAll ? AnswerMember.isFailure(bodiless: body.status) ? .failed : .passed : .undecided
+        }
         if body.isEncoded { return unreadable }
         // Some write a byte order mark in front (RFC 8259 §8.1).
         let mark: [UInt8] = [0xef, 0xbb, 0xbf]
@@ -58,14 +71,8 @@ struct AnswerMember: Sendable {
         var start = body.bytes.starts(with: mark) ? mark.count : 0
         while start < body.bytes.count, isSpace(body.bytes[start]) { start += 1 }
         guard start < body.bytes.count else { return body.isAll ? unreadable : .undecided }
-        switch body.bytes[start] {
-        case UInt8(ascii: "{"): break
-        // Another value of JSON has no members.
-        case UInt8(ascii: "["), UInt8(ascii: "\""), UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "n"):
-            return body.isJSON ? .passed : unreadable
-        default: return unreadable
-        }
+        // Another value of JSON has no members: a list may be the answers to many guesses at once.
+        guard body.bytes[start] == UInt8(ascii: "{") else { return unreadable }
         return body.isAll ? look(in: body, from: start, orElse: unreadable) : .undecided
     }
 
@@ -74,8 +81,10 @@ struct AnswerMember: Sendable {
         let isSound = scanner.scan(json: body.bytes.span.extracting(start..<body.bytes.count), plan)
         let value = scanner.value(claim)
         if isFailure(value, scanner) { return .failed }
-        // What was cut off is not sound, and may have said it before the cut.
-        return isSound || value.kind != .absent && !body.isWhole ? .passed : unreadable
+        if isSound { return .passed }
+        // What was cut off is not sound, and may have said it before the cut; of a number nobody knows whether it goes on.
+        let isKnown = value.kind != .absent && !(value.kind == .number && value.end == scanner.count)
+        return isKnown && !body.isWhole ? .passed : unreadable
     }
 
     private func isFailure(_ value: ClaimScanner.Value, _ scanner: borrowing ClaimScanner) -> Bool {

@@ -62,8 +62,11 @@ struct LoginFailures: Sendable {
         return .decided(failed)
     }
 
-    func rows(of rows: LoginRows, status: Int, _ fields: borrowing FieldTable, _ bytes: Span<UInt8>) -> LoginRows {
+    func rows(
+        of rows: LoginRows, status: Int, hasBody: Bool, _ fields: borrowing FieldTable, _ bytes: Span<UInt8>
+    ) -> LoginRows {
         var failed = self.rows(of: rows, status: status)
+        if !hasBody, AnswerMember.isFailure(bodiless: status) { failed.formUnion(rows.intersection(rowsWithMembers)) }
         guard !rows.isDisjoint(with: rowsWithFields) else { return failed }
         for sign in signs where rows.contains(sign.row) {
             guard let field = sign.field else { continue }

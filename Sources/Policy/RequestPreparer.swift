@@ -14,13 +14,13 @@ extension Gatekeeper {
     ) {
         writeRequestLine(bytes, into: &out)
         if head.writesHost { writeHost(facts, bytes, into: &out) }
-        // Whoever guesses must not have the answer compressed, in which his failure stands.
+        // Whoever guesses must not choose the form of the answer, in which his failure stands.
         let mustBePlain =
             !plan.loginRows.isEmpty && !plan.loginRows.isDisjoint(with: rules.loginFailures.rowsWithMembers)
         copyFields(
             bytes, facts.route, mustBePlain: mustBePlain, mayHoldSolution: plan.isLogin && rules.challenge != nil,
             into: &out)
-        if mustBePlain { out.append("Accept-Encoding: identity\r\n") }
+        if mustBePlain { out.append("Accept: application/json\r\nAccept-Encoding: identity\r\n") }
         if let upgrade = protocolChange {
             out.append("Connection: Upgrade\r\nUpgrade: ")
             out.append(upgrade.name)
@@ -79,7 +79,7 @@ extension Gatekeeper {
     }
 
     /// - Parameters:
-    ///   - mustBePlain: encodings of the answer are not asked for.
+    ///   - mustBePlain: the client has no say in the form of the answer.
     ///   - mayHoldSolution: it is a login, and a cookie of it may be ours.
     private func copyFields(
         _ bytes: Span<UInt8>, _ route: Int?, mustBePlain: Bool, mayHoldSolution: Bool, into out: inout ByteWriter
@@ -111,7 +111,7 @@ extension Gatekeeper {
                     !kind.isStripped
                     && !(head.connection.namesFields && kind.isRemovedByConnection
                         && isNamedByConnection(field, bytes))
-                    && !(mustBePlain && bytes.extracting(field.name).equalsIgnoringCase("accept-encoding"))
+                    && !(mustBePlain && AnswerMember.choosesForm(bytes.extracting(field.name)))
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))

@@ -13,6 +13,24 @@ extension ResponseReader {
     /// Bytes of head and body that are looked at, at most: much framing may hold little.
     private static let mostBytes = 192 << 10
 
+    /// How many bytes of head and body must be there before it is worth to look again, when `count` were looked at: all are
+    /// read anew each time.
+    package static func nextLook(at response: Response, after count: Int) -> Int {
+        var next = count + max(1, count / 4)
+        var marks = [response.headLength + AnswerBody.longest + 1, mostBytes]
+        if case .length(let length) = response.framing, length < mostBytes {
+            marks.append(response.headLength + Int(length))
+        }
+        for mark in marks where mark > count { next = min(next, mark) }
+        return next
+    }
+
+    /// Chunks end so, and most that is no end does not.
+    package static func mayEnd(_ bytes: Span<UInt8>) -> Bool {
+        let end = bytes.count
+        return end >= 4 && bytes[end - 1] == 10 && bytes[end - 2] == 13 && bytes[end - 3] == 10 && bytes[end - 4] == 13
+    }
+
     /// What the body says, so far as it is here. Belongs to the `parse` right before.
     /// - Parameters:
     ///   - bytes: that were parsed.

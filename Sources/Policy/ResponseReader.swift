@@ -150,7 +150,8 @@ package struct ResponseReader: ~Copyable {
         let keepAlive = !connection.closes && (line.minorVersion >= 1 || connection.keepsAlive) && isSound
         let failed =
             context.loginRows.isEmpty
-            ? LoginRows() : failures.rows(of: context.loginRows, status: line.status, fields, bytes)
+            ? LoginRows()
+            : failures.rows(of: context.loginRows, status: line.status, hasBody: body != .none, fields, bytes)
         let undecided =
             context.loginRows.isEmpty || body == .none
             ? LoginRows() : context.loginRows.intersection(failures.rowsWithMembers).subtracting(failed)

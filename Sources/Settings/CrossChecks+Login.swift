@@ -85,6 +85,33 @@ extension CrossChecks {
             findings.error(
                 factor.place, "locks of accounts do not get longer", hint: "remove it, or set key: address")
         }
+        guard settings.written("accounts.member") != nil else { return }
+        let limited = endpointsLimitedByAddress
+        for item in settings.items("\(path).endpoints") {
+            guard case .endpoint(let endpoint) = item.value, !limited.contains(spelled(endpoint)) else { continue }
+            findings.warning(
+                item.place, "nothing limits an address here: a guesser may name another account each time",
+                hint: "add a rule with key: address for \(item.written)")
+        }
+    }
+
+    /// Those of rules that block addresses.
+    private var endpointsLimitedByAddress: Set<String> {
+        let further = (0..<(settings.counts["login.rules"] ?? 0)).map { "login.rules[\($0)]" }
+        let rules = (["login"] + further).filter {
+            settings.text("\($0).key") ?? "address" == "address" && settings.text("\($0).action") != "observe"
+        }
+        var all: Set<String> = []
+        for item in rules.flatMap({ settings.items("\($0).endpoints") }) {
+            if case .endpoint(let endpoint) = item.value { all.insert(spelled(endpoint)) }
+        }
+        return all
+    }
+
+    /// As requests are compared with it.
+    private func spelled(_ endpoint: Configuration.Login.Endpoint) -> String {
+        let path = endpoint.path.lowercased()
+        return endpoint.method + " " + (path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)
     }
 
     private mutating func checkName(_ name: String, at place: Place, _ names: inout Set<String>) {

@@ -62,6 +62,7 @@ package final class ControlMetrics {
     package var revocationsInForce = 0
     package var lockdowns = 0
     package var allowances = 0
+    package var sharedAddresses = 0
     /// 1: nearly all requests come from one address that may speak for many.
     package var oneAddress = 0
     /// Routes that are open by break-glass.
@@ -169,6 +170,9 @@ package final class ControlMetrics {
         text.sample("lockdowns", "", lockdowns)
         text.family("allowances", .gauge, "Addresses and networks that no block holds back for a while.")
         text.sample("allowances", "", allowances)
+        text.family(
+            "shared_addresses", .gauge, "Addresses that many people speak through, with a higher limit of failures.")
+        text.sample("shared_addresses", "", sharedAddresses)
         text.family(
             "traffic_from_one_address", .gauge,
             "1 while nearly all requests come from one address that may speak for many clients.")

@@ -69,6 +69,34 @@ import Wire
                     set it higher than "login.limit", or "accounts.shared.after" to 0
                 """),
         Mistake(
+            "A limit of shared addresses that is higher than times are kept",
+            minimal + "login: {count: sliding}\naccounts: {member: username, secret: \(secret), shared: {limit: 2000}}",
+            says: """
+                gateway.conf:4:88: error: a sliding window counts up to 1000 failures, and "login.count" is one
+                    accounts: {member: username, secret: <redacted>, shared: {limit: 2000}}
+                                                                                     ^~~~
+                    set a lower limit, or count: fixed
+                """),
+        Mistake(
+            "Shared addresses that are everybody",
+            minimal + "accounts: {member: username, secret: \(secret), shared: {networks: [0.0.0.0/0]}}",
+            says: """
+                gateway.conf:3:92: error: 0.0.0.0/0 is too wide: a guesser would be in it as well
+                    accounts: {member: username, secret: <redacted>, shared: {networks: [0.0.0.0/0]}}
+                                                                                         ^~~~~~~~~
+                    name the addresses of your NAT or proxy; at most a /8, or a /32 of IPv6
+                """),
+        Mistake(
+            "A rule for accounts without one for addresses beside it",
+            minimal + "login: {rules: [{name: a, endpoints: [\"POST /Auth/Login/\", \"POST /a\"], key: account}]}\n"
+                + "accounts: {member: username, secret: \(secret)}",
+            says: """
+                gateway.conf:3:60: warning: nothing limits an address here: a guesser may name another account each time
+                    login: {rules: [{name: a, endpoints: ["POST /Auth/Login/", "POST /a"], key: account}]}
+                                                                               ^~~~~~~~~
+                    add a rule with key: address for POST /a
+                """),
+        Mistake(
             "No logins", minimal + "login: {endpoints: []}\naccounts: {member: username, secret: \(secret)}",
             says: """
                 gateway.conf:4:20: error: no request is a login, so no account would be found

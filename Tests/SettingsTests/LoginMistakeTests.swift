@@ -44,7 +44,7 @@ import Wire
                   endpoints: ["POST /a"]
                   key: pair
                   failure: {statuses: [], json: {member: error.code, values: [bad, 7, false]}}
-                - {name: any, endpoints: ["POST /b"], failure: {json: {member: error}}}
+                - {name: any, endpoints: ["POST /A/"], failure: {json: {member: error}}}
             """
         let loaded = load(text)
         #expect(loaded.diagnostics.isEmpty)

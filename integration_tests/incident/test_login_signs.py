@@ -103,6 +103,10 @@ BAD = json.dumps({"error": {"code": "bad_credentials", "text": "no"}})
 GOOD = json.dumps({"token": "x" * 40, "error": None})
 
 
+# What a guesser would like to choose of the answer.
+CHOICES = {"Accept": "text/html", "Range": "bytes=0-0", "If-None-Match": "*", "If-Range": "x"}
+
+
 def api(password="wrong", fields=None):
     return json_request("POST", "/api/login", {"username": "alice", "password": password}, fields)
 
@@ -125,13 +129,16 @@ def test_a_member_of_the_answer_tells_a_failure(start_api, redis, address, home)
         redis if home == "redis" else None)
     with gateway.connect(address) as client:
         for _ in range(4):
-            said = client.ask(api(fields={"Accept-Encoding": "gzip, br"}))
+            said = client.ask(api(fields={"Accept-Encoding": "gzip, br", **CHOICES}))
             assert (said.status, said.body.decode()) == (200, BAD)
             said = client.ask(api("right"))
             assert (said.status, said.body.decode()) == (200, GOOD)
         assert client.ask(api()).status == 200
         assert client.ask(api("right")).status == 403
     assert {request.field("Accept-Encoding") for request in backend.requests} == {"identity"}
+    assert {request.field("Accept") for request in backend.requests} == {"application/json"}
+    for name in ["Range", "If-None-Match", "If-Range"]:
+        assert {request.field(name) for request in backend.requests} == {None}, name
     samples = gateway.metrics()
     assert samples['gateway_login_rule_failures_total{rule="api"}'] == 5
     assert len(gateway.events(event="security.auth_failure", action="auth_failed")) == 5
@@ -181,7 +188,8 @@ def test_an_answer_in_pieces_is_told_whole_and_judged_once(start_api, address, s
     (gzip.compress(GOOD.encode()), {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
     (b'{"error": {"code": "fine"', {"Content-Type": "application/json"}),
     (b"<html>welcome", {"Content-Type": "text/html"}),
-], ids=["compressed", "broken", "no JSON"])
+    (f"[{GOOD}, {BAD}]".encode(), {"Content-Type": "application/json"}),
+], ids=["compressed", "broken", "no JSON", "several answers"])
 def test_what_cannot_be_read_is_a_failure_and_passes_as_it_is(start_api, address, body, fields):
     gateway, _ = start_api(lambda exchange, wrong: answer(200, body, fields), limit=2)
     for _ in range(2):
@@ -190,17 +198,45 @@ def test_what_cannot_be_read_is_a_failure_and_passes_as_it_is(start_api, address
     assert gateway.fetch(api(), address).status == 403
 
 
-def test_an_answer_that_breaks_off_tells_nothing_and_keeps_its_place(start_api, address):
-    def reply(exchange, wrong):
-        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + BAD[:30].encode())
+@pytest.mark.parametrize("closes", [True, False], ids=["closed", "stalled"])
+@pytest.mark.parametrize("head", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n",
+], ids=["length", "chunks"])
+def test_an_answer_that_breaks_off_tells_nothing_and_counts(start_gateway, start_backend, address, head, closes):
+    def reply(exchange):
+        exchange.read_body()
+        exchange.send(head + BAD[:30].encode())
+        if closes:
+            exchange.close()
+        else:
+            time.sleep(3)
+    gateway = start_gateway(
+        start_backend(reply), login={"rules": [{**API, "limit": 2}]}, timeouts={"response": "1s"})
+    assert [gateway.fetch(api(), address).status for _ in range(3)] == [502, 502, 403]
+    assert gateway.metrics()['gateway_login_rule_failures_total{rule="api"}'] == 2
+
+
+def test_what_the_head_has_said_counts_though_the_body_breaks_off(start_gateway, start_backend, address):
+    # By its status for one rule, while another one waits for the body.
+    def reply(exchange):
+        exchange.read_body()
+        exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n{")
         exchange.close()
-    gateway, backend = start_api(reply, limit=2)
-    assert [gateway.fetch(api(), address).status for _ in range(2)] == [502, 502]
-    # Nobody knows what they were, so their places are kept: a third one waits for nothing.
-    with gateway.connect(address) as client:
-        client.send(api())
-        wait_until("it waits", lambda: gateway.metrics()["gateway_logins_waiting"] == 1)
-    assert len(backend.requests) == 2
+    rules = [{**API, "limit": 50}, {"name": "plain", "endpoints": API["endpoints"], "limit": 2}]
+    gateway = start_gateway(start_backend(reply), login={"rules": rules})
+    assert [gateway.fetch(api(), address).status for _ in range(3)] == [502, 502, 403]
+
+
+def test_a_right_password_forgets_no_wrong_second_factors(start_gateway, start_backend, address):
+    def reply(exchange):
+        exchange.read_body()
+        return answer(200, {"mfa": "wrong"}, {"X-Mfa": "wrong"})
+    rule = {"name": "mfa", "class": "mfa", "key": "account", "endpoints": ["POST /auth/login"], "limit": 3,
+            "failure": {"field": "X-Mfa", "value": "wrong"}}
+    gateway = start_gateway(start_backend(reply), login={"rules": [rule]}, accounts=ACCOUNTS)
+    login = json_request("POST", "/auth/login", {"username": "alice", "password": "right", "code": "wrong"})
+    assert statuses(gateway, address, *[login] * 4) == [200, 200, 200, 429]
 
 
 def test_chunks_that_are_none_count_as_a_failure(start_api, address):

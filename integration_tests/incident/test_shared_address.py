@@ -56,8 +56,23 @@ def test_a_shared_address_has_a_higher_limit_while_each_account_is_counted(start
     one.wait_event("block.shared_address_ended", network=address)
     one.command("unblock", address)
     assert statuses(one, address, *[login(f"next{number}") for number in range(6)]) == [401] * 5 + [403]
-    redis.cli("SET", "ip_shared:nobody", "1")
-    one.wait_event("block.unparsable_shared", key="ip_shared:nobody")
+    for useless in ["nobody", "10.0.0.0/8"]:
+        redis.cli("SET", f"ip_shared:{useless}", "1")
+        one.wait_event("block.unparsable_shared", key=f"ip_shared:{useless}")
+    assert one.metrics()["gateway_shared_addresses"] == 0
+
+
+def test_who_names_no_account_is_counted_as_one_behind_a_shared_address(start, redis, address, other_address):
+    gateway = start(redis)
+    redis.cli("SET", f"ip_shared:{address}", "1", "EX", "600")
+    gateway.wait_event("block.shared_address", network=address)
+    assert gateway.metrics()["gateway_shared_addresses"] == 1
+    assert gateway.command_json("status")["shared_addresses"] == [address]
+    assert gateway.wait_event("operation", action="address_shared")["context"]["actor"] == "redis"
+    nameless = json_request("POST", "/auth/login", {"login": "alice", "password": "wrong"})
+    assert statuses(gateway, address, *[nameless] * 5) == [401] * 3 + [429] * 2
+    assert statuses(gateway, address, login("user1", "right")) == [200]
+    assert statuses(gateway, other_address, *[nameless] * 6) == [401] * 5 + [403]
 
 
 def test_one_that_carries_everything_is_found_by_its_logins_and_not_by_its_traffic(start, address, other_address):

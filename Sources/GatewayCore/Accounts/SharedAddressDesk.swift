@@ -7,11 +7,11 @@ internal import Wire
 /// replicas, and those that any of them has found give the rules for failed logins another limit.
 final class SharedAddressDesk {
     private let audit: AuditLog
+    private let metrics: ControlMetrics
     private var watch = CollapseGuard()
     /// In force, by the names under which they are shared.
     private var texts: [String: SharedText] = [:]
     private(set) var networks: Set<IPNetwork> = []
-    /// What is here at the start was recorded when it began.
     private var hasBegun = false
     /// Hears of other networks.
     var changed: () -> Void = {}
@@ -21,10 +21,11 @@ final class SharedAddressDesk {
 
     /// What is found again is told again so often, so that it does not end.
     private static let renewal = Interval.seconds(600)
-    /// No address is shared for less.
-    private static let leastLength = Interval.seconds(3_600)
 
-    init(audit: AuditLog) { self.audit = audit }
+    init(audit: AuditLog, metrics: ControlMetrics) {
+        self.audit = audit
+        self.metrics = metrics
+    }
 
     /// A worker has found that nearly all requests come from the address.
     func found(_ finding: TrafficShare.Finding, under configuration: Configuration, at now: Instant) {
@@ -48,8 +49,7 @@ final class SharedAddressDesk {
     private func isShared(
         _ network: IPNetwork, _ configuration: Configuration, _ accounts: Configuration.Accounts, at now: Instant
     ) {
-        // As long as what is counted under it: it must not be weighed by the lower limit soon after.
-        let length = max(SharedAddressDesk.leastLength, configuration.login.window)
+        let length = LoginRule.sharedLength(configuration)
         guard let name = SharedName(.sharedAddress, network.description) else { return }
         if let known = texts[name.id], known.deadline + SharedAddressDesk.renewal > now + length { return }
         let wall = WallTime.now()
@@ -61,22 +61,36 @@ final class SharedAddressDesk {
     }
 
     /// All that there are now, by name.
-    func take(_ shared: [String: SharedText]) {
+    func take(_ shared: [String: SharedText], under configuration: Configuration) {
         let isFirst = !hasBegun
         hasBegun = true
+        let rule = LoginRule(configuration)
+        var actors: [IPNetwork: String] = [:]
+        for (name, text) in shared {
+            guard let network = rule.sharedNetwork(named: name) else {
+                if texts[name] == nil { tellUseless(name) }
+                continue
+            }
+            // What an operator has typed says nothing of who it was.
+            actors[network] = text.text.hasPrefix("{") && text.text.contains("\"by\":\"gateway\"") ? "gateway" : "redis"
+        }
         texts = shared
-        let next = Set(shared.keys.compactMap { IPNetwork($0) })
+        let next = Set(actors.keys)
         guard next != networks else { return }
         let (begun, ended) = (next.subtracting(networks), networks.subtracting(next))
         networks = next
+        metrics.sharedAddresses = next.count
         changed()
-        guard !isFirst else { return }
-        for network in begun.map(\.description).sorted() {
-            record("address_shared", "many people speak through \(network): its limit of failures is higher")
+        for network in begun.sorted(by: { $0.description < $1.description }) {
             log?.log(
                 .warning, "block.shared_address",
                 "Many people speak through one address; it may have more failures, and each account is counted in its hands",
-                [("network", .text(network))])
+                [("network", .text(network.description))])
+            // What is there at the start was recorded when it began.
+            if isFirst { continue }
+            record(
+                "address_shared", "many people speak through \(network): its limit of failures is higher",
+                actor: actors[network] ?? "redis")
         }
         for network in ended.map(\.description).sorted() {
             record("address_unshared", "\(network) has the limit of failures that all have")
@@ -86,7 +100,14 @@ final class SharedAddressDesk {
         }
     }
 
-    private func record(_ action: String, _ detail: String) {
-        audit.record(AuditEvent(.operation(action: action, detail: detail, actor: "gateway")))
+    private func tellUseless(_ name: String) {
+        log?.log(
+            .warning, "block.unparsable_shared",
+            "A key names no address that failures are counted by, so it gives none a higher limit",
+            [("key", .text(SharedName.Kind.sharedAddress.rawValue + name))])
+    }
+
+    private func record(_ action: String, _ detail: String, actor: String = "gateway") {
+        audit.record(AuditEvent(.operation(action: action, detail: detail, actor: actor)))
     }
 }

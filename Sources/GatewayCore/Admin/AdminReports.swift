@@ -17,6 +17,8 @@ struct GatewaySnapshot {
     var revocationCount: Int
     var lockdowns: [LockdownRecord] = []
     var allowances: [AllowanceRecord] = []
+    /// Those that many people speak through.
+    var sharedAddresses: [String] = []
     var brokenGlass: [BreakGlassRecord] = []
     var rateOverrides: [RateOverride] = []
     var configuration: Configuration
@@ -82,6 +84,7 @@ enum AdminReports {
             common(snapshot, at: wall) + [
                 .init("lockdowns", lockdowns(snapshot.lockdowns, now: snapshot.now, wall: wall)),
                 .init("allowances", allowances(snapshot.allowances, now: snapshot.now, wall: wall)),
+                .init("shared_addresses", .array(snapshot.sharedAddresses.map { .string($0) })),
                 .init("break_glass", breakGlass(snapshot.brokenGlass, now: snapshot.now, wall: wall)),
                 .init(
                     "rate_limit_overrides",

@@ -13,6 +13,7 @@ extension Gateway {
             health: health, isServing: isServing, isDraining: isDraining, ledger: ledger.state, totals: ledger.totals,
             store: ledger.store, blockCount: ledger.blockCount, revocationCount: ledger.revocationCount,
             lockdowns: Array(lockdowns.records.values), allowances: Array(allowances.records.values),
+            sharedAddresses: desk.sharedAddresses.networks.map(\.description).sorted(),
             brokenGlass: Array(breakGlass.records.values),
             rateOverrides: rateLimits.inForce,
             configuration: configuration,

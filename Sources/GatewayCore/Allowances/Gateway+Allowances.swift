@@ -16,7 +16,7 @@ extension Gateway {
             // One that has the ledger finds it, too.
             if ownsState { ledger.share(name, text) { _ in } }
         }
-        trail.sharedAddressesChanged = { [unowned addresses] in addresses.take($0) }
+        trail.sharedAddressesChanged = { [unowned self] in desk.sharedAddresses.take($0, under: configuration) }
         desk.accountLoggedIn = { [unowned self] account, client in
             desk.sharedAddresses.loggedIn(account, from: client, under: configuration, at: .now())
         }

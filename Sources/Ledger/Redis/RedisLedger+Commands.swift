@@ -221,15 +221,19 @@ extension RedisLedger {
         // One account and one network are one key, and that is gone.
         let rules = local.rules.all.filter { $0.counting != .address }
         guard account == nil || network == nil, let authority, !rules.isEmpty else { return completion() }
-        var waiting = rules.count
         // Not what such a rule has counted of addresses.
         let anyAccount = String(repeating: "[0-9a-f]", count: 32)
-        for rule in rules {
-            let pattern = "\(rule.name)@\(account?.description ?? anyAccount)\(network.map { "@\($0)" } ?? "*")"
-            deleteAll(BlockKey.failurePrefix + pattern, from: "0", authority) {
-                waiting -= 1
-                if waiting == 0 { completion() }
-            }
+        let subject = (account?.description ?? anyAccount) + (network.map { "@\($0)" } ?? "*")
+        deleteAll(
+            rules.map { "\(BlockKey.failurePrefix)\($0.name)@\(subject)" }, authority, completion: completion)
+    }
+
+    /// One pattern after the other: each is a walk over all keys that there are.
+    private func deleteAll(_ patterns: [String], _ session: RedisSession, completion: @escaping () -> Void) {
+        guard let pattern = patterns.first else { return completion() }
+        deleteAll(pattern, from: "0", session) { [weak self] in
+            guard let self else { return completion() }
+            deleteAll(Array(patterns.dropFirst()), session, completion: completion)
         }
     }
 

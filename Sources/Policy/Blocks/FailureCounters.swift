@@ -19,8 +19,37 @@ package struct FailureCounters: Sendable {
         var times: [Instant]?
     }
 
-    private var counters: [LoginKey: Entry] = [:]
-    private var queue = DeadlineQueue<LoginKey>()
+    /// Those of one rule.
+    private struct Table {
+        var counters: [LoginKey: Entry] = [:]
+        var queue = DeadlineQueue<LoginKey>()
+
+        /// - Returns: whether it is one more.
+        mutating func set(_ key: LoginKey, _ entry: Entry) -> Bool {
+            let former = counters.updateValue(entry, forKey: key)?.counter
+            if former?.deadline != entry.counter.deadline { queue.add(key, at: entry.counter.deadline) }
+            // Counters that were set anew leave entries behind; a heap of them alone is rebuilt.
+            if queue.count > 2 * counters.count + 64 {
+                queue = DeadlineQueue()
+                for (key, entry) in counters { queue.add(key, at: entry.counter.deadline) }
+            }
+            return former == nil
+        }
+
+        /// Forgets the one that ends soonest, unless it ends behind `now`. False: there is none.
+        mutating func forgetSoonest(until now: Instant) -> Bool {
+            while let next = queue.take(until: now) {
+                guard counters[next.key]?.counter.deadline == next.deadline else { continue }
+                counters[next.key] = nil
+                return true
+            }
+            return false
+        }
+    }
+
+    /// By rules.
+    private var tables: [String: Table] = [:]
+    package private(set) var count = 0
     /// The last failures counted, as a ring, so that one told twice is counted once.
     private var recent: Set<FailureID> = []
     private var ring: [FailureID] = []
@@ -32,20 +61,22 @@ package struct FailureCounters: Sendable {
 
     /// - Parameters:
     ///   - capacity: Counters kept. Beyond it those whose window ends soonest are forgotten: an attacker with a /64
-    ///     must not be able to fill the memory.
+    ///     must not be able to fill the memory. They are of the rule that has the most, so that whoever fills one with a long
+    ///     window does not empty those of others.
     ///   - remembered: Failures whose repetition is noticed.
     package init(capacity: Int = 262_144, remembered: Int = 4_096) {
         self.capacity = capacity
         self.remembered = remembered
     }
 
-    package var count: Int { counters.count }
-    package var keys: [LoginKey] { Array(counters.keys) }
+    package var keys: [LoginKey] { tables.values.flatMap(\.counters.keys) }
+
+    private func found(_ key: LoginKey) -> Entry? { tables[key.rule]?.counters[key] }
 
     /// The counter of `key` when its window is not over.
     /// - Parameter sliding: the length of a sliding window; nil: it is a fixed one.
     package func counter(of key: LoginKey, sliding: Interval? = nil, at now: Instant) -> Counter? {
-        guard let entry = counters[key], entry.counter.deadline > now else { return nil }
+        guard let entry = found(key), entry.counter.deadline > now else { return nil }
         guard let sliding, let times = entry.times else { return entry.counter }
         let count = times.count { $0 + sliding > now }
         return count == 0 ? nil : Counter(count: count, deadline: entry.counter.deadline)
@@ -54,7 +85,7 @@ package struct FailureCounters: Sendable {
     /// Counts one failure and says what the count is now.
     package mutating func record(_ id: FailureID, of key: LoginKey, window: Interval, at now: Instant) -> Counter {
         expire(at: now)
-        let known = counters[key]?.counter
+        let known = found(key)?.counter
         guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
         let counter = Counter(count: (known?.count ?? 0) + 1, deadline: known?.deadline ?? now + window)
         set(key, counter)
@@ -69,9 +100,9 @@ package struct FailureCounters: Sendable {
         expire(at: now)
         let known = counter(of: key, sliding: window, at: now)
         guard remember(id) else { return known ?? Counter(count: 0, deadline: now) }
-        var times = known == nil ? [] : counters[key]!.times ?? []
+        var times = known == nil ? [] : found(key)?.times ?? []
         // Of those that were only told nobody knows when they were: as late as can be.
-        if let known, counters[key]!.times == nil {
+        if let known, found(key)?.times == nil {
             let began = known.deadline + Interval(nanoseconds: -window.nanoseconds)
             times = Array(repeating: min(now, began), count: min(known.count, FailureCounters.kept))
         }
@@ -88,37 +119,42 @@ package struct FailureCounters: Sendable {
     package mutating func set(_ key: LoginKey, _ counter: Counter) { set(key, counter, times: nil) }
 
     private mutating func set(_ key: LoginKey, _ counter: Counter, times: [Instant]?) {
-        let former = counters.updateValue(Entry(counter: counter, times: times), forKey: key)?.counter
-        if former?.deadline != counter.deadline { queue.add(key, at: counter.deadline) }
-        // Counters that were set anew leave entries behind; a heap of them alone is rebuilt.
-        if queue.count > 2 * counters.count + 64 {
-            queue = DeadlineQueue()
-            for (key, entry) in counters { queue.add(key, at: entry.counter.deadline) }
-        }
-        while counters.count > capacity, let next = queue.take(until: .never) {
-            if counters[next.key]?.counter.deadline == next.deadline { counters[next.key] = nil }
+        if tables[key.rule, default: Table()].set(key, Entry(counter: counter, times: times)) { count += 1 }
+        while count > capacity,
+            let fullest = tables.max(by: { $0.value.counters.count < $1.value.counters.count })?.key,
+            tables[fullest]?.forgetSoonest(until: .never) == true
+        {
+            count -= 1
         }
     }
 
     /// The block's end becomes the counter's: block and count expire together.
     package mutating func expire(_ key: LoginKey, at deadline: Instant) {
-        guard var entry = counters[key] else { return }
+        guard var entry = found(key) else { return }
         entry.counter.deadline = deadline
         set(key, entry.counter, times: entry.times)
     }
 
     /// Whether there was one.
     @discardableResult
-    package mutating func clear(_ key: LoginKey) -> Bool { counters.removeValue(forKey: key) != nil }
+    package mutating func clear(_ key: LoginKey) -> Bool {
+        guard tables[key.rule]?.counters.removeValue(forKey: key) != nil else { return false }
+        count -= 1
+        return true
+    }
 
     package mutating func clearAll() {
-        counters = [:]
-        queue = DeadlineQueue()
+        tables = [:]
+        count = 0
     }
 
     package mutating func expire(at now: Instant) {
-        while let next = queue.take(until: now) {
-            if counters[next.key]?.counter.deadline == next.deadline { counters[next.key] = nil }
+        var rules: [String] = []
+        for (rule, table) in tables {
+            if let first = table.queue.first, first <= now { rules.append(rule) }
+        }
+        for rule in rules {
+            while tables[rule]?.forgetSoonest(until: now) == true { count -= 1 }
         }
     }
 

@@ -11,6 +11,9 @@ package struct AccountMark: Hashable, Sendable, CustomStringConvertible {
         self.low = low
     }
 
+    /// That of all who name none, where they count as one account. No name has it but by chance.
+    package static let unnamed = AccountMark(high: 0, low: 0)
+
     /// As `description` writes it; nil for any other text.
     package init?(_ text: some StringProtocol) {
         guard text.utf8.count == 32, text.utf8.allSatisfy(Hexadecimal.isDigit),

@@ -58,6 +58,8 @@ package struct LoginRule: Sendable {
     package var escalation: Escalation?
     /// A failure is one of who somebody is; else of something else, such as a registration.
     package var guardsCredentials = true
+    /// It is of the class `login`: a login that succeeds forgets what it has counted of the account.
+    package var isOfLogins = true
     /// Of a login whose account nobody knows this rule for accounts counts the address instead. Not so the rule beside the plain
     /// one, which counts it already.
     package var countsAddressesInstead = false
@@ -111,6 +113,7 @@ package struct LoginRule: Sendable {
         action = rule.action == .observe ? .observe : .block
         escalation = rule.escalation.map { Escalation(factor: $0.factor, longest: $0.longest) }
         guardsCredentials = rule.kind == .login || rule.kind == .mfa
+        isOfLogins = rule.kind == .login
     }
 
     /// Whom the failures of `address` are counted for, and whom a block that comes of them is of. The only place where
@@ -133,14 +136,20 @@ package struct LoginRule: Sendable {
     package func key(of address: IPAddress, _ account: AccountMark?) -> LoginKey? {
         let ofAddress = LoginKey(rule: name, subject(of: address))
         guard counting != .address else { return ofAddress }
-        guard let account else { return countsAddressesInstead ? ofAddress : nil }
+        guard let account, account != .unnamed else {
+            // Behind an address that may have many failures those who name no account are counted as one, and locked as one.
+            let network = subject(of: address)
+            if account != nil || shared.contains(network) { return LoginKey(rule: name, network, account: .unnamed) }
+            return countsAddressesInstead ? ofAddress : nil
+        }
         return LoginKey(
             rule: name, counting == .pair ? subject(of: address) : BlockSubject.everywhere, account: account)
     }
 
     /// Whether blocks of this kind of subject come from this rule.
     func counts(_ subject: BlockSubject) -> Bool {
-        switch counting {
+        if counting != .address, subject.account == .unnamed { return subject.network != BlockSubject.everywhere }
+        return switch counting {
         case .address: subject.account == nil
         case .pair: subject.account == nil ? countsAddressesInstead : subject.network != BlockSubject.everywhere
         case .account: subject.account == nil ? countsAddressesInstead : subject.network == BlockSubject.everywhere

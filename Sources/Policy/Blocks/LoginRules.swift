@@ -20,18 +20,20 @@ package struct LoginRules: Sendable {
 
     /// - Parameters:
     ///   - allowed: whom no block holds back for a while.
-    ///   - shared: addresses that many people speak through.
-    package init(_ configuration: Configuration, allowed: [IPNetwork] = [], shared: Set<IPNetwork> = []) {
+    ///   - networks: addresses that many people speak through.
+    package init(_ configuration: Configuration, allowed: [IPNetwork] = [], shared networks: Set<IPNetwork> = []) {
         var plain = LoginRule(configuration, allowed: allowed)
         var rows = configuration.login.rules.map { LoginRule($0, beside: plain) }
         // Only where each account is counted, too.
         if let accounts = configuration.accounts, accounts.shared.after > 0 {
-            plain.share(shared, accounts.shared.limit)
+            plain.share(networks, accounts.shared.limit)
             for index in rows.indices where configuration.login.rules[index].kind == .login {
-                rows[index].share(shared, accounts.shared.limit)
+                rows[index].share(networks, accounts.shared.limit)
             }
         }
-        self.init([plain] + rows + [LoginRule.accounts(configuration)].compactMap(\.self))
+        var accounts = LoginRule.accounts(configuration)
+        if let shared = configuration.accounts?.shared, shared.after > 0 { accounts?.share(networks, shared.limit) }
+        self.init([plain] + rows + [accounts].compactMap(\.self))
     }
 
     /// One that is no more since a reload goes on as one that never blocks, for what was begun under it.

@@ -1,3 +1,4 @@
+import Settings
 import Testing
 import Wire
 
@@ -103,6 +104,51 @@ private final class Watch {
         var pairs = LoginRule("accounts", by: .pair, limit: 3, window: .seconds(60), block: .seconds(60), exempt: [])
         pairs.share([bridge], 100)
         #expect(pairs.limit(under: pairs.key(of: address, account(1))!) == 3)
+    }
+}
+
+@Suite struct `A shared address` {
+    private let address = IPAddress("172.18.0.1")!
+
+    @Test func `has those who name no account counted as one`() {
+        for counting in [LoginRule.Counting.pair, .account] {
+            for instead in [false, true] {
+                var rule = LoginRule(
+                    "mfa", by: counting, limit: 3, window: .seconds(60), block: .seconds(60), exempt: [])
+                rule.countsAddressesInstead = instead
+                rule.share([bridge], 100)
+                let key = rule.key(of: address, nil)!
+                #expect(key.description == "mfa@\(AccountMark.unnamed)@172.18.0.1")
+                #expect(rule.limit(under: key) == 3, "as any account")
+                #expect(rule.counts(key.subject))
+                #expect(rule.key(of: address, .unnamed) == key, "and as that it comes back after a restart")
+                #expect((rule.key(of: IPAddress("172.18.0.2")!, nil) != nil) == instead)
+            }
+        }
+    }
+
+    @Test func `is shared as long as anything counts under its limit`() {
+        var configuration = House.configuration()
+        configuration.login.window = .seconds(60)
+        #expect(LoginRule.sharedLength(configuration) == .seconds(3_600))
+        var slow = Configuration.Login.Rule(
+            name: "slow", kind: .login, endpoints: [], failureStatuses: [401], limit: 5, window: .seconds(30 * 86_400),
+            block: .seconds(60))
+        configuration.login.rules = [slow]
+        #expect(LoginRule.sharedLength(configuration) == .seconds(30 * 86_400))
+        slow.kind = .reset
+        configuration.login.rules = [slow]
+        #expect(LoginRule.sharedLength(configuration) == .seconds(3_600), "that has no other limit")
+    }
+
+    @Test func `is named by what failures are counted by`() {
+        let rule = LoginRule(limit: 5, window: .seconds(60), block: .seconds(60), exempt: [])
+        #expect(rule.sharedNetwork(named: "172.18.0.1") == bridge)
+        #expect(rule.sharedNetwork(named: "2001:db8:1:2::5")?.description == "2001:db8:1:2::/64")
+        #expect(rule.sharedNetwork(named: "2001:db8:1:2::/64")?.description == "2001:db8:1:2::/64")
+        for useless in ["172.18.0.0/16", "2001:db8::/32", "0.0.0.0/0", "x"] {
+            #expect(rule.sharedNetwork(named: useless) == nil)
+        }
     }
 }
 

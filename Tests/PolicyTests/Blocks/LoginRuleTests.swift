@@ -100,6 +100,19 @@ private func key(_ number: Int) -> LoginKey { LoginKey(IPNetwork(IPAddress(v4: U
         #expect(counters.counter(of: key(999), at: at(10))?.count == 1)
         #expect(counters.counter(of: key(0), at: at(10)) == nil)
     }
+
+    @Test func `of one rule do not have those of others forgotten`() {
+        var counters = FailureCounters(capacity: 100)
+        let short = LoginKey(rule: "mfa", key(7).subject)
+        _ = counters.record(id(5_000), of: short, window: .seconds(60), at: at(0))
+        for n in 0..<1_000 { _ = counters.record(id(UInt64(n)), of: key(n), window: .seconds(86_400), at: at(0)) }
+        #expect(counters.record(id(5_001), of: short, window: .seconds(60), at: at(1)).count == 2)
+        #expect(counters.count == 100)
+        counters.expire(at: at(60))
+        #expect(counters.count == 99 && Set(counters.keys).count == 99)
+        counters.clear(counters.keys[0])
+        #expect(counters.count == 98)
+    }
 }
 
 @Suite struct `A failure id` {
