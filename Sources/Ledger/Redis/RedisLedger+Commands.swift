@@ -229,7 +229,7 @@ extension RedisLedger {
     }
 
     /// One pattern after the other: each is a walk over all keys that there are.
-    private func deleteAll(_ patterns: [String], _ session: RedisSession, completion: @escaping () -> Void) {
+    private func deleteAll(_ patterns: [String], _ session: any RedisStore, completion: @escaping () -> Void) {
         guard let pattern = patterns.first else { return completion() }
         deleteAll(pattern, from: "0", session) { [weak self] in
             guard let self else { return completion() }
