@@ -132,7 +132,8 @@ package struct ThreatClassifier: Sendable {
         guard let account else {
             guard let place = placeOfUnnamed(key) else { return [] }
             networks[place].successes.add()
-            let finding = isSpared ? nil : success(from: networks[place], .network(network))
+            var finding = isSpared ? nil : success(from: networks[place], .network(network))
+            finding?.isFromFailing = true
             return [finding].compactMap(\.self)
         }
         let place = networks.place(of: key, at: half)
