@@ -89,10 +89,12 @@ extension ClientConnection {
             // A backend may say with a 200 that a login failed.
             !record.failsLogin
         {
+            // A failure of another class, of a second factor for one, has it still.
+            let attempt = (record.judgedGuess ?? record.guess)?.attempt
             if record.status < 300 {
-                worker.report(successOf: request, record.judgedGuess?.attempt)
+                worker.report(successOf: request, attempt)
             } else if record.upstreamStatus == record.status {
-                worker.report(redirectOf: request, record.judgedGuess?.attempt)
+                worker.report(redirectOf: request, attempt)
             }
         }
         endGuess()
@@ -156,8 +158,8 @@ extension ClientConnection {
         if case .challengeRequired = refusal.code {
             return worker.telemetry.record(challengeOf: record.facts.client, auditRequest(bytes), refusal, now: now)
         }
-        if case .accountLocked = refusal.code, let account = record.guess?.account {
-            return worker.telemetry.record(tried: account, auditRequest(bytes), refusal, at: now)
+        if case .accountLocked = refusal.code, let guess = record.guess {
+            return worker.telemetry.record(tried: guess.account ?? .unnamed, auditRequest(bytes), refusal, at: now)
         }
         worker.telemetry.record(
             refusal, auditRequest(bytes), token: token,

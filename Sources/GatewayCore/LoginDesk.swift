@@ -186,7 +186,9 @@ final class LoginDesk {
         if let (key, count) = told {
             let rule = rules[key.rule]
             if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
-            recent[key] = (count.failures, Instant.now() + rule.window)
+            recent[LoginKey(rules.plain.subject(of: report.request.client))] = (
+                count.failures, Instant.now() + rule.window
+            )
             audit.record(
                 event(
                     .loginFailed(

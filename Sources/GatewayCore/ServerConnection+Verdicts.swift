@@ -43,7 +43,8 @@ extension ServerConnection {
             }
             // Interim answers that came before are passed on now.
             if worker.out.count > 0 { client.relay(worker.composed, Span()) }
-            stash.keep(bytes)
+            // The client may be gone with them, and this connection with it.
+            if phase != .closed { stash.keep(bytes) }
         case .malformed(let rows):
             client.record.failedRows = rows
             phase = .held

@@ -290,6 +290,8 @@ final class ServerConnection: ReadinessHandler {
             case .incomplete:
                 // Interim answers that came before are passed on now.
                 if worker.out.count > 0 { client.relay(worker.composed, Span()) }
+                // The client may be gone with them, and this connection with it.
+                guard phase != .closed else { return }
                 parsed = bytes.count
                 return stash.keep(bytes)
             case .malformed:

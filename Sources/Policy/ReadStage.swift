@@ -37,7 +37,7 @@ struct HeadNotes {
     /// The client's traceparent was valid; its tracestate goes on with it.
     var continuesTrace = false
     var requestID = SingleField.absent
-    /// The same: it has expired, and is good for so long after its end; 0: it has not.
+    /// Set with the Gatekeeper's `identity`: the token has expired, and is good for so long after its end; 0: it has not.
     var grace = Interval.zero
     /// It was to be refused, and goes on by break-glass.
     var glass: BreakGlassPass?

@@ -126,6 +126,7 @@ extension Gatekeeper {
 
     /// Where the route looks for the token.
     private func places(_ route: Int?) -> TokenPlaces? { route.map { rules.tokenPlaces[$0] } }
+
     /// A Cookie field that may not go on as it came.
     private func writeCookies(
         _ bytes: Span<UInt8>, _ value: Range<Int>, _ places: TokenPlaces?, _ mustGo: Bool, _ mayHoldSolution: Bool,

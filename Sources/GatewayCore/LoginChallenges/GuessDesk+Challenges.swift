@@ -18,7 +18,7 @@ extension GuessDesk {
 
     /// How many failures there may be in front of it, where that is less than the limit.
     func threshold(of place: LoginFailure, for waiter: Waiter) -> Int? {
-        waiter.isSolved ? nil : rules[place.key.rule].challengeThreshold
+        waiter.isSolved ? nil : rules[place.key.rule].challengeThreshold(under: place.key)
     }
 
     /// It has solved nothing, and so many have failed.

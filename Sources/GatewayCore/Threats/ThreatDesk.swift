@@ -82,7 +82,9 @@ final class ThreatDesk {
 
     /// Who goes on with an account that is locked fails at it, whatever his password.
     func answered(_ answer: GuessAnswer, _ attempt: LoginAttempt, from network: IPNetwork) {
-        guard settings.isEnabled, case .locked = answer else { return }
+        guard settings.isEnabled, case .locked = answer, attempt.rules.contains(where: loginRules.contains) else {
+            return
+        }
         let now = Instant.now()
         take(watching { $0.failed(from: network, attempt.account, at: now) }, attempt.address, nil, at: now)
     }

@@ -61,8 +61,9 @@ final class RedisSession: RedisStore {
     enum State { case opening, ready, ended }
 
     /// What the keys begin with whose changes are reported.
+    /// Read in this order: what keeps an address from being blocked comes before a million blocks.
     static let mirrored =
-        [BlockKey.blockPrefix, BlockKey.lockPrefix, RevocationKey.prefix] + SharedName.Kind.allCases.map(\.rawValue)
+        SharedName.Kind.allCases.map(\.rawValue) + [BlockKey.blockPrefix, BlockKey.lockPrefix, RevocationKey.prefix]
     static let invalidations = "__redis__:invalidate"
     /// The end of a key that does not exist, by which permissions are tried.
     static let probe = "gateway-probe"

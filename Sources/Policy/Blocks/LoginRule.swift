@@ -162,10 +162,11 @@ package struct LoginRule: Sendable {
     }
 
     /// Failures that there may be in front of a guess without a solved challenge; nil: as many as there may be at all. What
-    /// is counted by accounts is left to their owners, who would else be challenged for what strangers do.
-    package var challengeThreshold: Int? {
+    /// is counted by accounts is left to their owners, who would else be challenged for what strangers do. At an address that
+    /// many share it is as near to the limit as elsewhere, or three strangers who mistype would challenge all the others.
+    package func challengeThreshold(under key: LoginKey) -> Int? {
         guard counting == .address, let challengeAfter, challengeAfter < limit else { return nil }
-        return challengeAfter
+        return self.limit(under: key) - (limit - challengeAfter)
     }
 
     /// Lower case letters, digits, `-` and `_`, at most 32: it stands in names of the store and in labels.

@@ -27,7 +27,9 @@ package struct LoginRules: Sendable {
         // Only where each account is counted, too.
         if let accounts = configuration.accounts, accounts.shared.after > 0 {
             plain.share(networks, accounts.shared.limit)
-            for index in rows.indices where configuration.login.rules[index].kind == .login {
+            // Those that count accounts count who names none as one account there, not the address.
+            for index in rows.indices
+            where configuration.login.rules[index].kind == .login || rows[index].counting != .address {
                 rows[index].share(networks, accounts.shared.limit)
             }
         }

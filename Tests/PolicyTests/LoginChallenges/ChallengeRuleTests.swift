@@ -194,7 +194,19 @@ func solve(_ nonce: WorkNonce, from first: Int = 0) -> String {
             ]
         }
         let rules = LoginRules(configuration)
-        #expect(rules.plain.challengeThreshold == 3 && rules["slow"].challengeThreshold == nil)
+        let address = IPNetwork(IPAddress("203.0.113.7")!)
+        let key = { (rule: String) in LoginKey(rule: rule, address) }
+        #expect(rules.plain.challengeThreshold(under: key(LoginRule.plainName)) == 3)
+        #expect(rules["slow"].challengeThreshold(under: key("slow")) == nil)
+    }
+
+    @Test func `are as near to the limit at an address that many share`() {
+        var configuration = challengedHouse()
+        configuration.accounts = .init(members: ["user"], secret: Secret("0123456789abcdef0123456789abcdef"))
+        let address = IPNetwork(IPAddress("203.0.113.7")!)
+        let rules = LoginRules(configuration, shared: [address])
+        #expect(rules.plain.challengeThreshold(under: LoginKey(address)) == 98)
+        #expect(rules.plain.challengeThreshold(under: LoginKey(IPNetwork(IPAddress("203.0.113.8")!))) == 3)
     }
 }
 
