@@ -186,9 +186,8 @@ final class LoginDesk {
         if let (key, count) = told {
             let rule = rules[key.rule]
             if recent.count >= LoginDesk.remembered { recent.removeAll(keepingCapacity: true) }
-            recent[LoginKey(rules.plain.subject(of: report.request.client))] = (
-                count.failures, Instant.now() + rule.window
-            )
+            let client = LoginKey(rules.plain.subject(of: report.request.client))
+            recent[client] = (count.failures, Instant.now() + rule.window)
             audit.record(
                 event(
                     .loginFailed(
