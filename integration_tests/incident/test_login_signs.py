@@ -141,7 +141,9 @@ def test_a_member_of_the_answer_tells_a_failure(start_api, redis, address, home)
         assert {request.field(name) for request in backend.requests} == {None}, name
     samples = gateway.metrics()
     assert samples['gateway_login_rule_failures_total{rule="api"}'] == 5
-    assert len(gateway.events(event="security.auth_failure", action="auth_failed")) == 5
+    failures = lambda: gateway.events(event="security.auth_failure", action="auth_failed")
+    wait_until("five records of failures", lambda: len(failures()) >= 5)
+    assert len(failures()) == 5
     assert len(gateway.events(event="security.auth_success")) == 4, "a 200 that says so is no success"
 
 

@@ -345,7 +345,7 @@ def test_a_webhook_that_hangs_keeps_no_login_and_no_more_than_64_messages(start,
     assert metrics['gateway_webhook_messages_total{result="dropped"}'] == 6
     gateway.wait_event("traffic.webhook_lost", level="ERROR", reason="too many wait")
     assert len(gateway.events("traffic.webhook_lost")) == 1
-    assert len(gateway.events("security.threat_detected")) == 70, "the audit log has them all"
+    wait_until("the audit log has them all", lambda: len(gateway.events("security.threat_detected")) == 70)
     # What may have worked is told before the rest, and where there is no room in place of another.
     assert [login(gateway, host(1), "user-1", word) for word in ("wrong", "right")] == [401, 200]
     wait_until("dropped", lambda: gateway.metrics()['gateway_webhook_messages_total{result="dropped"}'] == 7, 5)
@@ -426,7 +426,7 @@ def test_a_reload_changes_thresholds_and_the_webhook(start, receiver):
     reload(gateway, enabled=False, webhook=None)
     now = report(gateway)
     assert (now["enabled"], now["active"], len(now["recent"])) == (False, [], 2)
-    assert len(gateway.events("security.threat_ended")) == 2
+    wait_until("both ended", lambda: len(gateway.events("security.threat_ended")) == 2)
     distributed(gateway)
     assert report(gateway)["logins"]["failures"] == 0
     assert gateway.command("threats").stdout == "threats are not looked for (threats.enabled)\n"
