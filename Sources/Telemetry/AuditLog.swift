@@ -63,39 +63,34 @@ package final class AuditLog: Sendable {
     /// Tells of addresses that have gone quiet how many of their requests and connections were not told. For the control
     /// thread, about once a second.
     package func tellSuppressed(at now: Instant, time: WallTime = .now()) {
-        for (address, count) in notices.takeQuiet(at: now) {
-            var event = AuditEvent(.blockedRequestsSuppressed(count: count), client: address)
-            event.code = "AUTH_004"
-            record(event, at: time)
+        tell(notices, "AUTH_004", at: now, time) {
+            AuditEvent(.blockedRequestsSuppressed(count: $1), client: $0)
         }
-        for (address, count) in refusedConnections.takeQuiet(at: now) {
-            var event = AuditEvent(.connectionsRefusedSuppressed(count: count), client: address)
-            event.code = "RATE_001"
-            record(event, at: time)
+        tell(refusedConnections, "RATE_001", at: now, time) {
+            AuditEvent(.connectionsRefusedSuppressed(count: $1), client: $0)
         }
-        for (address, count) in limitedRequests.takeQuiet(at: now) {
-            var event = AuditEvent(.rateLimitedSuppressed(count: count), client: address)
-            event.code = "RATE_001"
-            record(event, at: time)
+        tell(limitedRequests, "RATE_001", at: now, time) {
+            AuditEvent(.rateLimitedSuppressed(count: $1), client: $0)
         }
-        for (account, count) in lockedLogins.takeQuiet(at: now) {
-            var lock = AuditAccountLock(.triedSuppressed, AuditLog.digits(account.high) + AuditLog.digits(account.low))
-            lock.suppressed = count
-            var event = AuditEvent(.accountLock(lock))
-            event.code = "AUTH_006"
-            record(event, at: time)
+        tell(lockedLogins, "AUTH_006", at: now, time) {
+            var lock = AuditAccountLock(.triedSuppressed, Hexadecimal.text($0.high) + Hexadecimal.text($0.low))
+            lock.suppressed = $1
+            return AuditEvent(.accountLock(lock))
         }
-        for (address, count) in challenges.takeQuiet(at: now) {
-            var event = AuditEvent(.challengedSuppressed(count: count), client: address)
-            event.code = "AUTH_007"
-            record(event, at: time)
+        tell(challenges, "AUTH_007", at: now, time) {
+            AuditEvent(.challengedSuppressed(count: $1), client: $0)
         }
     }
 
-    /// As the name of an account is written everywhere: all 16 digits.
-    private static func digits(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+    private func tell(
+        _ notices: BlockedNotices, _ code: String, at now: Instant, _ time: WallTime,
+        _ event: (IPAddress, Int) -> AuditEvent
+    ) {
+        for (address, count) in notices.takeQuiet(at: now) {
+            var event = event(address, count)
+            event.code = code
+            record(event, at: time)
+        }
     }
 }
 

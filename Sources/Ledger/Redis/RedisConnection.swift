@@ -10,8 +10,7 @@ final class RedisConnection: ByteStreamHandler {
 
     private var stream: ByteStream?
     private let reader = RESPReader()
-    private var waiting: [Completion] = []
-    private var firstWaiting = 0
+    private var waiting = ArrivalQueue<Completion>()
     private var state = State.open
     private let onMessage: (([RESPValue]) -> Void)?
     private let onEnd: (String) -> Void
@@ -46,10 +45,7 @@ final class RedisConnection: ByteStreamHandler {
         guard state == .open else { return }
         state = .ended
         stream?.close()
-        let abandoned = waiting[firstWaiting...]
-        waiting = []
-        firstWaiting = 0
-        for completion in abandoned { completion(nil) }
+        for completion in waiting.takeAll() { completion(nil) }
     }
 
     func streamConnected(_ stream: ByteStream) {}
@@ -70,16 +66,7 @@ final class RedisConnection: ByteStreamHandler {
             onMessage(Array(parts.suffix(2)))
             return
         }
-        guard firstWaiting < waiting.count else { return end("a reply that nobody asked for") }
-        let completion = waiting[firstWaiting]
-        firstWaiting += 1
-        if firstWaiting == waiting.count {
-            waiting.removeAll(keepingCapacity: waiting.capacity < 4_096)
-            firstWaiting = 0
-        } else if firstWaiting > 1_024, firstWaiting > waiting.count / 2 {
-            waiting.removeFirst(firstWaiting)
-            firstWaiting = 0
-        }
+        guard let completion = waiting.popFirst() else { return end("a reply that nobody asked for") }
         completion(reply)
     }
 

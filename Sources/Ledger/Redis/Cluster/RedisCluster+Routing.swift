@@ -195,25 +195,15 @@ extension RedisCluster {
             return
         }
         call.answer = reply
-        while firstOrdered < ordered.count, let answer = ordered[firstOrdered].answer {
-            let call = ordered[firstOrdered]
-            firstOrdered += 1
-            if firstOrdered == ordered.count {
-                ordered.removeAll(keepingCapacity: ordered.capacity < 4_096)
-                firstOrdered = 0
-            } else if firstOrdered > 1_024, firstOrdered > ordered.count / 2 {
-                ordered.removeFirst(firstOrdered)
-                firstOrdered = 0
-            }
-            call.completion(answer)
+        while let next = ordered.first, let answer = next.answer {
+            _ = ordered.popFirst()
+            next.completion(answer)
         }
     }
 
     /// All that wait are answered with nil.
     func abandonCalls() {
-        let all = ordered[firstOrdered...] + scripts.values.sorted { $0.number < $1.number }
-        ordered = []
-        firstOrdered = 0
+        let all = ordered.takeAll() + scripts.values.sorted { $0.number < $1.number }
         scripts = [:]
         held = []
         moved = []

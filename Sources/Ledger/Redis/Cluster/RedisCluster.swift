@@ -74,9 +74,8 @@ final class RedisCluster: RedisStore {
 
     // +Routing
     var lastNumber = 0
-    /// Calls whose answers are given in their order, and the first of them that waits.
-    var ordered: [Call] = []
-    var firstOrdered = 0
+    /// Calls whose answers are given in their order.
+    var ordered = ArrivalQueue<Call>()
     var scripts: [Int: Call] = [:]
     /// Not sent before it is known who has what.
     var held: [Call] = []
