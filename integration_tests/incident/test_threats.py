@@ -281,6 +281,7 @@ def test_without_accounts_only_a_success_behind_failures_is_told(start):
         attack(gateway)
     assert report(gateway)["active"] == []
     assert login(gateway, host(1), "bob", "right") == 200
+    wait_until("it is told", lambda: report(gateway)["active"])
     (active,) = report(gateway)["active"]
     assert (active["pattern"], active["subject"]) == ("success_after_failures", host(1))
 
