@@ -1,4 +1,5 @@
 internal import Policy
+internal import Settings
 internal import Telemetry
 internal import Transport
 internal import Wire
@@ -29,6 +30,8 @@ extension Gateway {
         case .keysInspected(let answer, let ticket): keyDesk.received(answer, ticket)
         case .clocksAhead(let leads): keys.noteClocks(leads)
         case .oneAddress(let finding): trafficComesFrom(finding)
+        case .taken(let batch):
+            if configuration.rateLimits.isShared { rateSharing.received(batch, at: .now()) }
         case .drained(let connections):
             cut += connections
             if workers.ended() { finishIfNotBetween() }

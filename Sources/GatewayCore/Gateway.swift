@@ -42,6 +42,7 @@ package final class Gateway {
     let feeds: FeedDesk
     let breakGlass: BreakGlassDesk
     let rateLimits: RateLimitDesk
+    private(set) lazy var rateSharing = makeRateSharing()
     let logLevels: LogLevelDesk
     let introspection: IntrospectionDesk
     let assertions: AssertionKeyStore
@@ -373,6 +374,7 @@ package final class Gateway {
         assertions.adopt(next.assertion, signing, at: .now())
         loadedAt = .now()
         rateLimits.adopt(next)
+        if !next.rateLimits.isShared { rateSharing.forget() }
         generation = Generation(
             number: generation.number + 1, configuration: next,
             rules: GatekeeperRules(next, keys: keys.keys, assertionKeys: signing), room: next.room,

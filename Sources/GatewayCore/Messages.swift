@@ -65,6 +65,8 @@ enum ControlMessage: Sendable {
     case keysInspected(KeyAnswer, ticket: Int)
     /// Tokens that these sources of keys have signed came from the future, by so many milliseconds at most.
     case clocksAhead([String: Int64])
+    /// What was taken from buckets that replicas share, since the last time.
+    case taken(RateTakings.Batch)
     /// The worker's thread ends; so many connections were cut off.
     case drained(cut: Int)
 }

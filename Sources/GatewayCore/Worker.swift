@@ -78,6 +78,7 @@ final class Worker {
     private var checkReader: CheckReader?
     private(set) lazy var inquiries = Inquiries(self)
     private(set) lazy var reservations = Reservations(self)
+    private lazy var rateReports = RateReports(self)
     private(set) lazy var callers = Callers(self)
     private(set) lazy var reception = ProxyReception(self)
     /// What was closed in this turn and may still be on the call stack.
@@ -111,6 +112,7 @@ final class Worker {
         account.limit = seed.generation.room.memory
         account.whenFull = { [unowned self] in relief?.memoryIsFull() }
         localAnswers.take(seed.generation.rules)
+        rateReports.adopt(isShared: seed.generation.configuration.rateLimits.isShared)
         makePools()
         sweepTimer = LoopTimer(on: loop) { [unowned self] in sweep() }
         sweepTimer?.fire(every: Worker.sweepInterval)
@@ -283,6 +285,7 @@ final class Worker {
             countAssertions()
             telemetry.adopt(metrics)
             gatekeeper.adopt(next.rules)
+            rateReports.adopt(isShared: next.configuration.rateLimits.isShared)
             cutDeadStreams()
             localAnswers.take(next.rules)
             responses = ResponseReader(next.rules)
@@ -431,6 +434,7 @@ final class Worker {
         hasDrained = true
         heartbeat.end()
         for listener in closing { listener.finish() }
+        rateReports.send()
         control.send(.drained(cut: openCount))
         for connection in connections { connection?.cutOff() }
         reception.closeAll()

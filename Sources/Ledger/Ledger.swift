@@ -94,6 +94,10 @@ package protocol Ledger: AnyObject {
 
     var shared: [SharedName: SharedText] { get }
 
+    /// Tells the store what was taken here from buckets that replicas share, and learns how they stand with all of them. One of
+    /// this process alone has nobody to tell. Nothing is kept or told again: what finds no store, the store never hears of.
+    func tell(_ takings: [BucketTaking], completion: @escaping (BucketLevels) -> Void)
+
     /// Failures that wait to be told to the authority.
     var waitingFailures: Int { get }
 
@@ -112,6 +116,40 @@ extension Ledger {
     ) {
         reserve(guess, for: length, upTo: nil, now: now, completion: completion)
     }
+}
+
+/// What one process has taken from a bucket that replicas share.
+package struct BucketTaking: Hashable, Sendable {
+    /// The same on all replicas.
+    package var name: String
+    /// How much further away from full the bucket is for it.
+    package var worth: Interval
+    /// How far away from full it may be.
+    package var furthest: Interval
+    /// Since it was taken, or began to be.
+    package var age: Interval
+
+    package init(name: String, worth: Interval, furthest: Interval, age: Interval) {
+        self.name = name
+        self.worth = worth
+        self.furthest = furthest
+        self.age = age
+    }
+}
+
+/// How shared buckets stand.
+package struct BucketLevels: Hashable, Sendable {
+    /// How far away from full each is, in the order in which they were told; nil: nobody has heard of it.
+    package var debts: [Interval?]
+    /// Why not, in words for operators; nil: the ledger's state says it.
+    package var problem: String?
+
+    package init(debts: [Interval?], problem: String? = nil) {
+        self.debts = debts
+        self.problem = problem
+    }
+
+    static func unknown(_ count: Int) -> BucketLevels { BucketLevels(debts: Array(repeating: nil, count: count)) }
 }
 
 /// A value of the store is read up to 4 KiB.

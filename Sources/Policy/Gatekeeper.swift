@@ -21,6 +21,8 @@ package final class Gatekeeper {
     package var breakGlass: BreakGlassTable
     /// Where requests are counted; nil: nowhere, since there has been no limit yet.
     package var rateMeter: (any RateMeter)?
+    /// Where it is noted what was taken, for other replicas; nil: they need not know.
+    package var rateTakings: RateTakings?
     var rates: RatePlan
     var rateOverrides = RateOverrides()
     /// How the request that was decided last stands with the limit that refused it, or that its answer tells of. Not among

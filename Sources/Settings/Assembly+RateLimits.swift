@@ -4,6 +4,7 @@ extension Assembly {
         limits.perAddress = rateLimit("rate_limits.per_address")
         limits.perIdentity = rateLimit("rate_limits.per_identity")
         limits.legacyFields = boolean("rate_limits.legacy_fields")
+        limits.isShared = boolean("rate_limits.shared")
         return limits
     }
 

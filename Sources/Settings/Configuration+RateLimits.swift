@@ -63,6 +63,8 @@ extension Configuration {
         package var perIdentity: RateLimit?
         /// The X-RateLimit fields too.
         package var legacyFields = false
+        /// Replicas tell each other through Redis what they let pass.
+        package var isShared = false
 
         package init() {}
     }

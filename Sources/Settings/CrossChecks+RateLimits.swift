@@ -3,6 +3,11 @@ extension CrossChecks {
     mutating func checkRateLimits() {
         checkRateLimit("rate_limits.per_address")
         checkRateLimit("rate_limits.per_identity")
+        if case .boolean(true)? = settings.value("rate_limits.shared"), !settings.usesRedis {
+            findings.error(
+                settings.place(of: "rate_limits.shared"), "there is no Redis to share rate limits through",
+                hint: "set \"redis.address\", or remove it")
+        }
     }
 
     /// - Parameter path: of a section with a rate, which may be in a route.

@@ -23,6 +23,10 @@ extension SettingRows {
             "rate_limits.legacy_fields", .boolean, .value("false"), example: "true",
             "Whether X-RateLimit-Limit, -Remaining and -Reset go with the RateLimit fields, for clients that read those."
         ),
+        SettingRow(
+            "rate_limits.shared", .boolean, .value("false"), example: "true",
+            "Whether replicas tell each other through Redis what they let pass, so that the rate holds for all together; "
+                + "each still lets a burst pass by itself."),
     ]
 
     static let routeRateLimits: [SettingRow] = [

@@ -70,6 +70,9 @@ package final class ControlMetrics {
     /// Limits that an operator has set for a while, and buckets that had to go for others before they were full.
     package var rateOverrides = 0
     package var rateEvictions = 0
+    /// Requests of which other replicas were told, and those that found no place for it or no store.
+    package var rateTold = 0
+    package var rateUntold = 0
     /// Accounts that are locked, as far as is known here.
     package var accountLocks = 0
     private var accountLockouts = 0
@@ -185,6 +188,10 @@ package final class ControlMetrics {
             "rate_limit_evictions_total", .counter,
             "Buckets of rate limits that were given to others before they were full again.")
         text.sample("rate_limit_evictions_total", "", rateEvictions)
+        text.family("rate_limit_told_total", .counter, "Requests that took from shared buckets, told to the store.")
+        text.sample("rate_limit_told_total", "", rateTold)
+        text.family("rate_limit_untold_total", .counter, "Those of which the store has not heard.")
+        text.sample("rate_limit_untold_total", "", rateUntold)
         text.family("ledger_state", .gauge, "1 for the state that the ledger is in.")
         for state in LedgerCondition.allCases {
             text.sample("ledger_state", "state=\"\(state.rawValue)\"", state == ledger ? 1 : 0)

@@ -49,6 +49,10 @@ final class RateTable: Sendable {
                 while fullAt != RateTable.changing, table.loadAcquiring(place) == key {
                     switch bucket.take(from: fullAt, at: now) {
                     case .refused(let level): return RateAnswer(isAllowed: false, level: level)
+                    case .lowered(let next, let level):
+                        // Where somebody else was quicker, it is as low already.
+                        _ = table.replace(fullAt, by: next, at: place + 1)
+                        return RateAnswer(isAllowed: false, level: level)
                     case .taken(let next, let level):
                         if table.replace(fullAt, by: next, at: place + 1) {
                             return RateAnswer(isAllowed: true, level: level)
@@ -74,8 +78,21 @@ final class RateTable: Sendable {
             if fullAt != RateTable.changing, table.loadAcquiring(place) == key { found = fullAt }
         }
         switch bucket.take(from: found, at: now) {
-        case .refused(let level): return RateAnswer(isAllowed: false, level: level)
+        case .refused(let level), .lowered(_, let level): return RateAnswer(isAllowed: false, level: level)
         case .taken(_, let level): return RateAnswer(isAllowed: true, level: level)
+        }
+    }
+
+    /// The bucket is full no sooner than at `moment`, in nanoseconds of `Instant`: others have taken from it, too. Nothing is
+    /// entered: of a key that has gone nobody here has taken for a while.
+    func raise(key: Int, to moment: Int) {
+        let start = sets + (key & (sets - 1)) * 2 * RateTable.ways
+        for place in stride(from: start, to: start + 2 * RateTable.ways, by: 2) {
+            var fullAt = table.loadAcquiring(place + 1)
+            while fullAt != RateTable.changing, fullAt < moment, table.loadAcquiring(place) == key {
+                if table.replace(fullAt, by: moment, at: place + 1) { return }
+                fullAt = table.loadAcquiring(place + 1)
+            }
         }
     }
 
@@ -109,6 +126,10 @@ final class RateTables: RateMeter {
 
     func look(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
         table(of: kind).look(key: key, bucket, at: now)
+    }
+
+    func raise(_ kind: RateRule.Kind, key: Int, to moment: Instant) {
+        table(of: kind).raise(key: key, to: Int(moment.nanoseconds))
     }
 
     private func table(of kind: RateRule.Kind) -> RateTable {

@@ -119,6 +119,10 @@ package final class EmbeddedLedger: Ledger {
 
     package func release(_ guess: LoginFailure) { local.release(guess) }
 
+    package func tell(_ takings: [BucketTaking], completion: @escaping (BucketLevels) -> Void) {
+        completion(.unknown(takings.count))
+    }
+
     package func block(
         _ network: IPNetwork, for duration: Interval?, reason: String, actor: String,
         completion: @escaping (BlockOutcome) -> Void

@@ -11,8 +11,8 @@ internal import Wire
 ///
 /// Files: here the life of the connection and the state; `+Failures` counting, deadlines and carrying over;
 /// `+Reservations` places for guesses, `+Places` their return; `+Mirror` what is known of the store; `+Commands` what
-/// operators do; `+Revocations` all of this for tokens, `+Shared` for keys and lockdowns; `+Words` what was said while Redis
-/// was away; `+Epochs` whether its data is the data we knew; `+Discovery` where Redis is.
+/// operators do; `+Revocations` all of this for tokens, `+Shared` for keys and lockdowns; `+Buckets` rate limits; `+Words` what
+/// was said while Redis was away; `+Epochs` whether its data is the data we knew; `+Discovery` where Redis is.
 package final class RedisLedger: Ledger {
     /// idle → resolving → connecting → mirroring → inStep, from everywhere to waiting (then resolving), to stopped.
     enum Phase {

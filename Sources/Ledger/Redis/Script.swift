@@ -47,6 +47,15 @@ enum Script: CaseIterable {
     /// it lives (ms; empty: it does not end), how long the mark does (ms; empty: none is set).
     /// Returns: 1, or 0 when something later is there.
     case say
+    /// Takes from a bucket that replicas share: moves the moment on at which it will be full again, as `TokenBucket` does. It is
+    /// taken without a question, since the requests have passed.
+    ///
+    /// KEYS: the bucket. ARGV: what is taken (µs), how long ago that began (µs), how far away from full the bucket may be (µs).
+    /// Returns: how far away from full it is (µs).
+    ///
+    /// A full bucket is as good as none, so a key lives until it is one. What is no number counts as none. A value that is
+    /// too far away is brought back, so that a clock that went back, or a limit that was slower, holds nobody up for ever.
+    case take
 
     var text: String {
         switch self {
@@ -163,6 +172,21 @@ enum Script: CaseIterable {
             end
             if ARGV[6] ~= '' then redis.pcall('SET', KEYS[2], at, 'PX', ARGV[6]) end
             return 1
+            """
+        // Lua writes large numbers as 1.8e+15 of its own accord. `nan` is what is not itself.
+        case .take:
+            """
+            local t = redis.call('TIME')
+            local now = t[1] * 1000000 + t[2]
+            local full = redis.pcall('GET', KEYS[1])
+            full = type(full) == 'string' and tonumber(full) or 0
+            if full ~= full then full = 0 end
+            full = math.min(math.max(full, now - ARGV[2]) + ARGV[1], now + ARGV[3])
+            local debt = full - now
+            if debt <= 0 then return 0 end
+            local left = string.format('%.0f', math.ceil(debt / 1000))
+            redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', left)
+            return debt
             """
         }
     }

@@ -16,7 +16,9 @@ extension Gatekeeper {
         _ rule: RateRule, _ refusal: Refusal, _ facts: borrowing RequestFacts, _ now: Instant
     ) throws(Refusal) {
         guard facts.counted == .nothing, !isSpared(facts.client, at: now) else { return }
-        try count(rule, key: rule.key(facts.client), refusal, now)
+        let key = rule.key(facts.client)
+        try count(rule, key: key, refusal, now)
+        if let rateTakings { rateTakings.note(rule, key: key, of: .address(facts.client), at: now) }
     }
 
     /// The last word before the login that was decided about last goes on: it takes what `decide` has only looked at, since the
@@ -40,18 +42,29 @@ extension Gatekeeper {
         let subject = identity?.subject ?? []
         let earlier = rateStanding
         if let rule = rates.identity, !subject.isEmpty {
-            try count(rule, key: rule.key(subject), .identityRateLimited, now, looks: looks)
-            if looks { rateStanding = earlier }
+            let key = rule.key(subject)
+            try count(rule, key: key, .identityRateLimited, now, looks: looks)
+            if looks {
+                rateStanding = earlier
+            } else if let rateTakings {
+                rateTakings.note(rule, key: key, of: .subject(subject), at: now)
+            }
         }
         guard !rates.routes.isEmpty, let rule = rates.routes[route] else { return }
         switch rule.kind {
         case .routeAddress: rateStanding = earlier
-        case .route: try count(rule, key: rule.seed, .routeRateLimited, now, looks: looks)
+        case .route:
+            try count(rule, key: rule.seed, .routeRateLimited, now, looks: looks)
+            if !looks, let rateTakings { rateTakings.note(rule, key: rule.seed, of: .everybody, at: now) }
         case .routeIdentity where !subject.isEmpty:
-            try count(rule, key: rule.key(subject), .identityRateLimited, now, looks: looks)
+            let key = rule.key(subject)
+            try count(rule, key: key, .identityRateLimited, now, looks: looks)
+            if !looks, let rateTakings { rateTakings.note(rule, key: key, of: .subject(subject), at: now) }
         // Who leaves the token out must not get round the limit.
         case .routeIdentity where !isSpared(facts.client, at: now):
-            try count(rule, key: rule.key(facts.client), .identityRateLimited, now, looks: looks)
+            let key = rule.key(facts.client)
+            try count(rule, key: key, .identityRateLimited, now, looks: looks)
+            if !looks, let rateTakings { rateTakings.note(rule, key: key, of: .address(facts.client), at: now) }
         default: break
         }
         if looks { rateStanding = earlier }

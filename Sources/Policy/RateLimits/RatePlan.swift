@@ -53,7 +53,7 @@ package struct RatePlan: Sendable {
         let global = configuration.rateLimits
         func rule(_ kind: RateRule.Kind, _ name: RateLimitName, _ configured: RateLimit?) -> RateRule? {
             overrides.limit(name, else: configured).map {
-                RateRule(kind, $0, hasLegacyFields: global.legacyFields)
+                RateRule(kind, $0, hasLegacyFields: global.legacyFields, isShared: global.isShared)
             }
         }
         address = rule(.perAddress, .perAddress, global.perAddress)
@@ -65,7 +65,7 @@ package struct RatePlan: Sendable {
                 else { return nil }
                 return RateRule(
                     RateRule.Kind(own.per), limit, of: route.name, isTold: own.isTold,
-                    hasLegacyFields: global.legacyFields)
+                    hasLegacyFields: global.legacyFields, isShared: global.isShared)
             }
         }
         countsLast = identity != nil || routes.contains { $0.map { $0.kind != .routeAddress || $0.isTold } ?? false }

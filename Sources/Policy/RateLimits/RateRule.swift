@@ -1,4 +1,4 @@
-internal import Settings
+package import Settings
 package import Wire
 
 /// One limit, made ready for requests.
@@ -23,7 +23,9 @@ package final class RateRule: Sendable {
     }
 
     package let kind: Kind
-    let bucket: TokenBucket
+    package let bucket: TokenBucket
+    /// The name of the route; of limits of all routes nothing.
+    let route: String
     /// The backend's answers tell what is left.
     let isTold: Bool
     /// Tells the buckets of this limit from those of others: of the same limit it is the same after a reload.
@@ -34,10 +36,14 @@ package final class RateRule: Sendable {
     /// Nil: the X-RateLimit fields are not sent.
     private let legacyStart: [UInt8]?
 
-    init(_ kind: Kind, _ limit: RateLimit, of route: String = "", isTold: Bool = false, hasLegacyFields: Bool) {
+    package init(
+        _ kind: Kind, _ limit: RateLimit, of route: String = "", isTold: Bool = false, hasLegacyFields: Bool = false,
+        isShared: Bool = false
+    ) {
         self.kind = kind
+        self.route = route
         self.isTold = isTold
-        bucket = TokenBucket(limit)
+        bucket = TokenBucket(limit, isShared: isShared)
         var hasher = Hasher()
         hasher.combine(kind)
         hasher.combine(route)

@@ -9,25 +9,53 @@ package struct TokenBucket: Hashable, Sendable {
     let spacing: Int64
     /// What a whole bucket is worth, in nanoseconds.
     let room: Int64
+    /// How far away from full it may be, in nanoseconds: a whole bucket is empty, and a bucket of one process is never more than
+    /// that. One that replicas share may be overdrawn, since each lets pass what it can before it hears of the others; what
+    /// was too much must be waited for, or they would let more pass than the rate in the long run. For as many replicas as there
+    /// are whole buckets in it.
+    let most: Int64
 
-    /// `room` and any moment of a process fit in 64 bits together: a token a day, a hundred thousand of them.
-    package init(_ limit: RateLimit) {
+    private static let mostBuckets: Int64 = 16
+    /// The clocks of workers stand still for a turn of their loops, in nanoseconds at most: to one that is behind, a bucket that
+    /// others use looks further away than it may be.
+    private static let lag: Int64 = 1_000_000_000
+
+    /// `most` and any moment of a process fit in 64 bits together: a token a day, a hundred thousand of them.
+    package init(_ limit: RateLimit, isShared: Bool = false) {
         spacing = limit.rate.spacing.nanoseconds
         room = spacing * Int64(limit.burst)
+        // 146 years, where sixteen buckets are more.
+        let bound = max(room, 1 << 62)
+        let (product, isTooMuch) = room.multipliedReportingOverflow(by: TokenBucket.mostBuckets)
+        most = !isShared ? room : isTooMuch ? bound : min(product, bound)
     }
+
+    /// How much further away from full it is for so many requests.
+    package func worth(of requests: Int) -> Interval {
+        let (product, isTooMuch) = spacing.multipliedReportingOverflow(by: Int64(requests))
+        return Interval(nanoseconds: isTooMuch ? most : min(product, most))
+    }
+
+    package var furthest: Interval { Interval(nanoseconds: most) }
 
     package enum Outcome: Hashable, Sendable {
         /// `fullAt` in place of what it was.
         case taken(fullAt: Int, BucketLevel)
         case refused(BucketLevel)
+        /// Refused, and `fullAt` in place of what it was: it is further away than it may be, since it was used under a limit
+        /// that was slower, or shared. Or whoever is refused would wait as long as that limit says.
+        case lowered(fullAt: Int, BucketLevel)
     }
 
     /// - Parameter fullAt: nanoseconds of `Instant`; a moment that is over, 0 too: the bucket is full.
     package func take(from fullAt: Int, at now: Instant) -> Outcome {
-        // Never more than empty: it may have been used under a limit that was slower.
-        let debt = min(room, max(Int64(fullAt), now.nanoseconds) - now.nanoseconds)
-        let next = debt + spacing
-        guard next <= room else { return .refused(BucketLevel(left: 0, more: Interval(nanoseconds: next - room))) }
+        let found = max(Int64(fullAt), now.nanoseconds) - now.nanoseconds
+        let isTooFar = found > most + TokenBucket.lag
+        let next = (isTooFar ? most : found) + spacing
+        guard next <= room else {
+            let level = BucketLevel(left: 0, more: Interval(nanoseconds: next - room))
+            return isTooFar ? .lowered(fullAt: Int(now.nanoseconds + most), level) : .refused(level)
+        }
         let credit = room - next
         return .taken(
             fullAt: Int(now.nanoseconds + next),

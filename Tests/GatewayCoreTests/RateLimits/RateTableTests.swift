@@ -38,6 +38,41 @@ private func bucket(_ count: Int, per unit: Rate.Unit = .min, burst: Int) -> Tok
         #expect(table.look(key: 7, limit, at: now + .seconds(1)).isAllowed)
     }
 
+    @Test func `raises a bucket that is here, and enters none`() {
+        let table = RateTable(sets: 1)
+        let limit = TokenBucket(RateLimit(Rate(count: 60, per: .min), burst: 3), isShared: true)
+        #expect(table.take(key: 7, limit, at: now).isAllowed)
+        func raise(_ key: Int, to seconds: Int) {
+            table.raise(key: key, to: Int((now + .seconds(seconds)).nanoseconds))
+        }
+        raise(7, to: 2)
+        #expect(table.take(key: 7, limit, at: now).level.left == 0)
+        raise(7, to: 2)
+        #expect(table.look(key: 7, limit, at: now).level.more == .seconds(1), "never lowers it")
+        raise(7, to: 10)
+        #expect(
+            table.take(key: 7, limit, at: now) == RateAnswer(isAllowed: false, level: .init(left: 0, more: .seconds(8)))
+        )
+        #expect(table.take(key: 7, limit, at: now + .seconds(8)).isAllowed)
+        raise(8, to: 10)
+        #expect(table.take(key: 8, limit, at: now).level.left == 2, "it was not here")
+    }
+
+    /// Or a reload to a faster limit, and one that is shared no more, would leave clients out for as long as the former said.
+    @Test func `brings a bucket down that is further away than its limit allows`() {
+        let table = RateTable(sets: 1)
+        #expect(table.take(key: 7, bucket(1, per: .h, burst: 2), at: now).isAllowed)
+        let fast = bucket(60, burst: 2)
+        #expect(
+            table.take(key: 7, fast, at: now) == RateAnswer(isAllowed: false, level: .init(left: 0, more: .seconds(1))))
+        #expect(table.take(key: 7, fast, at: now + .seconds(1)).isAllowed)
+        #expect(!table.take(key: 7, fast, at: now + .seconds(1)).isAllowed)
+        let shared = TokenBucket(RateLimit(Rate(count: 60, per: .min), burst: 2), isShared: true)
+        table.raise(key: 7, to: Int((now + .seconds(1_000)).nanoseconds))
+        #expect(table.take(key: 7, shared, at: now).level.more == .seconds(31))
+        #expect(table.take(key: 7, fast, at: now).level.more == .seconds(1))
+    }
+
     @Test func `gives the places of full buckets to others`() {
         let table = RateTable(sets: 1)
         for key in 0..<1_000 {

@@ -6,14 +6,14 @@ import Wire
 @testable import Policy
 
 /// Buckets in a dictionary, for one thread at a time.
-private final class Meter: RateMeter {
+final class DictionaryMeter: RateMeter {
     private let buckets = Mutex<[Int: Int]>([:])
     let taken = Mutex<[RateRule.Kind]>([])
 
     func look(_ kind: RateRule.Kind, key: Int, _ bucket: TokenBucket, at now: Instant) -> RateAnswer {
         buckets.withLock { buckets in
             switch bucket.take(from: buckets[key] ?? 0, at: now) {
-            case .refused(let level): RateAnswer(isAllowed: false, level: level)
+            case .refused(let level), .lowered(_, let level): RateAnswer(isAllowed: false, level: level)
             case .taken(_, let level): RateAnswer(isAllowed: true, level: level)
             }
         }
@@ -23,7 +23,7 @@ private final class Meter: RateMeter {
         taken.withLock { $0.append(kind) }
         return buckets.withLock { buckets in
             switch bucket.take(from: buckets[key] ?? 0, at: now) {
-            case .refused(let level): return RateAnswer(isAllowed: false, level: level)
+            case .refused(let level), .lowered(_, let level): return RateAnswer(isAllowed: false, level: level)
             case .taken(let fullAt, let level):
                 buckets[key] = fullAt
                 return RateAnswer(isAllowed: true, level: level)
@@ -33,7 +33,7 @@ private final class Meter: RateMeter {
 }
 
 private final class Guard {
-    let meter = Meter()
+    let meter = DictionaryMeter()
     let gatekeeper: Gatekeeper
     var facts = RequestFacts(client: House.client)
 
@@ -218,6 +218,8 @@ private func limit(_ count: Int, burst: Int) -> RateLimit { RateLimit(Rate(count
             $0.routes = Self.routes("/optional", .init(per: .route, limit(60, burst: 2), isTold: true))
             $0.login.endpoints = [.init(method: "GET", path: "/optional")]
         }
+        let takings = RateTakings {}
+        house.gatekeeper.rateTakings = takings
         let text = "GET /optional HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(House.token())\r\n\r\n"
         func decide() -> Verdict {
             house.gatekeeper.decide(
@@ -241,6 +243,7 @@ private func limit(_ count: Int, burst: Int) -> RateLimit { RateLimit(Rate(count
             return
         }
         #expect(house.gatekeeper.rateStanding?.retryAfter == 1)
+        #expect(takings.takeAll().takings.map(\.requests) == [2, 2])
     }
 
     @Test func `take from an address once where the issuer of its token is asked`() {

@@ -59,7 +59,6 @@ private struct PlainBucket {
         #expect(rate.spacing.nanoseconds * 7 >= 1_000_000_000)
     }
 
-    /// A token a day and the largest burst, on a machine that has been up for ten years: nothing may overflow.
     @Test func `that was used up under a slower limit is empty under a faster one, and no more than that`() {
         let slow = TokenBucket(RateLimit(Rate(count: 1, per: .h), burst: 10))
         var fullAt = 0
@@ -67,13 +66,50 @@ private struct PlainBucket {
             if case .taken(let next, _) = slow.take(from: fullAt, at: start) { fullAt = next }
         }
         let fast = TokenBucket(RateLimit(Rate(count: 60, per: .min), burst: 10))
-        if case .refused(let level) = fast.take(from: fullAt, at: start) {
-            #expect(level.more == .seconds(1))
-        } else {
-            Issue.record("it is not empty")
-        }
+        // What is kept is brought down, too, or it would be refused for ten hours.
+        let empty = Int((start + .seconds(10)).nanoseconds)
+        #expect(
+            fast.take(from: fullAt, at: start)
+                == .lowered(fullAt: empty, BucketLevel(left: 0, more: .seconds(1))))
+        #expect(
+            fast.take(from: empty, at: start + .seconds(1))
+                == .taken(fullAt: empty + 1_000_000_000, BucketLevel(left: 0, more: .seconds(1))))
     }
 
+    @Test func `that is shared tells how long to wait until what others took is paid back, up to sixteen buckets`() {
+        let bucket = TokenBucket(RateLimit(Rate(count: 60, per: .min), burst: 10), isShared: true)
+        func more(after seconds: Int) -> TokenBucket.Outcome {
+            bucket.take(from: Int((start + .seconds(seconds)).nanoseconds), at: start)
+        }
+        #expect(more(after: 10) == .refused(BucketLevel(left: 0, more: .seconds(1))))
+        #expect(more(after: 45) == .refused(BucketLevel(left: 0, more: .seconds(36))))
+        #expect(more(after: 160) == .refused(BucketLevel(left: 0, more: .seconds(151))))
+        #expect(
+            more(after: 161) == .refused(BucketLevel(left: 0, more: .seconds(152))), "seen with a clock that is behind")
+        #expect(
+            more(after: 162)
+                == .lowered(
+                    fullAt: Int((start + .seconds(160)).nanoseconds), BucketLevel(left: 0, more: .seconds(151))))
+        #expect(bucket.furthest == .seconds(160))
+        #expect(bucket.worth(of: 7) == .seconds(7))
+        #expect(bucket.worth(of: 1_000) == .seconds(160))
+        #expect(bucket.worth(of: .max) == .seconds(160))
+    }
+
+    @Test(arguments: [1, 1_000, RateLimit.bursts.upperBound])
+    func `that is shared overflows nowhere`(burst: Int) {
+        let bucket = TokenBucket(RateLimit(Rate(count: 1, per: .d), burst: burst), isShared: true)
+        let late = Instant(nanoseconds: 10 * 366 * 86_400 * 1_000_000_000)
+        #expect(bucket.furthest.nanoseconds >= bucket.room)
+        guard case .lowered(let fullAt, let level) = bucket.take(from: .max, at: late) else {
+            Issue.record("not lowered")
+            return
+        }
+        #expect(fullAt == Int(late.nanoseconds + bucket.most))
+        #expect(level.more.secondsRoundedUp > 0)
+    }
+
+    /// A token a day and the largest burst, on a machine that has been up for ten years: nothing may overflow.
     @Test func `holds what the settings allow at most`() {
         let bucket = TokenBucket(RateLimit(Rate(count: 1, per: .d), burst: RateLimit.bursts.upperBound))
         let late = Instant(nanoseconds: 10 * 366 * 86_400 * 1_000_000_000)
@@ -115,7 +151,7 @@ private struct PlainBucket {
                 #expect(isAllowed && level == BucketLevel(left: plain.left, more: plain.more), "\(limit), step \(step)")
                 #expect(next > fullAt)
                 fullAt = next
-            case .refused(let level):
+            case .refused(let level), .lowered(_, let level):
                 #expect(!isAllowed && level == BucketLevel(left: 0, more: plain.more), "\(limit), step \(step)")
             }
         }
