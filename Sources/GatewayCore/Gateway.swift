@@ -26,6 +26,8 @@ package final class Gateway {
     let metrics: ControlMetrics
     let registry: MetricsRegistry
     private(set) var configuration: Configuration
+    /// By which workers decide: the former one while a reload waits for names.
+    private(set) var decidedBy: Configuration
     var ledger: any Ledger
     private(set) var generation: Generation
     /// When `configuration` came into force.
@@ -112,6 +114,7 @@ package final class Gateway {
         HostLimits.raiseDescriptors()
         loop = EventLoop()
         self.configuration = configuration
+        decidedBy = configuration
         configurationPath = path
         self.loaded = loaded
         self.reload = reload
@@ -380,8 +383,6 @@ package final class Gateway {
         reportRoom()
         logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))
-        desk.adopt(next)
-        adoptLoginRules()
         feeds.adopt(next, trust: trust.feeds)
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
@@ -394,6 +395,10 @@ package final class Gateway {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))
                 mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
+            // Together with the workers: what the one refuses the other must know what to say of.
+            decidedBy = next
+            desk.adopt(next)
+            adoptLoginRules()
             introspection.adopt(next, trust: trust.introspection)
             desk.guesses.challenges?.adopt(next.login, trust: trust.captcha)
             keys.release()

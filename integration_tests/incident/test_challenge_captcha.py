@@ -1,9 +1,11 @@
 """Challenges whose solution a provider of CAPTCHAs knows (docs/challenge.md)."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
+from harness import tracing
 from harness.backend import answer
 from harness.captcha import SECRET as CAPTCHA_SECRET
 from harness.captcha import SITE_KEY, Captcha, said
@@ -221,3 +223,25 @@ def test_the_names_of_the_runbook_are_honoured(start_gateway, login_backend, cap
     failed(gateway, address)
     assert challenge(gateway, address) == {"kind": "siteverify", "provider": "recaptcha", "site_key": "6Lc_a"}
     assert ask(gateway, address, login("correct horse", captcha.solve("token"))) == (200, None)
+
+
+def test_a_reload_that_waits_for_a_name_challenges_nobody_before_the_challenge_is_known(
+        start_gateway, login_backend, captcha, address):
+    gateway = start_gateway(login_backend, login={"limit": 50})
+    failed(gateway, address, 4)
+    tasks = Path(f"/proc/{gateway.child.pid}/task")
+    # That of upstreams is the first one.
+    resolver = wait_until("the resolver", lambda: min(
+        (int(task.name) for task in tasks.iterdir() if (task / "comm").read_text().strip() == "resolver"), default=None))
+    upstreams = {**gateway.settings["upstreams"], "named": {"servers": ["localhost:9"]}}
+    gateway.write_config({
+        **gateway.settings, "upstreams": upstreams, "login": {"limit": 50, "challenge": captchas(captcha)}})
+    reload = threading.Thread(target=gateway.command, args=["reload"])
+    with tracing.held(resolver):
+        reload.start()
+        wait_until("it is read", lambda: gateway.command_json("status")["configuration"]["generation"] == 2)
+        assert ask(gateway, address) == (401, None), "what was in force still is"
+        assert not gateway.events("gateway.reloaded")
+    reload.join(20)
+    assert challenge(gateway, address)["kind"] == "siteverify"
+    assert ask(gateway, address, login("correct horse", captcha.solve("0.good"))) == (200, None)
