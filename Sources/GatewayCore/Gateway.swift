@@ -26,10 +26,10 @@ package final class Gateway {
     let metrics: ControlMetrics
     let registry: MetricsRegistry
     private(set) var configuration: Configuration
-    /// By which workers decide: the former one while a reload waits for names.
-    private(set) var decidedBy: Configuration
     var ledger: any Ledger
     private(set) var generation: Generation
+    /// That by which the workers decide: the former one while a reload waits for names.
+    private(set) var inForce: Generation
     /// When `configuration` came into force.
     private(set) var loadedAt = WallTime.now()
     let startedAt = Instant.now()
@@ -114,7 +114,6 @@ package final class Gateway {
         HostLimits.raiseDescriptors()
         loop = EventLoop()
         self.configuration = configuration
-        decidedBy = configuration
         configurationPath = path
         self.loaded = loaded
         self.reload = reload
@@ -195,6 +194,7 @@ package final class Gateway {
             number: 1, configuration: configuration,
             rules: GatekeeperRules(configuration, keys: keys.keys, assertionKeys: assertions.keyring),
             room: configuration.room, upstreamTLS: trust.upstreams.contexts, rates: rateLimits.tables)
+        inForce = generation
         reportRoom()
         report(trust.upstreams.warnings)
         relay.gateway = self
@@ -396,7 +396,7 @@ package final class Gateway {
                 mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
             // Together with the workers: what the one refuses the other must know what to say of.
-            decidedBy = next
+            inForce = generation
             desk.adopt(next)
             adoptLoginRules()
             introspection.adopt(next, trust: trust.introspection)

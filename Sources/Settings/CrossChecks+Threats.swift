@@ -33,11 +33,12 @@ extension CrossChecks {
         guard settings.written("accounts.member") != nil,
             let window = settings.interval("threats.window"),
             let lock = locksOfAccounts.max(by: { $0.length < $1.length }),
-            window.nanoseconds / 2 <= lock.length.nanoseconds,
-            let entry = settings.written("threats.window") ?? settings.written(lock.setting)
+            window.nanoseconds / 2 <= lock.length.nanoseconds
         else { return }
         // No window can be longer than a day.
         let isLongest = lock.length >= .seconds(43_200)
+        let places = [settings.written("threats.window"), settings.written(lock.setting)].compactMap { $0 }
+        guard let entry = isLongest ? places.last : places.first else { return }
         findings.warning(
             entry.place,
             "failures are forgotten before a lock is over: who waits for that is not told of",

@@ -67,9 +67,9 @@ import Wire
             minimal + "accounts: {member: n, secret: 0123456789abcdef0123456789abcdef}\n"
                 + "login: {rules: [{name: slow, endpoints: [POST /auth/login], key: pair, block: 12h}]}\nthreats: {window: 1d}",
             says: """
-                gateway.conf:5:19: warning: failures are forgotten before a lock is over: who waits for that is not told of
-                    threats: {window: 1d}
-                                      ^~
+                gateway.conf:4:79: warning: failures are forgotten before a lock is over: who waits for that is not told of
+                    login: {rules: [{name: slow, endpoints: [POST /auth/login], key: pair, block: 12h}]}
+                                                                                                  ^~~
                     let "login.rules[0].block" be less than 12h: "threats.window" is at most 1d
                 """),
         Mistake(

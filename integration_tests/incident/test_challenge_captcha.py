@@ -240,6 +240,8 @@ def test_a_reload_that_waits_for_a_name_challenges_nobody_before_the_challenge_i
     with tracing.held(resolver):
         reload.start()
         wait_until("it is read", lambda: gateway.command_json("status")["configuration"]["generation"] == 2)
+        # The rules are told to the ledger anew, and are still those.
+        gateway.command("allow", "192.0.2.1", "--for", "5m", "--reason", "test")
         assert ask(gateway, address) == (401, None), "what was in force still is"
         assert not gateway.events("gateway.reloaded")
     reload.join(20)

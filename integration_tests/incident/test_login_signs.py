@@ -243,7 +243,7 @@ def test_an_answer_that_breaks_off_behind_a_reload_counts_by_the_rule_that_it_wa
             b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + BAD[:30].encode())
         ends.wait(20)
         exchange.close()
-    gateway = start_gateway(start_backend(reply), login={"rules": [API]}, timeouts={"response": "3s"})
+    gateway = start_gateway(start_backend(reply), workers=1, login={"rules": [API]}, timeouts={"response": "5s"})
     with gateway.connect(address) as client:
         client.send(api())
         assert client.read_response().status == 103

@@ -76,7 +76,7 @@ def test_who_names_no_account_is_counted_as_one_behind_a_shared_address(start, r
     assert statuses(gateway, other_address, *[nameless] * 6) == [401] * 5 + [403]
 
 
-def test_a_shared_address_does_nothing_while_accounts_are_not_counted(start, start_gateway, login_backend, redis, address):
+def test_a_shared_address_does_nothing_while_accounts_are_not_counted(start_gateway, login_backend, redis, address):
     gateway = start_gateway(login_backend, redis, workers=1, login={"limit": 5})
     redis.cli("SET", f"ip_shared:{address}", "1", "EX", "600")
     assert gateway.wait_event("block.shared_address_idle", network=address)["setting"] == "accounts.member"

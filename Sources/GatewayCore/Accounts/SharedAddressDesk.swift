@@ -14,6 +14,8 @@ final class SharedAddressDesk {
     private(set) var networks: Set<IPNetwork> = []
     /// Those without effect, and the setting that each of them takes.
     private var idle: [IPNetwork: String] = [:]
+    /// Names that mean no address, which were told.
+    private var useless: Set<String> = []
     private var hasBegun = false
     /// Hears of other networks.
     var changed: () -> Void = {}
@@ -23,6 +25,8 @@ final class SharedAddressDesk {
 
     /// What is found again is told again so often, so that it does not end.
     private static let renewal = Interval.seconds(600)
+    /// So many without effect are told by themselves, and of the others the number.
+    private static let mostIdleTold = 16
 
     init(audit: AuditLog, metrics: ControlMetrics) {
         self.audit = audit
@@ -71,9 +75,12 @@ final class SharedAddressDesk {
         hasBegun = true
         let rule = LoginRule(configuration)
         var actors: [IPNetwork: String] = [:]
+        let toldUseless = useless
+        useless = []
         for (name, text) in shared {
             guard let network = rule.sharedNetwork(named: name) else {
-                if texts[name] == nil { tellUseless(name) }
+                useless.insert(name)
+                if !toldUseless.contains(name) { tellUseless(name) }
                 continue
             }
             // What an operator has typed says nothing of who it was.
@@ -81,8 +88,11 @@ final class SharedAddressDesk {
         }
         texts = shared
         let missing = SharedAddressDesk.settingMissing(in: configuration)
-        tellIdle(missing == nil ? [:] : actors, missing ?? "", isFirst: isFirst)
         let next = missing == nil ? Set(actors.keys) : []
+        var withoutEffect = missing == nil ? [:] : actors
+        // They were in force until now, and have lost it by a reload.
+        for network in networks where withoutEffect[network] != nil { withoutEffect[network] = "gateway" }
+        defer { tellIdle(withoutEffect, missing ?? "", isFirst: isFirst) }
         guard next != networks else { return }
         let (begun, ended) = (next.subtracting(networks), networks.subtracting(next))
         networks = next
@@ -119,7 +129,7 @@ final class SharedAddressDesk {
     private func tellIdle(_ now: [IPNetwork: String], _ setting: String, isFirst: Bool) {
         let new = now.filter { idle[$0.key] != setting }.sorted { $0.key.description < $1.key.description }
         idle = now.mapValues { _ in setting }
-        for (network, actor) in new {
+        for (network, actor) in new.prefix(SharedAddressDesk.mostIdleTold) {
             log?.log(
                 .warning, "block.shared_address_idle",
                 "An address is marked as one that many people speak through, without effect: it takes the setting",
@@ -128,6 +138,16 @@ final class SharedAddressDesk {
             record(
                 "address_not_shared", "\(network) is marked as shared without effect: it takes \(setting)",
                 actor: actor)
+        }
+        let others = new.count - SharedAddressDesk.mostIdleTold
+        guard others > 0 else { return }
+        log?.log(
+            .warning, "block.shared_address_idle", "So many more addresses are marked without effect",
+            [("others", .number(others)), ("setting", .text(setting))])
+        if !isFirst {
+            record(
+                "address_not_shared",
+                "\(others) more addresses are marked as shared without effect: it takes \(setting)")
         }
     }
 
