@@ -119,11 +119,11 @@ final class ExchangeRecord {
             rate: rate)
     }
 
-    /// The rules for logins may be others since the request was decided: they are told apart by name.
+    /// The rules for logins may be others since the request was decided.
     func loginRows(under current: Generation) -> LoginRows {
         guard plan?.isLogin == true, let rows = plan?.loginRows else { return LoginRows() }
-        guard let generation, generation !== current else { return rows }
-        return current.rules.rows(named: generation.rules.names(of: rows))
+        guard let generation else { return rows }
+        return generation.rows(rows, under: current)
     }
 
     /// A head was judged, and `facts` are there; keeps what the log line will say of it, because the bytes will be gone by then.

@@ -39,7 +39,7 @@ extension Gateway {
     }
 
     func trafficComesFrom(_ finding: TrafficShare.Finding) {
-        desk.sharedAddresses.found(finding, under: configuration, at: .now())
+        desk.sharedAddresses.found(finding, under: inForce.configuration, at: .now())
         guard finding.kind != .listed, trafficAlarm.take(finding, at: .now(), wall: .now()) else { return }
         let mending = finding.setting(under: configuration) ?? "X-Forwarded-For"
         log.log(

@@ -28,6 +28,8 @@ package final class Gateway {
     private(set) var configuration: Configuration
     var ledger: any Ledger
     private(set) var generation: Generation
+    /// That by which the workers decide: the former one while a reload waits for names.
+    private(set) var inForce: Generation
     /// When `configuration` came into force.
     private(set) var loadedAt = WallTime.now()
     let startedAt = Instant.now()
@@ -193,6 +195,7 @@ package final class Gateway {
             number: 1, configuration: configuration,
             rules: GatekeeperRules(configuration, keys: keys.keys, assertionKeys: assertions.keyring),
             room: configuration.room, upstreamTLS: trust.upstreams.contexts, rates: rateLimits.tables)
+        inForce = generation
         reportRoom()
         report(trust.upstreams.warnings)
         relay.gateway = self
@@ -382,8 +385,6 @@ package final class Gateway {
         reportRoom()
         logLevels.reloaded(LogLevel(next.logs.level))
         logs.retarget(LogTargets(next.logs))
-        desk.adopt(next)
-        adoptLoginRules()
         feeds.adopt(next, trust: trust.feeds)
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
@@ -396,6 +397,10 @@ package final class Gateway {
                 mailbox.send(.generation(generation, registry.makeShard(catalog)))
                 mailbox.send(.listeners(nextListeners.of(worker: index)))
             }
+            // Together with the workers: what the one refuses the other must know what to say of.
+            inForce = generation
+            desk.adopt(next)
+            adoptLoginRules()
             introspection.adopt(next, trust: trust.introspection)
             desk.guesses.challenges?.adopt(next.login, trust: trust.captcha)
             keys.release()

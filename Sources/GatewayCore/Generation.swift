@@ -37,4 +37,10 @@ final class Generation: Sendable {
             stages: Stage.allCases.map(\.rawValue), codes: ErrorCode.allCases.map(\.rawValue),
             reasons: Reason.allCases.map(\.rawValue))
     }
+
+    /// Rules for logins of this generation as `current` has them: a reload may number them otherwise, or drop some. They
+    /// are told apart by name.
+    func rows(_ rows: LoginRows, under current: Generation) -> LoginRows {
+        self === current ? rows : current.rules.rows(named: rules.names(of: rows))
+    }
 }

@@ -74,6 +74,7 @@ final class LoginDesk {
     func adopt(_ configuration: Configuration) {
         guesses.adopt(configuration.login)
         threats.adopt(configuration)
+        sharedAddresses.adopt(configuration)
         deadline = configuration.redis?.deadline ?? .milliseconds(250)
         resetsAccounts = configuration.accounts?.resetsOnSuccess == true
     }

@@ -7,6 +7,8 @@ extension ServerConnection {
     struct PendingVerdict {
         /// By which it may be the answer to a failure, or is.
         var rows = LoginRows()
+        /// Whose rules these are.
+        var generation: Generation?
         /// How many bytes must be there before it is looked at again.
         var nextLook = 0
     }
@@ -34,7 +36,7 @@ extension ServerConnection {
         case .more:
             phase = .verdict
             pendingVerdict = PendingVerdict(
-                rows: response.failedRows.union(response.undecidedRows),
+                rows: response.failedRows.union(response.undecidedRows), generation: worker.generation,
                 nextLook: ResponseReader.nextLook(at: response, after: bytes.count))
             // What is missing of it does not come any more.
             guard !ended else {
@@ -62,7 +64,9 @@ extension ServerConnection {
     /// can have it break off has guesses that do not count. False: nothing waits for it.
     func brokeOff(_ failure: UpstreamFailure) -> Bool {
         guard phase == .verdict, let client else { return false }
-        client.record.failedRows = pendingVerdict.rows
+        // They may be others by now.
+        client.record.failedRows =
+            pendingVerdict.generation?.rows(pendingVerdict.rows, under: worker.generation) ?? pendingVerdict.rows
         phase = .held
         pool.failed()
         blame(failure)

@@ -37,14 +37,18 @@ final class UpstreamDirectory {
         timer?.fire(every: UpstreamDirectory.refreshInterval)
     }
 
-    /// Takes over the upstreams of a configuration; `completion` when each of their names was looked up once.
+    /// Takes over the upstreams of a configuration; `completion` when each of their names was looked up once: at once when
+    /// none is new. An operator who changes rules while name servers do not answer must not wait for them.
     func adopt(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
         self.upstreams = upstreams
         published = [:]
         let hosts = hosts
         known = known.filter { hosts.contains($0.key) }
         failing.formIntersection(hosts)
-        refresh(completion)
+        guard hosts.allSatisfy({ known[$0] != nil }) else { return refresh(completion) }
+        announce()
+        completion()
+        refresh {}
     }
 
     private var hosts: Set<String> {

@@ -31,13 +31,31 @@ extension CrossChecks {
     private mutating func checkWindow() {
         if case .boolean(false)? = settings.value("threats.enabled") { return }
         guard settings.written("accounts.member") != nil,
-            let window = settings.interval("threats.window"), let lock = settings.interval("accounts.lock"),
-            window.nanoseconds / 2 <= lock.nanoseconds,
-            let entry = settings.written("threats.window") ?? settings.written("accounts.lock")
+            let window = settings.interval("threats.window"),
+            let lock = locksOfAccounts.max(by: { $0.length < $1.length }),
+            window.nanoseconds / 2 <= lock.length.nanoseconds
         else { return }
+        // No window can be longer than a day.
+        let isLongest = lock.length >= .seconds(43_200)
+        let places = [settings.written("threats.window"), settings.written(lock.setting)].compactMap { $0 }
+        guard let entry = isLongest ? places.last : places.first else { return }
         findings.warning(
             entry.place,
             "failures are forgotten before a lock is over: who waits for that is not told of",
-            hint: "let \"threats.window\" be more than twice \"accounts.lock\"")
+            hint: isLongest
+                ? "let \"\(lock.setting)\" be less than 12h: \"threats.window\" is at most 1d"
+                : "let \"threats.window\" be more than twice \"\(lock.setting)\"")
+    }
+
+    /// How long accounts are locked for failures that count here, and where that is said: those of logins.
+    private var locksOfAccounts: [(setting: String, length: Interval)] {
+        let rules = (0..<(settings.counts["login.rules"] ?? 0)).map { "login.rules[\($0)]" }.filter {
+            settings.text("\($0).class") ?? "login" == "login" && settings.text("\($0).action") != "observe"
+                && settings.text("\($0).key") ?? "address" != "address"
+        }
+        return (["accounts.lock"] + rules.map { "\($0).block" }).compactMap { setting in
+            if settings.entries[setting]?.isBroken == true { return nil }
+            return (setting, settings.interval(setting) ?? Configuration.Login.Class.login.usual.block)
+        }
     }
 }

@@ -8,8 +8,8 @@ extension SettingRows {
             "Whether failed logins are looked at together, for patterns of an attack."),
         SettingRow(
             "threats.window", .duration(.seconds(2)...(.seconds(86_400))), .value("75m"), example: "3h",
-            "How long a login is remembered: at least half of this, which should be more than `accounts.lock`, at most "
-                + "all of it; a threat without a sign for so long is over."),
+            "How long a login is remembered: at least half of this, which should be more than any account is locked, at "
+                + "most all of it; a threat without a sign for so long is over."),
         SettingRow(
             "threats.account_failures", .integer(2...60_000), .value("10"), example: "20",
             "Failures of one account that make it the target of a guesser (`single_account`)."),

@@ -70,6 +70,11 @@ enum OperatorReports {
         for one in document["allowances"]?.array ?? [] {
             table.append("allowed \(string(one, "network"))", LockdownReports.ending(one))
         }
+        for address in document["shared_addresses"]?.array ?? [] {
+            table.append(
+                "shared \(address.string.map(printable) ?? "")",
+                "many people speak through it: it may have more failed logins")
+        }
         for lockdown in document["lockdowns"]?.array ?? [] {
             table.append("closed \(string(lockdown, "route"))", LockdownReports.ending(lockdown))
         }

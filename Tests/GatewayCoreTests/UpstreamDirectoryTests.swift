@@ -38,4 +38,28 @@ import Wire
         #expect(completed == ["first", "second"])
         #expect(published == ["api [10.0.0.2:80]"])
     }
+
+    @Test func `that are known are published without a wait`() throws {
+        let loop = EventLoop()
+        let resolver = Resolver()
+        let logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
+        defer {
+            resolver.stop()
+            logs.stop()
+        }
+        var published: [String] = []
+        var completed = 0
+        let directory = UpstreamDirectory(resolver, on: loop, log: OperationalLog(logs, level: .info)) {
+            name, addresses in
+            published.append("\(name) \(addresses)")
+        }
+        directory.adopt(try upstreams("10.0.0.1:80")) { completed += 1 }
+        #expect(completed == 0)
+        let end = Instant.now() + .seconds(30)
+        while completed < 1, Instant.now() < end { loop.turn() }
+        // The loop does not turn any more: nobody answers.
+        directory.adopt(try upstreams("10.0.0.1:81")) { completed += 1 }
+        #expect(completed == 2)
+        #expect(published == ["api [10.0.0.1:80]", "api [10.0.0.1:81]"])
+    }
 }

@@ -65,13 +65,8 @@ struct `Places up to a number of failures in a real Redis` {
     @Test func `are three of a thousand that two replicas ask for at once`() throws {
         let fixture = try RedisFixture()
         let (harness, other) = (fixture.harness, Harness())
-        let place = TemporaryDirectory()
         let first = try fixture.openConnected()
-        let second = try RedisLedger(
-            rule: fiveFailures, redis: first.configuration, stateDirectory: place.path, on: other.loop,
-            resolver: ResolverPort(fixture.resolver, on: other.loop), sink: other)
-        second.start()
-        #expect(other.wait { second.state == .connected })
+        let second = try fixture.openReplica(of: first, for: other)
         var answers: [Reservation.Answer] = []
         for _ in 0..<500 {
             for ledger in [first, second] {

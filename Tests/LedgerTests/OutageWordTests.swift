@@ -12,7 +12,6 @@ private final class TwoReplicas {
     let fixture: RedisFixture
     let far = Harness()
     private let place = TemporaryDirectory()
-    private let state = TemporaryDirectory()
     private let link: String
     private(set) var cutOff: RedisLedger
     let other: RedisLedger
@@ -24,11 +23,7 @@ private final class TwoReplicas {
         link = place.path + "/link"
         symlink(fixture.server.socket, link)
         cutOff = try fixture.open(location: .unix(path: link))
-        other = try RedisLedger(
-            rule: fiveFailures, redis: cutOff.configuration.moved(to: fixture.server.socket),
-            stateDirectory: state.path, on: far.loop,
-            resolver: ResolverPort(fixture.resolver, on: far.loop), sink: far)
-        other.start()
+        other = try fixture.openReplica(cutOff.configuration.moved(to: fixture.server.socket), for: far)
         try #require(near.wait { isInStep(cutOff) } && far.wait { isInStep(other) })
     }
 

@@ -49,13 +49,8 @@ struct `Failed logins on a real Redis` {
         let fixture = try RedisFixture()
         let harness = fixture.harness
         let other = Harness()
-        let place = TemporaryDirectory()
         let first = try fixture.openConnected()
-        let second = try RedisLedger(
-            rule: fiveFailures, redis: first.configuration, stateDirectory: place.path, on: other.loop,
-            resolver: ResolverPort(fixture.resolver, on: other.loop), sink: other)
-        second.start()
-        #expect(other.wait { second.state == .connected })
+        let second = try fixture.openReplica(of: first, for: other)
         for _ in 1...3 { _ = try harness.fail(first, "198.51.100.7") }
         #expect(try other.fail(second, "198.51.100.7").count == 4)
         #expect(try other.fail(second, "198.51.100.7").isNewlyBlocked)

@@ -40,13 +40,8 @@ struct `Revocations on a real Redis` {
         let fixture = try RedisFixture()
         let harness = fixture.harness
         let other = Harness()
-        let place = TemporaryDirectory()
         let first = try fixture.openConnected()
-        let second = try RedisLedger(
-            rule: fiveFailures, redis: first.configuration, stateDirectory: place.path, on: other.loop,
-            resolver: ResolverPort(fixture.resolver, on: other.loop), sink: other)
-        second.start()
-        #expect(other.wait { second.state == .connected })
+        let second = try fixture.openReplica(of: first, for: other)
         let names = [
             "alice", "é", "e\u{301}", "\u{301}x", "a\u{fffd}b", "a:b:", "*", "line\nbreak",
             String(repeating: "n", count: 512),

@@ -143,6 +143,19 @@ struct `Shared buckets on a real Redis` {
         harness.stop(ledger)
     }
 
+    /// Each write would be told to every replica, or make the next look longer.
+    @Test func `are told to nobody where changes are not told by client tracking`() throws {
+        let fixture = try RedisFixture(
+            options: ["--user", "gateway", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"])
+        let harness = fixture.harness
+        let ledger = try fixture.open(username: "gateway", password: "secret")
+        #expect(harness.wait { ledger.state == .connected })
+        let levels = try tell(harness, ledger, [taking(.seconds(1))])
+        #expect(levels.debts == [nil] && levels.problem?.contains("client tracking") == true, "\(levels)")
+        #expect(try fixture.redis("KEYS", "rate:*") == "")
+        harness.stop(ledger)
+    }
+
     @Test func `are asked for again when Redis has forgotten its scripts`() throws {
         let fixture = try RedisFixture()
         let ledger = try fixture.openConnected()

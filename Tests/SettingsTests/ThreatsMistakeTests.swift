@@ -26,6 +26,15 @@ import Wire
         #expect(load(minimal + accounts + "}").diagnostics.isEmpty)
         #expect(load(minimal + accounts + ", lock: 1h}\nthreats: {window: 3h}").diagnostics.isEmpty)
         #expect(load(minimal + accounts + ", lock: 1h}\nthreats: {enabled: false}").diagnostics.isEmpty)
+        for rule in [
+            "block: 3h", "key: pair, block: 3h, action: observe", "key: pair, block: 3h, class: mfa",
+            "key: pair, block: 37m", "key: account",
+        ] {
+            let login = "login: {rules: [{name: a, endpoints: [POST /auth/login], \(rule)}]}\n"
+            #expect(load(minimal + login + accounts + "}").diagnostics.isEmpty, "\(rule)")
+        }
+        let usual = "login: {rules: [{name: a, endpoints: [POST /auth/login], key: pair}]}\nthreats: {window: 10m}\n"
+        #expect(load(minimal + usual + accounts + ", lock: 1m}").diagnostics.count == 1, "it locks for 5 minutes")
     }
 
     @Test func `is a webhook whose path is told: it may be the secret`() {
@@ -42,6 +51,26 @@ import Wire
                     threats: {window: 1h}
                                       ^~
                     let "threats.window" be more than twice "accounts.lock"
+                """),
+        Mistake(
+            "A window that is too short for a rule",
+            minimal + "accounts: {member: n, secret: 0123456789abcdef0123456789abcdef}\n"
+                + "login: {rules: [{name: slow, endpoints: [POST /auth/login], key: account, block: 1h}]}",
+            says: """
+                gateway.conf:4:82: warning: failures are forgotten before a lock is over: who waits for that is not told of
+                    login: {rules: [{name: slow, endpoints: [POST /auth/login], key: account, block: 1h}]}
+                                                                                                     ^~
+                    let "threats.window" be more than twice "login.rules[0].block"
+                """),
+        Mistake(
+            "A lock that no window is long enough for",
+            minimal + "accounts: {member: n, secret: 0123456789abcdef0123456789abcdef}\n"
+                + "login: {rules: [{name: slow, endpoints: [POST /auth/login], key: pair, block: 12h}]}\nthreats: {window: 1d}",
+            says: """
+                gateway.conf:4:79: warning: failures are forgotten before a lock is over: who waits for that is not told of
+                    login: {rules: [{name: slow, endpoints: [POST /auth/login], key: pair, block: 12h}]}
+                                                                                                  ^~~
+                    let "login.rules[0].block" be less than 12h: "threats.window" is at most 1d
                 """),
         Mistake(
             "A secret of nobody", minimal + "threats: {webhook: {retries: 2}}",

@@ -173,6 +173,19 @@ import Wire
         #expect(OperatorReports.status(little).contains("\nredis          1 command, no errors\n"))
     }
 
+    @Test func `shows addresses that many people speak through`() throws {
+        let answer = try document(
+            #"{"allowances":[],"shared_addresses":["203.0.113.7","2001:db8::/64"],"lockdowns":[]}"#)
+        #expect(
+            OperatorReports.status(answer).contains(
+                """
+
+                shared 203.0.113.7    many people speak through it: it may have more failed logins
+                shared 2001:db8::/64  many people speak through it: it may have more failed logins
+
+                """))
+    }
+
     @Test func `shows the log levels that somebody has set`() throws {
         let answer = try document(
             #"""

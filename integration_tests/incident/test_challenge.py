@@ -1,4 +1,4 @@
-"""Challenges (docs/challenge.md): after some failures a login must bring a solution."""
+"""Challenges (docs/challenge.md): after some failures a login must bring a solution. CAPTCHAs: test_challenge_captcha.py."""
 
 import json
 import re
@@ -6,75 +6,24 @@ import shutil
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from harness.backend import answer
-from harness.captcha import SECRET as CAPTCHA_SECRET
-from harness.captcha import SITE_KEY, Captcha, said
 from harness.client import json_request, request as plain_request
 from harness.heirs import Heirs
 from harness.load import together
 from harness.logins import RIGHT, WRONG, is_blocked, wrong_is_401
 from harness.processes import wait_until
 
+from .challenges import (
+    CHALLENGED, HTML, PAGE, SECRET, WORK, ask, challenge, count, failed, login, page_of, solution, solve, starter)
+
 pytestmark = pytest.mark.once
-
-SECRET = "0123456789abcdef0123456789abcdef"
-WORK = {"kind": "proof_of_work", "difficulty": 8, "secret": SECRET}
-CHALLENGED = (403, "AUTH_007")
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "challenge.md"
-
-
-def _solver():
-    """The program of the page is what is used here."""
-    [text] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    names: dict = {}
-    exec(text, names)
-    return names["solve"]
-
-
-solve = _solver()
 
 
 @pytest.fixture
 def start(start_gateway, login_backend):
-    def start(challenge=None, redis=None, backend=None, login=None, **sections):
-        return start_gateway(
-            backend or login_backend, redis, login={"challenge": challenge or WORK, **(login or {})}, **sections)
-    return start
-
-
-def login(password: str = "wrong", solution: str | None = None, **fields: str) -> bytes:
-    more = {"Gateway-Challenge": solution} if solution is not None else {}
-    return json_request("POST", "/auth/login", {"username": "alice", "password": password}, {**more, **fields})
-
-
-def ask(gateway, address, data: bytes = WRONG):
-    response = gateway.fetch(data, address, timeout=30)
-    return response.status, response.code
-
-
-def challenge(gateway, address, data: bytes = WRONG) -> dict:
-    """The challenge that a login without a solution is answered with."""
-    refused = gateway.fetch(data, address)
-    assert (refused.status, refused.code) == CHALLENGED, refused.body
-    return refused.json()["challenge"]
-
-
-def solution(gateway, address) -> str:
-    posed = challenge(gateway, address)
-    return solve(posed["nonce"], posed["difficulty"])
-
-
-def failed(gateway, address, count: int = 3) -> None:
-    with gateway.connect(address) as client:
-        assert [client.ask(WRONG).status for _ in range(count)] == [401] * count
-
-
-def count(gateway, result, kind="proof_of_work"):
-    return gateway.metrics()[f'gateway_login_challenges_total{{kind="{kind}",result="{result}"}}']
+    return starter(start_gateway, login_backend)
 
 
 @pytest.mark.parametrize("home", ["embedded", "redis"])
@@ -276,8 +225,6 @@ def test_the_example_of_the_page_is_one():
 
 # The page of browsers
 
-HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-
 NODE = r"""
 const vm = require("vm"), fs = require("fs");
 const page = JSON.parse(fs.readFileSync(0)), elements = {};
@@ -296,14 +243,6 @@ const wait = () => elements.back?.hidden === false
   ? console.log(JSON.stringify([cookie, elements.task.textContent])) : setTimeout(wait, 5);
 wait();
 """
-
-
-def page_of(gateway, address) -> str:
-    refused = gateway.fetch(login(**HTML), address)
-    assert refused.status == 403 and refused.field("Content-Type") == "text/html; charset=utf-8"
-    assert "default-src 'none'; script-src 'sha256-" in refused.field("Content-Security-Policy")
-    assert refused.field("Cache-Control") == "no-store"
-    return refused.body.decode()
 
 
 def test_browsers_get_a_page_and_its_cookie_is_a_solution(start, login_backend, address):
@@ -337,207 +276,3 @@ def test_the_script_of_the_page_finds_what_the_gateway_accepts(start, address, p
     assert told_user.startswith(says) and cookie.endswith(where)
     pair = cookie.split(";")[0]
     assert ask(gateway, address, login("correct horse", Cookie=pair)) == (200, None)
-
-
-# CAPTCHAs
-
-@pytest.fixture
-def captcha():
-    captcha = Captcha()
-    yield captcha
-    captcha.close()
-
-
-def captchas(captcha, **changes):
-    return {"kind": "siteverify", "difficulty": 8, "secret": SECRET, "siteverify": captcha.settings(**changes)}
-
-
-def questions(gateway, result):
-    return gateway.metrics()[f'gateway_captcha_questions_total{{result="{result}"}}']
-
-
-def test_a_captcha_is_verified_once_by_its_provider(start, login_backend, captcha, address, other_address):
-    gateway = start(captchas(captcha, hostname=["www.example.org"]), login={"limit": 50})
-    assert ask(gateway, address, login("correct horse", captcha.solve("0.unasked"))) == (200, None)
-    assert captcha.asked == {}, "nobody is challenged yet"
-    failed(gateway, address)
-    failed(gateway, other_address)
-    assert challenge(gateway, address) == {"kind": "siteverify", "provider": "turnstile", "site_key": SITE_KEY}
-    assert ask(gateway, address, login("correct horse", captcha.solve("0.good"))) == (200, None)
-    assert captcha.forms[-1] == {"secret": [CAPTCHA_SECRET], "response": ["0.good"], "remoteip": [address]}
-    assert b"challenge" not in login_backend.requests[-1].head.lower()
-    assert ask(gateway, address, login("correct horse", "0.good")) == CHALLENGED
-    assert captcha.asked["0.good"] == 1, "it was used before"
-    assert ask(gateway, other_address, login("correct horse", "0.good")) == CHALLENGED
-    assert captcha.asked["0.good"] == 2, "the provider says that it is used"
-    assert ask(gateway, address, login(solution="0.bad")) == CHALLENGED
-    assert (questions(gateway, "good"), questions(gateway, "bad")) == (1, 2)
-    assert count(gateway, "solved", "siteverify") == 1 and count(gateway, "spent", "siteverify") == 1
-    html = page_of(gateway, address)
-    assert f'data-sitekey="{SITE_KEY}"' in html and "https://challenges.cloudflare.com/" in html
-    log = gateway.child.log()
-    assert CAPTCHA_SECRET not in log and "0.good" not in log and "0.bad" not in log
-
-
-def test_a_token_at_once_is_one_question_and_one_login(start, login_backend, captcha, address):
-    gateway = start(captchas(captcha), login={"limit": 50})
-    failed(gateway, address)
-    captcha.solve("0.good")
-    hold = threading.Event()
-
-    def held(exchange):
-        hold.wait(10)
-        return said(success=True)
-
-    captcha.script = held
-    timer = threading.Timer(0.5, hold.set)
-    timer.start()
-    answers = together(20, lambda _: ask(gateway, address, login(solution="0.good")))
-    assert sorted(answers, key=str) == [(401, None)] + [CHALLENGED] * 19
-    assert captcha.asked == {"0.good": 1}
-    assert len(login_backend.requests) == 4
-
-
-@pytest.mark.parametrize("script", [
-    answer(200, b"x" * 100_000, {"Content-Type": "application/json"}), answer(200, b"<html>", {"Content-Type": "text/html"}),
-    answer(200, b'{"success":"true"}', {"Content-Type": "application/json"}), answer(404, b"nothing here"),
-    answer(302, b"", {"Location": "/elsewhere"}), said(success=True, hostname="evil.example.org"),
-    said(success=False, **{"error-codes": ["invalid-input-secret"]}),
-], ids=["huge", "a page", "a text", "404", "302", "another host", "a wrong secret"])
-@pytest.mark.parametrize("when_away", ["proof_of_work", "refuse", "allow"])
-def test_any_other_answer_is_a_no(start, login_backend, captcha, address, script, when_away):
-    gateway = start(captchas(captcha, when_away=when_away, hostname="www.example.org"))
-    failed(gateway, address)
-    captcha.script = script
-    assert challenge(gateway, address, login("correct horse", "0.token"))["kind"] == "siteverify"
-    assert len(login_backend.requests) == 3
-
-
-def test_a_wrong_secret_is_told(start, captcha, address):
-    gateway = start(captchas(captcha, secret="another secret"))
-    failed(gateway, address)
-    assert ask(gateway, address, login(solution=captcha.solve("0.token"))) == CHALLENGED
-    assert gateway.wait_event("challenge.unverified")["reason"] == "it does not know the secret"
-
-
-@pytest.mark.parametrize("trouble", ["down", "hangs", "503"])
-def test_a_provider_that_does_not_answer_is_spared_and_work_takes_its_place(
-        start, login_backend, captcha, address, trouble):
-    gateway = start(captchas(captcha, timeout="200ms"))
-    failed(gateway, address)
-    release = threading.Event()
-    if trouble == "down":
-        captcha.close()
-    else:
-        captcha.script = answer(503, b"") if trouble == "503" else lambda exchange: release.wait(20) and None
-    for number in range(5):
-        posed = challenge(gateway, address, login(solution=f"0.token-{number}"))
-        assert posed["kind"] == "proof_of_work"
-    told = gateway.wait_event("challenge.spared")
-    assert told["when_away"] == "proof_of_work"
-    asked = sum(captcha.asked.values())
-    posed = challenge(gateway, address)
-    assert posed["kind"] == "proof_of_work", "nobody needs a token now"
-    solved = solve(posed["nonce"], posed["difficulty"])
-    assert ask(gateway, address, login("correct horse", solved)) == (200, None)
-    assert ask(gateway, address, login(solution="0.token")) == CHALLENGED
-    assert sum(captcha.asked.values()) == asked and questions(gateway, "spared") == 1
-    assert questions(gateway, "failed") == 5
-    release.set()
-
-
-@pytest.mark.parametrize("when_away, then", [("refuse", (503, "SVC_001")), ("allow", (200, None))])
-def test_what_becomes_of_logins_without_the_provider_is_configured(start, captcha, address, when_away, then):
-    gateway = start(captchas(captcha, when_away=when_away))
-    failed(gateway, address)
-    captcha.close()
-    assert challenge(gateway, address)["kind"] == "siteverify"
-    for _ in range(6):
-        assert ask(gateway, address, login("correct horse", "0.token")) == then
-
-
-def test_no_worker_waits_for_the_provider(start, captcha, address, other_address):
-    gateway = start(captchas(captcha, timeout="10s"))
-    failed(gateway, address)
-    hold = threading.Event()
-    captcha.script = lambda exchange: hold.wait(10) and said(success=True)
-    waiting = gateway.connect(address).send(login("correct horse", "0.token"))
-    gone = gateway.connect(address).send(login("correct horse", "0.other"))
-    wait_until("both are asked about", lambda: len(captcha.asked) == 2)
-    gone.close()
-    for _ in range(20):
-        assert ask(gateway, other_address, RIGHT) == (200, None)
-    hold.set()
-    assert waiting.read_response().status == 200
-    # And whoever has gone keeps no place: both that are left are to be had.
-    captcha.script = None
-    for number in range(2):
-        assert ask(gateway, address, login(solution=captcha.solve(f"0.last-{number}"))) == (401, None)
-
-
-@pytest.mark.parametrize("when_away", ["proof_of_work", "refuse", "allow"])
-def test_one_address_has_four_questions_at_a_time_and_ten_that_are_in_vain(
-        start, login_backend, captcha, address, other_address, when_away):
-    gateway = start(captchas(captcha, when_away=when_away, timeout="10s"), login={"limit": 50})
-    failed(gateway, address)
-    failed(gateway, other_address)
-    hold = threading.Event()
-    captcha.script = lambda exchange: hold.wait(20) and said(success=False)
-
-    def guess(number: int) -> str:
-        return challenge(gateway, address, login("correct horse", f"0.token-{number}"))["kind"]
-
-    kinds: list = []
-    guesses = threading.Thread(target=lambda: kinds.extend(together(100, guess)))
-    guesses.start()
-    wait_until("the others are refused", lambda: questions(gateway, "spared") == 96, 20)
-    hold.set()
-    guesses.join(30)
-    assert kinds == ["siteverify"] * 100 and sum(captcha.asked.values()) == 4
-    captcha.script = None
-    for number in range(100, 110):
-        assert guess(number) == "siteverify"
-    assert sum(captcha.asked.values()) == 10
-    captcha.solve("0.token-200")
-    assert guess(200) == "siteverify", "it has had its ten"
-    assert len(login_backend.requests) == 6
-    assert ask(gateway, other_address, login("correct horse", captcha.solve("0.other"))) == (200, None)
-
-
-@pytest.mark.parametrize("when_away, then", [
-    ("proof_of_work", CHALLENGED), ("refuse", (503, "SVC_001")), ("allow", CHALLENGED)])
-def test_a_provider_that_has_too_many_questions_is_not_away(start, captcha, address, other_address, when_away, then):
-    gateway = start(captchas(captcha, when_away=when_away, timeout="10s", max_pending=2))
-    failed(gateway, address)
-    failed(gateway, other_address)
-    hold = threading.Event()
-    captcha.script = lambda exchange: hold.wait(20) and said(success=False)
-    held = [gateway.connect(address).send(login("correct horse", f"0.token-{number}")) for number in range(2)]
-    wait_until("both are asked about", lambda: len(captcha.asked) == 2)
-    refused = gateway.fetch(login("correct horse", "0.third"), other_address)
-    assert (refused.status, refused.code) == then
-    assert then != CHALLENGED or refused.json()["challenge"]["kind"] == "siteverify"
-    hold.set()
-    assert [client.read_response().code for client in held] == ["AUTH_007"] * 2
-
-
-@pytest.mark.parametrize("when_away, then", [
-    ("proof_of_work", "proof_of_work"), ("refuse", None), ("allow", "siteverify")])
-def test_a_provider_that_asks_to_be_asked_less_is_away_but_for_those_who_would_go_on_without_it(
-        start, login_backend, captcha, address, when_away, then):
-    gateway = start(captchas(captcha, when_away=when_away))
-    failed(gateway, address)
-    captcha.script = answer(429, b"", {"Retry-After": "60"})
-    refused = gateway.fetch(login("correct horse", "0.token"), address)
-    assert refused.json().get("challenge", {}).get("kind") == then
-    assert refused.status == (503 if when_away == "refuse" else 403)
-    assert len(login_backend.requests) == 3
-
-
-def test_the_names_of_the_runbook_are_honoured(start_gateway, login_backend, captcha, address):
-    gateway = start_gateway(
-        login_backend, environment={"RECAPTCHA_SITE_KEY": "6Lc_a", "RECAPTCHA_SECRET_KEY": CAPTCHA_SECRET},
-        login={"challenge": {"kind": "siteverify", "siteverify": {"url": captcha.url}}})
-    failed(gateway, address)
-    assert challenge(gateway, address) == {"kind": "siteverify", "provider": "recaptcha", "site_key": "6Lc_a"}
-    assert ask(gateway, address, login("correct horse", captcha.solve("token"))) == (200, None)

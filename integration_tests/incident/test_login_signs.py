@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 import time
 
 import pytest
@@ -228,6 +229,37 @@ def test_what_the_head_has_said_counts_though_the_body_breaks_off(start_gateway,
     rules = [{**API, "limit": 50}, {"name": "plain", "endpoints": API["endpoints"], "limit": 2}]
     gateway = start_gateway(start_backend(reply), login={"rules": rules})
     assert [gateway.fetch(api(), address).status for _ in range(3)] == [502, 502, 403]
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["closed", "stalled"])
+def test_an_answer_that_breaks_off_behind_a_reload_counts_by_the_rule_that_it_was_for(
+        start_gateway, start_backend, address, closes):
+    ends = threading.Event()
+
+    def reply(exchange):
+        exchange.read_body()
+        # Who has seen the interim answer knows that the rest was looked at.
+        exchange.send(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + BAD[:30].encode())
+        ends.wait(20)
+        exchange.close()
+    gateway = start_gateway(start_backend(reply), workers=1, login={"rules": [API]}, timeouts={"response": "5s"})
+    with gateway.connect(address) as client:
+        client.send(api())
+        assert client.read_response().status == 103
+        # The rule is the second one now.
+        other = {"name": "other", "endpoints": ["POST /other"], "limit": 1}
+        gateway.write_config({**gateway.settings, "login": {"rules": [other, {**API, "limit": 1}]}})
+        gateway.command("reload")
+        gateway.wait_event("gateway.reloaded")
+        if closes:
+            ends.set()
+        assert client.read_response().status == 502
+        ends.set()
+    samples = gateway.metrics()
+    counted = {name: samples.get(f'gateway_login_rule_failures_total{{rule="{name}"}}', 0) for name in ["api", "other"]}
+    assert counted == {"api": 1, "other": 0}
+    assert is_blocked(gateway, address)
 
 
 def test_a_right_password_forgets_no_wrong_second_factors(start_gateway, start_backend, address):

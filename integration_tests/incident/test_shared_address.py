@@ -68,11 +68,38 @@ def test_who_names_no_account_is_counted_as_one_behind_a_shared_address(start, r
     gateway.wait_event("block.shared_address", network=address)
     assert gateway.metrics()["gateway_shared_addresses"] == 1
     assert gateway.command_json("status")["shared_addresses"] == [address]
+    assert f"shared {address} " in gateway.command("status").stdout
     assert gateway.wait_event("operation", action="address_shared")["context"]["actor"] == "redis"
     nameless = json_request("POST", "/auth/login", {"login": "alice", "password": "wrong"})
     assert statuses(gateway, address, *[nameless] * 5) == [401] * 3 + [429] * 2
     assert statuses(gateway, address, login("user1", "right")) == [200]
     assert statuses(gateway, other_address, *[nameless] * 6) == [401] * 5 + [403]
+
+
+def test_a_shared_address_does_nothing_while_accounts_are_not_counted(start_gateway, login_backend, redis, address):
+    gateway = start_gateway(login_backend, redis, workers=1, login={"limit": 5})
+    redis.cli("SET", f"ip_shared:{address}", "1", "EX", "600")
+    assert gateway.wait_event("block.shared_address_idle", network=address)["setting"] == "accounts.member"
+    told = gateway.wait_event("operation", action="address_not_shared")
+    assert told["context"]["actor"] == "redis" and told["message"].endswith("it takes accounts.member")
+
+    def is_idle():
+        assert gateway.metrics()["gateway_shared_addresses"] == 0
+        return gateway.command_json("status")["shared_addresses"] == []
+    assert is_idle()
+    assert statuses(gateway, address, *[login("alice")] * 6) == [401] * 5 + [403]
+    assert not gateway.events("block.shared_address") and not gateway.events("operation", action="address_shared")
+    # What it takes comes with a reload, and goes.
+    accounts = {"member": ["username"], "secret": SECRET}
+    gateway.write_config({**gateway.settings, "accounts": accounts})
+    gateway.command("reload")
+    gateway.wait_event("block.shared_address", network=address)
+    assert gateway.command_json("status")["shared_addresses"] == [address]
+    gateway.write_config({**gateway.settings, "accounts": {**accounts, "shared": {"after": 0}}})
+    gateway.command("reload")
+    gateway.wait_event("block.shared_address_ended", network=address)
+    gateway.wait_event("block.shared_address_idle", network=address, setting="accounts.shared.after")
+    assert is_idle()
 
 
 def test_one_that_carries_everything_is_found_by_its_logins_and_not_by_its_traffic(start, address, other_address):

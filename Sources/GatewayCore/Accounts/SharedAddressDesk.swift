@@ -9,9 +9,13 @@ final class SharedAddressDesk {
     private let audit: AuditLog
     private let metrics: ControlMetrics
     private var watch = CollapseGuard()
-    /// In force, by the names under which they are shared.
+    /// All that there are, by the names under which they are shared.
     private var texts: [String: SharedText] = [:]
     private(set) var networks: Set<IPNetwork> = []
+    /// Those without effect, and the setting that each of them takes.
+    private var idle: [IPNetwork: String] = [:]
+    /// Names that mean no address, which were told.
+    private var useless: Set<String> = []
     private var hasBegun = false
     /// Hears of other networks.
     var changed: () -> Void = {}
@@ -21,6 +25,8 @@ final class SharedAddressDesk {
 
     /// What is found again is told again so often, so that it does not end.
     private static let renewal = Interval.seconds(600)
+    /// So many without effect are told by themselves, and of the others the number.
+    private static let mostIdleTold = 16
 
     init(audit: AuditLog, metrics: ControlMetrics) {
         self.audit = audit
@@ -60,22 +66,33 @@ final class SharedAddressDesk {
         share(name, SharedText(value.text, until: now + length))
     }
 
+    /// What is shared means something else under another configuration, or nothing.
+    func adopt(_ configuration: Configuration) { if hasBegun { take(texts, under: configuration) } }
+
     /// All that there are now, by name.
     func take(_ shared: [String: SharedText], under configuration: Configuration) {
         let isFirst = !hasBegun
         hasBegun = true
         let rule = LoginRule(configuration)
         var actors: [IPNetwork: String] = [:]
+        let toldUseless = useless
+        useless = []
         for (name, text) in shared {
             guard let network = rule.sharedNetwork(named: name) else {
-                if texts[name] == nil { tellUseless(name) }
+                useless.insert(name)
+                if !toldUseless.contains(name) { tellUseless(name) }
                 continue
             }
             // What an operator has typed says nothing of who it was.
             actors[network] = text.text.hasPrefix("{") && text.text.contains("\"by\":\"gateway\"") ? "gateway" : "redis"
         }
         texts = shared
-        let next = Set(actors.keys)
+        let missing = SharedAddressDesk.settingMissing(in: configuration)
+        let next = missing == nil ? Set(actors.keys) : []
+        var withoutEffect = missing == nil ? [:] : actors
+        // They were in force until now, and have lost it by a reload.
+        for network in networks where withoutEffect[network] != nil { withoutEffect[network] = "gateway" }
+        defer { tellIdle(withoutEffect, missing ?? "", isFirst: isFirst) }
         guard next != networks else { return }
         let (begun, ended) = (next.subtracting(networks), networks.subtracting(next))
         networks = next
@@ -97,6 +114,40 @@ final class SharedAddressDesk {
             log?.log(
                 .warning, "block.shared_address_ended", "The address has the limit of failures again that all have",
                 [("network", .text(network))])
+        }
+    }
+
+    /// Where accounts are not counted nothing would be behind such an address.
+    private static func settingMissing(in configuration: Configuration) -> String? {
+        guard let accounts = configuration.accounts else { return "accounts.member" }
+        return accounts.shared.after > 0 ? nil : "accounts.shared.after"
+    }
+
+    /// - Parameters:
+    ///   - now: all those that do nothing, and who says them.
+    ///   - isFirst: those that are there at the start were recorded when they came.
+    private func tellIdle(_ now: [IPNetwork: String], _ setting: String, isFirst: Bool) {
+        let new = now.filter { idle[$0.key] != setting }.sorted { $0.key.description < $1.key.description }
+        idle = now.mapValues { _ in setting }
+        for (network, actor) in new.prefix(SharedAddressDesk.mostIdleTold) {
+            log?.log(
+                .warning, "block.shared_address_idle",
+                "An address is marked as one that many people speak through, without effect: it takes the setting",
+                [("network", .text(network.description)), ("setting", .text(setting))])
+            if isFirst { continue }
+            record(
+                "address_not_shared", "\(network) is marked as shared without effect: it takes \(setting)",
+                actor: actor)
+        }
+        let others = new.count - SharedAddressDesk.mostIdleTold
+        guard others > 0 else { return }
+        log?.log(
+            .warning, "block.shared_address_idle", "So many more addresses are marked without effect",
+            [("others", .number(others)), ("setting", .text(setting))])
+        if !isFirst {
+            record(
+                "address_not_shared",
+                "\(others) more addresses are marked as shared without effect: it takes \(setting)")
         }
     }
 

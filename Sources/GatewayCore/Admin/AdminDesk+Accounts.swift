@@ -7,7 +7,7 @@ extension AdminDesk {
         let mark: AccountMark?
         switch order.accounts {
         case .named(let name):
-            guard let rule = gateway.generation.rules.accounts else {
+            guard let rule = gateway.inForce.rules.accounts else {
                 return completion(AdminProblem.accountsAreNotCounted.response)
             }
             guard let found = rule.mark(of: name) else {

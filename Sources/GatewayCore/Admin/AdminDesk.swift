@@ -90,7 +90,7 @@ final class AdminDesk {
         _ network: IPNetwork, _ duration: BlockDuration, _ reason: String, _ actor: AdminActor,
         _ completion: @escaping (AdminResponse) -> Void
     ) {
-        let configuration = gateway.configuration
+        let configuration = gateway.inForce.configuration
         let spared: [IPNetwork]
         switch BlockScope(of: network, neverBlocked: configuration.neverBlock + configuration.trustedProxies) {
         case .whole: spared = []

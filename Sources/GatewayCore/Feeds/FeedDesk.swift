@@ -68,8 +68,9 @@ final class FeedDesk {
     ) throws(CertificateLoader.Finding) -> [String: TLSClientContext] {
         var contexts: [String: TLSClientContext] = [:]
         for feed in feeds {
-            guard case .url(let url) = feed.source, url.isSecure else { continue }
-            contexts[feed.name] = try CertificateLoader.trust(feed.authoritiesPath, "\(feed.section).ca_file", files)
+            guard case .url(let url) = feed.source else { continue }
+            contexts[feed.name] = try CertificateLoader.trust(
+                for: url, of: feed.section, authorities: feed.authoritiesPath, files: files)
         }
         return contexts
     }

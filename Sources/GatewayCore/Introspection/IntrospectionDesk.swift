@@ -22,8 +22,8 @@ final class IntrospectionDesk {
     private var fetches: [[UInt8]: DocumentFetch] = [:]
     /// What was answered just now: a worker may have asked before it was told.
     private var recent: [[UInt8]: (answer: IntrospectionAnswer, until: Instant)] = [:]
-    private var sparing: IntrospectionBreaker
-    private var trail = IntrospectionTrail()
+    private var sparing: ProviderBreaker
+    private var trail = ProviderTrail()
 
     private static let memory = Interval.milliseconds(250)
 
@@ -38,16 +38,8 @@ final class IntrospectionDesk {
         settings = configuration.tokens.introspection
         maximumBytes = configuration.tokens.maximumBytes
         reader = IntrospectionReader(maximumBytes: maximumBytes)
-        sparing = IntrospectionBreaker()
+        sparing = ProviderBreaker()
         tls = trust
-    }
-
-    /// Whom the endpoint's certificate must be from.
-    static func trust(
-        for tokens: Configuration.Tokens, files: FileAccess = .system
-    ) throws(CertificateLoader.Finding) -> TLSClientContext? {
-        guard let settings = tokens.introspection, settings.url.isSecure else { return nil }
-        return try CertificateLoader.trust(settings.authoritiesPath, "tokens.introspection.ca_file", files)
     }
 
     /// Takes over a configuration. Questions that are open are asked anew where it names another endpoint, so that its answers
@@ -60,8 +52,8 @@ final class IntrospectionDesk {
         }
         guard settings != configuration.tokens.introspection else { return }
         settings = configuration.tokens.introspection
-        sparing = IntrospectionBreaker()
-        trail = IntrospectionTrail()
+        sparing = ProviderBreaker()
+        trail = ProviderTrail()
         recent = [:]
         let open = fetches
         fetches = [:]
@@ -143,7 +135,7 @@ final class IntrospectionDesk {
             "The introspection endpoint does not answer and is not asked for a while; opaque tokens get 503",
             [
                 ("url", .text(settings?.url.shown ?? "")),
-                ("seconds", .number(Int(IntrospectionBreaker.time.seconds))),
+                ("seconds", .number(Int(ProviderBreaker.time.seconds))),
             ])
     }
 

@@ -45,8 +45,8 @@ final class ChallengeDesk {
     private var book = SolutionBook()
     private var questions: [SolutionID: Question] = [:]
     private var quota = TokenQuota()
-    private var sparing = IntrospectionBreaker()
-    private var trail = IntrospectionTrail()
+    private var sparing = ProviderBreaker()
+    private var trail = ProviderTrail()
 
     init(
         _ login: Configuration.Login, trust: TLSClientContext?, on loop: EventLoop, log: OperationalLog,
@@ -59,20 +59,12 @@ final class ChallengeDesk {
         tls = trust
     }
 
-    /// Whom the provider's certificate must be from.
-    static func trust(
-        for login: Configuration.Login, files: FileAccess = .system
-    ) throws(CertificateLoader.Finding) -> TLSClientContext? {
-        guard let siteverify = login.challenge?.siteverify, siteverify.url.isSecure else { return nil }
-        return try CertificateLoader.trust(siteverify.authoritiesPath, "login.challenge.siteverify.ca_file", files)
-    }
-
     /// Takes over a configuration. Questions that are open have their answers from whom they were put to.
     func adopt(_ login: Configuration.Login, trust: TLSClientContext?) {
         tls = trust
         if challenge?.siteverify != login.challenge?.siteverify {
-            sparing = IntrospectionBreaker()
-            trail = IntrospectionTrail()
+            sparing = ProviderBreaker()
+            trail = ProviderTrail()
             quota.forgetBad()
         }
         challenge = login.challenge
@@ -271,7 +263,7 @@ final class ChallengeDesk {
         log.log(
             .error, "challenge.spared", "The provider of the CAPTCHA does not answer and is not asked for a while",
             [
-                ("url", .text(siteverify.url.shown)), ("seconds", .number(Int(IntrospectionBreaker.time.seconds))),
+                ("url", .text(siteverify.url.shown)), ("seconds", .number(Int(ProviderBreaker.time.seconds))),
                 ("when_away", .text(siteverify.whenAway.rawValue)),
             ])
     }

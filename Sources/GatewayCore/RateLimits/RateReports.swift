@@ -13,12 +13,12 @@ final class RateReports {
 
     init(_ worker: Worker) { self.worker = worker }
 
-    /// What was noted before is told, with the rules of then.
+    /// Where nothing is shared any more, what was noted is nobody's business.
     func adopt(isShared: Bool) {
         let gatekeeper = worker.gatekeeper
         guard isShared != (gatekeeper.rateTakings != nil) else { return }
         guard isShared else {
-            send()
+            timer?.cancel()
             gatekeeper.rateTakings = nil
             timer = nil
             return

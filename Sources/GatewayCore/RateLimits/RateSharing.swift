@@ -28,15 +28,16 @@ final class RateSharing {
     /// Buckets in a slice. With the pause no more than 5,120 in a second, however many clients an attack has: logins ask the same
     /// store, on the same connection.
     static let sliceLength = 256
+    /// Behind each slice it rests for four times as long as that took, and at least so long: a fifth of the store's time at most.
     private static let pause = Interval.milliseconds(50)
     /// An answer that takes longer is given up.
     static let patience = Interval.seconds(1)
-    /// Buckets that wait.
+    /// A store that refuses is asked about one bucket, so often.
+    private static let pauseOfRefused = Interval.seconds(1)
+    /// Buckets of clients of a kind that wait, and those of which the store keeps keys.
     static let limit = 16_384
-    /// Keys that the store keeps for this process: of a slow limit each lives for hours, so a crowd of addresses with a request
-    /// each could else fill it, and with it the place of blocks. As many as there are buckets for addresses here.
-    static let mostKept = 65_536
-    private static let betweenPurges = Interval.seconds(1)
+    static let mostKept = 32_768
+    static let mostRoutes = 4_096
     /// A problem that is over must stay so for a while before that is told.
     private static let calm = Interval.seconds(10)
 
@@ -47,13 +48,11 @@ final class RateSharing {
     private var timer: LoopTimer?
     private var state = State.idle
     private var lastNumber = 0
-    /// By their keys, and those in the order in which they came: each has its turn.
-    private var waiting: [Int: RateTakings.Taking] = [:]
-    private var queue: [Int] = []
-    private var nextInQueue = 0
-    /// By their keys: when each bucket that was told is full, and its key in the store over.
-    private var kept: [Int: Instant] = [:]
-    private var nextPurge = Instant(nanoseconds: .min)
+    private var routes = RateLine(limit: RateSharing.mostRoutes, mostKept: RateSharing.mostRoutes)
+    private var identities = RateLine(limit: RateSharing.limit, mostKept: RateSharing.mostKept)
+    private var addresses = RateLine(limit: RateSharing.limit, mostKept: RateSharing.mostKept)
+    /// The store has refused all of the last slice.
+    private var isRefused = false
     /// When a problem that was told was seen last.
     private var problemSeenAt: Instant?
 
@@ -78,12 +77,12 @@ final class RateSharing {
 
     /// Nothing is shared any more.
     func forget() {
-        waiting = [:]
-        queue = []
-        nextInQueue = 0
-        kept = [:]
+        routes.forget()
+        identities.forget()
+        addresses.forget()
         // An answer that is still to come finds nobody.
         state = .idle
+        isRefused = false
         problemSeenAt = nil
         timer?.cancel()
     }
@@ -104,39 +103,38 @@ final class RateSharing {
     }
 
     private func add(_ taking: RateTakings.Taking, at now: Instant) {
-        if var known = waiting[taking.key] {
-            known.rule = taking.rule
-            known.requests += taking.requests
-            waiting[taking.key] = known
-        } else if taking.owner == .everybody || waiting.count < RateSharing.limit && mayKeep(taking.key, at: now) {
-            // Routes are few, and no crowd shall push them out.
-            waiting[taking.key] = taking
-            queue.append(taking.key)
-        } else {
-            metrics.rateUntold += taking.requests
-        }
+        let hasPlace =
+            switch taking.owner {
+            case .everybody: routes.add(taking, at: now)
+            case .subject: identities.add(taking, at: now)
+            case .address: addresses.add(taking, at: now)
+            }
+        if !hasPlace { metrics.rateUntold += taking.requests }
     }
 
-    private func mayKeep(_ key: Int, at now: Instant) -> Bool {
-        var isFull: Bool { kept.count + waiting.count >= RateSharing.mostKept }
-        if !isFull || kept[key] != nil { return true }
-        guard now >= nextPurge else { return false }
-        nextPurge = now + RateSharing.betweenPurges
-        kept = kept.filter { $0.value > now }
-        return !isFull
+    /// Routes first, which are few; then clients with a token and without, by halves where there are many of both.
+    private func nextSlice(at now: Instant) -> [RateTakings.Taking] {
+        let length = isRefused ? 1 : RateSharing.sliceLength
+        var takings = routes.take(length, at: now)
+        let left = length - takings.count
+        takings += identities.take(max(left - left / 2, left - addresses.count), at: now)
+        takings += addresses.take(length - takings.count, at: now)
+        return takings
+    }
+
+    private func answered(_ taking: RateTakings.Taking, fullAt: Instant?) {
+        switch taking.owner {
+        case .everybody: routes.answered(taking.key, fullAt: fullAt)
+        case .subject: identities.answered(taking.key, fullAt: fullAt)
+        case .address: addresses.answered(taking.key, fullAt: fullAt)
+        }
     }
 
     private func tellNext(at now: Instant) {
-        guard nextInQueue < queue.count else {
+        let takings = nextSlice(at: now)
+        guard !takings.isEmpty else {
             state = .idle
             return
-        }
-        let end = min(queue.count, nextInQueue + RateSharing.sliceLength)
-        let takings = queue[nextInQueue..<end].compactMap { waiting.removeValue(forKey: $0) }
-        nextInQueue = end
-        if 2 * nextInQueue >= queue.count {
-            queue.removeFirst(nextInQueue)
-            nextInQueue = 0
         }
         lastNumber += 1
         let number = lastNumber
@@ -145,7 +143,8 @@ final class RateSharing {
         let told = takings.map { taking in
             BucketTaking(
                 name: SharedBucketName.of(taking.rule, taking.owner),
-                worth: taking.rule.bucket.worth(of: taking.requests), furthest: taking.rule.bucket.furthest,
+                worth: min(Interval(nanoseconds: taking.worth), taking.rule.bucket.furthest),
+                furthest: taking.rule.bucket.furthest,
                 age: now - taking.since)
         }
         tell(told) { [weak self] in self?.answered(number, $0, at: .now()) }
@@ -156,30 +155,36 @@ final class RateSharing {
         for (taking, debt) in zip(slice.takings, levels.debts) {
             guard let debt else {
                 metrics.rateUntold += taking.requests
+                answered(taking, fullAt: nil)
                 continue
             }
             metrics.rateTold += taking.requests
             // As of the question: whoever alone uses a bucket finds it no emptier than he has left it.
             let fullAt = slice.askedAt + debt
-            kept[taking.key] = debt > .zero ? fullAt : nil
+            answered(taking, fullAt: debt > .zero ? fullAt : nil)
             raise(taking.rule.kind, taking.key, fullAt)
         }
-        note(levels.problem, at: now)
+        let hasWorked = levels.debts.contains { $0 != nil }
+        isRefused = !hasWorked && levels.problem != nil
+        note(levels.problem, hasWorked: hasWorked, at: now)
         state = .resting
-        timer?.fire(after: RateSharing.pause)
+        let took = min(RateSharing.patience, max(.zero, now - slice.askedAt))
+        timer?.fire(after: isRefused ? RateSharing.pauseOfRefused : RateSharing.rest(behind: took))
     }
 
+    static func rest(behind took: Interval) -> Interval { max(pause, Interval(nanoseconds: 4 * took.nanoseconds)) }
+
     /// What the state of the ledger does not tell.
-    private func note(_ problem: String?, at now: Instant) {
+    private func note(_ problem: String?, hasWorked: Bool, at now: Instant) {
         if let problem {
             if problemSeenAt == nil {
                 log.log(
                     .warning, "limits.sharing_failed",
-                    "Redis does not take what rate limits are shared by; each replica counts for itself",
+                    "Redis does not take what rate limits are shared by, or not all; each replica counts for itself",
                     [("reason", .text(problem))])
             }
             problemSeenAt = now
-        } else if let seenAt = problemSeenAt, now - seenAt >= RateSharing.calm {
+        } else if hasWorked, let seenAt = problemSeenAt, now - seenAt >= RateSharing.calm {
             problemSeenAt = nil
             log.log(.info, "limits.sharing_works", "Rate limits are shared again")
         }

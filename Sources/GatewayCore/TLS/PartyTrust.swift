@@ -16,7 +16,17 @@ struct PartyTrust {
         feeds = try FeedDesk.trust(for: configuration.feeds)
         upstreams = try UpstreamTLSLoader.load(configuration.upstreams)
         keys = try KeyStore.trust(for: configuration.tokens)
-        introspection = try IntrospectionDesk.trust(for: configuration.tokens)
-        captcha = try ChallengeDesk.trust(for: configuration.login)
+        if let asked = configuration.tokens.introspection {
+            introspection = try CertificateLoader.trust(
+                for: asked.url, of: "tokens.introspection", authorities: asked.authoritiesPath)
+        } else {
+            introspection = nil
+        }
+        if let asked = configuration.login.challenge?.siteverify {
+            captcha = try CertificateLoader.trust(
+                for: asked.url, of: "login.challenge.siteverify", authorities: asked.authoritiesPath)
+        } else {
+            captcha = nil
+        }
     }
 }

@@ -44,8 +44,9 @@ final class ThreatDesk {
     /// What can fail of a configuration. `adopt` follows, or another one is prepared.
     func prepare(_ configuration: Configuration, files: FileAccess = .system) throws(CertificateLoader.Finding) {
         nextTrust = nil
-        guard let webhook = configuration.threats.webhook, webhook.url.isSecure else { return }
-        nextTrust = try CertificateLoader.trust(webhook.authoritiesPath, "threats.webhook.ca_file", files)
+        guard let webhook = configuration.threats.webhook else { return }
+        nextTrust = try CertificateLoader.trust(
+            for: webhook.url, of: "threats.webhook", authorities: webhook.authoritiesPath, files: files)
     }
 
     func begin(_ configuration: Configuration) throws(CertificateLoader.Finding) {

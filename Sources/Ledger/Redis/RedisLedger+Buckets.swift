@@ -8,11 +8,18 @@ extension RedisLedger {
     package func tell(_ takings: [BucketTaking], completion: @escaping (BucketLevels) -> Void) {
         guard let authority, !takings.isEmpty else { return completion(.unknown(takings.count)) }
         var levels = BucketLevels.unknown(takings.count)
+        guard case .tracking = feed else {
+            // Each of these writes would be told to every replica, or be one more key to look through.
+            levels.problem = "rate limits are shared only where the store tells of changes by client tracking"
+            return completion(levels)
+        }
         var outstanding = takings.count
         for (index, taking) in takings.enumerated() {
             authority.run(.take, keys: [taking.name], taking.arguments) { [weak self] reply in
                 switch reply {
-                case .error(let error)?: levels.problem = self?.explain(error) ?? error
+                case .error(let error)?:
+                    // It is a replica now: the session ends, of which the ledger's state tells.
+                    if self?.wasDemoted(error) != true { levels.problem = self?.explain(error) ?? error }
                 case let reply?:
                     levels.debts[index] = reply.integer.flatMap { taking.debt($0) }
                     if levels.debts[index] == nil { levels.problem = "an unexpected reply" }

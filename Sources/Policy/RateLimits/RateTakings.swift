@@ -18,16 +18,37 @@ package final class RateTakings {
         /// With which it was taken from last; a reload may have changed it.
         package var rule: RateRule
         package let owner: Owner
-        package var requests: Int
+        package private(set) var requests: Int
+        /// What they took, in nanoseconds: each by the limit of its time. A limit that gets slower makes none dearer that has
+        /// passed.
+        package private(set) var worth: Int64
         /// When the first of them passed.
-        package let since: Instant
+        package private(set) var since: Instant
 
-        package init(key: Int, rule: RateRule, owner: Owner, requests: Int, since: Instant) {
+        package init(key: Int, rule: RateRule, owner: Owner, requests: Int = 1, since: Instant) {
             self.key = key
             self.rule = rule
             self.owner = owner
             self.requests = requests
             self.since = since
+            let (product, isTooMuch) = rule.bucket.spacing.multipliedReportingOverflow(by: Int64(requests))
+            worth = isTooMuch ? .max : product
+        }
+
+        mutating func add(by rule: RateRule) {
+            requests += 1
+            let (sum, isTooMuch) = worth.addingReportingOverflow(rule.bucket.spacing)
+            worth = isTooMuch ? .max : sum
+            if self.rule !== rule { self.rule = rule }
+        }
+
+        /// What another worker has taken of the same bucket, or this one later.
+        package mutating func add(_ other: Taking) {
+            requests += other.requests
+            let (sum, isTooMuch) = worth.addingReportingOverflow(other.worth)
+            worth = isTooMuch ? .max : sum
+            since = min(since, other.since)
+            rule = other.rule
         }
     }
 
@@ -43,6 +64,8 @@ package final class RateTakings {
     }
 
     package static let capacity = 4_096
+    /// Places that no client takes.
+    static let keptForRoutes = 64
     /// Twice as many, so that what is looked for is near.
     private static let places = 2 * capacity
 
@@ -66,18 +89,16 @@ package final class RateTakings {
         // Half of the places stay free, so this ends.
         while numbers[place] != 0 {
             let index = Int(numbers[place]) - 1
-            if takings[index].key == key {
-                takings[index].requests += 1
-                if takings[index].rule !== rule { takings[index].rule = rule }
-                return
-            }
+            if takings[index].key == key { return takings[index].add(by: rule) }
             place = (place + 1) & (RateTakings.places - 1)
         }
-        guard takings.count < RateTakings.capacity else {
+        var room = RateTakings.capacity - RateTakings.keptForRoutes
+        if case .everybody = owner { room = RateTakings.capacity }
+        guard takings.count < room else {
             untold += 1
             return
         }
-        takings.append(Taking(key: key, rule: rule, owner: owner, requests: 1, since: now))
+        takings.append(Taking(key: key, rule: rule, owner: owner, since: now))
         numbers[place] = UInt16(takings.count)
         if takings.count == 1 { whenFirst() }
     }

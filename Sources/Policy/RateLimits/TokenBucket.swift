@@ -10,12 +10,13 @@ package struct TokenBucket: Hashable, Sendable {
     /// What a whole bucket is worth, in nanoseconds.
     let room: Int64
     /// How far away from full it may be, in nanoseconds: a whole bucket is empty, and a bucket of one process is never more than
-    /// that. One that replicas share may be overdrawn, since each lets pass what it can before it hears of the others; what
-    /// was too much must be waited for, or they would let more pass than the rate in the long run. For as many replicas as there
-    /// are whole buckets in it.
+    /// that. One that replicas share may be overdrawn, since each lets pass a bucket, and what comes in, before it hears of the
+    /// others; what was too much must be waited for, or they would let more pass than the rate in the long run.
     let most: Int64
 
-    private static let mostBuckets: Int64 = 16
+    /// How many replicas may overdraw it at once, and how long one of them may not hear of the others, in nanoseconds.
+    private static let mostReplicas: Int64 = 16
+    private static let silence: Int64 = 1_000_000_000
     /// The clocks of workers stand still for a turn of their loops, in nanoseconds at most: to one that is behind, a bucket that
     /// others use looks further away than it may be.
     private static let lag: Int64 = 1_000_000_000
@@ -24,16 +25,11 @@ package struct TokenBucket: Hashable, Sendable {
     package init(_ limit: RateLimit, isShared: Bool = false) {
         spacing = limit.rate.spacing.nanoseconds
         room = spacing * Int64(limit.burst)
-        // 146 years, where sixteen buckets are more.
+        // 146 years, where that is more.
         let bound = max(room, 1 << 62)
-        let (product, isTooMuch) = room.multipliedReportingOverflow(by: TokenBucket.mostBuckets)
-        most = !isShared ? room : isTooMuch ? bound : min(product, bound)
-    }
-
-    /// How much further away from full it is for so many requests.
-    package func worth(of requests: Int) -> Interval {
-        let (product, isTooMuch) = spacing.multipliedReportingOverflow(by: Int64(requests))
-        return Interval(nanoseconds: isTooMuch ? most : min(product, most))
+        let (sum, _) = room.addingReportingOverflow(TokenBucket.silence)
+        let (product, isTooMuch) = sum.multipliedReportingOverflow(by: TokenBucket.mostReplicas)
+        most = !isShared ? room : isTooMuch || product < room ? bound : min(product, bound)
     }
 
     package var furthest: Interval { Interval(nanoseconds: most) }

@@ -61,10 +61,10 @@ private final class Store {
             store.told == [
                 [
                     BucketTaking(
-                        name: "rate:per_address@10.0.0.1", worth: .seconds(3), furthest: .seconds(80),
+                        name: "rate:per_address@10.0.0.1", worth: .seconds(3), furthest: .seconds(96),
                         age: .milliseconds(100)),
                     BucketTaking(
-                        name: "rate:per_address@10.0.0.2", worth: .seconds(1), furthest: .seconds(80), age: .zero),
+                        name: "rate:per_address@10.0.0.2", worth: .seconds(1), furthest: .seconds(96), age: .zero),
                 ]
             ])
         store.answer([.seconds(7), nil])
@@ -133,6 +133,72 @@ private final class Store {
         receive([taking(-1, of: .everybody)])
         receive([taking(5)])
         #expect(metrics.rateUntold == 12)
+    }
+
+    @Test func `tells of routes first, and of clients with a token and without by halves`() {
+        func user(_ key: Int) -> RateTakings.Taking { taking(key, of: .subject(Array("\(key)".utf8))) }
+        receive([taking(0)])
+        receive((1...1_000).map { taking($0) } + (1_001...2_000).map { user($0) } + [taking(9_999, of: .everybody)])
+        store.answer()
+        sharing.timePassed(at: start + .milliseconds(50))
+        let names = store.told[1].map(\.name)
+        #expect(names.first == "rate:per_address@all" && names.count == RateSharing.sliceLength)
+        #expect(names.filter { $0.hasPrefix("rate:per_address@10.") }.count == 127)
+        // A crowd of one kind takes no place of the other, nor of a route.
+        receive((3_000...3_000 + RateSharing.limit).map { taking($0) })
+        let untold = metrics.rateUntold
+        #expect(untold > 0)
+        receive([user(5_000), taking(10_000, of: .everybody)])
+        #expect(metrics.rateUntold == untold)
+    }
+
+    @Test func `prices a request by the limit of its time`() {
+        receive([taking(0)])
+        let slow = RateRule(.perAddress, RateLimit(Rate(count: 1, per: .min), burst: 5), isShared: true)
+        receive([taking(1, 30)])
+        receive([RateTakings.Taking(key: 1, rule: slow, owner: .address(IPAddress(v4: 0x0a00_0001)), since: start)])
+        store.answer()
+        sharing.timePassed(at: start + .milliseconds(50))
+        #expect(store.told[1].map(\.worth) == [.seconds(90)], "thirty of a second, and one of a minute")
+    }
+
+    @Test func `asks a store that refuses about one bucket at a time`() {
+        receive((0..<600).map { taking($0) })
+        var now = start
+        func goOn(_ debts: [Interval?]? = nil, problem: String? = nil) {
+            store.answer(debts, problem: problem)
+            now = now + .seconds(1)
+            sharing.timePassed(at: now)
+        }
+        goOn(Array(repeating: nil, count: 256), problem: "NOPERM")
+        #expect(store.told.last?.count == 1)
+        goOn([nil], problem: "NOPERM")
+        #expect(store.told.last?.count == 1)
+        // The ledger's state tells of an outage: nothing is asked then, and nothing waits for it.
+        goOn([nil])
+        #expect(store.told.last?.count == 256)
+    }
+
+    @Test func `rests for four times as long as the store has taken`() {
+        #expect(RateSharing.rest(behind: .milliseconds(2)) == .milliseconds(50))
+        #expect(RateSharing.rest(behind: .milliseconds(250)) == .seconds(1))
+    }
+
+    /// Its answer was lost, but the keys are there.
+    @Test func `counts what may be in the store as kept, and goes on to when nothing is shared for a while`() {
+        var now = start
+        for _ in 0..<RateSharing.mostKept / RateSharing.sliceLength {
+            let first = store.told.count * RateSharing.sliceLength
+            receive((first..<first + RateSharing.sliceLength).map { taking($0, since: now) }, at: now)
+            now = now + RateSharing.patience
+            sharing.timePassed(at: now)
+        }
+        sharing.forget()
+        let untold = metrics.rateUntold
+        // Each is full by now that was told more than 96 seconds ago: only the others have their place.
+        receive([taking(999_999)], at: now)
+        #expect(metrics.rateUntold == untold)
+        #expect(store.told.count == RateSharing.mostKept / RateSharing.sliceLength + 1)
     }
 
     /// Of a limit by the day each key lives for a day; there may be more addresses than Redis has memory.
@@ -209,7 +275,9 @@ private final class Store {
     private let loop = EventLoop()
 
     /// How many requests pass in the time.
-    private func passes(_ replicas: Int, _ limit: RateLimit, seconds: Int, choose: (Int) -> Int?) throws -> Int {
+    private func passes(
+        _ replicas: Int, _ limit: RateLimit, seconds: Int, perStep: Int = 1, choose: (Int) -> Int?
+    ) throws -> Int {
         let logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
         let log = OperationalLog(logs, level: .error)
         let store = SharedMoment()
@@ -219,7 +287,9 @@ private final class Store {
         for step in 0..<seconds * 1_000 {
             let now = start + .milliseconds(step)
             store.now = now
-            if let replica = choose(step), house[replica].ask(rule, at: now) { passed += 1 }
+            for _ in 0..<perStep {
+                if let replica = choose(step), house[replica].ask(rule, at: now) { passed += 1 }
+            }
             // Each at a time of its own.
             for (index, replica) in house.enumerated() where step % 100 == 30 * index % 100 {
                 replica.tell(rule, at: now)
@@ -247,9 +317,19 @@ private final class Store {
         #expect((limit.rate.count * 60 - untold...most + untold).contains(passed), "\(limit), \(replicas) replicas")
     }
 
+    /// Where much passes before anybody hears of it, in proportion to a bucket.
+    @Test func `let pass the rate also when it is high, a bucket small, and replicas are many`() throws {
+        var random = Numbers(state: 1)
+        let limit = RateLimit(Rate(count: 1_000, per: .s), burst: 10)
+        let passed = try passes(16, limit, seconds: 20, perStep: 8) { _ in .random(in: 0..<16, using: &random) }
+        // Each lets pass a bucket, and what comes in until it is told, at most 0.2 seconds.
+        let untold = 16 * (10 + 200)
+        #expect((20_000 - untold...20_000 + untold).contains(passed))
+    }
+
     /// The whole of it that one has for himself is the same as without sharing.
     @Test func `refuse nobody who stays with one of them and would pass there alone`() throws {
-        let limit = RateLimit(Rate(count: 10, per: .s), burst: 3)
+        let limit = RateLimit(Rate(count: 10, per: .s), burst: 1)
         let passed = try passes(3, limit, seconds: 60) { $0 % 100 == 0 ? 1 : nil }
         #expect(passed == 600)
     }

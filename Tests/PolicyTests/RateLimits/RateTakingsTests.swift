@@ -37,11 +37,33 @@ private func address(_ text: String) -> IPAddress { IPAddress(text)! }
         #expect(calls.count == 2 && takings.takeAll().takings.map(\.requests) == [1])
     }
 
-    @Test func `goes by the rule that was in force last`() {
-        let (former, present) = (rule(), rule())
-        takings.note(former, key: 1, of: .everybody, at: now)
+    @Test func `goes by the rule that was in force last, and costs what it cost when it passed`() {
+        let former = rule()
+        let present = RateRule(.perAddress, RateLimit(Rate(count: 2, per: .min), burst: 2), isShared: true)
+        for _ in 0..<3 { takings.note(former, key: 1, of: .everybody, at: now) }
         takings.note(present, key: 1, of: .everybody, at: now)
-        #expect(takings.takeAll().takings.first?.rule === present)
+        let taking = takings.takeAll().takings.first
+        #expect(taking?.rule === present && taking?.requests == 4)
+        #expect(taking?.worth == 33_000_000_000, "three of a second, one of thirty")
+    }
+
+    @Test func `of several workers is one sum, since the first of them`() throws {
+        let rule = rule()
+        takings.note(rule, key: 1, of: .everybody, at: now + .seconds(1))
+        var sum = try #require(takings.takeAll().takings.first)
+        takings.note(rule, key: 1, of: .everybody, at: now)
+        sum.add(try #require(takings.takeAll().takings.first))
+        #expect(sum.requests == 2 && sum.since == now && sum.worth == 2_000_000_000)
+    }
+
+    @Test func `keeps places for whole routes that no crowd takes`() {
+        let rule = rule()
+        for key in 0..<RateTakings.capacity {
+            takings.note(rule, key: key, of: .address(IPAddress(v4: UInt32(key))), at: now)
+        }
+        takings.note(rule, key: -1, of: .everybody, at: now)
+        let batch = takings.takeAll()
+        #expect(batch.untold == RateTakings.keptForRoutes && batch.takings.last?.owner == .everybody)
     }
 
     @Test func `is bounded, and what finds no place is counted`() {

@@ -1,9 +1,9 @@
-internal import Settings
 package import Wire
 
-/// Spares an endpoint that does not answer, and clients the wait for it. An answer of any kind is one: else whoever makes up
-/// tokens that the issuer chokes on could keep it from being asked about others.
-package struct IntrospectionBreaker {
+/// Spares a provider that is asked about what clients bring (tokens, solved CAPTCHAs) and does not answer, and clients
+/// the wait for it. An answer of any kind is one: else whoever makes up tokens that it chokes on could keep it from being
+/// asked about others.
+package struct ProviderBreaker {
     package static let failures = 5
     package static let time = Interval.seconds(60)
 
@@ -63,37 +63,5 @@ package struct IntrospectionBreaker {
         // Asked before it opened.
         case .open: return false
         }
-    }
-}
-
-/// What the log is told of an endpoint: at most one failure in a while, with the number that was left out, and that it works
-/// again once that is so.
-package struct IntrospectionTrail {
-    private static let quiet = Interval.seconds(10)
-    private var failures = 0
-    private var isTold = false
-    private var next = Instant(nanoseconds: .min)
-
-    package init() {}
-
-    /// Failures since the log was told, if it is to be told now.
-    package mutating func failed(at now: Instant) -> Int? {
-        failures += 1
-        guard now >= next else { return nil }
-        next = now + Self.quiet
-        isTold = true
-        defer { failures = 0 }
-        return failures
-    }
-
-    /// The same of an answer that can be understood: failures that the log does not know of, if it knows of any.
-    package mutating func worked() -> Int? {
-        guard isTold else {
-            failures = 0
-            return nil
-        }
-        isTold = false
-        defer { failures = 0 }
-        return failures
     }
 }
