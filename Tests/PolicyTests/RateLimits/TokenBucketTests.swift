@@ -76,7 +76,10 @@ private struct PlainBucket {
                 == .taken(fullAt: empty + 1_000_000_000, BucketLevel(left: 0, more: .seconds(1))))
     }
 
-    @Test func `that is shared tells how long to wait until what others took is paid back, up to sixteen buckets and seconds`() {
+    @Test
+    func
+        `that is shared tells how long to wait until what others took is paid back, up to sixteen buckets and seconds`()
+    {
         let bucket = TokenBucket(RateLimit(Rate(count: 60, per: .min), burst: 10), isShared: true)
         func more(after seconds: Int) -> TokenBucket.Outcome {
             bucket.take(from: Int((start + .seconds(seconds)).nanoseconds), at: start)
