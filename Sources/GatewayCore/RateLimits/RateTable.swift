@@ -84,7 +84,7 @@ final class RateTable: Sendable {
     }
 
     /// The bucket is full no sooner than at `moment`, in nanoseconds of `Instant`: others have taken from it, too. Nothing is
-    /// entered: of a key that has gone nobody here has taken for a while.
+    /// entered: of a key that has gone nobody here has taken for a while, or a crowd has pushed it out.
     func raise(key: Int, to moment: Int) {
         let start = sets + (key & (sets - 1)) * 2 * RateTable.ways
         for place in stride(from: start, to: start + 2 * RateTable.ways, by: 2) {
