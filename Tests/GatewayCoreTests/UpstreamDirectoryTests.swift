@@ -6,7 +6,28 @@ import Wire
 
 @testable import GatewayCore
 
-@Suite struct `The upstreams' addresses` {
+@Suite final class `The upstreams' addresses` {
+    private let loop = EventLoop()
+    private let resolver = Resolver()
+    private let logs: LogWriter
+    private var published: [String] = []
+
+    init() throws {
+        logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
+    }
+
+    deinit {
+        resolver.stop()
+        logs.stop()
+    }
+
+    private func makeDirectory() -> UpstreamDirectory {
+        UpstreamDirectory(resolver, on: loop, log: OperationalLog(logs, level: .info)) {
+            [unowned self] name, addresses in
+            published.append("\(name) \(addresses)")
+        }
+    }
+
     private func upstreams(_ server: String) throws -> [Configuration.Upstream] {
         let text = """
             upstreams: {api: {servers: ["\(server)"]}}
@@ -17,19 +38,8 @@ import Wire
     }
 
     @Test func `are published of the newest configuration only`() throws {
-        let loop = EventLoop()
-        let resolver = Resolver()
-        let logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
-        defer {
-            resolver.stop()
-            logs.stop()
-        }
-        var published: [String] = []
         var completed: [String] = []
-        let directory = UpstreamDirectory(resolver, on: loop, log: OperationalLog(logs, level: .info)) {
-            name, addresses in
-            published.append("\(name) \(addresses)")
-        }
+        let directory = makeDirectory()
         // Both before the loop turns: the answers to the first come when the second is in force already.
         directory.adopt(try upstreams("10.0.0.1:80")) { completed.append("first") }
         directory.adopt(try upstreams("10.0.0.2:80")) { completed.append("second") }
@@ -40,19 +50,8 @@ import Wire
     }
 
     @Test func `that are known are published without a wait`() throws {
-        let loop = EventLoop()
-        let resolver = Resolver()
-        let logs = try LogWriter(LogTargets(access: .off, audit: .off, operational: .off), spillPath: nil)
-        defer {
-            resolver.stop()
-            logs.stop()
-        }
-        var published: [String] = []
         var completed = 0
-        let directory = UpstreamDirectory(resolver, on: loop, log: OperationalLog(logs, level: .info)) {
-            name, addresses in
-            published.append("\(name) \(addresses)")
-        }
+        let directory = makeDirectory()
         directory.adopt(try upstreams("10.0.0.1:80")) { completed += 1 }
         #expect(completed == 0)
         let end = Instant.now() + .seconds(30)
