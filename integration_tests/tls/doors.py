@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -19,8 +19,7 @@ from harness.backend import Request
 from harness.certificates import Authority, Identity
 from harness.client import request
 
-if TYPE_CHECKING:
-    from .conftest import Edge
+from .edge import Edge
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 NAMES = ("Client-Cert", "X-Client-Cert-Subject", "X-Client-Cert-Fingerprint")
@@ -54,7 +53,7 @@ def alice(authority: Authority, **ways: Any) -> Identity:
 class Doors:
     """Gateways that ask clients for certificates of an authority of the clients' own."""
 
-    start_edge: "Callable[..., Edge]"
+    start_edge: Callable[..., Edge]
     clients: Authority
     directory: Path
 
@@ -67,22 +66,22 @@ class Doors:
         draft.rename(path)
         return str(path)
 
-    def open(self, client_auth: str, **sections: Any) -> "Edge":
+    def open(self, client_auth: str, **sections: Any) -> Edge:
         return self.start_edge({"client_ca_file": self.trust(), "client_auth": client_auth}, **sections)
 
 
-def speaking(version: ssl.TLSVersion, edge: "Edge", client: Identity | None = None) -> ssl.SSLContext:
+def speaking(version: ssl.TLSVersion, edge: Edge, client: Identity | None = None) -> ssl.SSLContext:
     context = edge.context(client=client)
     context.minimum_version = context.maximum_version = version
     return context
 
 
-def served(edge: "Edge", context: ssl.SSLContext) -> None:
+def served(edge: Edge, context: ssl.SSLContext) -> None:
     with edge.connect(context) as client:
         assert client.ask(request("GET", "/served")).status == 200
 
 
-def turned_away(edge: "Edge", context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> str:
+def turned_away(edge: Edge, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> str:
     """OpenSSL's word for the alert. With TLS 1.2 the handshake fails; with TLS 1.3 the client has finished its own
     part of it and learns of the refusal with the first thing it reads (RFC 8446 §4.4.2.4)."""
     with pytest.raises(ssl.SSLError) as caught, edge.connect(context, session=session) as client:
@@ -93,7 +92,7 @@ def turned_away(edge: "Edge", context: ssl.SSLContext, session: ssl.SSLSession |
     return reason
 
 
-def handshakes(edge: "Edge", result: str) -> float:
+def handshakes(edge: Edge, result: str) -> float:
     return edge.gateway.metrics()[f'gateway_tls_handshakes_total{{result="{result}"}}']
 
 

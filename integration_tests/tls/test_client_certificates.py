@@ -13,7 +13,7 @@ from harness.certificates import Authority, Identity
 from harness.client import request
 from harness.processes import wait_until
 
-from .conftest import Edge
+from .edge import Edge
 from .doors import NAMES, VERSIONS, Doors, alice, handshakes, person, says, says_nothing, served, speaking, turned_away
 
 FORGED = [

@@ -14,7 +14,7 @@ from harness.client import Client, request
 from harness.gateway import merged
 from harness.processes import wait_until
 
-from .conftest import Edge
+from .edge import Edge
 from .doors import VERSIONS, Doors, alice, says, says_nothing, served, speaking, turned_away
 
 

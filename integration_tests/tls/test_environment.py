@@ -15,7 +15,7 @@ from harness.client import Client, Response, request
 from harness.gateway import Gateway, binary, config, merged
 from harness.processes import free_port, surroundings, wait_until
 
-from .conftest import Edge
+from .edge import Edge
 
 MISTAKES = 78
 POLICY = "default-src 'self'; frame-ancestors 'none'"

@@ -10,7 +10,7 @@ from harness.client import Client, Response, request
 from harness.gateway import Gateway
 from harness.processes import free_port, wait_until
 
-from .conftest import Edge
+from .edge import Edge
 
 START = Callable[..., Edge]
 ACME = "/.well-known/acme-challenge/"

@@ -16,7 +16,7 @@ from harness.gateway import merged
 from harness.load import Load, NewConnections, failed
 from harness.processes import free_port, wait_until
 
-from .conftest import Edge
+from .edge import Edge
 
 # The minute by GATEWAY_TEST_LONG=1.
 SECONDS = 60.0 if os.environ.get("GATEWAY_TEST_LONG") else 10.0

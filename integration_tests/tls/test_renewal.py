@@ -17,7 +17,7 @@ from harness.gateway import merged
 from harness.load import Load
 from harness.processes import wait_until
 
-from .conftest import Edge
+from .edge import Edge
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 # The gateway looks every two seconds; the rest is for a machine that is busy.

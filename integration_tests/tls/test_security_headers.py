@@ -10,7 +10,7 @@ from harness.client import Client, Response, json_request, request
 from harness.tokens import SECRET, bearer, token
 from harness.websocket import handshake, switched
 
-from .conftest import Edge
+from .edge import Edge
 
 START = Callable[..., Edge]
 HSTS = ("Strict-Transport-Security", "max-age=86400")

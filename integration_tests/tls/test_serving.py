@@ -11,7 +11,7 @@ from harness.certificates import Authority
 from harness.client import Client, request
 from harness.processes import wait_until
 
-from .conftest import Edge
+from .edge import Edge
 
 START = Callable[..., Edge]
 

@@ -20,7 +20,7 @@ from harness.client import request
 from harness.gateway import run_binary
 from harness.processes import surroundings, wait_until
 
-from .conftest import Edge
+from .edge import Edge
 
 VERSIONS = ["-tls1_2", "-tls1_3"]
 
