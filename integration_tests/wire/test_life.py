@@ -134,7 +134,7 @@ def test_a_second_gateway_on_the_port_fails_with_an_exit_code(gateway, start_gat
     port = gateway.address[1]
     taken = directory / "taken.conf"
     taken.write_text(gateway.config_path.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}", 1).replace(
-        "/state", "/other-state"))
+        "/state", "/other"))
     taken.chmod(0o600)
     run = run_binary("run", "--config", taken)
     assert run.returncode == 71
