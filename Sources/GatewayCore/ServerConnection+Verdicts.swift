@@ -31,6 +31,7 @@ extension ServerConnection {
     func verdict(
         on response: Response, _ bytes: Span<UInt8>, ended: Bool, for client: ClientConnection
     ) -> LoginRows? {
+        pendingVerdict = PendingVerdict()
         switch worker.responses.rows(ofBody: response, bytes, ended: ended) {
         case .failedRows(let rows): return rows
         case .more:
@@ -67,6 +68,8 @@ extension ServerConnection {
         // They may be others by now.
         client.record.failedRows =
             pendingVerdict.generation?.rows(pendingVerdict.rows, under: worker.generation) ?? pendingVerdict.rows
+        // It holds rules that a reload may have replaced.
+        pendingVerdict = PendingVerdict()
         phase = .held
         pool.failed()
         blame(failure)

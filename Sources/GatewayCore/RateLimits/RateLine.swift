@@ -1,3 +1,4 @@
+internal import Ledger
 internal import Policy
 internal import Wire
 
@@ -11,8 +12,7 @@ struct RateLine {
     let mostKept: Int
     /// By their keys.
     private var waiting: [Int: RateTakings.Taking] = [:]
-    private var queue: [Int] = []
-    private var next = 0
+    private var queue = ArrivalQueue<Int>()
     /// By their keys: when each bucket that was told is full, and its key in the store over.
     private var kept: [Int: Instant] = [:]
     private var nextPurge = Instant(nanoseconds: .min)
@@ -41,14 +41,11 @@ struct RateLine {
     /// The next so many, as far as there are some. They count as kept by the store, until `answered` says better: one whose answer
     /// never comes may well be there.
     mutating func take(_ count: Int, at now: Instant) -> [RateTakings.Taking] {
-        let end = min(queue.count, next + max(0, count))
-        let takings = queue[next..<end].compactMap { waiting.removeValue(forKey: $0) }
-        next = end
-        if 2 * next >= queue.count {
-            queue.removeFirst(next)
-            next = 0
+        var takings: [RateTakings.Taking] = []
+        while takings.count < count, let key = queue.popFirst(), let taking = waiting.removeValue(forKey: key) {
+            kept[key] = now + taking.rule.bucket.furthest
+            takings.append(taking)
         }
-        for taking in takings { kept[taking.key] = now + taking.rule.bucket.furthest }
         return takings
     }
 
@@ -58,8 +55,7 @@ struct RateLine {
     /// Nothing waits any more. What the store keeps it keeps.
     mutating func forget() {
         waiting = [:]
-        queue = []
-        next = 0
+        queue = ArrivalQueue()
     }
 
     private mutating func mayKeep(_ key: Int, at now: Instant) -> Bool {

@@ -103,13 +103,16 @@ final class RateSharing {
     }
 
     private func add(_ taking: RateTakings.Taking, at now: Instant) {
-        let hasPlace =
-            switch taking.owner {
-            case .everybody: routes.add(taking, at: now)
-            case .subject: identities.add(taking, at: now)
-            case .address: addresses.add(taking, at: now)
-            }
+        let hasPlace = self[keyPath: line(of: taking)].add(taking, at: now)
         if !hasPlace { metrics.rateUntold += taking.requests }
+    }
+
+    private func line(of taking: RateTakings.Taking) -> ReferenceWritableKeyPath<RateSharing, RateLine> {
+        switch taking.owner {
+        case .everybody: \.routes
+        case .subject: \.identities
+        case .address: \.addresses
+        }
     }
 
     /// Routes first, which are few; then clients with a token and without, by halves where there are many of both.
@@ -120,14 +123,6 @@ final class RateSharing {
         takings += identities.take(max(left - left / 2, left - addresses.count), at: now)
         takings += addresses.take(length - takings.count, at: now)
         return takings
-    }
-
-    private func answered(_ taking: RateTakings.Taking, fullAt: Instant?) {
-        switch taking.owner {
-        case .everybody: routes.answered(taking.key, fullAt: fullAt)
-        case .subject: identities.answered(taking.key, fullAt: fullAt)
-        case .address: addresses.answered(taking.key, fullAt: fullAt)
-        }
     }
 
     private func tellNext(at now: Instant) {
@@ -155,13 +150,13 @@ final class RateSharing {
         for (taking, debt) in zip(slice.takings, levels.debts) {
             guard let debt else {
                 metrics.rateUntold += taking.requests
-                answered(taking, fullAt: nil)
+                self[keyPath: line(of: taking)].answered(taking.key, fullAt: nil)
                 continue
             }
             metrics.rateTold += taking.requests
             // As of the question: whoever alone uses a bucket finds it no emptier than he has left it.
             let fullAt = slice.askedAt + debt
-            answered(taking, fullAt: debt > .zero ? fullAt : nil)
+            self[keyPath: line(of: taking)].answered(taking.key, fullAt: debt > .zero ? fullAt : nil)
             raise(taking.rule.kind, taking.key, fullAt)
         }
         let hasWorked = levels.debts.contains { $0 != nil }

@@ -140,11 +140,12 @@ package enum CertificateLoader {
         }
     }
 
-    /// The same for the server of a URL, with the `ca_file` of its section. Nil: it is spoken to in plain text.
+    /// The same for the server of a URL, with the `ca_file` of its section. Nil: there is none, or it is spoken to
+    /// in plain text.
     static func trust(
-        for url: WebAddress, of section: String, authorities path: String?, files: FileAccess = .system
+        for url: WebAddress?, of section: String, authorities path: String?, files: FileAccess = .system
     ) throws(Finding) -> TLSClientContext? {
-        url.isSecure ? try trust(path, "\(section).ca_file", files) : nil
+        url?.isSecure == true ? try trust(path, "\(section).ca_file", files) : nil
     }
 
     /// What `gateway check` and the start of the process say about the files.

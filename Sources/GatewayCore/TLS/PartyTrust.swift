@@ -16,17 +16,11 @@ struct PartyTrust {
         feeds = try FeedDesk.trust(for: configuration.feeds)
         upstreams = try UpstreamTLSLoader.load(configuration.upstreams)
         keys = try KeyStore.trust(for: configuration.tokens)
-        if let asked = configuration.tokens.introspection {
-            introspection = try CertificateLoader.trust(
-                for: asked.url, of: "tokens.introspection", authorities: asked.authoritiesPath)
-        } else {
-            introspection = nil
-        }
-        if let asked = configuration.login.challenge?.siteverify {
-            captcha = try CertificateLoader.trust(
-                for: asked.url, of: "login.challenge.siteverify", authorities: asked.authoritiesPath)
-        } else {
-            captcha = nil
-        }
+        let issuer = configuration.tokens.introspection
+        introspection = try CertificateLoader.trust(
+            for: issuer?.url, of: "tokens.introspection", authorities: issuer?.authoritiesPath)
+        let provider = configuration.login.challenge?.siteverify
+        captcha = try CertificateLoader.trust(
+            for: provider?.url, of: "login.challenge.siteverify", authorities: provider?.authoritiesPath)
     }
 }

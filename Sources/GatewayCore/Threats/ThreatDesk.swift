@@ -44,9 +44,9 @@ final class ThreatDesk {
     /// What can fail of a configuration. `adopt` follows, or another one is prepared.
     func prepare(_ configuration: Configuration, files: FileAccess = .system) throws(CertificateLoader.Finding) {
         nextTrust = nil
-        guard let webhook = configuration.threats.webhook else { return }
+        let webhook = configuration.threats.webhook
         nextTrust = try CertificateLoader.trust(
-            for: webhook.url, of: "threats.webhook", authorities: webhook.authoritiesPath, files: files)
+            for: webhook?.url, of: "threats.webhook", authorities: webhook?.authoritiesPath, files: files)
     }
 
     func begin(_ configuration: Configuration) throws(CertificateLoader.Finding) {

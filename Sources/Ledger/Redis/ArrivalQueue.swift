@@ -1,14 +1,16 @@
 /// First in, first out: calls whose answers come in their order. Taking one moves no other, but now and again.
-struct ArrivalQueue<Element> {
+package struct ArrivalQueue<Element> {
     private var elements: [Element] = []
     /// Those in front of it have been taken.
     private var head = 0
 
-    var first: Element? { head < elements.count ? elements[head] : nil }
+    package init() {}
 
-    mutating func append(_ element: Element) { elements.append(element) }
+    package var first: Element? { head < elements.count ? elements[head] : nil }
 
-    mutating func popFirst() -> Element? {
+    package mutating func append(_ element: Element) { elements.append(element) }
+
+    package mutating func popFirst() -> Element? {
         guard let element = first else { return nil }
         head += 1
         if head == elements.count {
