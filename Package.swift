@@ -5,22 +5,31 @@ import PackageDescription
 /// to tell the fuzzer what it does.
 let fuzzerRuntime = Context.environment["FUZZER_RUNTIME"]
 
-/// Every change of an object's variable is checked at run time for another access under way: a fifth of a request's
-/// instructions. Debug builds check, and with them the unit tests and both sanitizers (docs/decisions/data-path.md).
-let unchecked: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+/// `GATEWAY_CHECKED=1` makes an optimised build with everything that a debug build checks, for the unit tests too: what runs
+/// under sanitizers and is fuzzed (scripts/sanitize).
+let isChecked = Context.environment["GATEWAY_CHECKED"] == "1"
 
-let strict: [SwiftSetting] =
-    [
-        .treatAllWarnings(as: .error),
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("InternalImportsByDefault"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-        .enableExperimentalFeature("Lifetimes"),
-    ] + (fuzzerRuntime == nil ? unchecked : [.unsafeFlags(["-sanitize=fuzzer"])])
+/// Every change of an object's variable is checked at run time for another access under way: a fifth of a request's
+/// instructions. Debug builds check, and with them the unit tests, and so do checked ones (docs/decisions/data-path.md).
+let checks: [String] =
+    isChecked
+    ? ["-enforce-exclusivity=checked", "-enable-testing", "-assert-config", "Debug"]
+    : ["-enforce-exclusivity=unchecked"]
+
+/// What all code is compiled with, that of tests too.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .unsafeFlags(checks, .when(configuration: .release)),
+]
+let fuzzed: [SwiftSetting] = fuzzerRuntime == nil ? strict : strict + [.unsafeFlags(["-sanitize=fuzzer"])]
 
 /// A target of the gateway. `uses` names what stands below it; the list in docs/architecture.md is the same.
 func layer(_ name: String, uses: [String]) -> Target {
-    .target(name: name, dependencies: uses.map { .byName(name: $0) }, swiftSettings: strict)
+    .target(name: name, dependencies: uses.map { .byName(name: $0) }, swiftSettings: fuzzed)
 }
 
 func tests(of name: String, uses: [String] = []) -> Target {
@@ -48,7 +57,7 @@ let package = Package(
         layer(
             "GatewayCore", uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger"]),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayCore", "Settings", "Wire"], swiftSettings: strict),
+            name: "gateway", dependencies: ["GatewayCore", "Settings", "Wire"], swiftSettings: fuzzed),
 
         tests(of: "Wire"),
         tests(of: "Crypto", uses: ["TestKeys", "ThirdParty"]),
@@ -66,7 +75,7 @@ let package = Package(
         .target(name: "ThirdParty", path: "Tests/ThirdParty", swiftSettings: strict),
         .target(
             name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire", "TestKeys"],
-            path: "Tests/Fuzzing/Targets", swiftSettings: strict),
+            path: "Tests/Fuzzing/Targets", swiftSettings: fuzzed),
         .testTarget(name: "FuzzingTests", dependencies: ["FuzzTargets", "Settings"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
@@ -92,7 +101,7 @@ if let fuzzerRuntime {
         .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzzing/CLibFuzzer"),
         .executableTarget(
             name: "fuzz", dependencies: ["FuzzTargets", "CLibFuzzer"], path: "Tests/Fuzzing/Driver",
-            swiftSettings: strict, linkerSettings: runtime),
+            swiftSettings: fuzzed, linkerSettings: runtime),
     ]
     package.products.append(.executable(name: "fuzz", targets: ["fuzz"]))
 }

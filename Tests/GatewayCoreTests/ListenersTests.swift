@@ -68,6 +68,7 @@ import Testing
         let failure = #expect(throws: Listeners.Failure.self) {
             try open.next(for: [wanted("127.0.0.2", 0), wanted("127.0.0.1", port)], workers: 1, now: now)
         }
+        withExtendedLifetime(other) {}
         #expect(failure?.setting == "listen")
         #expect(
             failure?.description
@@ -91,5 +92,6 @@ import Testing
         #expect(throws: Listeners.Failure.self) {
             try second.next(for: [wanted("127.0.0.1", port)], workers: 1, now: now + .seconds(3))
         }
+        withExtendedLifetime(third) {}
     }
 }
