@@ -60,21 +60,21 @@ let package = Package(
             name: "gateway", dependencies: ["GatewayCore", "Settings", "Wire"], swiftSettings: fuzzed),
 
         tests(of: "Wire"),
-        tests(of: "Crypto", uses: ["TestKeys", "ThirdParty"]),
+        tests(of: "Crypto", uses: ["TestSupport", "ThirdParty"]),
         tests(of: "Settings", uses: ["Wire"]),
-        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto", "TestKeys", "ThirdParty"]),
+        tests(of: "Policy", uses: ["Wire", "Settings", "Crypto", "TestSupport", "ThirdParty"]),
         tests(of: "Telemetry", uses: ["Wire"]),
         tests(of: "Transport", uses: ["Wire"]),
-        tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport"]),
+        tests(of: "Ledger", uses: ["Wire", "Settings", "Policy", "Transport", "TestSupport"]),
         tests(
             of: "GatewayCore",
-            uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger", "TestKeys"]),
+            uses: ["Wire", "Crypto", "Settings", "Policy", "Telemetry", "Transport", "Ledger", "TestSupport"]),
         tests(of: "gateway", uses: ["GatewayCore", "Settings", "Wire"]),
 
-        .target(name: "TestKeys", path: "Tests/Keys", swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .target(name: "ThirdParty", path: "Tests/ThirdParty", swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire", "TestKeys"],
+            name: "FuzzTargets", dependencies: ["GatewayCore", "Policy", "Settings", "Crypto", "Wire", "TestSupport"],
             path: "Tests/Fuzzing/Targets", swiftSettings: fuzzed),
         .testTarget(name: "FuzzingTests", dependencies: ["FuzzTargets", "Settings"], swiftSettings: strict),
     ],

@@ -1,4 +1,4 @@
-import TestKeys
+import TestSupport
 import Testing
 
 @testable import Crypto

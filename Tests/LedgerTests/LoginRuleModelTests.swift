@@ -1,4 +1,5 @@
 import Policy
+import TestSupport
 import Testing
 import Wire
 
@@ -103,7 +104,7 @@ private struct Model {
     private func network(_ address: Int) -> IPNetwork { IPNetwork(IPAddress(v4: 0xc633_6400 + UInt32(address))) }
 
     @Test(arguments: [UInt64(1), 2, 3, 4]) func `do in any order of events what a plain model does`(_ seed: UInt64) {
-        var random = Deterministic(state: seed)
+        var random = SeededGenerator(seed: seed)
         var ledger = LocalLedger(rules: LoginRules(rules))
         var model = Model(rules: Dictionary(uniqueKeysWithValues: rules.map { ($0.name, $0) }))
         var under: [(LoginFailure, Model.Key)] = []
@@ -197,17 +198,5 @@ private struct Model {
         #expect(failures("growing") == .seconds(90))
         _ = ledger.unblock(BlockSubject(network(1)), at: at(now))
         #expect(failures("growing") == .seconds(30))
-    }
-}
-
-/// SplitMix64: the same numbers in every run.
-private struct Deterministic {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

@@ -1,4 +1,4 @@
-internal import TestKeys
+internal import TestSupport
 
 /// Public keys of the house whose private halves nobody keeps, and what was signed with them before they were thrown away.
 extension House {

@@ -1,5 +1,5 @@
 import Policy
-import TestKeys
+import TestSupport
 import Wire
 
 @testable import Settings

@@ -2,6 +2,7 @@ import Ledger
 import Policy
 import Settings
 import Telemetry
+import TestSupport
 import Testing
 import Transport
 import Wire
@@ -300,7 +301,7 @@ private final class Store {
 
     @Test(arguments: 0..<20 as Range<UInt64>)
     func `let pass the rate, and a burst for each of them`(seed: UInt64) throws {
-        var random = Numbers(state: seed)
+        var random = SeededGenerator(seed: seed)
         let limit = RateLimit(
             Rate(count: .random(in: 1...50, using: &random), per: .s), burst: .random(in: 2...20, using: &random))
         let replicas = Int.random(in: 2...5, using: &random)
@@ -319,7 +320,7 @@ private final class Store {
 
     /// Where much passes before anybody hears of it, in proportion to a bucket.
     @Test func `let pass the rate also when it is high, a bucket small, and replicas are many`() throws {
-        var random = Numbers(state: 1)
+        var random = SeededGenerator(seed: 1)
         let limit = RateLimit(Rate(count: 1_000, per: .s), burst: 10)
         let passed = try passes(16, limit, seconds: 20, perStep: 8) { _ in .random(in: 0..<16, using: &random) }
         // Each lets pass a bucket, and what comes in until it is told, at most 0.2 seconds.
@@ -341,17 +342,5 @@ private final class Store {
             tables[$0 % 3].take(key: 1, rule.bucket, at: start + .milliseconds($0)).isAllowed
         }
         #expect(passed.count > 1_800)
-    }
-}
-
-private struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

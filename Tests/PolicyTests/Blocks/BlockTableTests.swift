@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -108,7 +109,7 @@ private func at(_ seconds: Int) -> Instant { Instant(nanoseconds: 0) + .seconds(
     @Test(arguments: [UInt64(7), 8, 9]) func `agrees with a dictionary after thousands of random changes`(
         _ seed: UInt64
     ) {
-        var random = Deterministic(state: seed)
+        var random = SeededGenerator(seed: seed)
         var table = BlockTable(seed: seed)
         var model: [IPNetwork: Instant] = [:]
         for step in 0..<20_000 {
@@ -129,17 +130,5 @@ private func at(_ seconds: Int) -> Instant { Instant(nanoseconds: 0) + .seconds(
                 .compactMap { model[$0] }.filter { $0 > now }.max()
             #expect(table.match(probe, at: now)?.deadline == expected)
         }
-    }
-}
-
-/// SplitMix64: the same numbers in every run.
-private struct Deterministic {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
     }
 }

@@ -1,4 +1,5 @@
 import Settings
+import TestSupport
 import Testing
 import Wire
 
@@ -128,7 +129,7 @@ private struct PlainBucket {
 
     @Test(arguments: 0..<40 as Range<UInt64>)
     func `does what the plain model does`(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let limit = RateLimit(
             Rate(
                 count: Int.random(in: 1...500, using: &random), per: Rate.Unit.allCases.randomElement(using: &random)!),
@@ -155,17 +156,5 @@ private struct PlainBucket {
                 #expect(!isAllowed && level == BucketLevel(left: 0, more: plain.more), "\(limit), step \(step)")
             }
         }
-    }
-}
-
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

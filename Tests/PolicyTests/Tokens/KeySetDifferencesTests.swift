@@ -1,5 +1,5 @@
 import Crypto
-import TestKeys
+import TestSupport
 import Testing
 
 @testable import Policy
