@@ -9,28 +9,12 @@ import pytest
 
 from harness.client import request
 from harness.processes import wait_until
+from harness.rate_limits import DAY, SLOW, passes, told, told_all
 from harness.redis_users import SECRET as REDIS_SECRET
 from harness.redis_users import make_user
 from harness.tokens import SECRET, bearer, claims, token
 
 KEYS = {"keys": [{"id": "main", "secret": SECRET, "algorithms": ["HS256"]}]}
-# A day: what is used up stays so for as long as a test runs.
-SLOW = {"rate": "1/d"}
-DAY = 86_400
-
-
-def passes(gateway, **how) -> bool:
-    answer = gateway.get(how.pop("target", "/"), **how)
-    assert (answer.status, answer.code) in ((200, None), (429, "RATE_001"))
-    return answer.status == 200
-
-
-def told(gateway) -> float:
-    return gateway.metrics()["gateway_rate_limit_told_total"]
-
-
-def told_all(gateway, requests) -> None:
-    wait_until("others can know of it", lambda: told(gateway) == requests)
 
 
 def reload(gateway, **sections) -> None:
