@@ -171,8 +171,8 @@ extension ClientConnection {
         let worker = worker
         guard let suppressed = worker.telemetry.admitBlockedRequest(from: client, at: now) else { return }
         worker.telemetry.record(
-            blocked: refusal, suppressed: suppressed, feed: worker.gatekeeper.feed(holding: client),
-            auditRequest(bytes))
+            blocked: refusal, suppressed: suppressed, network: worker.gatekeeper.blockedNetwork(of: client, at: now),
+            feed: worker.gatekeeper.feed(holding: client), auditRequest(bytes))
     }
 
     /// The token that was not accepted, as far as it may be told.

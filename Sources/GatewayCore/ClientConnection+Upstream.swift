@@ -63,6 +63,15 @@ extension ClientConnection {
         // Once `Connection: close` was written it is kept, even if the request turns out to end in time.
         record.closesClient = response.endsWithConnection || !keepsAlive || phase != .response
         if response.isEventStream { eventStreamBegins() }
+        if response.status == 401 { refusedByBackend() }
+    }
+
+    /// Whether this was a login is for the operator to say.
+    private func refusedByBackend() {
+        guard let plan = record.plan, !plan.isLogin, !plan.isIdempotent, record.identity == nil,
+            let route = record.facts.route
+        else { return }
+        worker.refusedUnwatched(at: route)
     }
 
     /// Whether the next request may come on this connection, as far as is known when an answer begins.

@@ -30,6 +30,7 @@ extension Gateway {
         case .keysInspected(let answer, let ticket): keyDesk.received(answer, ticket)
         case .clocksAhead(let leads): keys.noteClocks(leads)
         case .oneAddress(let finding): trafficComesFrom(finding)
+        case .unwatchedLogins(let route, let number): unwatchedLogins(at: route, number)
         case .taken(let batch):
             if configuration.rateLimits.isShared { rateSharing.received(batch, at: .now()) }
         case .drained(let connections):
@@ -38,8 +39,17 @@ extension Gateway {
         }
     }
 
+    /// Each worker finds it out; it is told once in each generation.
+    private func unwatchedLogins(at route: String, _ number: Int) {
+        guard number == generation.number, toldUnwatched.insert(route).inserted else { return }
+        log.log(
+            .warning, "traffic.unwatched_login",
+            "The backend answers 401 to requests that no rule counts: if they are logins, login.endpoints must name them",
+            [("route", .text(route)), ("setting", .text("login.endpoints"))])
+    }
+
     func trafficComesFrom(_ finding: TrafficShare.Finding) {
-        desk.sharedAddresses.found(finding, under: inForce.configuration, at: .now())
+        desk.sharedAddresses.found(finding, under: configuration, at: .now())
         guard finding.kind != .listed, trafficAlarm.take(finding, at: .now(), wall: .now()) else { return }
         let mending = finding.setting(under: configuration) ?? "X-Forwarded-For"
         log.log(

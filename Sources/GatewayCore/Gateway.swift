@@ -28,10 +28,10 @@ package final class Gateway {
     private(set) var configuration: Configuration
     var ledger: any Ledger
     private(set) var generation: Generation
-    /// That by which the workers decide: the former one while a reload waits for names.
-    private(set) var inForce: Generation
     /// When `configuration` came into force.
     private(set) var loadedAt = WallTime.now()
+    /// Settings that only a restart brings into force.
+    private(set) var restartNeeded: [String] = []
     let startedAt = Instant.now()
     let configurationPath: String
     let broadcast: LedgerBroadcast
@@ -86,23 +86,6 @@ package final class Gateway {
     /// While an upgrade was under way.
     var endIsAsked = false
     var cut = 0
-
-    enum Life: Equatable {
-        /// Until the ledger is ready and the upstreams' names were looked up once. → `serving`
-        case starting
-        /// → `draining`
-        case serving
-        /// → `stopped`
-        case draining(since: Instant, DrainReason)
-        case stopped
-    }
-
-    enum DrainReason {
-        /// Another process serves. → `signal`
-        case successor
-        /// A second one cuts the drain off.
-        case signal
-    }
 
     /// Opens everything that can fail: log files, listeners, the state directory, the admin socket.
     /// - Parameter reload: reads the configuration anew, for SIGHUP.
@@ -195,7 +178,6 @@ package final class Gateway {
             number: 1, configuration: configuration,
             rules: GatekeeperRules(configuration, keys: keys.keys, assertionKeys: assertions.keyring),
             room: configuration.room, upstreamTLS: trust.upstreams.contexts, rates: rateLimits.tables)
-        inForce = generation
         reportRoom()
         report(trust.upstreams.warnings)
         relay.gateway = self
@@ -251,7 +233,8 @@ package final class Gateway {
         followPredecessor()
         ledger.start()
         upstreams?.adopt(configuration.upstreams, tls: generation.upstreamTLS)
-        directory?.adopt(configuration.upstreams) { [unowned self] in
+        directory?.learn(configuration.upstreams) { [unowned self] in
+            directory?.adopt(configuration.upstreams)
             namesAreKnown = true
             serveIfReady()
         }
@@ -267,6 +250,8 @@ package final class Gateway {
     private var namesAreKnown = false
     private var publishedHealth: HealthState?
     var trafficAlarm = TrafficAlarm()
+    /// Routes of the generation, of which it was told.
+    var toldUnwatched: Set<String> = []
 
     // MARK: Starting
 
@@ -330,28 +315,39 @@ package final class Gateway {
     }
 
     private func applyConfiguration(then done: @escaping (ReloadOutcome) -> Void) {
-        guard life == .serving else { return done(.notServing) }
+        guard life == .serving, let directory else { return done(.notServing) }
         supervisor.tell(.reloading(at: .now()), "Reading the configuration")
-        let done: (ReloadOutcome) -> Void = { [unowned self] outcome in
+        let result = reload()
+        let finish: (ReloadOutcome) -> Void = { [unowned self] outcome in
+            if case .refused(let diagnostics) = outcome {
+                metrics.reloaded(successfully: false)
+                log.reloadFailed(path: configurationPath, diagnostics: diagnostics.map(\.description))
+            }
             // A drain may have begun meanwhile.
             if life == .serving { supervisor.tell(.ready(takesOver: nil), servingStatus) }
             done(outcome)
         }
-        let result = reload()
-        func refuse(_ diagnostics: [Diagnostic]) {
-            metrics.reloaded(successfully: false)
-            log.reloadFailed(path: configurationPath, diagnostics: diagnostics.map(\.description))
-            done(.refused(diagnostics))
+        guard let next = result.configuration?.sparingThisHost() else { return finish(.refused(result.diagnostics)) }
+        let names = directory.news(in: next.upstreams)
+        if !names.isEmpty { log.reloadWaits(for: names) }
+        directory.learn(next.upstreams) { [unowned self] in
+            guard life == .serving else { return finish(.notServing) }
+            finish(bring(next, from: result))
         }
-        guard let next = result.configuration?.sparingThisHost() else { return refuse(result.diagnostics) }
+    }
+
+    /// Brings a configuration into force, in one turn: at no time the control thread says one thing and workers do another.
+    private func bring(_ next: Configuration, from result: LoadResult) -> ReloadOutcome {
+        func refused(_ setting: String, _ text: String) -> ReloadOutcome {
+            .refused(result.diagnostics + [result.diagnostic(at: setting, text)].compactMap(\.self))
+        }
         // What can fail comes before anything is changed: the old configuration stays in force as a whole.
         let nextListeners: Listeners
         do throws(Listeners.Failure) {
             nextListeners = try listeners.next(
                 for: Listeners.wanted(by: next), workers: workers.mailboxes.count, now: .now())
         } catch {
-            let problem = result.diagnostic(at: error.setting, error.description)
-            return refuse(result.diagnostics + [problem].compactMap(\.self))
+            return refused(error.setting, error.description)
         }
         let trust: PartyTrust
         let signing: AssertionKeyring?
@@ -361,10 +357,11 @@ package final class Gateway {
             signing = try assertions.keyring(for: next.assertion, at: .now())
             try adopt(certificatesOf: next)
         } catch {
-            let problem = result.diagnostic(at: error.setting, error.text)
-            return refuse(result.diagnostics + [problem].compactMap(\.self))
+            return refused(error.setting, error.text)
         }
-        for name in result.changesNeedingRestart(since: loaded) {
+        toldUnwatched = []
+        restartNeeded = result.changesNeedingRestart(since: loaded)
+        for name in restartNeeded {
             log.log(
                 .warning, "gateway.restart_needed", "The setting changed, but only a restart brings it into force",
                 [("setting", .text(name))])
@@ -389,27 +386,23 @@ package final class Gateway {
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners
-        let catalog = makeCatalog()
-        let generation = generation
         upstreams?.adopt(next.upstreams, tls: generation.upstreamTLS)
-        directory?.adopt(next.upstreams) { [unowned self] in
-            for (index, mailbox) in workers.mailboxes.enumerated() {
-                mailbox.send(.generation(generation, registry.makeShard(catalog)))
-                mailbox.send(.listeners(nextListeners.of(worker: index)))
-            }
-            // Together with the workers: what the one refuses the other must know what to say of.
-            inForce = generation
-            desk.adopt(next)
-            adoptLoginRules()
-            introspection.adopt(next, trust: trust.introspection)
-            desk.guesses.challenges?.adopt(next.login, trust: trust.captcha)
-            keys.release()
-            assertions.release()
-            metrics.reloaded(successfully: true)
-            log.reloaded(
-                path: configurationPath, listeners: boundListeners + boundSecureListeners + boundCheckListeners)
-            done(.applied(result.diagnostics))
+        directory?.adopt(next.upstreams)
+        let catalog = makeCatalog()
+        for (index, mailbox) in workers.mailboxes.enumerated() {
+            mailbox.send(.generation(generation, registry.makeShard(catalog)))
+            mailbox.send(.listeners(nextListeners.of(worker: index)))
         }
+        desk.adopt(next)
+        adoptLoginRules()
+        introspection.adopt(next, trust: trust.introspection)
+        desk.guesses.challenges?.adopt(next.login, trust: trust.captcha)
+        keys.release()
+        assertions.release()
+        metrics.reloaded(successfully: true)
+        log.reloaded(
+            path: configurationPath, listeners: boundListeners + boundSecureListeners + boundCheckListeners)
+        return .applied(result.diagnostics)
     }
 
     /// Throws before anything changes. TLS may come and go with a reload.

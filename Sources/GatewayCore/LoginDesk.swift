@@ -170,7 +170,10 @@ final class LoginDesk {
         let key = LoginKey(rules.plain.subject(of: request.client))
         sawSuccess(request, attempt)
         let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
-        audit.record(request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil))
+        var event = request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil)
+        event.countedFor = LoginDesk.prefix(key.subject.network)
+        event.account = LoginDesk.hash(attempt)
+        audit.record(event)
     }
 
     /// The backend did not refuse it: a success as far as patterns of attacks go.
@@ -207,9 +210,18 @@ final class LoginDesk {
         _ kind: AuditEvent.Kind, of report: LoginReport, under key: LoginKey, code: ErrorCode? = nil
     ) -> AuditEvent {
         var event = report.request.event(kind, stage: .judge, code: code)
-        let subject = key.subject.network
-        event.countedFor = subject.isSingleAddress || subject == BlockSubject.everywhere ? nil : subject
+        event.countedFor = LoginDesk.prefix(key.subject.network)
         event.rule = key.rule
+        event.account = LoginDesk.hash(report.attempt)
         return event
+    }
+
+    /// What audit records say where it is not the client by itself.
+    private static func prefix(_ network: IPNetwork) -> IPNetwork? {
+        network.isSingleAddress || network == BlockSubject.everywhere ? nil : network
+    }
+
+    private static func hash(_ attempt: LoginAttempt?) -> String? {
+        attempt?.account.flatMap { $0 == .unnamed ? nil : $0.description }
     }
 }

@@ -55,6 +55,8 @@ enum ControlMessage: Sendable {
     case headerRefused(IPAddress, reason: String, untold: Int)
     /// A proxy does not say of a request what it must, or somebody asks who may not.
     case callerProblem(IPAddress, CallerProblem, untold: Int)
+    /// An open route whose backend refuses requests that no rule counts.
+    case unwatchedLogins(route: String, generation: Int)
     /// Nearly all requests of a worker come from one address that may speak for many.
     case oneAddress(TrafficShare.Finding)
     case upstream(UpstreamReport)

@@ -18,9 +18,9 @@ final class UpstreamDirectory {
     /// The addresses that the workers were told last, by upstream.
     private(set) var published: [String: [ServerAddress]] = [:]
     private var failing: Set<String> = []
-    /// Rounds of look-ups begun so far; only the newest may publish, since an older one asked for other names.
-    private var round = 0
-    private var roundsUnderWay = 0
+    /// While name servers do not answer, a round takes longer than the interval: questions must not pile up, and Redis is
+    /// looked for by the same thread.
+    private var isLooking = false
     private var timer: LoopTimer?
 
     init(
@@ -30,51 +30,59 @@ final class UpstreamDirectory {
         self.resolver = ResolverPort(resolver, on: loop)
         self.log = log
         self.publish = publish
-        timer = LoopTimer(on: loop) { [unowned self] in
-            // While name servers do not answer, a round takes longer than the interval: questions must not pile up.
-            if roundsUnderWay == 0 { refresh {} }
-        }
+        timer = LoopTimer(on: loop) { [unowned self] in refresh() }
         timer?.fire(every: UpstreamDirectory.refreshInterval)
     }
 
-    /// Takes over the upstreams of a configuration; `completion` when each of their names was looked up once: at once when
-    /// none is new. An operator who changes rules while name servers do not answer must not wait for them.
-    func adopt(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
-        self.upstreams = upstreams
-        published = [:]
-        let hosts = hosts
-        known = known.filter { hosts.contains($0.key) }
-        failing.formIntersection(hosts)
-        guard hosts.allSatisfy({ known[$0] != nil }) else { return refresh(completion) }
-        announce()
-        completion()
-        refresh {}
+    /// Those names of the servers that nobody has looked up yet, in order.
+    func news(in upstreams: [Configuration.Upstream]) -> [String] {
+        hosts(of: upstreams).filter { known[$0] == nil && !failing.contains($0) }.sorted()
     }
 
-    private var hosts: Set<String> {
+    /// Looks up the new names of a configuration that is to be adopted; `completion` at once when there are none. An operator who
+    /// changes rules while name servers do not answer must not wait for them.
+    func learn(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
+        // What became known of names that nobody had any more may be old.
+        forgetOthers()
+        lookUp(news(in: upstreams), completion)
+    }
+
+    /// Takes over the upstreams of a configuration whose names were learned, and publishes their addresses.
+    func adopt(_ upstreams: [Configuration.Upstream]) {
+        self.upstreams = upstreams
+        published = [:]
+        forgetOthers()
+        announce()
+    }
+
+    private func hosts(of upstreams: [Configuration.Upstream]) -> Set<String> {
         Set(
             upstreams.flatMap(\.servers).compactMap { if case .tcp(let address) = $0 { address.host } else { nil } })
     }
 
-    private func refresh(_ completion: @escaping () -> Void) {
-        round += 1
-        let hosts = hosts
-        let thisRound = round
-        var remaining = hosts.count
-        guard remaining > 0 else {
-            // Unix sockets only.
+    private func forgetOthers() {
+        let hosts = hosts(of: upstreams)
+        known = known.filter { hosts.contains($0.key) }
+        failing.formIntersection(hosts)
+    }
+
+    private func refresh() {
+        guard !isLooking else { return }
+        isLooking = true
+        lookUp(hosts(of: upstreams)) { [unowned self] in
+            isLooking = false
             announce()
-            return completion()
         }
-        roundsUnderWay += 1
+    }
+
+    private func lookUp(_ hosts: some Collection<String>, _ completion: @escaping () -> Void) {
+        var remaining = hosts.count
+        guard remaining > 0 else { return completion() }
         for host in hosts {
             resolver.resolve(host) { [unowned self] result in
                 learned(host, result)
                 remaining -= 1
-                guard remaining == 0 else { return }
-                roundsUnderWay -= 1
-                if thisRound == round { announce() }
-                completion()
+                if remaining == 0 { completion() }
             }
         }
     }

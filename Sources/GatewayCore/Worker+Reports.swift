@@ -21,6 +21,13 @@ extension Worker {
         control.send(.loginRedirected(request, attempt))
     }
 
+    /// A backend answered 401 to a request that is no login as far as `login.endpoints` goes.
+    func refusedUnwatched(at route: Int) {
+        let configuration = generation.configuration
+        guard !configuration.login.endpoints.isEmpty, unwatched.refused(at: route) else { return }
+        control.send(.unwatchedLogins(route: configuration.routes[route].name, generation: generation.number))
+    }
+
     /// Something is wrong with a proxy that asks, or with one that may not.
     func report(caller: IPAddress, problem: CallerProblem, untold: Int) {
         control.send(.callerProblem(caller, problem, untold: untold))

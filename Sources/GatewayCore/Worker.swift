@@ -41,6 +41,7 @@ final class Worker {
     let telemetry: WorkerTelemetry
     private(set) var localAnswers = LocalAnswers()
     private(set) var generation: Generation
+    var unwatched = UnwatchedLogins()
     /// For connections that are accepted from now on.
     private var tls: TLSServerContext?
     private(set) var pools: [UpstreamPool] = []
@@ -281,6 +282,7 @@ final class Worker {
             control.send(.applied(worker: index, sequence: sequence))
         case .generation(let next, let metrics):
             generation = next
+            unwatched = UnwatchedLogins()
             account.limit = next.room.memory
             countAssertions()
             telemetry.adopt(metrics)

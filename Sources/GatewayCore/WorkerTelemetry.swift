@@ -22,12 +22,9 @@ final class WorkerTelemetry {
         let label = refusal.labels
         metrics.countRefusal(stage: label.stage, code: label.code)
         guard let reason = label.reason else { return }
-        switch refusal.stage {
-        case .authenticate, .authorize, .screen: metrics.countAuthFailure(reason: reason)
-        case .route: if case .rateLimited = refusal.code { metrics.countAuthFailure(reason: reason) }
-        case .reserve: if case .accountLocked = refusal.code { metrics.countAuthFailure(reason: reason) }
-        default: break
-        }
+        // Whoever cannot say what they want has not failed to say who they are.
+        if case .malformedRequest? = refusal.reason { return }
+        metrics.countAuthFailure(reason: reason)
     }
 
     /// Counts and records a request that was one too many. In a flood each address has a record now and then.
@@ -119,9 +116,14 @@ final class WorkerTelemetry {
     }
 
     /// Writes the audit record of a blocked client's request.
-    /// - Parameter feed: that names the client.
-    func record(blocked refusal: Refusal, suppressed: Int, feed: String?, _ request: AuditRequest) {
+    /// - Parameters:
+    ///   - network: the block is of; nil: of the client alone.
+    ///   - feed: that names the client.
+    func record(
+        blocked refusal: Refusal, suppressed: Int, network: IPNetwork?, feed: String?, _ request: AuditRequest
+    ) {
         var event = request.event(.blockedRequest(suppressed: suppressed), stage: .screen, code: refusal.code)
+        event.countedFor = network
         event.feed = feed
         audit.record(event)
     }

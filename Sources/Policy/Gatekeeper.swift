@@ -267,6 +267,11 @@ package final class Gatekeeper {
             && !isSpared(address, at: now)
     }
 
+    /// The network whose block holds the address; nil: it has a block of its own, or none.
+    package func blockedNetwork(of address: IPAddress, at now: Instant) -> IPNetwork? {
+        blocks.match(address, at: now).flatMap { $0.network.isSingleAddress ? nil : $0.network }
+    }
+
     /// Trusted proxies, and whoever is never blocked, or not for a while: they speak for many, so no limit of one address
     /// is theirs.
     package func isSpared(_ address: IPAddress, at now: Instant) -> Bool {

@@ -213,6 +213,12 @@ struct SecretSettings {
 
     private mutating func checkPEM(_ bytes: [UInt8], _ origin: String, at place: Place) -> Bool {
         if contains(bytes, "-----BEGIN ") { return true }
+        // Some runbooks put keys into variables so: it is what "-----BEGIN " becomes.
+        if bytes.starts(with: Array("LS0tLS1CRUdJTi".utf8)) {
+            findings.error(
+                place, "\(origin) is base64 of a PEM, and not the PEM itself", hint: "decode it with base64 -d")
+            return false
+        }
         findings.error(place, "\(origin) is not PEM: it has no line \"-----BEGIN …-----\"")
         return false
     }

@@ -15,8 +15,10 @@ package struct AuditAccountLock: Sendable {
     }
 
     package var step: Step
-    /// `<hash>`, `<hash>@<network>`.
+    /// The hash of the account.
     package var account: String
+    /// From where it is locked; nil: from everywhere.
+    package var network: IPNetwork?
     /// Nil: until it is unlocked.
     package var length: Interval?
     package var expiresAt: WallTime?
@@ -27,9 +29,10 @@ package struct AuditAccountLock: Sendable {
     /// Who: `gateway`, `redis`, or the operator's name.
     package var actor = ""
 
-    package init(_ step: Step, _ account: String) {
+    package init(_ step: Step, _ account: String, from network: IPNetwork? = nil) {
         self.step = step
         self.account = account
+        self.network = network
     }
 
     var words: AuditWords {

@@ -19,8 +19,10 @@ package struct AuditEvent: Sendable {
     package var user: AuditUser?
     /// The list that a blocked client stands on.
     package var feed: String?
-    /// The prefix that failures of the client are counted for together; nil: for the client by itself.
+    /// The prefix that failures of the client are counted for together, or a block that holds it is of; nil: the client by itself.
     package var countedFor: IPNetwork?
+    /// The hash of the account that a login was for, where accounts are counted.
+    package var account: String?
     /// The rule for failed logins that counted it.
     package var rule: String?
     /// The gateway's own refusal, where there was one.

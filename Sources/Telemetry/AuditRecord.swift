@@ -76,6 +76,7 @@ private func writeContext(_ words: AuditWords, _ event: AuditEvent, at time: Wal
 private func writeCountedFor(_ event: AuditEvent, to line: inout LineWriter) {
     if let subject = event.countedFor { field(",\"counted_for\":", subject.description, to: &line) }
     field(",\"rule\":", event.rule, to: &line)
+    field(",\"account\":", event.account, to: &line)
 }
 
 /// What only some kinds have.
@@ -87,6 +88,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         number(",\"limit\":", limit, to: &line)
         number(",\"time_window_seconds\":", Int(window.seconds), to: &line)
     case .loginSucceeded(let failures):
+        writeCountedFor(event, to: &line)
         number(",\"failed_attempts\":", failures, to: &line)
     case .authenticationFailed(_, let token), .authenticated(let token), .authenticatedInGrace(let token):
         if let token { writeToken(token, at: time, to: &line) }
@@ -114,6 +116,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
     case .blockedRequest(let suppressed), .blockedRequestsSuppressed(let suppressed),
         .connectionRefused(let suppressed), .connectionsRefusedSuppressed(let suppressed),
         .challenged(let suppressed), .challengedSuppressed(let suppressed):
+        if let network = event.countedFor { field(",\"counted_for\":", network.description, to: &line) }
         number(",\"suppressed\":", suppressed, to: &line)
         field(",\"feed\":", event.feed, to: &line)
     case .rateLimited(let limit, let suppressed):
@@ -122,6 +125,7 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
     case .rateLimitedSuppressed(let count): number(",\"suppressed\":", count, to: &line)
     case .accountLock(let lock):
         field(",\"account\":", lock.account, to: &line)
+        if let network = lock.network { field(",\"locked_from\":", network.description, to: &line) }
         if let length = lock.length { number(",\"ttl_seconds\":", Int(length.seconds), to: &line) }
         timestamp(",\"expires_at\":", lock.expiresAt, to: &line)
         if let suppressed = lock.suppressed { number(",\"suppressed\":", suppressed, to: &line) }

@@ -111,6 +111,13 @@ extension OperationalLog {
             [("path", .text(path)), ("diagnostics", .texts(diagnostics))])
     }
 
+    /// - Parameter names: those that nobody has looked up yet.
+    package func reloadWaits(for names: [String]) {
+        log(
+            .info, "gateway.reload_waits", "The new configuration comes into force when its servers' names are looked up",
+            [("hosts", .texts(names))])
+    }
+
     package func ledgerDegraded(reason: String) {
         log(
             .error, "ledger.degraded", "The ledger's authority is away; the last known blocks stay in force",

@@ -52,8 +52,10 @@ enum AccountReports {
         guard !locks.isEmpty else { return "no account is locked\n" }
         var table = TextTable("ACCOUNT", "FROM", "EXPIRES IN", "FAILURES", "SINCE", "ACTOR")
         for one in locks {
+            let place = one["from"]?.string.map { printable($0) } ?? "everywhere"
             table.append(
-                OperatorReports.string(one, "account"), one["from"]?.string.map { printable($0) } ?? "everywhere",
+                OperatorReports.string(one, "account"),
+                one["in_force"] == .boolean(false) ? "\(place) (without effect: no rule counts so)" : place,
                 one["ttl_seconds"]?.integer.map(relativeTime) ?? "never",
                 one["failures"]?.integer.map { "\($0)" } ?? "", shortTime(OperatorReports.string(one, "since")),
                 OperatorReports.string(one, "actor"))

@@ -56,12 +56,16 @@ enum LockdownReports {
         var table = TextTable("ROUTE", "OPENS IN", "ALLOWED", "SINCE", "ACTOR", "REASON")
         for one in lockdowns {
             table.append(
-                OperatorReports.string(one, "route"), one["ttl_seconds"]?.integer.map(relativeTime) ?? "never",
+                OperatorReports.string(one, "route") + (hasRoute(one) ? "" : " (no such route: nothing is closed)"),
+                one["ttl_seconds"]?.integer.map(relativeTime) ?? "never",
                 allowed(one) ?? "nobody", shortTime(OperatorReports.string(one, "since")),
                 OperatorReports.string(one, "actor"), OperatorReports.string(one, "reason"))
         }
         return table.text
     }
+
+    /// Set by hand, or of a route that a reload has taken away.
+    static func hasRoute(_ lockdown: JSONValue) -> Bool { lockdown["route_exists"] != .boolean(false) }
 
     /// `for 30m, until 2026-11-29 07:39:16Z`
     static func ending(_ lockdown: JSONValue) -> String {

@@ -33,6 +33,9 @@ enum OperatorReports {
         } else if network.isSingleAddress {
             text += "; its failed logins are forgotten"
         }
+        if let locked = document["locked_accounts"]?.integer, locked > 0 {
+            text += "; \(counted(locked, "account")) \(locked == 1 ? "is" : "are") still locked from there (gateway locks)"
+        }
         return "\(text)\(localNote(document))\n"
     }
 
@@ -76,7 +79,8 @@ enum OperatorReports {
                 "many people speak through it: it may have more failed logins")
         }
         for lockdown in document["lockdowns"]?.array ?? [] {
-            table.append("closed \(string(lockdown, "route"))", LockdownReports.ending(lockdown))
+            let note = LockdownReports.hasRoute(lockdown) ? "" : "nothing, there is no such route; "
+            table.append("closed \(string(lockdown, "route"))", note + LockdownReports.ending(lockdown))
         }
         for one in document["break_glass"]?.array ?? [] {
             table.append(
@@ -106,6 +110,8 @@ enum OperatorReports {
             "configuration",
             "\(string(configuration, "path")), generation \(configuration["generation"]?.integer ?? 0), "
                 + "loaded \(shortTime(string(configuration, "loaded_at")))")
+        let unchanged = strings(configuration["restart_needed"])
+        if !unchanged.isEmpty { table.append("RESTART NEEDED", "for \(unchanged)") }
         let levels = document["log_levels"]?.array ?? []
         let general = levels.first { $0["scope"]?.string == nil }
         table.append("log level", general.map(logLevel) ?? string(document, "log_level"))
@@ -135,7 +141,9 @@ enum OperatorReports {
     }
 
     static func reloaded(_ document: JSONValue) -> String {
-        diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
+        let unchanged = strings(document["restart_needed"])
+        return diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
+            + (unchanged.isEmpty ? "" : "only a restart brings into force: \(unchanged)\n")
     }
 
     static func rotated(_ document: JSONValue) -> String {
@@ -203,7 +211,7 @@ enum OperatorReports {
         var parts: [String] = []
         if let keys = cache["keys"]?.integer { parts.append(counted(keys, "key")) }
         if let memory = cache["memory_bytes"]?.integer {
-            let peak = cache["memory_peak_bytes"]?.integer.map { " (at most \(mebibytes($0)))" } ?? ""
+            let peak = cache["memory_peak_bytes"]?.integer.map { " (peak \(mebibytes($0)))" } ?? ""
             parts.append(mebibytes(memory) + peak)
         }
         if let time = cache["round_trip_us"]?.integer { parts.append("answers in \(milliseconds(time)) ms") }

@@ -37,28 +37,58 @@ import Wire
         return try #require(Configuration.load(source).configuration).upstreams
     }
 
-    @Test func `are published of the newest configuration only`() throws {
-        var completed: [String] = []
-        let directory = makeDirectory()
-        // Both before the loop turns: the answers to the first come when the second is in force already.
-        directory.adopt(try upstreams("10.0.0.1:80")) { completed.append("first") }
-        directory.adopt(try upstreams("10.0.0.2:80")) { completed.append("second") }
+    /// Turns the loop until the names are known.
+    private func learn(_ upstreams: [Configuration.Upstream], by directory: UpstreamDirectory) {
+        var isDone = false
+        directory.learn(upstreams) { isDone = true }
         let end = Instant.now() + .seconds(30)
-        while completed.count < 2, Instant.now() < end { loop.turn() }
-        #expect(completed == ["first", "second"])
-        #expect(published == ["api [10.0.0.2:80]"])
+        while !isDone, Instant.now() < end { loop.turn() }
+        #expect(isDone)
     }
 
-    @Test func `that are known are published without a wait`() throws {
+    @Test func `are published when their configuration is adopted, and not before`() throws {
+        let directory = makeDirectory()
+        let (first, second) = (try upstreams("10.0.0.1:80"), try upstreams("10.0.0.2:80"))
+        learn(first, by: directory)
+        directory.adopt(first)
+        learn(second, by: directory)
+        #expect(published == ["api [10.0.0.1:80]"])
+        directory.adopt(second)
+        #expect(published == ["api [10.0.0.1:80]", "api [10.0.0.2:80]"])
+    }
+
+    @Test func `that are known are not waited for`() throws {
         var completed = 0
         let directory = makeDirectory()
-        directory.adopt(try upstreams("10.0.0.1:80")) { completed += 1 }
-        #expect(completed == 0)
-        let end = Instant.now() + .seconds(30)
-        while completed < 1, Instant.now() < end { loop.turn() }
+        let first = try upstreams("10.0.0.1:80")
+        #expect(directory.news(in: first) == ["10.0.0.1"])
+        learn(first, by: directory)
+        directory.adopt(first)
         // The loop does not turn any more: nobody answers.
-        directory.adopt(try upstreams("10.0.0.1:81")) { completed += 1 }
-        #expect(completed == 2)
+        let second = try upstreams("10.0.0.1:81")
+        directory.learn(second) { completed += 1 }
+        #expect(completed == 1)
+        directory.adopt(second)
         #expect(published == ["api [10.0.0.1:80]", "api [10.0.0.1:81]"])
+    }
+
+    @Test func `of a name that cannot be resolved are not waited for again`() throws {
+        let directory = makeDirectory()
+        // RFC 6761 §6.4: no name server knows it, and most resolvers ask none.
+        let lost = try upstreams("nowhere.invalid:80")
+        learn(lost, by: directory)
+        directory.adopt(lost)
+        #expect(published == ["api []"])
+        #expect(directory.news(in: lost) == [])
+    }
+
+    @Test func `are looked up anew when a name comes back after a configuration without it`() throws {
+        let directory = makeDirectory()
+        let (first, second) = (try upstreams("10.0.0.1:80"), try upstreams("10.0.0.2:80"))
+        for each in [first, second] {
+            learn(each, by: directory)
+            directory.adopt(each)
+        }
+        #expect(directory.news(in: first) == ["10.0.0.1"])
     }
 }

@@ -126,6 +126,13 @@ import Testing
                 RSA_PRIVATE_KEY: error: the value is not PEM: it has no line "-----BEGIN …-----"
                 """),
         Mistake(
+            "a PEM in base64",
+            minimal, variables: ["RSA_PRIVATE_KEY": "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCg=="],
+            says: """
+                RSA_PRIVATE_KEY: error: the value is base64 of a PEM, and not the PEM itself
+                    decode it with base64 -d
+                """),
+        Mistake(
             "a secret and its file",
             minimal,
             variables: ["JWT_SECRET": "0123456789abcdef0123456789abcdef", "JWT_SECRET_FILE": "/run/jwt"],

@@ -167,7 +167,7 @@ import Wire
             """#)
         #expect(
             OperatorReports.status(known).contains(
-                "\nredis          1000001 keys, 100 MiB (at most 200 MiB), answers in 1.2 ms, 7 commands, 1 error\n"))
+                "\nredis          1000001 keys, 100 MiB (peak 200 MiB), answers in 1.2 ms, 7 commands, 1 error\n"))
         let little = try document(
             #"{"ledger":{"state":"connected"},"cache":{"address":"10.0.0.9:6379","commands":1,"command_errors":0}}"#)
         #expect(OperatorReports.status(little).contains("\nredis          1 command, no errors\n"))

@@ -49,7 +49,9 @@ def test_an_account_is_locked_for_one_address_and_unlocked_by_command(start, red
     assert (metrics["gateway_account_lockouts_total"], metrics["gateway_account_locks"]) == (1, 1)
     assert metrics['gateway_auth_failures_total{failure_reason="account_locked"}'] == 1
     told = gateway.wait_event("security.account_locked", client_ip=address, code="AUTH_006")
-    assert told["context"]["account"] == f"{lock['account']}@{address}"
+    assert (told["context"]["account"], told["context"]["locked_from"]) == (lock["account"], address)
+    failed = gateway.wait_event("security.auth_failure", action="auth_failed", client_ip=address)
+    assert failed["context"]["account"] == lock["account"]
     gateway.wait_event("security.auth_failure", action="locked_account_tried", client_ip=address)
 
     gateway.command("unblock", address)

@@ -239,7 +239,8 @@ def test_a_reload_that_waits_for_a_name_challenges_nobody_before_the_challenge_i
     reload = threading.Thread(target=gateway.command, args=["reload"])
     with tracing.held(resolver):
         reload.start()
-        wait_until("it is read", lambda: gateway.command_json("status")["configuration"]["generation"] == 2)
+        assert gateway.wait_event("gateway.reload_waits")["hosts"] == ["localhost"]
+        assert gateway.command_json("status")["configuration"]["generation"] == 1
         # The rules are told to the ledger anew, and are still those.
         gateway.command("allow", "192.0.2.1", "--for", "5m", "--reason", "test")
         assert ask(gateway, address) == (401, None), "what was in force still is"

@@ -7,7 +7,7 @@ from harness.client import json_request, request
 from harness.load import together
 from harness.logins import RIGHT, WRONG, block_by_burst, fail, is_blocked
 from harness.processes import wait_until
-from harness.tokens import SECRET, bearer
+from harness.tokens import SECRET, bearer, claims, token
 
 # Five guesses are five: one that went uncounted is one too many.
 pytestmark = pytest.mark.once
@@ -147,3 +147,37 @@ def test_the_environment_of_the_original(start_gateway, login_backend, redis, ad
     assert 990 <= redis.integer("-n", "3", "TTL", f"login_fail:{address}") <= 999
     fail(gateway, address, 5)
     assert 70 <= redis.integer("-n", "3", "TTL", f"ip_block:{address}") <= 77
+
+
+def test_a_login_that_nobody_named_is_told_of_in_the_log(start_gateway, backend, address):
+    backend.answers(answer(401))
+    gateway = start_gateway(backend, workers=2)
+    login = json_request("POST", "/login", {"password": "wrong"})
+    # Five of one worker, whichever that is.
+    with gateway.connect(address) as client:
+        assert [client.ask(login).status for _ in range(4)] == [401] * 4
+        assert not gateway.events("traffic.unwatched_login")
+        assert client.ask(login).status == 401
+        told = gateway.wait_event("traffic.unwatched_login", level="WARNING")
+        assert (told["route"], told["setting"]) == ("/", "login.endpoints")
+        assert [client.ask(login).status for _ in range(6)] == [401] * 6
+    gateway.write_config({**gateway.settings, "login": {"endpoints": ["POST /login"]}})
+    gateway.command("reload")
+    assert [gateway.fetch(login, address).status for _ in range(6)] == [401] * 5 + [403]
+    assert len(gateway.events("traffic.unwatched_login")) == 1
+
+
+def test_a_backend_that_refuses_tokens_of_its_own_or_reading_is_no_login_that_nobody_named(
+        start_gateway, backend, address):
+    gateway = start_gateway(backend, routes=[
+        {"path": "/", "upstream": "api", "auth": "none"}, {"path": "/me", "upstream": "api", "auth": "required"},
+    ], tokens={"keys": [{"id": "main", "secret": SECRET, "algorithms": ["HS256"]}]})
+    backend.answers(answer(401))
+    with gateway.connect(address) as client:
+        for _ in range(6):
+            assert client.ask(request("GET", "/reading")).status == 401
+            assert client.ask(request("POST", "/me", bearer(token(claims("alice"))), body=b"{}")).status == 401
+            assert client.ask(request("GET", "/auth/login")).status == 401
+        for _ in range(3):
+            assert client.ask(WRONG).status == 401
+    assert not gateway.events("traffic.unwatched_login")

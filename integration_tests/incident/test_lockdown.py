@@ -125,6 +125,13 @@ def test_by_hand_in_redis(start, redis, address):
     gateways[0].wait_event("lockdown.endless", level="ERROR", route="/admin")
     redis.cli("SET", "lockdown:admin", "1", "EX", "1800")
     gateways[0].wait_event("lockdown.unknown_route", level="ERROR", route="admin")
+    wait_until("it is listed", lambda: len(gateways[0].command_json("lockdowns")["lockdowns"]) == 2)
+    assert {one["route"]: one["route_exists"] for one in gateways[0].command_json("lockdowns")["lockdowns"]} == {
+        "/admin": True, "admin": False}
+    assert "admin (no such route: nothing is closed)" in gateways[0].command("lockdowns").stdout
+    assert "nothing, there is no such route" in gateways[0].command("status").stdout
+    assert gateways[0].metrics()["gateway_lockdowns"] == 1
+    assert [event for event in gateways[0].events("operation") if "there is no such route" in event["message"]]
 
 
 def test_it_survives_restarts_outages_and_flushes(start, redis):

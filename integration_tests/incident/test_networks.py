@@ -135,3 +135,34 @@ def test_a_neighbour_that_is_never_blocked_does_not_use_up_the_guesses_of_its_pr
     assert redis.failures(f"{HOME}::1") == 8
     assert [wrong(gateway, f"{HOME}::2") for _ in range(6)] == [401] * 5 + [403]
     assert status(gateway, f"{HOME}::1") == 200, "it wins over the block of its prefix"
+
+
+def test_the_evidence_of_a_prefix_has_each_of_its_addresses(start, redis):
+    gateway = start(redis)
+    message = json_request("POST", "/auth/login", {"password": "correct horse"}, {"X-Forwarded-For": f"{HOME}::1"})
+    assert gateway.fetch(message, PROXY).status == 200
+    assert [wrong(gateway, f"{HOME}:{number}::9") for number in range(1, 7)] == [401] * 5 + [403]
+
+    def evidence() -> dict[str, set[str]]:
+        """As `.client_ip==$ip or .context.counted_for==$ip` of the runbook selects it."""
+        found: dict[str, set[str]] = {}
+        for line in gateway.lines():
+            if f"{HOME}::/64" in (line.get("client_ip"), line.get("context", {}).get("counted_for")):
+                found.setdefault(line["action"], set()).add(line["client_ip"])
+        return found
+
+    wait_until("all is there", lambda: evidence() == {
+        "auth_succeeded": {f"{HOME}::1"}, "auth_failed": {f"{HOME}:{number}::9" for number in range(1, 6)},
+        "brute_force_detected": {f"{HOME}:5::9"}, "ip_blocked": {f"{HOME}::/64"}, "blocked_request": {f"{HOME}:6::9"},
+    })
+
+
+def test_the_record_of_a_refused_request_names_the_network_that_is_blocked(start, redis):
+    gateway = start(redis)
+    redis.block("203.0.113.0/24")
+    soon("blocked", lambda: status(gateway, "203.0.113.7") == 403)
+    redis.block("198.51.100.7")
+    soon("blocked", lambda: status(gateway, "198.51.100.7") == 403)
+    held = gateway.wait_event(action="blocked_request", client_ip="203.0.113.7")
+    assert held["context"]["counted_for"] == "203.0.113.0/24"
+    assert "counted_for" not in gateway.wait_event(action="blocked_request", client_ip="198.51.100.7")["context"]

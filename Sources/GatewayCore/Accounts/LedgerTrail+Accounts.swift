@@ -33,7 +33,7 @@ extension LedgerTrail {
     }
 
     private func recordLock(_ record: BlockRecord, client: IPAddress?, note: String) {
-        var lock = AuditAccountLock(.locked, record.subject.description)
+        var lock = AuditAccountLock(.locked, of: record.subject)
         // To the whole second: a lock of 1800 s was set a moment ago, and says 1800.
         lock.length = record.remaining(at: .now()).map { Interval.seconds(Int(($0 + .milliseconds(500)).seconds)) }
         lock.expiresAt = lock.length.map { WallTime.now() + $0 }
@@ -46,7 +46,7 @@ extension LedgerTrail {
     }
 
     private func unlocked(_ record: BlockRecord, _ cause: LiftCause) {
-        var lock = AuditAccountLock(.unlocked, record.subject.description)
+        var lock = AuditAccountLock(.unlocked, of: record.subject)
         switch cause {
         case .expired: lock.step = .expired
         case .deleted: (lock.trigger, lock.actor) = ("the key was deleted", "redis")
@@ -58,5 +58,14 @@ extension LedgerTrail {
 
     private func address(of record: BlockRecord) -> IPAddress? {
         record.network.isSingleAddress ? record.network.base : nil
+    }
+}
+
+extension AuditAccountLock {
+    /// - Parameter subject: has an account.
+    fileprivate init(_ step: Step, of subject: BlockSubject) {
+        self.init(
+            step, subject.account?.description ?? "",
+            from: subject.network == BlockSubject.everywhere ? nil : subject.network)
     }
 }

@@ -7,7 +7,7 @@ extension AdminDesk {
         let mark: AccountMark?
         switch order.accounts {
         case .named(let name):
-            guard let rule = gateway.inForce.rules.accounts else {
+            guard let rule = gateway.generation.rules.accounts else {
                 return completion(AdminProblem.accountsAreNotCounted.response)
             }
             guard let found = rule.mark(of: name) else {
@@ -22,12 +22,12 @@ extension AdminDesk {
         let target = UnblockTarget.accounts(mark, from: network)
         gateway.ledger.unblock(target, actor: actor.description) { [unowned self] outcome in
             if outcome.lifted.isEmpty {
-                record("unlock", "\(mark.map { "the account \($0)" } ?? "no account") was not locked", actor)
+                record("unlock", mark.map { "the account \($0) was not locked" } ?? "no account was locked", actor)
             }
             completion(
                 .json([
                     "account": JSONValue(mark?.description), "count": .integer(outcome.lifted.count),
-                    "unlocked": .array(outcome.lifted.map { AdminReports.lock($0, now: .now(), wall: .now()) }),
+                    "unlocked": .array(outcome.lifted.map { AdminReports.lock($0, under: gateway.loginRules, now: .now(), wall: .now()) }),
                     "decided_by": .string(outcome.decider.rawValue),
                 ]))
         }
@@ -41,17 +41,19 @@ extension AdminProblem {
 
 extension AdminReports {
     /// The newest first.
-    static func locks(_ records: [BlockRecord], limit: Int, now: Instant, wall: WallTime) -> JSONValue {
+    static func locks(
+        _ records: [BlockRecord], under rules: LoginRules, limit: Int, now: Instant, wall: WallTime
+    ) -> JSONValue {
         let sorted = records.sorted { a, b in
             a.since == b.since ? a.subject.description < b.subject.description : b.since < a.since
         }
         return [
             "count": .integer(records.count), "truncated": .boolean(records.count > limit),
-            "locks": .array(sorted.prefix(limit).map { lock($0, now: now, wall: wall) }),
+            "locks": .array(sorted.prefix(limit).map { lock($0, under: rules, now: now, wall: wall) }),
         ]
     }
 
-    static func lock(_ record: BlockRecord, now: Instant, wall: WallTime) -> JSONValue {
+    static func lock(_ record: BlockRecord, under rules: LoginRules, now: Instant, wall: WallTime) -> JSONValue {
         let remaining = record.remaining(at: now)
         var failures: Int?
         if case .automatic(let count) = record.origin { failures = count }
@@ -62,6 +64,7 @@ extension AdminReports {
             "reason": .string(record.reason), "actor": .string(record.actor), "since": .string(record.since.text),
             "expires_at": JSONValue(remaining.map { (wall + $0).text }),
             "ttl_seconds": JSONValue(remaining.map(\.secondsRoundedUp)), "permanent": .boolean(record.isPermanent),
+            "in_force": .boolean(rules.hold(record.subject)),
         ]
     }
 }

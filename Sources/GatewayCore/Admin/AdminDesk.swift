@@ -39,7 +39,8 @@ final class AdminDesk {
                 .json(AdminReports.blocks(gateway.ledger.blocks(), limit: limit, now: .now(), wall: wall)))
         case .locks(let limit):
             completion(
-                .json(AdminReports.locks(gateway.ledger.locks(), limit: limit, now: .now(), wall: wall)))
+                .json(AdminReports.locks(
+                        gateway.ledger.locks(), under: gateway.loginRules, limit: limit, now: .now(), wall: wall)))
         // What this process would set now, nobody would know of in a moment.
         case let command where command.changesState && !gateway.ownsState:
             completion(AdminProblem.stateIsLeaving.response)
@@ -90,7 +91,7 @@ final class AdminDesk {
         _ network: IPNetwork, _ duration: BlockDuration, _ reason: String, _ actor: AdminActor,
         _ completion: @escaping (AdminResponse) -> Void
     ) {
-        let configuration = gateway.inForce.configuration
+        let configuration = gateway.configuration
         let spared: [IPNetwork]
         switch BlockScope(of: network, neverBlocked: configuration.neverBlock + configuration.trustedProxies) {
         case .whole: spared = []
@@ -139,6 +140,7 @@ final class AdminDesk {
                         "still_blocked_by": .array(self.stillBlocking(target).map { .string($0.description) }),
                         "still_on_feeds": .array(self.feeds(naming: target).map { .string($0) }),
                         "counted_for": JSONValue(self.prefix(countedFor: target)?.description),
+                        "locked_accounts": .integer(self.lockedAccounts(from: target)),
                         "decided_by": .string(outcome.decider.rawValue),
                     ]))
             }
@@ -150,6 +152,14 @@ final class AdminDesk {
         guard case .network(let network) = target, network.isSingleAddress else { return nil }
         let subject = gateway.loginRules.plain.subject(of: network.base)
         return subject == network ? nil : subject
+    }
+
+    /// Accounts that stay locked for the addresses: that is another matter than their block.
+    private func lockedAccounts(from target: UnblockTarget) -> Int {
+        guard case .network(let network) = target else { return 0 }
+        return gateway.ledger.locks().count {
+            $0.network != BlockSubject.everywhere && ($0.network.covers(network) || network.covers($0.network))
+        }
     }
 
     /// Wider blocks that hold the target all the same: lifting one address out of a network is not possible.
@@ -176,7 +186,7 @@ final class AdminDesk {
                 completion(
                     .json([
                         "reloaded": true, "generation": .integer(gateway.generation.number),
-                        "diagnostics": JSONValue(found),
+                        "restart_needed": .array(gateway.restartNeeded.map { .string($0) }), "diagnostics": JSONValue(found),
                     ]))
             }
         }

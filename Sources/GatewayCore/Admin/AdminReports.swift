@@ -25,6 +25,8 @@ struct GatewaySnapshot {
     var configurationPath: String
     var generation: Int
     var loadedAt: WallTime
+    /// Settings that changed, and wait for a restart.
+    var restartNeeded: [String] = []
     var uptime: Interval
     var openConnections: Int
     var room: Room
@@ -150,6 +152,7 @@ enum AdminReports {
                 [
                     "path": .string(snapshot.configurationPath), "generation": .integer(snapshot.generation),
                     "loaded_at": .string(snapshot.loadedAt.text),
+                    "restart_needed": .array(snapshot.restartNeeded.map { .string($0) }),
                 ]),
             .init("features", features),
         ]

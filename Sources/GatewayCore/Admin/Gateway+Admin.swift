@@ -18,7 +18,7 @@ extension Gateway {
             rateOverrides: rateLimits.inForce,
             configuration: configuration,
             configurationPath: configurationPath,
-            generation: generation.number, loadedAt: loadedAt, uptime: Instant.now() - startedAt,
+            generation: generation.number, loadedAt: loadedAt, restartNeeded: restartNeeded, uptime: Instant.now() - startedAt,
             openConnections: openConnections, room: generation.room, buffered: shared.bufferedBytes,
             pressure: pressure.all,
             alarms: [trafficAlarm.report(at: .now(), under: configuration)].compactMap(\.self),
@@ -35,7 +35,7 @@ extension Gateway {
         metrics.blocksInForce = ledger.blockCount
         metrics.accountLocks = ledger.lockCount
         metrics.revocationsInForce = ledger.revocationCount
-        metrics.lockdowns = lockdowns.records.count
+        metrics.lockdowns = lockdowns.effective
         metrics.allowances = allowances.networks.count
         metrics.brokenGlass = breakGlass.records.count
         metrics.rateOverrides = rateLimits.overrides.count

@@ -5,7 +5,7 @@ internal import Wire
 extension Gateway {
     /// The rules for failed logins, of the configuration and of those who are allowed for a while.
     var loginRules: LoginRules {
-        LoginRules(inForce.configuration, allowed: allowances.networks, shared: desk.sharedAddresses.networks)
+        LoginRules(configuration, allowed: allowances.networks, shared: desk.sharedAddresses.networks)
     }
 
     func followSharedAddresses() {
@@ -16,9 +16,9 @@ extension Gateway {
             // One that has the ledger finds it, too.
             if ownsState { ledger.share(name, text) { _ in } }
         }
-        trail.sharedAddressesChanged = { [unowned self] in desk.sharedAddresses.take($0, under: inForce.configuration) }
+        trail.sharedAddressesChanged = { [unowned self] in desk.sharedAddresses.take($0, under: configuration) }
         desk.accountLoggedIn = { [unowned self] account, client in
-            desk.sharedAddresses.loggedIn(account, from: client, under: inForce.configuration, at: .now())
+            desk.sharedAddresses.loggedIn(account, from: client, under: configuration, at: .now())
         }
     }
 

@@ -98,8 +98,7 @@ final class AssertionKeyStore {
             [("reason", .text(reason))])
     }
 
-    /// Takes over a configuration with its keys. Workers get them with its rules, and once more by `release`: what changes in
-    /// between must not be lost.
+    /// Takes over a configuration with its keys. Workers get them with its rules; `release` follows.
     func adopt(_ next: Configuration.Assertion?, _ keyring: AssertionKeyring?, at now: WallTime) {
         let before = self.keyring
         assertion = next

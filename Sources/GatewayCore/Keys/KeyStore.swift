@@ -36,8 +36,6 @@ final class KeyStore {
     private var withdrawn: Set<String> = []
     /// Called with the fingerprints of keys that are no longer among the published ones.
     var gone: (([String]) -> Void)?
-    /// Between `adopt` and `release` nothing is published.
-    private var isHeld = false
     /// What was said of each key the last time.
     private var told: [KeyProblem] = []
 
@@ -84,25 +82,20 @@ final class KeyStore {
         return contexts
     }
 
-    /// Takes over a configuration. `keys` are its own from now on; workers get them when its rules are in force (`release`),
-    /// since a key may be allowed only because a rule fences it off.
+    /// Takes over a configuration. `keys` are its own from now on; workers get them behind its rules (`release`, in the same
+    /// turn), since a key may be allowed only because a rule fences it off.
     func adopt(_ configuration: Configuration, trust: [String: TLSClientContext]) {
         tokens = configuration.tokens
         seal = RingSeal.key(for: configuration)
         added = opened()
         told = []
-        isHeld = true
         take(tokens, trust)
     }
 
     /// The rules of the configuration are on their way to the workers; its keys follow.
-    func release() {
-        isHeld = false
-        tell()
-    }
+    func release() { tell() }
 
     private func tell() {
-        guard !isHeld else { return }
         let former = published
         published = keys
         publish(keys)

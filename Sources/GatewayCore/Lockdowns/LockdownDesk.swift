@@ -25,9 +25,16 @@ final class LockdownDesk {
         self.routes = Set(routes)
     }
 
+    /// Those that close a route.
+    var effective: Int { records.values.count(where: \.hasRoute) }
+
     func adopt(routes: [String]) {
         self.routes = Set(routes)
-        for route in records.keys.sorted() { warnIfUnknown(route) }
+        for (route, record) in records.sorted(by: { $0.key < $1.key }) {
+            let hasRoute = self.routes.contains(route)
+            records[route]?.hasRoute = hasRoute
+            if !hasRoute { warnOfUnknown(route) } else if !record.hasRoute { tell(record, isRestored: true, at: .now()) }
+        }
     }
 
     /// All that there are now, by route.
@@ -39,6 +46,7 @@ final class LockdownDesk {
             let former = records[route]
             var record = LockdownRecord(route: route, text, seen: wall)
             if record.origin == .byHand, let former, former.origin == .byHand { record.since = former.since }
+            record.hasRoute = routes.contains(route)
             texts[route] = text
             records[route] = record
             broadcast.send(.lockdown(.set(record.lockdown)))
@@ -54,20 +62,30 @@ final class LockdownDesk {
     }
 
     private func begun(_ record: LockdownRecord, isRestored: Bool, at now: Instant, wall: WallTime) {
-        let end = record.remaining(at: now).map { (wall + $0).text }
+        if !isRestored {
+            let detail = LockdownDesk.detail(of: record, until: record.remaining(at: now).map { (wall + $0).text })
+            audit.record(AuditEvent(.operation(action: "route_locked_down", detail: detail, actor: record.actor)))
+        }
+        if record.hasRoute { tell(record, isRestored: isRestored, at: now) } else { warnOfUnknown(record.lockdown.route) }
+    }
+
+    private static func detail(of record: LockdownRecord, until end: String?) -> String {
         var detail = "\(record.lockdown.route) is closed"
         let allowed = record.lockdown.allowed.map(\.description)
         if !allowed.isEmpty { detail += " to all but \(allowed.joined(separator: ", "))" }
         detail += end.map { " until \($0)" } ?? " until somebody opens it"
+        if !record.hasRoute { detail += ", but there is no such route, so nothing is" }
         if !record.reason.isEmpty { detail += ": \(record.reason)" }
-        if !isRestored {
-            audit.record(AuditEvent(.operation(action: "route_locked_down", detail: detail, actor: record.actor)))
-        }
+        return detail
+    }
+
+    private func tell(_ record: LockdownRecord, isRestored: Bool, at now: Instant) {
+        let end = record.remaining(at: now).map { (WallTime.now() + $0).text }
         log.log(
             .warning, "lockdown.began", "A route is closed for a while",
             [
                 ("route", .text(record.lockdown.route)), ("until", .text(end ?? "never")),
-                ("allow", .texts(allowed)), ("reason", .text(record.reason)), ("actor", .text(record.actor)),
+                ("allow", .texts(record.lockdown.allowed.map(\.description))), ("reason", .text(record.reason)), ("actor", .text(record.actor)),
                 ("restored", .flag(isRestored)),
             ])
         if end == nil {
@@ -76,11 +94,9 @@ final class LockdownDesk {
                 "A lockdown without a time to live was set by hand; it never ends by itself",
                 [("route", .text(record.lockdown.route))])
         }
-        warnIfUnknown(record.lockdown.route)
     }
 
-    private func warnIfUnknown(_ route: String) {
-        guard !routes.contains(route) else { return }
+    private func warnOfUnknown(_ route: String) {
         log.log(
             .error, "lockdown.unknown_route", "A lockdown names no route of the configuration, so it closes nothing",
             [("route", .text(route))])

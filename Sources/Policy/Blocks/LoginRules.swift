@@ -58,6 +58,9 @@ package struct LoginRules: Sendable {
         return all[place].key(of: address, key.subject.account) ?? key
     }
 
+    /// Whether a lock of the subject holds anybody back: whether some rule asks for it.
+    package func hold(_ subject: BlockSubject) -> Bool { all.contains { $0.counts(subject) } }
+
     /// Every key whose failures may have led to a block of the subject.
     package func keys(countedFor subject: BlockSubject) -> [LoginKey] {
         all.filter { $0.counts(subject) }.map { LoginKey(rule: $0.name, subject) }
