@@ -18,7 +18,7 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
                 return
             }
             if entry.items.isEmpty, row.kind.item == nil { return }
-            var written = entry.items.map(\.written)
+            var written = entry.items.map { row.isCapability ? originOnly($0.written) : $0.written }
             if path == "tls.listen", written.isEmpty, settings.hasCertificate {
                 written = [addressText(Configuration.TLS.defaultListener)]
             }
@@ -41,4 +41,12 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
     return lines.map { text, origin in
         text + String(repeating: " ", count: max(0, width - text.count)) + "  # \(origin)\n"
     }.joined()
+}
+
+/// `https://hooks.example.org/<redacted>`
+private func originOnly(_ url: String) -> String {
+    guard let scheme = url.firstRange(of: "://"),
+        let end = url[scheme.upperBound...].firstIndex(where: { $0 == "/" || $0 == "?" }), url[end...] != "/"
+    else { return url }
+    return "\(url[..<end])/<redacted>"
 }

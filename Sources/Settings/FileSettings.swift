@@ -132,7 +132,7 @@ struct FileSettings {
     }
 
     private mutating func readValue(_ node: YAMLNode, _ row: SettingRow, at path: String) {
-        if row.kind.isSecret { findings.hide(node.mark) }
+        if row.kind.isSecret || row.isCapability { findings.hide(node.mark) }
         var entry = ResolvedSettings.Entry(row: row, items: [], place: .file(node.mark))
         switch (node.content, row.kind.item) {
         case (.sequence(let nodes), let kind?):

@@ -30,6 +30,9 @@ struct SettingRow: Sendable {
     /// One sentence.
     let about: String
 
+    /// A URL that lets whoever has it in: its path and query are as good as a password, and shown nowhere.
+    var isCapability: Bool { ["threats.webhook.url", "feeds[].url"].contains(path) }
+
     init(
         _ path: String, _ kind: SettingKind, _ fallback: Fallback, _ reload: Reload = .live, example: String,
         variables: [Variable] = [], _ about: String

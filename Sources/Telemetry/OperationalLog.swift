@@ -114,7 +114,8 @@ extension OperationalLog {
     /// - Parameter names: those that nobody has looked up yet.
     package func reloadWaits(for names: [String]) {
         log(
-            .info, "gateway.reload_waits", "The new configuration comes into force when its servers' names are looked up",
+            .info, "gateway.reload_waits",
+            "The new configuration comes into force when its servers' names are looked up",
             [("hosts", .texts(names))])
     }
 

@@ -34,7 +34,8 @@ enum OperatorReports {
             text += "; its failed logins are forgotten"
         }
         if let locked = document["locked_accounts"]?.integer, locked > 0 {
-            text += "; \(counted(locked, "account")) \(locked == 1 ? "is" : "are") still locked from there (gateway locks)"
+            text +=
+                "; \(counted(locked, "account")) \(locked == 1 ? "is" : "are") still locked from there (gateway locks)"
         }
         return "\(text)\(localNote(document))\n"
     }
@@ -142,7 +143,8 @@ enum OperatorReports {
 
     static func reloaded(_ document: JSONValue) -> String {
         let unchanged = strings(document["restart_needed"])
-        return diagnostics(document) + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
+        return diagnostics(document)
+            + "the configuration was reloaded: generation \(document["generation"]?.integer ?? 0)\n"
             + (unchanged.isEmpty ? "" : "only a restart brings into force: \(unchanged)\n")
     }
 

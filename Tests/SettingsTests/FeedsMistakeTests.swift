@@ -36,8 +36,8 @@ import Wire
             "Both", minimal + "feeds: [{name: drop, file: /a, url: 'https://a.example/'}]",
             says: """
                 gateway.conf:3:37: error: a feed is either a file or fetched
-                    feeds: [{name: drop, file: /a, url: 'https://a.example/'}]
-                                                        ^~~~~~~~~~~~~~~~~~~~
+                    feeds: [{name: drop, file: /a, url: <redacted>}]
+                                                        ^~~~~~~~~~
                     remove "file" or "url"
                 """),
         Mistake(
@@ -60,8 +60,8 @@ import Wire
             "In clear text", minimal + "feeds: [{name: a, url: 'http://a.example/'}]",
             says: """
                 gateway.conf:3:24: error: whoever sits between here and a.example could say whom to block
-                    feeds: [{name: a, url: 'http://a.example/'}]
-                                           ^~~~~~~~~~~~~~~~~~~
+                    feeds: [{name: a, url: <redacted>}]
+                                           ^~~~~~~~~~
                     write https://, or set "allow_http" to true
                 """),
     ]

@@ -48,6 +48,23 @@ import Testing
         #expect(!"\(String(describing: result.configuration))".contains("hunter"))
     }
 
+    @Test func `is not shown in a URL that lets its bearer in`() {
+        let text = """
+            upstreams: {api: {servers: ["127.0.0.1:9000"]}}
+            routes: [{path: /, upstream: api, auth: none}]
+            feeds: [{name: drop, url: "https://feeds.example.org?key=hunter2"}, {name: own, url: "https://feeds.example.net/"}]
+            threats: {webhook: {url: "https://hooks.example.org/services/hunter2"}}
+            """
+        let result = load(text)
+        #expect(result.diagnostics.map(\.description) == [])
+        #expect(result.effective.contains("threats.webhook.url: https://hooks.example.org/<redacted>"))
+        #expect(result.effective.contains("feeds[0].url: https://feeds.example.org/<redacted>"))
+        #expect(result.effective.contains("feeds[1].url: https://feeds.example.net/ "))
+        #expect(!result.effective.contains("hunter"))
+        check(text.replacing("webhook: {url", with: "webhook: {timeot: 3s, url"))
+        check(text.replacing("name: drop, url", with: "name: drop, name: drop, url"))
+    }
+
     private func check(_ text: String) {
         let shown = load(text).diagnostics.map(\.description).joined(separator: "\n")
         #expect(!shown.contains("hunter"), "\(text)")

@@ -84,16 +84,16 @@ import Wire
             "In clear text", minimal + "threats: {webhook: {url: 'http://10.1.2.3/in'}}",
             says: """
                 gateway.conf:3:26: error: whoever sits between here and 10.1.2.3 could read who is attacked, and by whom
-                    threats: {webhook: {url: 'http://10.1.2.3/in'}}
-                                             ^~~~~~~~~~~~~~~~~~~~
+                    threats: {webhook: {url: <redacted>}}
+                                             ^~~~~~~~~~
                     write https://, or set "allow_http" to true
                 """),
         Mistake(
             "Nothing to tell", minimal + "threats: {enabled: false, webhook: {url: 'https://a.example/'}}",
             says: """
                 gateway.conf:3:42: warning: no threat is looked for, so nobody would ever be told
-                    threats: {enabled: false, webhook: {url: 'https://a.example/'}}
-                                                             ^~~~~~~~~~~~~~~~~~~~
+                    threats: {enabled: false, webhook: {url: <redacted>}}
+                                                             ^~~~~~~~~~
                     remove "enabled", or the webhook
                 """),
     ]

@@ -27,7 +27,10 @@ extension AdminDesk {
             completion(
                 .json([
                     "account": JSONValue(mark?.description), "count": .integer(outcome.lifted.count),
-                    "unlocked": .array(outcome.lifted.map { AdminReports.lock($0, under: gateway.loginRules, now: .now(), wall: .now()) }),
+                    "unlocked": .array(
+                        outcome.lifted.map {
+                            AdminReports.lock($0, under: gateway.loginRules, now: .now(), wall: .now())
+                        }),
                     "decided_by": .string(outcome.decider.rawValue),
                 ]))
         }

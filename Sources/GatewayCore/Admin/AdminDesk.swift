@@ -39,7 +39,8 @@ final class AdminDesk {
                 .json(AdminReports.blocks(gateway.ledger.blocks(), limit: limit, now: .now(), wall: wall)))
         case .locks(let limit):
             completion(
-                .json(AdminReports.locks(
+                .json(
+                    AdminReports.locks(
                         gateway.ledger.locks(), under: gateway.loginRules, limit: limit, now: .now(), wall: wall)))
         // What this process would set now, nobody would know of in a moment.
         case let command where command.changesState && !gateway.ownsState:
@@ -186,7 +187,8 @@ final class AdminDesk {
                 completion(
                     .json([
                         "reloaded": true, "generation": .integer(gateway.generation.number),
-                        "restart_needed": .array(gateway.restartNeeded.map { .string($0) }), "diagnostics": JSONValue(found),
+                        "restart_needed": .array(gateway.restartNeeded.map { .string($0) }),
+                        "diagnostics": JSONValue(found),
                     ]))
             }
         }

@@ -33,7 +33,11 @@ final class LockdownDesk {
         for (route, record) in records.sorted(by: { $0.key < $1.key }) {
             let hasRoute = self.routes.contains(route)
             records[route]?.hasRoute = hasRoute
-            if !hasRoute { warnOfUnknown(route) } else if !record.hasRoute { tell(record, isRestored: true, at: .now()) }
+            if !hasRoute {
+                warnOfUnknown(route)
+            } else if !record.hasRoute {
+                tell(record, isRestored: true, at: .now())
+            }
         }
     }
 
@@ -66,7 +70,11 @@ final class LockdownDesk {
             let detail = LockdownDesk.detail(of: record, until: record.remaining(at: now).map { (wall + $0).text })
             audit.record(AuditEvent(.operation(action: "route_locked_down", detail: detail, actor: record.actor)))
         }
-        if record.hasRoute { tell(record, isRestored: isRestored, at: now) } else { warnOfUnknown(record.lockdown.route) }
+        if record.hasRoute {
+            tell(record, isRestored: isRestored, at: now)
+        } else {
+            warnOfUnknown(record.lockdown.route)
+        }
     }
 
     private static func detail(of record: LockdownRecord, until end: String?) -> String {
@@ -85,7 +93,8 @@ final class LockdownDesk {
             .warning, "lockdown.began", "A route is closed for a while",
             [
                 ("route", .text(record.lockdown.route)), ("until", .text(end ?? "never")),
-                ("allow", .texts(record.lockdown.allowed.map(\.description))), ("reason", .text(record.reason)), ("actor", .text(record.actor)),
+                ("allow", .texts(record.lockdown.allowed.map(\.description))), ("reason", .text(record.reason)),
+                ("actor", .text(record.actor)),
                 ("restored", .flag(isRestored)),
             ])
         if end == nil {

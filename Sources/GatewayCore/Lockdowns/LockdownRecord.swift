@@ -59,7 +59,8 @@ struct LockdownRecord: Hashable, Sendable {
     func report(now: Instant, wall: WallTime) -> JSONValue {
         let remaining = remaining(at: now)
         return [
-            "route": .string(lockdown.route), "route_exists": .boolean(hasRoute), "allow": .array(networks), "reason": .string(reason),
+            "route": .string(lockdown.route), "route_exists": .boolean(hasRoute), "allow": .array(networks),
+            "reason": .string(reason),
             "actor": .string(actor), "origin": .string(origin.rawValue), "since": .string(since.text),
             "expires_at": JSONValue(remaining.map { (wall + $0).text }),
             "ttl_seconds": JSONValue(remaining.map(\.secondsRoundedUp)),
