@@ -68,8 +68,9 @@ extension ClientConnection {
 
     /// Whether this was a login is for the operator to say.
     private func refusedByBackend() {
-        guard let plan = record.plan, !plan.isLogin, !plan.isIdempotent, record.identity == nil,
-            let route = record.facts.route
+        // After a reload the place of the route would be that of another.
+        guard let plan = record.plan, !plan.isLogin, !plan.isIdempotent, !plan.isByBreakGlass, record.identity == nil,
+            let route = record.facts.route, record.isOf(worker.generation)
         else { return }
         worker.refusedUnwatched(at: route)
     }

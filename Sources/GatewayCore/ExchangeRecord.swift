@@ -153,6 +153,9 @@ final class ExchangeRecord {
     /// The origin that an answer of our own may name, if the route that allows it is still the one it was.
     func origin(under current: Generation) -> [UInt8] { !origin.isEmpty && generation === current ? origin : [] }
 
+    /// The indices in `facts` and `plan` are those of this generation.
+    func isOf(_ current: Generation) -> Bool { generation === current }
+
     /// As the configuration that the exchange began with calls it.
     var routeName: String? { facts.route.flatMap { generation?.configuration.routes[$0].name } }
 

@@ -328,7 +328,7 @@ package final class Gateway {
             done(outcome)
         }
         guard let next = result.configuration?.sparingThisHost() else { return finish(.refused(result.diagnostics)) }
-        let names = directory.news(in: next.upstreams)
+        let names = directory.news(in: next.upstreams).filter { IPAddress($0) == nil }
         if !names.isEmpty { log.reloadWaits(for: names) }
         directory.learn(next.upstreams) { [unowned self] in
             guard life == .serving else { return finish(.notServing) }

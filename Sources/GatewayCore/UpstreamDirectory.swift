@@ -36,14 +36,14 @@ final class UpstreamDirectory {
 
     /// Those names of the servers that nobody has looked up yet, in order.
     func news(in upstreams: [Configuration.Upstream]) -> [String] {
-        hosts(of: upstreams).filter { known[$0] == nil && !failing.contains($0) }.sorted()
+        // What became known of names that nobody had any more may be old.
+        forgetOthers()
+        return hosts(of: upstreams).filter { known[$0] == nil && !failing.contains($0) }.sorted()
     }
 
     /// Looks up the new names of a configuration that is to be adopted; `completion` at once when there are none. An operator who
     /// changes rules while name servers do not answer must not wait for them.
     func learn(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
-        // What became known of names that nobody had any more may be old.
-        forgetOthers()
         lookUp(news(in: upstreams), completion)
     }
 

@@ -22,8 +22,9 @@ final class WorkerTelemetry {
         let label = refusal.labels
         metrics.countRefusal(stage: label.stage, code: label.code)
         guard let reason = label.reason else { return }
-        // Whoever cannot say what they want has not failed to say who they are.
+        // Whoever cannot say what they want has not failed to say who they are, nor has a connection without a request.
         if case .malformedRequest? = refusal.reason { return }
+        if case .admit = refusal.stage { return }
         metrics.countAuthFailure(reason: reason)
     }
 

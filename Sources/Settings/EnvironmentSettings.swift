@@ -71,7 +71,8 @@ struct EnvironmentSettings {
                 entry.items.append(.init(value: try row.kind.parse(text), written: text, place: place))
             } catch {
                 entry.isBroken = true
-                findings.error(place, error.message, hint: hint(for: text, name) ?? error.hint)
+                let complaint = row.discreet(error)
+                findings.error(place, complaint.message, hint: hint(for: text, name) ?? complaint.hint)
             }
         }
         settings.set(path, entry)

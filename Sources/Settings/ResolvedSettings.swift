@@ -139,8 +139,8 @@ struct Findings {
         else { return false }
         let start = line.drop { " \t-".contains($0) }
         let parts = start.split(separator: ":", omittingEmptySubsequences: false)
-        let isKey = SettingRows.all.contains { !$0.kind.isSecret && $0.path.split(separator: ".").last == parts[0] }
-        return isKey && parts.count == 2
+        let rows = SettingRows.all.filter { $0.path.split(separator: ".").last == parts[0] }
+        return parts.count == 2 && !rows.isEmpty && !rows.contains(where: \.hidesValue)
     }
 }
 

@@ -153,7 +153,7 @@ enum Family: Int, CaseIterable, Sendable {
         switch self {
         case .requests: "Requests by route, method and status of the response."
         case .duration: "Time from the first byte of a request to the last byte of its response."
-        case .authFailures: "Failed logins and refused tokens by reason."
+        case .authFailures: "Failed logins, and requests refused for who sends them, by reason."
         case .expiredTokens:
             "Expired tokens with a right signature, by what became of them and how long ago they expired."
         case .authSuccess: "Accepted logins and verified tokens."

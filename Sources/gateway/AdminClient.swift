@@ -6,6 +6,8 @@ internal import Wire
 struct AdminClient {
     static let patience = Interval.seconds(5)
     /// For an upgrade, whose limit (`timeouts.upgrade`) may be 300 s: the gateway itself says when it is over.
+    /// A configuration waits for the names of its servers, and the gateway gives up the answer after 30 s.
+    static let patienceWithReload = Interval.seconds(35)
     static let patienceWithUpgrade = Interval.seconds(320)
     /// Ten thousand blocks with long reasons are far below.
     private static let largestAnswer = 64 << 20

@@ -58,7 +58,9 @@ enum OperatorCommands {
     }
 
     @Sendable static func reload(_ call: Invocation) throws(CommandFailure) -> ExitCode {
-        try ask(call, "POST", "/api/v1/reload") { OperatorReports.reloaded($0) }
+        try ask(call, "POST", "/api/v1/reload", patience: AdminClient.patienceWithReload) {
+            OperatorReports.reloaded($0)
+        }
     }
 
     @Sendable static func upgrade(_ call: Invocation) throws(CommandFailure) -> ExitCode {

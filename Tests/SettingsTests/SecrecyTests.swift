@@ -62,7 +62,25 @@ import Testing
         #expect(result.effective.contains("feeds[1].url: https://feeds.example.net/ "))
         #expect(!result.effective.contains("hunter"))
         check(text.replacing("webhook: {url", with: "webhook: {timeot: 3s, url"))
-        check(text.replacing("name: drop, url", with: "name: drop, name: drop, url"))
+        for (part, mistake) in [
+            ("name: drop, url", "name: drop, name: drop, url"), ("drop, url:", "drop, ulr:"),
+            ("drop, url:", "drop, url: 'https://feeds.example.org/', url:"), ("https://feeds", "feeds"),
+            ("https://feeds.example.org?", "https://feeds.example.org\\\\"), ("\"https://feeds", "*https://feeds"),
+            ("feeds: [{", "feeds: {"), ("https://hooks", "HTTPS://hooks"), ("https://hooks", "https:/hooks"),
+            ("webhook: {url", "webhook: {url: 'https://a.example/', url"), ("{webhook: {url", "{\"webhook: {url"),
+        ] {
+            #expect(text.contains(part))
+            check(text.replacing(part, with: mistake))
+        }
+        check(
+            text.replacing("{webhook: {url", with: "\n    webhook:\n      url").replacing(
+                "hunter2\"}}", with: "hunter2\"\n}"))
+        for url in [
+            "hooks.example.org/services/hunter2", "https://hooks.example.org\\hunter2", "https://a:b:c/hunter2",
+        ] {
+            let shown = load(text, ["GATEWAY_THREATS__WEBHOOK__URL": url]).diagnostics
+            #expect(shown.count == 1 && !shown[0].description.contains("hunter"))
+        }
     }
 
     private func check(_ text: String) {

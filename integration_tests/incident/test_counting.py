@@ -1,11 +1,13 @@
 """What counts as a failed login, for whom, and how exactly, however many arrive at once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from harness.backend import answer
 from harness.client import json_request, request
 from harness.load import together
-from harness.logins import RIGHT, WRONG, block_by_burst, fail, is_blocked
+from harness.logins import RIGHT, WRONG, Gate, block_by_burst, fail, is_blocked
 from harness.processes import wait_until
 from harness.tokens import SECRET, bearer, claims, token
 
@@ -165,6 +167,24 @@ def test_a_login_that_nobody_named_is_told_of_in_the_log(start_gateway, backend,
     gateway.command("reload")
     assert [gateway.fetch(login, address).status for _ in range(6)] == [401] * 5 + [403]
     assert len(gateway.events("traffic.unwatched_login")) == 1
+
+
+def test_routes_that_a_reload_takes_away_while_their_answers_are_awaited(start_gateway, start_backend, address):
+    gate = Gate()
+    backend = start_backend(gate)
+    routes = [{"path": f"/{number}", "upstream": "api", "auth": "none"} for number in range(9)]
+    gateway = start_gateway(
+        backend, workers=1, routes=[*routes, {"path": "/login", "upstream": "api", "auth": "none"}])
+    login = json_request("POST", "/login", {"password": "wrong"})
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(gateway.fetch, login, address) for _ in range(6)]
+        wait_until("all are at the backend", lambda: len(backend.requests) == 6)
+        gateway.write_config({**gateway.settings, "routes": routes[:1]})
+        gateway.command("reload")
+        gate.opened.set()
+        assert [answer.result().status for answer in answers] == [401] * 6
+    assert gateway.get("/0", address).status == 200
+    assert not gateway.events("traffic.unwatched_login")
 
 
 def test_a_backend_that_refuses_tokens_of_its_own_or_reading_is_no_login_that_nobody_named(

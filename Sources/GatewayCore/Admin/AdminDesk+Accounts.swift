@@ -29,7 +29,7 @@ extension AdminDesk {
                     "account": JSONValue(mark?.description), "count": .integer(outcome.lifted.count),
                     "unlocked": .array(
                         outcome.lifted.map {
-                            AdminReports.lock($0, under: gateway.loginRules, now: .now(), wall: .now())
+                            AdminReports.lock($0, now: .now(), wall: .now())
                         }),
                     "decided_by": .string(outcome.decider.rawValue),
                 ]))
@@ -52,22 +52,29 @@ extension AdminReports {
         }
         return [
             "count": .integer(records.count), "truncated": .boolean(records.count > limit),
-            "locks": .array(sorted.prefix(limit).map { lock($0, under: rules, now: now, wall: wall) }),
+            "locks": .array(
+                sorted.prefix(limit).map {
+                    lock($0, now: now, wall: wall, .init("in_force", .boolean(rules.hold($0.subject))))
+                }),
         ]
     }
 
-    static func lock(_ record: BlockRecord, under rules: LoginRules, now: Instant, wall: WallTime) -> JSONValue {
+    static func lock(
+        _ record: BlockRecord, now: Instant, wall: WallTime, _ more: JSONValue.Member...
+    ) -> JSONValue {
         let remaining = record.remaining(at: now)
         var failures: Int?
         if case .automatic(let count) = record.origin { failures = count }
         let isEverywhere = record.network == BlockSubject.everywhere
-        return [
-            "account": JSONValue(record.subject.account?.description),
-            "from": isEverywhere ? .null : .string(record.network.description), "failures": JSONValue(failures),
-            "reason": .string(record.reason), "actor": .string(record.actor), "since": .string(record.since.text),
-            "expires_at": JSONValue(remaining.map { (wall + $0).text }),
-            "ttl_seconds": JSONValue(remaining.map(\.secondsRoundedUp)), "permanent": .boolean(record.isPermanent),
-            "in_force": .boolean(rules.hold(record.subject)),
-        ]
+        return .object(
+            [
+                .init("account", JSONValue(record.subject.account?.description)),
+                .init("from", isEverywhere ? .null : .string(record.network.description)),
+                .init("failures", JSONValue(failures)), .init("reason", .string(record.reason)),
+                .init("actor", .string(record.actor)), .init("since", .string(record.since.text)),
+                .init("expires_at", JSONValue(remaining.map { (wall + $0).text })),
+                .init("ttl_seconds", JSONValue(remaining.map(\.secondsRoundedUp))),
+                .init("permanent", .boolean(record.isPermanent)),
+            ] + more)
     }
 }

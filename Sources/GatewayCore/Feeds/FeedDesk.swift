@@ -173,7 +173,7 @@ final class FeedDesk {
             feed.fetch = nil
             switch result {
             case .success(let document): read(.bytes(document.bytes), of: feed)
-            case .failure(let problem): failed(feed, "\(url.shown): \(problem)")
+            case .failure(let problem): failed(feed, "\(url.origin): \(problem)")
             }
         }
     }

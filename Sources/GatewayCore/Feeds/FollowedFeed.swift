@@ -79,7 +79,7 @@ final class FollowedFeed {
         let source: String
         switch configuration.source {
         case .file(let path): source = path
-        case .url(let url): source = url.shown
+        case .url(let url): source = url.origin
         }
         let state = table == nil ? "none" : problem == nil && updatedAt != nil ? "fresh" : "stale"
         return [

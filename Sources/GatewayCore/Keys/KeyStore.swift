@@ -90,6 +90,9 @@ final class KeyStore {
         added = opened()
         told = []
         take(tokens, trust)
+        // The configuration may have waited for names since it was read.
+        for index in files.indices { _ = read(index) }
+        _ = rebuild()
     }
 
     /// The rules of the configuration are on their way to the workers; its keys follow.

@@ -124,8 +124,9 @@ final class LockdownDesk {
         } else {
             (actor, why) = ("redis", "the key was deleted")
         }
-        audit.record(
-            AuditEvent(.operation(action: "route_reopened", detail: "\(route) is open again: \(why)", actor: actor)))
+        let detail = record.hasRoute ? "\(route) is open again" : "there is no route \(route), so it closed nothing"
+        audit.record(AuditEvent(.operation(action: "route_reopened", detail: "\(detail): \(why)", actor: actor)))
+        guard record.hasRoute else { return }
         log.log(
             .warning, "lockdown.ended", "The route is open again",
             [("route", .text(route)), ("cause", .text(why)), ("actor", .text(actor))])

@@ -59,7 +59,13 @@ package struct LoginRules: Sendable {
     }
 
     /// Whether a lock of the subject holds anybody back: whether some rule asks for it.
-    package func hold(_ subject: BlockSubject) -> Bool { all.contains { $0.counts(subject) } }
+    package func hold(_ subject: BlockSubject) -> Bool {
+        all.contains {
+            $0.action == .block && $0.counts(subject)
+                && (subject.network == BlockSubject.everywhere
+                    || $0.subject(of: subject.network.base) == subject.network)
+        }
+    }
 
     /// Every key whose failures may have led to a block of the subject.
     package func keys(countedFor subject: BlockSubject) -> [LoginKey] {
