@@ -122,7 +122,8 @@ struct AdminProblem: Error, Hashable, Sendable {
         503, .unavailable, "Another process takes over", "ask again: it answers on the same socket")
 
     static let nothingIsSigned = AdminProblem(
-        404, .noRoute, "No assertions are signed", "assertion.header is not set (docs/assertions.md)")
+        404, .noRoute, "No assertions are signed",
+        "assertion.header is not set (docs/assertions.md); keys that tokens are checked with: gateway keys")
 
     static func assertionKeyIsInFile(_ path: String) -> AdminProblem {
         unusable("the key that signs is in \(path): put another one in front of it, and the gateway follows")
