@@ -18,7 +18,7 @@ func effectiveText(_ settings: ResolvedSettings, _ secrets: SecretSettings, file
                 return
             }
             if entry.items.isEmpty, row.kind.item == nil { return }
-            var written = entry.items.map { row.isCapability ? originOnly($0.written) : $0.written }
+            var written = entry.items.map { row.kind.isCapability ? originOnly($0.written) : $0.written }
             if path == "tls.listen", written.isEmpty, settings.hasCertificate {
                 written = [addressText(Configuration.TLS.defaultListener)]
             }

@@ -71,7 +71,7 @@ struct EnvironmentSettings {
                 entry.items.append(.init(value: try row.kind.parse(text), written: text, place: place))
             } catch {
                 entry.isBroken = true
-                let complaint = row.discreet(error)
+                let complaint = row.kind.discreet(error)
                 findings.error(place, complaint.message, hint: hint(for: text, name) ?? complaint.hint)
             }
         }

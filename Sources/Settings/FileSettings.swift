@@ -132,7 +132,7 @@ struct FileSettings {
     }
 
     private mutating func readValue(_ node: YAMLNode, _ row: SettingRow, at path: String) {
-        if row.hidesValue { findings.hide(node.mark) }
+        if row.kind.hidesValue { findings.hide(node.mark) }
         var entry = ResolvedSettings.Entry(row: row, items: [], place: .file(node.mark))
         switch (node.content, row.kind.item) {
         case (.sequence(let nodes), let kind?):
@@ -184,7 +184,7 @@ struct FileSettings {
         } catch {
             entry.isBroken = true
             if holdsCredentials(text) { findings.hide(node.mark) }
-            let complaint = entry.row.discreet(error)
+            let complaint = kind.discreet(error)
             findings.error(.file(node.mark), complaint.message, hint: complaint.hint)
         }
     }
@@ -205,6 +205,6 @@ extension Shape {
     /// Whether one of the keys of this very section is a secret.
     var directlyHoldsSecrets: Bool {
         guard case .section(_, let children) = self else { return false }
-        return children.contains { if case .value(let row) = $0.shape { row.hidesValue } else { false } }
+        return children.contains { if case .value(let row) = $0.shape { row.kind.hidesValue } else { false } }
     }
 }

@@ -140,7 +140,7 @@ struct Findings {
         let start = line.drop { " \t-".contains($0) }
         let parts = start.split(separator: ":", omittingEmptySubsequences: false)
         let rows = SettingRows.all.filter { $0.path.split(separator: ".").last == parts[0] }
-        return parts.count == 2 && !rows.isEmpty && !rows.contains(where: \.hidesValue)
+        return parts.count == 2 && !rows.isEmpty && !rows.contains(where: \.kind.hidesValue)
     }
 }
 

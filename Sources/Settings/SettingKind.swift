@@ -38,6 +38,8 @@ indirect enum SettingKind: Sendable {
     case origin
     /// An http or https URL.
     case webAddress
+    /// The same, where it lets whoever has it in: path and query are as good as a password, and shown nowhere.
+    case capability
     /// `off`, `stdout`, or a path.
     case logTarget
     /// A path on this machine.
@@ -55,6 +57,16 @@ indirect enum SettingKind: Sendable {
     case listOrSingle(SettingKind)
 
     var isSecret: Bool { if case .secret = self { true } else { false } }
+    var isCapability: Bool { if case .capability = self { true } else { false } }
+    /// The value is shown in no excerpt and no message.
+    var hidesValue: Bool { isSecret || isCapability }
+
+    /// What may be said of a value that is none: complaints about a URL quote it.
+    func discreet(_ complaint: Complaint) -> Complaint {
+        guard isCapability else { return complaint }
+        return Complaint(
+            "this is no http or https URL as it must be", hint: "write it as https://host.example.org/path")
+    }
 
     /// The kind of the items, for lists.
     var item: SettingKind? {
@@ -189,7 +201,7 @@ extension SettingKind {
         case .method: .text(try parseMethod(text))
         case .hostPattern: .text(try parseHostPattern(text))
         case .origin: .text(try parseOrigin(text))
-        case .webAddress: .web(try parseWebAddress(text))
+        case .webAddress, .capability: .web(try parseWebAddress(text))
         case .logTarget: .log(try parseLogTarget(text))
         case .file: .text(try parseText(text))
         case .word(let rule): .text(try parseWord(text, rule))
@@ -221,7 +233,7 @@ extension SettingKind {
         case .method: "method"
         case .hostPattern: "host name, `*.` before it for its subdomains"
         case .origin: "`*` or an origin, `https://app.example.org`"
-        case .webAddress: "`https://host/path`"
+        case .webAddress, .capability: "`https://host/path`"
         case .logTarget: "`off`, `stdout` or a path"
         case .file: "path"
         case .word(let rule): "word of \(rule.alphabet)"

@@ -30,19 +30,6 @@ struct SettingRow: Sendable {
     /// One sentence.
     let about: String
 
-    /// A URL that lets whoever has it in: its path and query are as good as a password, and shown nowhere.
-    var isCapability: Bool { ["threats.webhook.url", "feeds[].url"].contains(path) }
-
-    /// The value is shown in no excerpt and no message.
-    var hidesValue: Bool { kind.isSecret || isCapability }
-
-    /// What may be said of a value that is none: complaints about a URL quote it.
-    func discreet(_ complaint: Complaint) -> Complaint {
-        guard isCapability else { return complaint }
-        return Complaint(
-            "this is no http or https URL as it must be", hint: "write it as https://host.example.org/path")
-    }
-
     init(
         _ path: String, _ kind: SettingKind, _ fallback: Fallback, _ reload: Reload = .live, example: String,
         variables: [Variable] = [], _ about: String
@@ -128,7 +115,7 @@ indirect enum Shape: Sendable {
 
     var holdsSecrets: Bool {
         switch self {
-        case .value(let row): row.hidesValue
+        case .value(let row): row.kind.hidesValue
         case .section(_, let children): children.contains { $0.shape.holdsSecrets }
         case .map(_, _, let inner), .list(_, let inner): inner.holdsSecrets
         }

@@ -10,7 +10,7 @@ extension SettingRows {
             "feeds[].file", .file, .absent("no file"), example: "/etc/gateway/drop.txt",
             "File with the list; it is read again whenever it changes."),
         SettingRow(
-            "feeds[].url", .webAddress, .absent("no URL"), example: "https://feeds.example.org/drop.txt",
+            "feeds[].url", .capability, .absent("no URL"), example: "https://feeds.example.org/drop.txt",
             "URL of the list, fetched again and again."),
         SettingRow(
             "feeds[].action", .choice(Configuration.Feed.Action.allCases.map(\.rawValue)), .value("block"),

@@ -34,7 +34,7 @@ extension SettingRows {
             "threats.reminder", .duration(.seconds(1)...(.seconds(86_400))), .value("10m"), example: "1h",
             "How often it is told that a threat goes on."),
         SettingRow(
-            "threats.webhook.url", .webAddress, .absent("nobody is told"),
+            "threats.webhook.url", .capability, .absent("nobody is told"),
             example: "https://alerts.example.org/gateway", "Who is told of threats, by POST."),
         SettingRow(
             "threats.webhook.secret", .secret(minimum: 32), .absent("messages are not signed"),

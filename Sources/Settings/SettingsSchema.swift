@@ -106,7 +106,7 @@ extension Reference {
             return string("^[A-Z]+$")
         case .origin:
             return string("^(\\*|https?://.+)$")
-        case .webAddress:
+        case .webAddress, .capability:
             return string("^https?://")
         case .logTarget:
             return [("type", .array([.string("string"), .string("boolean")]))]
