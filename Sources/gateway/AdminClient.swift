@@ -5,9 +5,9 @@ internal import Wire
 /// Asks the running gateway over its admin socket: one request, one answer, waiting at most `patience`.
 struct AdminClient {
     static let patience = Interval.seconds(5)
-    /// For an upgrade, whose limit (`timeouts.upgrade`) may be 300 s: the gateway itself says when it is over.
     /// A configuration waits for the names of its servers, and the gateway gives up the answer after 30 s.
     static let patienceWithReload = Interval.seconds(35)
+    /// For an upgrade, whose limit (`timeouts.upgrade`) may be 300 s: the gateway itself says when it is over.
     static let patienceWithUpgrade = Interval.seconds(320)
     /// Ten thousand blocks with long reasons are far below.
     private static let largestAnswer = 64 << 20

@@ -64,6 +64,7 @@ final class KeyStore {
         clocks = IssuerClocks(log, metrics)
         self.publish = publish
         take(tokens, trust)
+        _ = rebuild()
         published = keys
         timer = LoopTimer(on: loop) { [unowned self] in look() }
         timer?.fire(every: KeyStore.interval)
@@ -166,7 +167,6 @@ final class KeyStore {
         for last in known.values where !providers.contains(where: { $0 === last }) { last.stop() }
         metrics.sources = providers.map(\.id)
         clocks.adopt(tokens.keys.map(\.id))
-        _ = rebuild()
     }
 
     /// True: the keys are others than before.

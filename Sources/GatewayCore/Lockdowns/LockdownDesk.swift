@@ -36,7 +36,8 @@ final class LockdownDesk {
             if !hasRoute {
                 warnOfUnknown(route)
             } else if !record.hasRoute {
-                tell(record, isRestored: true, at: .now())
+                let end = record.remaining(at: .now()).map { (WallTime.now() + $0).text }
+                tell(record, until: end, isRestored: true)
             }
         }
     }
@@ -66,12 +67,13 @@ final class LockdownDesk {
     }
 
     private func begun(_ record: LockdownRecord, isRestored: Bool, at now: Instant, wall: WallTime) {
+        let end = record.remaining(at: now).map { (wall + $0).text }
         if !isRestored {
-            let detail = LockdownDesk.detail(of: record, until: record.remaining(at: now).map { (wall + $0).text })
+            let detail = LockdownDesk.detail(of: record, until: end)
             audit.record(AuditEvent(.operation(action: "route_locked_down", detail: detail, actor: record.actor)))
         }
         if record.hasRoute {
-            tell(record, isRestored: isRestored, at: now)
+            tell(record, until: end, isRestored: isRestored)
         } else {
             warnOfUnknown(record.lockdown.route)
         }
@@ -87,8 +89,7 @@ final class LockdownDesk {
         return detail
     }
 
-    private func tell(_ record: LockdownRecord, isRestored: Bool, at now: Instant) {
-        let end = record.remaining(at: now).map { (WallTime.now() + $0).text }
+    private func tell(_ record: LockdownRecord, until end: String?, isRestored: Bool) {
         log.log(
             .warning, "lockdown.began", "A route is closed for a while",
             [
