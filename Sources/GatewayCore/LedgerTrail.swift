@@ -74,8 +74,8 @@ final class LedgerTrail: LedgerSink {
                 "rule \(failure.key.rule) would block \(failure.key.subject) for \(length.milliseconds / 1_000) s "
                 + "after \(failures) failures"
             audit.record(
-                AuditEvent(
-                    .operation(action: "would_block", detail: detail, actor: "gateway"), client: failure.address))
+                AuditOperation("would_block", detail, by: "gateway", of: failure.key.subject.description),
+                client: failure.address)
         case .blockedByCommand(let record, _):
             metrics.blockSet(.operator)
             recordBlock(record, client: nil, note: "")
@@ -129,11 +129,10 @@ final class LedgerTrail: LedgerSink {
                 "The store lost its data; automatic blocks and all revocations were restored",
                 [("restored", .number(restored)), ("revocations", .number(revocations))])
             audit.record(
-                AuditEvent(
-                    .operation(
-                        action: "blocks_restored",
-                        detail: "the store lost its data; \(restored) blocks and \(revocations) revocations restored",
-                        actor: "gateway")))
+                AuditOperation(
+                    "blocks_restored",
+                    "the store lost its data; \(restored) blocks and \(revocations) revocations restored", by: "gateway"
+                ))
         case .degraded(let reason):
             metrics.ledgerFailed()
             log.ledgerDegraded(reason: reason)
@@ -186,42 +185,33 @@ final class LedgerTrail: LedgerSink {
     private func recordRevocation(_ record: RevocationRecord, note: String) {
         var detail = record.description + note
         if !record.reason.isEmpty { detail += ": \(record.reason)" }
-        if let left = record.remaining(at: .now()) { detail += ", until \((WallTime.now() + left).text)" }
-        audit.record(AuditEvent(.operation(action: "tokens_revoked", detail: detail, actor: record.actor)))
+        let end = record.remaining(at: .now()).map { WallTime.now() + $0 }
+        if let end { detail += ", until \(end.text)" }
+        audit.record(
+            AuditOperation(
+                "tokens_revoked", detail, by: record.actor, of: record.target.description, because: record.reason,
+                until: end))
     }
 
     private func lifted(_ record: RevocationRecord, _ cause: LiftCause) {
-        let actor: String
-        let why: String
-        switch cause {
-        case .expired: (actor, why) = ("gateway", "its time is over")
-        case .deleted: (actor, why) = ("redis", "the key was deleted")
-        case .flushed: (actor, why) = ("redis", "the store lost its data")
-        case .command(let operatorName): (actor, why) = (operatorName, "command")
-        }
         metrics.revocationLifted()
         audit.record(
-            AuditEvent(
-                .operation(action: "revocation_lifted", detail: "\(record.description): \(why)", actor: actor)))
+            AuditOperation(
+                "revocation_lifted", "\(record): \(cause.words)", by: cause.actor, of: record.target.description,
+                because: cause.words))
     }
 
     private func lifted(_ record: BlockRecord, _ cause: LiftCause) {
         let subject = record.network
-        let kind: AuditEvent.Kind
         switch cause {
-        case .expired:
-            metrics.blockLifted(.expired)
-            kind = .blockExpired(subject: subject)
-        case .deleted:
-            metrics.blockLifted(.external)
-            kind = .unblocked(subject: subject, trigger: "the key was deleted", actor: "redis")
-        case .flushed:
-            metrics.blockLifted(.external)
-            kind = .unblocked(subject: subject, trigger: "the store lost its data", actor: "redis")
-        case .command(let actor):
-            metrics.blockLifted(.operator)
-            kind = .unblocked(subject: subject, trigger: "command", actor: actor)
+        case .expired: metrics.blockLifted(.expired)
+        case .deleted, .flushed: metrics.blockLifted(.external)
+        case .command: metrics.blockLifted(.operator)
         }
+        let kind: AuditEvent.Kind =
+            cause == .expired
+            ? .blockExpired(subject: subject)
+            : .unblocked(subject: subject, trigger: cause.words, actor: cause.actor)
         audit.record(AuditEvent(kind, client: subject.isSingleAddress ? subject.base : nil))
     }
 }

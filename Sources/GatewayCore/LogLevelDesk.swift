@@ -77,7 +77,7 @@ final class LogLevelDesk {
     }
 
     private func record(_ action: String, _ detail: String, _ actor: String) {
-        audit.record(AuditEvent(.operation(action: action, detail: detail, actor: actor)))
+        audit.record(AuditOperation(action, detail, by: actor))
     }
 }
 

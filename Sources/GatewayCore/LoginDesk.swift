@@ -171,7 +171,7 @@ final class LoginDesk {
         sawSuccess(request, attempt)
         let failures = recent.removeValue(forKey: key).flatMap { $0.until > now ? $0.failures : nil }
         var event = request.event(.loginSucceeded(afterFailures: failures ?? 0), stage: .judge, code: nil)
-        event.countedFor = LoginDesk.prefix(key.subject.network)
+        event.countedFor = LoginDesk.prefix(key.subject)
         event.account = LoginDesk.hash(attempt)
         audit.record(event)
     }
@@ -210,15 +210,15 @@ final class LoginDesk {
         _ kind: AuditEvent.Kind, of report: LoginReport, under key: LoginKey, code: ErrorCode? = nil
     ) -> AuditEvent {
         var event = report.request.event(kind, stage: .judge, code: code)
-        event.countedFor = LoginDesk.prefix(key.subject.network)
+        event.countedFor = LoginDesk.prefix(key.subject)
         event.rule = key.rule
         event.account = LoginDesk.hash(report.attempt)
         return event
     }
 
     /// What audit records say where it is not the client by itself.
-    private static func prefix(_ network: IPNetwork) -> IPNetwork? {
-        network.isSingleAddress || network == BlockSubject.everywhere ? nil : network
+    private static func prefix(_ subject: BlockSubject) -> IPNetwork? {
+        subject.network.isSingleAddress ? nil : subject.from
     }
 
     private static func hash(_ attempt: LoginAttempt?) -> String? {

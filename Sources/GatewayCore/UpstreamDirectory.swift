@@ -34,16 +34,17 @@ final class UpstreamDirectory {
         timer?.fire(every: UpstreamDirectory.refreshInterval)
     }
 
-    /// Those names of the servers that nobody has looked up yet, in order.
-    func news(in upstreams: [Configuration.Upstream]) -> [String] {
-        // What became known of names that nobody had any more may be old.
-        forgetOthers()
-        return hosts(of: upstreams).filter { known[$0] == nil && !failing.contains($0) }.sorted()
+    /// Those names of the servers that are to be looked up before the upstreams are adopted, in order.
+    func news(in next: [Configuration.Upstream]) -> [String] {
+        // What became known of names that the configuration in force does not have may be old.
+        let current = hosts(of: upstreams)
+        return hosts(of: next).filter { !current.contains($0) || known[$0] == nil && !failing.contains($0) }.sorted()
     }
 
     /// Looks up the new names of a configuration that is to be adopted; `completion` at once when there are none. An operator who
     /// changes rules while name servers do not answer must not wait for them.
     func learn(_ upstreams: [Configuration.Upstream], completion: @escaping () -> Void) {
+        forgetOthers()
         lookUp(news(in: upstreams), completion)
     }
 

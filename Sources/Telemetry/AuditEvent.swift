@@ -87,8 +87,8 @@ package struct AuditEvent: Sendable {
         case accountLock(AuditAccountLock)
         /// Failed logins have a pattern together, or have it no more.
         case threat(AuditThreat)
-        /// What an operator did that is no block: a reload, a level. `action` in the form `configuration_reloaded`.
-        case operation(action: String, detail: String, actor: String)
+        /// Something else that changed what the gateway does.
+        case operation(AuditOperation)
     }
 }
 

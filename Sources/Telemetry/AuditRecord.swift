@@ -132,10 +132,16 @@ private func writeDetails(_ event: AuditEvent, at time: WallTime, to line: inout
         if !lock.trigger.isEmpty { field(",\"trigger\":", lock.trigger, to: &line) }
         if !lock.actor.isEmpty { field(",\"actor\":", lock.actor, to: &line) }
     case .threat(let threat): writeThreat(threat, to: &line)
-    case .operation(let action, _, let actor):
-        field(",\"action\":", action, to: &line)
-        field(",\"actor\":", actor, to: &line)
+    case .operation(let operation): writeOperation(operation, to: &line)
     }
+}
+
+private func writeOperation(_ operation: AuditOperation, to line: inout LineWriter) {
+    field(",\"action\":", operation.action, to: &line)
+    field(",\"target\":", operation.target, to: &line)
+    timestamp(",\"expires_at\":", operation.expiresAt, to: &line)
+    if operation.trigger?.isEmpty == false { field(",\"trigger\":", operation.trigger, to: &line) }
+    field(",\"actor\":", operation.actor, to: &line)
 }
 
 private func writeToken(_ token: AuditToken, at time: WallTime, to line: inout LineWriter) {

@@ -116,8 +116,11 @@ extension AuditEvent {
             ]
         case .accountLock(let lock): return [lock.words]
         case .threat(let threat): return [threat.words]
-        case .operation(let action, let detail, _):
-            return [AuditWords(level: .info, event: "operation", action: action, message: detail)]
+        case .operation(let operation):
+            return [
+                AuditWords(
+                    level: .info, event: "operation", action: operation.action, message: operation.detail)
+            ]
         }
     }
 

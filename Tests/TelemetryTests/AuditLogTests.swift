@@ -122,6 +122,21 @@ import Wire
         #expect(expired["source_ip"] as? String == "2001:db8::/64")
     }
 
+    @Test func `says of what else was done whom or what it is about, why, and until when`() throws {
+        let operation = AuditOperation(
+            "route_locked_down", "/admin is closed", by: "uid:1000", of: "/admin", because: "leak",
+            until: noon + .seconds(300))
+        let details = try context(records(AuditEvent(.operation(operation)))[0])
+        #expect(details["action"] as? String == "route_locked_down")
+        #expect(details["target"] as? String == "/admin")
+        #expect(details["trigger"] as? String == "leak")
+        #expect(details["expires_at"] as? String == "2026-11-21T12:05:00.123Z")
+        #expect(details["actor"] as? String == "uid:1000")
+        let plain = AuditOperation("configuration_reloaded", "The configuration was reloaded", by: "uid:0", because: "")
+        let few = try context(records(AuditEvent(.operation(plain)))[0])
+        #expect(few["target"] == nil && few["trigger"] == nil && few["expires_at"] == nil)
+    }
+
     @Test(arguments: [
         (AuditEvent.Kind.loginSucceeded(afterFailures: 2), "security.auth_success", "authn_login_successafterfail"),
         (.loginSucceeded(afterFailures: 0), "security.auth_success", "authn_login_success"),
@@ -155,7 +170,8 @@ import Wire
 
     @Test func `is valid JSON of one line for any text`() throws {
         let nasty = String(repeating: "\u{0}\"\\\n\u{202e}", count: 2_000)
-        var event = AuditEvent(.operation(action: nasty, detail: nasty, actor: nasty), client: IPAddress("::1"))
+        var event = AuditEvent(
+            .operation(AuditOperation(nasty, nasty, by: nasty, of: nasty, because: nasty)), client: IPAddress("::1"))
         event.user = .claimed(nasty)
         event.stage = nasty
         event.code = nasty

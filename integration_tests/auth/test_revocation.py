@@ -121,9 +121,13 @@ def test_the_answer_and_the_audit_log_say_why(start):
     assert "mallory" in str(refusal)
     assert gateway.wait_event("http.request", status=401)["reason"] == "revoked"
     operation = gateway.wait_event("operation", action="tokens_revoked")
-    assert "tokens of sub mallory: stolen laptop, until 20" in str(operation)
+    assert "tokens of sub mallory: stolen laptop, until 20" in operation["message"]
+    assert (operation["context"]["target"], operation["context"]["trigger"]) == ("sub mallory", "stolen laptop")
+    assert operation["context"]["expires_at"] in operation["message"]
     gateway.command("unrevoke", "--sub", "mallory")
-    assert "tokens of sub mallory" in str(gateway.wait_event("operation", action="revocation_lifted"))
+    lifted = gateway.wait_event("operation", action="revocation_lifted")
+    assert "tokens of sub mallory" in lifted["message"]
+    assert (lifted["context"]["target"], lifted["context"]["trigger"]) == ("sub mallory", "command")
     samples = gateway.metrics()
     assert samples['gateway_revocations_set_total{cause="operator"}'] == 1
     assert samples["gateway_revocations_lifted_total"] == 1

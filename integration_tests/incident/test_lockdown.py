@@ -72,7 +72,10 @@ def test_a_route_is_closed_by_command_and_opened_again(start, redis, backend, wh
     assert gateway.metrics()["gateway_lockdowns"] == 1
     began = gateway.wait_event("lockdown.began", level="WARNING", route="/admin", restored=False)
     assert began["reason"] == "leak of orders"
-    assert "leak of orders" in gateway.wait_event("operation", action="route_locked_down")["message"]
+    record = gateway.wait_event("operation", action="route_locked_down")
+    assert "leak of orders" in record["message"]
+    assert (record["context"]["target"], record["context"]["trigger"]) == ("/admin", "leak of orders")
+    assert record["context"]["expires_at"] in record["message"]
 
     assert gateway.command("unlock-route", "/admin").stdout == "/admin is open again\n"
     assert ask(gateway) == PASSES

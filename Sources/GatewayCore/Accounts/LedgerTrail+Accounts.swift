@@ -46,13 +46,8 @@ extension LedgerTrail {
     }
 
     private func unlocked(_ record: BlockRecord, _ cause: LiftCause) {
-        var lock = AuditAccountLock(.unlocked, of: record.subject)
-        switch cause {
-        case .expired: lock.step = .expired
-        case .deleted: (lock.trigger, lock.actor) = ("the key was deleted", "redis")
-        case .flushed: (lock.trigger, lock.actor) = ("the store lost its data", "redis")
-        case .command(let actor): (lock.trigger, lock.actor) = ("command", actor)
-        }
+        var lock = AuditAccountLock(cause == .expired ? .expired : .unlocked, of: record.subject)
+        if cause != .expired { (lock.trigger, lock.actor) = (cause.words, cause.actor) }
         audit.record(AuditEvent(.accountLock(lock), client: address(of: record)))
     }
 
@@ -64,8 +59,6 @@ extension LedgerTrail {
 extension AuditAccountLock {
     /// - Parameter subject: has an account.
     fileprivate init(_ step: Step, of subject: BlockSubject) {
-        self.init(
-            step, subject.account?.description ?? "",
-            from: subject.network == BlockSubject.everywhere ? nil : subject.network)
+        self.init(step, subject.account?.description ?? "", from: subject.from)
     }
 }

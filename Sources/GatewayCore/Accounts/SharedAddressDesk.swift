@@ -107,10 +107,10 @@ final class SharedAddressDesk {
             if isFirst { continue }
             record(
                 "address_shared", "many people speak through \(network): its limit of failures is higher",
-                actor: actors[network] ?? "redis")
+                of: network.description, actor: actors[network] ?? "redis")
         }
         for network in ended.map(\.description).sorted() {
-            record("address_unshared", "\(network) has the limit of failures that all have")
+            record("address_unshared", "\(network) has the limit of failures that all have", of: network)
             log?.log(
                 .warning, "block.shared_address_ended", "The address has the limit of failures again that all have",
                 [("network", .text(network))])
@@ -137,7 +137,7 @@ final class SharedAddressDesk {
             if isFirst { continue }
             record(
                 "address_not_shared", "\(network) is marked as shared without effect: it takes \(setting)",
-                actor: actor)
+                of: network.description, actor: actor)
         }
         let others = new.count - SharedAddressDesk.mostIdleTold
         guard others > 0 else { return }
@@ -158,7 +158,7 @@ final class SharedAddressDesk {
             [("key", .text(SharedName.Kind.sharedAddress.rawValue + name))])
     }
 
-    private func record(_ action: String, _ detail: String, actor: String = "gateway") {
-        audit.record(AuditEvent(.operation(action: action, detail: detail, actor: actor)))
+    private func record(_ action: String, _ detail: String, of network: String? = nil, actor: String = "gateway") {
+        audit.record(AuditOperation(action, detail, by: actor, of: network))
     }
 }

@@ -22,7 +22,8 @@ extension AdminDesk {
         let target = UnblockTarget.accounts(mark, from: network)
         gateway.ledger.unblock(target, actor: actor.description) { [unowned self] outcome in
             if outcome.lifted.isEmpty {
-                record("unlock", mark.map { "the account \($0) was not locked" } ?? "no account was locked", actor)
+                let sentence = mark.map { "the account \($0) was not locked" } ?? "no account was locked"
+                record("unlock", sentence, actor, of: mark?.description)
             }
             completion(
                 .json([
@@ -65,11 +66,10 @@ extension AdminReports {
         let remaining = record.remaining(at: now)
         var failures: Int?
         if case .automatic(let count) = record.origin { failures = count }
-        let isEverywhere = record.network == BlockSubject.everywhere
         return .object(
             [
                 .init("account", JSONValue(record.subject.account?.description)),
-                .init("from", isEverywhere ? .null : .string(record.network.description)),
+                .init("from", JSONValue(record.subject.from?.description)),
                 .init("failures", JSONValue(failures)), .init("reason", .string(record.reason)),
                 .init("actor", .string(record.actor)), .init("since", .string(record.since.text)),
                 .init("expires_at", JSONValue(remaining.map { (wall + $0).text })),

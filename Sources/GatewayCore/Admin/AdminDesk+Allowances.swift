@@ -34,7 +34,7 @@ extension AdminDesk {
         let desk = gateway.allowances
         let names = desk.names(of: network)
         let former = names.lazy.compactMap { desk.records[$0.id] }.first
-        if former == nil { record("disallow", "\(network) was not allowed", actor) }
+        if former == nil { record("disallow", "\(network) was not allowed", actor, of: network.description) }
         var waiting = names.count
         var isLocal = false
         for name in names {

@@ -28,7 +28,7 @@ extension AdminDesk {
             completion(AdminProblem.rotationFailed(reason).response)
         case .rotated(let entry, let previous):
             let note = isCompromised ? "; the keys before are compromised and withdrawn" : ""
-            record("key_rotation", entry.announcement(after: previous.key.id) + note, actor)
+            record("key_rotation", entry.announcement(after: previous.key.id) + note, actor, of: entry.key.id)
             completion(
                 .json([
                     "rotated": true, "kid": .string(entry.key.id), "algorithm": .string(entry.key.algorithm.name),

@@ -55,7 +55,7 @@ extension AdminDesk {
         // The router lets no other names through.
         guard let name = SharedName(.key, key.id) else { return }
         gateway.ledger.share(name, SharedText(sealed)) { [unowned self] decider in
-            record("key_added", "key \(key.id) is accepted from now on", actor)
+            record("key_added", "key \(key.id) is accepted from now on", actor, of: key.id)
             withKeys { ring, census in
                 let rows = ring.keys(named: key.id).map {
                     KeyReports.key($0, ring, census[$0.label] ?? KeyCensus(), at: .now())
@@ -103,7 +103,7 @@ extension AdminDesk {
     ) {
         if step.action == .remove, let name = SharedName(.key, step.name) {
             // Of no use where it cannot be opened, and of use to others: who says so means it.
-            record("key_removed", "key \(step.name) was taken out of the ring: \(step.reason)", actor)
+            record("key_removed", "key \(step.name) was taken out of the ring: \(step.reason)", actor, of: step.name)
             return gateway.ledger.share(name, nil, completion: done)
         }
         // Names that a key cannot have never came this far.

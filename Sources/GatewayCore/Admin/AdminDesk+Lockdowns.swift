@@ -32,7 +32,7 @@ extension AdminDesk {
 
     func unlock(_ name: SharedName, _ actor: AdminActor, _ completion: @escaping (AdminResponse) -> Void) {
         let former = gateway.lockdowns.records[name.id]
-        if former == nil { record("unlock_route", "\(name.id) was not closed", actor) }
+        if former == nil { record("unlock_route", "\(name.id) was not closed", actor, of: name.id) }
         gateway.lockdowns.lifting(name.id, by: actor.description) {
             gateway.ledger.share(name, nil) { [unowned self] decider in
                 whenInForce {

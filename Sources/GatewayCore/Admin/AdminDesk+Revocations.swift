@@ -42,7 +42,7 @@ extension AdminDesk {
     ) {
         gateway.ledger.unrevoke(target, actor: actor.description) { [unowned self] lifted, decider in
             if lifted == nil {
-                self.record("unrevoke", "\(target.kind.rawValue) \(target.text) was not revoked", actor)
+                self.record("unrevoke", "\(target) was not revoked", actor, of: target.description)
             }
             whenInForce {
                 completion(

@@ -127,7 +127,8 @@ final class AdminDesk {
             // Each block that was lifted has its own record; this one tells of the command that found none to lift.
             if outcome.lifted.isEmpty {
                 switch target {
-                case .network(let network): record("unblock", "\(network) was not blocked", actor)
+                case .network(let network):
+                    record("unblock", "\(network) was not blocked", actor, of: network.description)
                 case .all: record("unblock", "no address was blocked", actor)
                 // Of these `unlock` tells.
                 case .accounts: break
@@ -158,9 +159,7 @@ final class AdminDesk {
     /// Accounts that stay locked for the addresses: that is another matter than their block.
     private func lockedAccounts(from target: UnblockTarget) -> Int {
         guard case .network(let network) = target else { return 0 }
-        return gateway.ledger.locks().count {
-            $0.network != BlockSubject.everywhere && ($0.network.covers(network) || network.covers($0.network))
-        }
+        return gateway.ledger.locks().compactMap(\.subject.from).count { $0.covers(network) || network.covers($0) }
     }
 
     /// Wider blocks that hold the target all the same: lifting one address out of a network is not possible.
@@ -215,8 +214,7 @@ final class AdminDesk {
     }
 
     /// A record of its own, where the ledger writes none.
-    func record(_ action: String, _ detail: String, _ actor: AdminActor) {
-        gateway.audit.record(
-            AuditEvent(.operation(action: action, detail: detail, actor: actor.description)))
+    func record(_ action: String, _ detail: String, _ actor: AdminActor, of target: String? = nil) {
+        gateway.audit.record(AuditOperation(action, detail, by: actor.description, of: target))
     }
 }

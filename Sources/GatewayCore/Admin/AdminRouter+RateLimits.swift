@@ -87,7 +87,8 @@ extension AdminDesk {
     ) {
         let former = gateway.rateLimits.overrides[name]
         if !gateway.rateLimits.restore(name, by: actor.description, because: "command") {
-            record("rate_limit_restored", "\(name.description.prefix(64)) was as configured", actor)
+            let limit = String(name.description.prefix(64))
+            record("rate_limit_restored", "\(limit) was as configured", actor, of: limit)
         }
         whenInForce {
             completion(.json(["restored": former?.report(now: .now(), wall: .now()) ?? .null]))

@@ -150,10 +150,8 @@ final class AdminServer {
         refusals.untold += 1
         if let told = refusals.toldAt, now - told < AdminServer.refusalInterval { return }
         gateway.audit.record(
-            AuditEvent(
-                .operation(
-                    action: "admin_refused", detail: "requests without a valid admin token: \(refusals.untold)",
-                    actor: "anonymous")))
+            AuditOperation(
+                "admin_refused", "requests without a valid admin token: \(refusals.untold)", by: "anonymous"))
         refusals = (0, now)
     }
 }

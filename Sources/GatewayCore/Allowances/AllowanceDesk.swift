@@ -1,3 +1,4 @@
+internal import Ledger
 internal import Policy
 internal import Telemetry
 internal import Wire
@@ -81,15 +82,18 @@ final class AllowanceDesk {
     }
 
     private func begun(_ record: AllowanceRecord, at now: Instant, wall: WallTime) {
-        let end = record.remaining(at: now).map { (wall + $0).text }
+        let end = record.remaining(at: now).map { wall + $0 }
         var detail = "\(record.network) is not held back by any block"
-        detail += end.map { " until \($0)" } ?? " until somebody ends that"
+        detail += end.map { " until \($0.text)" } ?? " until somebody ends that"
         if !record.reason.isEmpty { detail += ": \(record.reason)" }
-        audit.record(AuditEvent(.operation(action: "address_allowed", detail: detail, actor: record.actor)))
+        audit.record(
+            AuditOperation(
+                "address_allowed", detail, by: record.actor, of: record.network.description, because: record.reason,
+                until: end))
         log.log(
             .warning, "block.allowance_began", "No block holds the address or network back for a while",
             [
-                ("network", .text(record.network.description)), ("until", .text(end ?? "never")),
+                ("network", .text(record.network.description)), ("until", .text(end?.text ?? "never")),
                 ("reason", .text(record.reason)), ("actor", .text(record.actor)),
             ])
         if end == nil {
@@ -103,23 +107,15 @@ final class AllowanceDesk {
     private func end(_ name: String, at now: Instant) {
         guard let record = records.removeValue(forKey: name) else { return }
         texts[name] = nil
-        let actor: String
-        let why: String
-        if let lifting, lifting.name == name {
-            (actor, why) = (lifting.actor, "command")
-        } else if record.deadline <= now + .milliseconds(50) {
-            (actor, why) = ("gateway", "its time is over")
-        } else {
-            (actor, why) = ("redis", "the key was deleted")
-        }
+        let cause = LiftCause(
+            deadline: record.deadline, liftedBy: lifting?.name == name ? lifting?.actor : nil, at: now)
         let network = record.network
         audit.record(
-            AuditEvent(
-                .operation(
-                    action: "allowance_ended", detail: "\(network) is held back by blocks again: \(why)", actor: actor))
-        )
+            AuditOperation(
+                "allowance_ended", "\(network) is held back by blocks again: \(cause.words)", by: cause.actor,
+                of: network.description, because: cause.words))
         log.log(
             .warning, "block.allowance_ended", "Blocks hold the address or network back again",
-            [("network", .text(network.description)), ("cause", .text(why)), ("actor", .text(actor))])
+            [("network", .text(network.description)), ("cause", .text(cause.words)), ("actor", .text(cause.actor))])
     }
 }

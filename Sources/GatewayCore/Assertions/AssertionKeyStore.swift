@@ -191,7 +191,7 @@ final class AssertionKeyStore {
         guard let last = before?.entries.last?.key.id, let entry = keyring?.entries.last, entry.key.id != last
         else { return }
         audit.record(
-            AuditEvent(.operation(action: "key_rotation", detail: entry.announcement(after: last), actor: "gateway")))
+            AuditOperation("key_rotation", entry.announcement(after: last), by: "gateway", of: entry.key.id))
     }
 
     private func tellTurn(at now: WallTime) {

@@ -55,7 +55,10 @@ final class BreakGlassDesk {
         nextReminder[route] = now + BreakGlassDesk.reminder
         broadcast.send(.breakGlass(.set(record.glass)))
         let detail = "\(record.sentence(now: now, wall: wall)): \(record.reason)"
-        audit.record(AuditEvent(.operation(action: "break_glass_opened", detail: detail, actor: record.actor)))
+        audit.record(
+            AuditOperation(
+                "break_glass_opened", detail, by: record.actor, of: route, because: record.reason,
+                until: wall + (record.glass.deadline - now)))
         alarm("break_glass.began", "A route may be used without a good token", record, at: now)
         awaitNext(now)
     }
@@ -65,9 +68,8 @@ final class BreakGlassDesk {
         nextReminder[route] = nil
         broadcast.send(.breakGlass(.end(route: route)))
         audit.record(
-            AuditEvent(
-                .operation(
-                    action: "break_glass_ended", detail: "\(route) asks for tokens again: \(cause)", actor: actor)))
+            AuditOperation(
+                "break_glass_ended", "\(route) asks for tokens again: \(cause)", by: actor, of: route, because: cause))
         log.log(
             .warning, "break_glass.ended", "The route asks for tokens again",
             [("route", .text(route)), ("cause", .text(cause)), ("actor", .text(actor))])

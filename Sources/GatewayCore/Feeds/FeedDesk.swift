@@ -211,10 +211,9 @@ final class FeedDesk {
             let change = former.map { "\($0) before" } ?? "none before"
             let verb = feed.configuration.action == .block ? "blocks" : "observes"
             audit.record(
-                AuditEvent(
-                    .operation(
-                        action: "feed_updated", detail: "the feed \(name) \(verb) \(table.count) networks, \(change)",
-                        actor: "gateway")))
+                AuditOperation(
+                    "feed_updated", "the feed \(name) \(verb) \(table.count) networks, \(change)", by: "gateway",
+                    of: name))
             log.log(
                 .info, "block.feed_loaded", "A list of addresses is in force",
                 [

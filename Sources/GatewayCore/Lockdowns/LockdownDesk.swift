@@ -1,3 +1,4 @@
+internal import Ledger
 internal import Policy
 internal import Telemetry
 internal import Wire
@@ -67,13 +68,15 @@ final class LockdownDesk {
     }
 
     private func begun(_ record: LockdownRecord, isRestored: Bool, at now: Instant, wall: WallTime) {
-        let end = record.remaining(at: now).map { (wall + $0).text }
+        let end = record.remaining(at: now).map { wall + $0 }
         if !isRestored {
-            let detail = LockdownDesk.detail(of: record, until: end)
-            audit.record(AuditEvent(.operation(action: "route_locked_down", detail: detail, actor: record.actor)))
+            audit.record(
+                AuditOperation(
+                    "route_locked_down", LockdownDesk.detail(of: record, until: end?.text), by: record.actor,
+                    of: record.lockdown.route, because: record.reason, until: end))
         }
         if record.hasRoute {
-            tell(record, until: end, isRestored: isRestored)
+            tell(record, until: end?.text, isRestored: isRestored)
         } else {
             warnOfUnknown(record.lockdown.route)
         }
@@ -116,20 +119,15 @@ final class LockdownDesk {
         guard let record = records.removeValue(forKey: route) else { return }
         texts[route] = nil
         broadcast.send(.lockdown(.lift(route: route)))
-        let actor: String
-        let why: String
-        if let lifting, lifting.route == route {
-            (actor, why) = (lifting.actor, "command")
-        } else if record.lockdown.deadline <= now + .milliseconds(50) {
-            (actor, why) = ("gateway", "its time is over")
-        } else {
-            (actor, why) = ("redis", "the key was deleted")
-        }
+        let cause = LiftCause(
+            deadline: record.lockdown.deadline, liftedBy: lifting?.route == route ? lifting?.actor : nil, at: now)
         let detail = record.hasRoute ? "\(route) is open again" : "there is no route \(route), so it closed nothing"
-        audit.record(AuditEvent(.operation(action: "route_reopened", detail: "\(detail): \(why)", actor: actor)))
+        audit.record(
+            AuditOperation(
+                "route_reopened", "\(detail): \(cause.words)", by: cause.actor, of: route, because: cause.words))
         guard record.hasRoute else { return }
         log.log(
             .warning, "lockdown.ended", "The route is open again",
-            [("route", .text(route)), ("cause", .text(why)), ("actor", .text(actor))])
+            [("route", .text(route)), ("cause", .text(cause.words)), ("actor", .text(cause.actor))])
     }
 }

@@ -60,8 +60,11 @@ final class RateLimitDesk {
         if override.limit != nil { makeTables() }
         overrides[override.name] = override
         publish()
-        let end = (wall + (override.deadline - now)).text
-        record("rate_limit_changed", "\(override.sentence) until \(end): \(override.reason)", override.actor)
+        let end = wall + (override.deadline - now)
+        audit.record(
+            AuditOperation(
+                "rate_limit_changed", "\(override.sentence) until \(end.text): \(override.reason)", by: override.actor,
+                of: override.name.description, because: override.reason, until: end))
         log.log(
             .warning, "limits.rate_changed", "An operator has set a rate limit for a while",
             [
@@ -77,7 +80,10 @@ final class RateLimitDesk {
     func restore(_ name: RateLimitName, by actor: String, because cause: String) -> Bool {
         guard overrides.removeValue(forKey: name) != nil else { return false }
         publish()
-        record("rate_limit_restored", "The rate limit \(name) is as configured again: \(cause)", actor)
+        audit.record(
+            AuditOperation(
+                "rate_limit_restored", "The rate limit \(name) is as configured again: \(cause)", by: actor,
+                of: name.description, because: cause))
         log.log(
             .info, "limits.rate_restored", "A rate limit is as configured again",
             [("limit", .text(name.description)), ("cause", .text(cause)), ("actor", .text(actor))])
@@ -115,10 +121,6 @@ final class RateLimitDesk {
     private func awaitDeadline(_ now: Instant) {
         guard let next = overrides.values.map(\.deadline).min() else { return }
         timer?.fire(after: max(.milliseconds(1), next - now))
-    }
-
-    private func record(_ action: String, _ detail: String, _ actor: String) {
-        audit.record(AuditEvent(.operation(action: action, detail: detail, actor: actor)))
     }
 }
 

@@ -40,10 +40,13 @@ package struct BlockSubject: Hashable, Sendable, CustomStringConvertible {
         self.account = account
     }
 
+    /// The addresses that it is bound to; nil: none, it is of an account wherever somebody tries it.
+    package var from: IPNetwork? { network == BlockSubject.everywhere ? nil : network }
+
     /// `203.0.113.7`, `2001:db8::/64`; of an account `<mark>@203.0.113.7`, or `<mark>` alone.
     package var description: String {
         guard let account else { return network.description }
-        return network == BlockSubject.everywhere ? account.description : "\(account)@\(network)"
+        return from.map { "\(account)@\($0)" } ?? account.description
     }
 
     /// Reads that; nil for a text that means nothing, or is ambiguous.

@@ -148,11 +148,11 @@ package struct LoginRule: Sendable {
 
     /// Whether blocks of this kind of subject come from this rule.
     func counts(_ subject: BlockSubject) -> Bool {
-        if counting != .address, subject.account == .unnamed { return subject.network != BlockSubject.everywhere }
+        if counting != .address, subject.account == .unnamed { return subject.from != nil }
         return switch counting {
         case .address: subject.account == nil
-        case .pair: subject.account == nil ? countsAddressesInstead : subject.network != BlockSubject.everywhere
-        case .account: subject.account == nil ? countsAddressesInstead : subject.network == BlockSubject.everywhere
+        case .pair: subject.account == nil ? countsAddressesInstead : subject.from != nil
+        case .account: subject.account == nil ? countsAddressesInstead : subject.from == nil
         }
     }
 

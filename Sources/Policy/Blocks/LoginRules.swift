@@ -62,8 +62,7 @@ package struct LoginRules: Sendable {
     package func hold(_ subject: BlockSubject) -> Bool {
         all.contains {
             $0.action == .block && $0.counts(subject)
-                && (subject.network == BlockSubject.everywhere
-                    || $0.subject(of: subject.network.base) == subject.network)
+                && (subject.from == nil || $0.subject(of: subject.network.base) == subject.network)
         }
     }
 

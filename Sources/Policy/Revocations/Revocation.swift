@@ -101,10 +101,15 @@ package struct RevocationRecord: Hashable, Sendable {
     }
 }
 
+extension RevocationTarget: CustomStringConvertible {
+    /// `sub alice`
+    package var description: String { "\(kind.rawValue) \(text)" }
+}
+
 extension RevocationRecord: CustomStringConvertible {
     /// `tokens of sub alice issued before 2026-11-29T07:09:16.123Z`
     package var description: String {
-        var text = "tokens of \(target.kind.rawValue) \(target.text)"
+        var text = "tokens of \(target)"
         switch target.kind {
         case .token: text = "the token with jti \(target.text)"
         case .key: text = "tokens of key \(target.text)"
