@@ -255,7 +255,7 @@ extension ClientConnection {
         case .body, .response:
             let blame = isServersFault
             if blame { server?.timedOut() }
-            act(on: handle(blame && phase == .body ? .requestStuck : .timedOut))
+            act(on: handle(blame && phase == .body ? .requestStuck : .timedOut), endedBy: .idle)
         case .tunnel: tunnelTimedOut()
         case .closing: close()
         case .closed: break
@@ -268,7 +268,8 @@ extension ClientConnection {
         guard let server else { return false }
         if server.isConnecting { return true }
         guard outbox.isEmpty, !record.isEventStream else { return false }
-        return phase == .response || !server.takesMore
+        if phase == .response { return record.exchange?.owesRequest != true }
+        return !server.takesMore || awaitsGoAhead
     }
 
     /// The time for another request is over, unless it has come in this very moment.
@@ -277,7 +278,9 @@ extension ClientConnection {
         canRead = true
         resume()
         // Whatever came has set a deadline of its own.
-        if phase == .head, deadline == .never { close() }
+        guard phase == .head, deadline == .never else { return }
+        channel.sayGoodbye()
+        close()
     }
 
     /// The process is ending. The next request is answered with `Connection: close`; a connection without one is closed
@@ -292,7 +295,7 @@ extension ClientConnection {
     /// The deadline of draining has passed.
     func cutOff() {
         if phase == .tunnel { return endTunnel(.draining) }
-        record.exchange == nil ? close() : act(on: .abort)
+        record.exchange == nil ? close() : act(on: .abort, endedBy: .draining)
     }
 
     /// The Ledger has spoken on the failed login of this exchange.

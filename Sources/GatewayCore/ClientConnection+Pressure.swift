@@ -18,6 +18,8 @@ extension ClientConnection {
         case .handshake: return .waiting(rate: 0, since: record.startedAt)
         case .head: return isInHead ? .waiting(rate: 0, since: record.startedAt) : .idle(since: idleSince)
         case .closing: return .idle(since: idleSince)
+        // He may want his answer, but nearly always he has gone.
+        case .response where peerFinished: return .waiting(rate: 0, since: record.startedAt)
         case .asking, .collecting, .reserving, .body, .response, .tunnel, .closed: return .busy
         }
     }
@@ -44,7 +46,7 @@ extension ClientConnection {
     private var waitedFor: ProgressMeter.Matter? {
         if !outbox.isEmpty { return phase == .tunnel ? nil : .reading }
         if phase == .collecting { return canRead ? nil : .sending }
-        return phase == .body && !canRead && server?.takesMore == true ? .sending : nil
+        return phase == .body && !canRead && server?.takesMore == true && !awaitsGoAhead ? .sending : nil
     }
 
     /// Bytes that the client has moved in that. Of an answer those that it has acknowledged: the system's own buffer may
@@ -73,6 +75,11 @@ extension ClientConnection {
     func lookForReset() {
         server?.lookForReset()
         if phase == .reserving { return leaveLineIfGone() }
+        if phase == .response, owesLook {
+            owesLook = false
+            if channel.socket.pendingError != 0 { connectionLost() }
+            return
+        }
         guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
         owesLook = false
         guard !canRead else { return }
@@ -88,7 +95,7 @@ extension ClientConnection {
         if phase == .collecting {
             bodyIsLate()
         } else if matter == .sending {
-            act(on: handle(.timedOut))
+            act(on: handle(.timedOut), endedBy: .idle)
         } else {
             cutShort()
         }
@@ -105,7 +112,7 @@ extension ClientConnection {
         switch standing(at: now) {
         case .blocked:
             reason = .blocked
-            cutShort()
+            cutShort(.blocked)
         case .idle:
             reason = .idle
             if phase == .head { closeIfIdle() } else { close() }
@@ -129,9 +136,9 @@ extension ClientConnection {
     }
 
     /// RST: what the system still holds for a client that does not read would be held for minutes more.
-    private func cutShort() {
+    private func cutShort(_ end: TunnelEnd = .idle) {
         if phase == .tunnel { return endTunnel(.clientLost) }
-        guard record.exchange == nil else { return act(on: .abort) }
+        guard record.exchange == nil else { return act(on: .abort, endedBy: end) }
         channel.resetOnClose()
         close()
     }

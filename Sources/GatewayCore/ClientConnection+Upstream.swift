@@ -6,6 +6,56 @@ internal import Wire
 
 /// What an upstream connection tells the client's, and what becomes of the exchange then.
 extension ClientConnection {
+    // MARK: To the upstream connection
+
+    /// Passes on what the scratch holds of the body from `offset`, behind what `worker.out` holds already.
+    func relayBody(_ offset: Int, _ count: Int) -> Int? {
+        guard let server else { return nil }
+        let bytes = worker.scratch.bytes(count)
+        let parcel = record.requestBody.relay(bytes, from: offset, into: &worker.out)
+        record.bytesIn = Int64(record.facts.headLength) + record.requestBody.transferred
+        // A message with a piece left out would be read as another one: nothing of it may go.
+        if bodyIsTooLarge || worker.out.overflowed {
+            act(on: handle(.requestTooLarge), endedBy: .clientLost)
+            return nil
+        }
+        let now = worker.clock.now
+        switch parcel.progress {
+        case .malformed:
+            act(on: handle(.requestMalformed), endedBy: .clientLost)
+            return nil
+        case .more:
+            server.send(worker.composed, bytes.extracting(parcel.tail))
+            if self.server != nil, !server.isConnecting { deadline = now + bodyTime }
+            return count
+        case .ended(let next):
+            phase = .response
+            server.send(worker.composed, bytes.extracting(parcel.tail))
+            if self.server != nil, !server.isConnecting { requestSent(now) }
+            return next
+        }
+    }
+
+    /// The request is out as far as this side is concerned: now the answer is waited for.
+    func requestSent(_ now: Instant) {
+        guard record.exchange?.isRelaying == false else {
+            act(on: handle(.requestEnded))
+            return
+        }
+        deadline = now + responseTimeout
+        if record.facts.framing != .none { act(on: handle(.requestEnded)) }
+    }
+
+    /// How long nothing may move of the request's body.
+    private var bodyTime: Interval {
+        awaitsGoAhead ? responseTimeout : worker.generation.configuration.timeouts.body
+    }
+
+    /// The client may wait with its body for the server's word (RFC 9110 §10.1.1): the server's silence is not the client's.
+    var awaitsGoAhead: Bool {
+        phase == .body && record.facts.expectsContinue && bodyBytes == 0 && !record.hasInterim
+    }
+
     // MARK: From the upstream connection
 
     /// The connection that was under way is established; what was queued has been sent.
@@ -20,20 +70,20 @@ extension ClientConnection {
         if phase == .response {
             requestSent(now)
         } else {
-            deadline = now + worker.generation.configuration.timeouts.body
+            deadline = now + bodyTime
             worker.loop.stillReady(self)
         }
     }
 
     /// The upstream connection took something: slow is not stuck.
     func serverTakes() {
-        if phase == .body { deadline = worker.clock.now + worker.generation.configuration.timeouts.body }
+        if phase == .body { deadline = worker.clock.now + bodyTime }
     }
 
     /// The upstream connection took everything: the body may go on.
     func serverTakesMore() {
         switch phase {
-        case .body: deadline = worker.clock.now + worker.generation.configuration.timeouts.body
+        case .body: deadline = worker.clock.now + bodyTime
         case .tunnel: tunnelMoves()
         default: return
         }
@@ -109,7 +159,8 @@ extension ClientConnection {
     /// not read the interim answers before it would guess for nothing, and their number and size have limits.
     var takesMore: Bool { outbox.isEmpty || record.guess?.isForwarded == true }
 
-    func act(on step: Exchange.Step) {
+    /// - Parameter end: who or what cuts the answer off, if the step does.
+    func act(on step: Exchange.Step, endedBy end: TunnelEnd = .serverLost) {
         switch step {
         case .none, .relay, .tunnel: break
         case .report: worker.report(failureOf: self)
@@ -129,15 +180,16 @@ extension ClientConnection {
             // Its head has said whether it is the last. If it did not, the client may be sending the next request already,
             // also if we have begun to drain since.
             answered(keepAlive: keepClient && record.facts.keepAlive && !record.closesClient)
-        case .abort: cut { channel.resetOnClose() }
-        case .abandon: cut {}
+        case .abort: cut(end) { channel.resetOnClose() }
+        case .abandon: cut(.clientLost) {}
         }
     }
 
-    private func cut(_ prepare: () -> Void) {
+    private func cut(_ end: TunnelEnd, _ prepare: () -> Void) {
         discardServer()
         record.exchange = nil
         record.wasCut = true
+        if record.end == nil { record.end = end }
         settle()
         prepare()
         close()

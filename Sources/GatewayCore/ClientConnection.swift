@@ -118,6 +118,7 @@ final class ClientConnection: ReadinessHandler {
         }
         if phase == .handshake, !shakeHands() { return }
         if phase == .reserving, hasBroken(readiness) { return close() }
+        if phase == .response, hasBroken(readiness) { return connectionLost() }
         // Who goes away while an event stream is quiet would be noticed with its next event only.
         if readiness.contains(.closed), record.isEventStream, record.exchange != nil {
             return act(on: handle(.clientLost))
@@ -171,9 +172,9 @@ final class ClientConnection: ReadinessHandler {
                 canRead = false
                 if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
                 return
-            case .failed where phase == .tunnel:
+            case .failed where phase == .tunnel || phase == .closing:
                 canRead = false
-                return endTunnel(.clientLost)
+                return connectionLost()
             case .ended, .failed:
                 canRead = false
                 peerFinished = true
@@ -233,7 +234,13 @@ final class ClientConnection: ReadinessHandler {
 
     private func inputEnded() {
         switch phase {
-        case .head, .collecting, .closing: close()
+        case .head, .collecting:
+            channel.sayGoodbye()
+            close()
+        // A half-closed client still reads; `flush` ends it.
+        case .closing: if outbox.isEmpty { close() }
+        // Whoever is answered before he has sent everything stops sending, and may say so (RFC 9112 §9.5).
+        case .body where record.exchange?.isRelaying == true: phase = .response
         case .body: act(on: handle(.clientLost))
         case .tunnel: tunnelEnded(.client)
         case .handshake, .asking, .reserving, .response, .closed: break
@@ -251,7 +258,7 @@ final class ClientConnection: ReadinessHandler {
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
         if record.isResting { record = worker.records.take() }
         let record = record
-        if record.isSettled { record.reset(startedAt: now) }
+        if record.isSettled || !record.hasBegun { record.reset(startedAt: now) }
         switch decide(bytes, record, now, wall) {
         case .incomplete:
             awaitRest(of: bytes, now)
@@ -307,7 +314,8 @@ final class ClientConnection: ReadinessHandler {
     /// The head at the front of `bytes` is not whole yet.
     func awaitRest(of bytes: Span<UInt8>, _ now: Instant) {
         awaitMore(of: bytes)
-        guard !record.hasBegun else { return }
+        // Empty lines are none of a request (RFC 9112 §2.2): old clients send one behind a body.
+        guard !record.hasBegun, !HeadParser.areEmptyLines(bytes) else { return }
         record.hasBegun = true
         deadline = now + worker.generation.configuration.timeouts.head
     }
@@ -402,45 +410,5 @@ final class ClientConnection: ReadinessHandler {
                 return false
             }
         }
-    }
-
-    /// Passes on what the scratch holds of the body from `offset`, behind what `worker.out` holds already.
-    private func relayBody(_ offset: Int, _ count: Int) -> Int? {
-        guard let server else { return nil }
-        let bytes = worker.scratch.bytes(count)
-        let parcel = record.requestBody.relay(bytes, from: offset, into: &worker.out)
-        record.bytesIn = Int64(record.facts.headLength) + record.requestBody.transferred
-        // A message with a piece left out would be read as another one: nothing of it may go.
-        if bodyIsTooLarge || worker.out.overflowed {
-            act(on: handle(.requestTooLarge))
-            return nil
-        }
-        let now = worker.clock.now
-        switch parcel.progress {
-        case .malformed:
-            act(on: handle(.requestMalformed))
-            return nil
-        case .more:
-            server.send(worker.composed, bytes.extracting(parcel.tail))
-            if self.server != nil, !server.isConnecting {
-                deadline = now + worker.generation.configuration.timeouts.body
-            }
-            return count
-        case .ended(let next):
-            phase = .response
-            server.send(worker.composed, bytes.extracting(parcel.tail))
-            if self.server != nil, !server.isConnecting { requestSent(now) }
-            return next
-        }
-    }
-
-    /// The request is out as far as this side is concerned: now the answer is waited for.
-    func requestSent(_ now: Instant) {
-        guard record.exchange?.isRelaying == false else {
-            act(on: handle(.requestEnded))
-            return
-        }
-        deadline = now + responseTimeout
-        if record.facts.framing != .none { act(on: handle(.requestEnded)) }
     }
 }

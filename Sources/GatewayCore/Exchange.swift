@@ -36,6 +36,8 @@ struct Exchange: ~Copyable {
         case failedLoginMalformed
         /// The upstream connection ended or broke where it may not.
         case upstreamLost
+        /// So it did, behind the first bytes of an answer: the request has been acted on.
+        case answerLost
         /// The body of the request cannot be understood.
         case requestMalformed
         /// The body of the request is larger than allowed.
@@ -111,6 +113,12 @@ struct Exchange: ~Copyable {
         return false
     }
 
+    /// The answer began before the request had ended, which it has not yet.
+    var owesRequest: Bool {
+        if case .relaying(requestEnded: false) = state { return true }
+        return false
+    }
+
     mutating func handle(_ event: Event) -> Step {
         switch (state, event) {
         case (.finished, _): return .none
@@ -151,6 +159,8 @@ struct Exchange: ~Copyable {
         case (.sending, .upstreamLost), (.awaiting, .upstreamLost):
             if clientIsGone { return end(.abandon) }
             return replayable ? retry(orRefuse: .upstreamFailed) : end(.refuse(.upstreamFailed))
+        case (.sending, .answerLost), (.awaiting, .answerLost):
+            return end(clientIsGone ? .abandon : .refuse(.upstreamFailed))
         // Told behind the handshake: the server has looked at our certificate and taken nothing of the request.
         case (.sending, .handshakeFailed(let refusal)), (.awaiting, .handshakeFailed(let refusal)):
             return end(clientIsGone ? .abandon : .refuse(refusal))
@@ -187,7 +197,8 @@ struct Exchange: ~Copyable {
             (_, .handshakeFailed), (_, .notLeased), (_, .retryDenied), (.awaiting, .requestEnded), (.sending, .judged),
             (.awaiting, .judged), (.relaying, .judged), (.judging, .responseHead), (.relaying, .responseHead),
             (.sending, .responseEnded), (.awaiting, .responseEnded), (.judging, .responseEnded),
-            (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .requestStuck), (_, .switched):
+            (.awaiting, .requestMalformed), (.awaiting, .requestTooLarge), (_, .requestStuck), (_, .switched),
+            (_, .answerLost):
             // The connections cannot produce these; one that did must not bring the other exchanges down.
             return end(.abort)
         }

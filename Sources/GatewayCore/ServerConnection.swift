@@ -202,7 +202,7 @@ final class ServerConnection: ReadinessHandler {
             return act(on: .handshakeFailed(refusal))
         }
         if phase != .head || !isReused { blame(.lost) }
-        act(on: .upstreamLost)
+        act(on: phase == .head && client?.record.isAnswering == true ? .answerLost : .upstreamLost)
     }
 
     /// Neither is the answer on it.
@@ -293,6 +293,7 @@ final class ServerConnection: ReadinessHandler {
                 // The client may be gone with them, and this connection with it.
                 guard phase != .closed else { return }
                 parsed = bytes.count
+                record.isAnswering = true
                 return stash.keep(bytes)
             case .malformed:
                 return malformed()
@@ -303,6 +304,8 @@ final class ServerConnection: ReadinessHandler {
                 return malformed(.failedLoginMalformed)
             case .interim(let length):
                 interimCount += 1
+                record.isAnswering = true
+                record.hasInterim = true
                 guard interimCount <= Self.interimLimit else { return malformed() }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length

@@ -22,6 +22,8 @@ package struct RequestFacts: Sendable {
     /// The client's own connection is secure, by our TLS or by the word of a trusted proxy.
     package var isSecure = false
     package var framing = BodyFraming.none
+    /// The client may wait for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    package var expectsContinue = false
     /// The true client (stage *identify*); the peer until then.
     package var client: IPAddress
     /// What it was counted for when it was decided before: now that its token's issuer has answered, or a login has its place,

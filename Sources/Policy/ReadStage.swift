@@ -145,6 +145,7 @@ extension Gatekeeper {
                 guard bytes.extracting(field.value).equalsIgnoringCase("100-continue") else {
                     throw .expectationFailed
                 }
+                facts.expectsContinue = true
             case .xForwardedFor: head.forwardedForCount += 1
             case .xForwardedProto: head.hasForwardedProto = true
             case .upgrade: head.upgrade.note(index)

@@ -120,6 +120,13 @@ package enum HeadParser {
     /// Empty lines that may stand before a request line (RFC 9112 §2.2: at least one should be ignored).
     private static let emptyLinesAllowed = 2
 
+    /// Nothing but such lines so far, or the beginning of one.
+    package static func areEmptyLines(_ bytes: Span<UInt8>) -> Bool {
+        guard bytes.count <= 2 * emptyLinesAllowed else { return false }
+        for index in bytes.indices where bytes[index] != (index & 1 == 0 ? 13 : 10) { return false }
+        return true
+    }
+
     /// Reads the head that `bytes` begin with. `fields` are filled anew; of a head that is incomplete they hold the lines
     /// that are there.
     package static func parseRequest(

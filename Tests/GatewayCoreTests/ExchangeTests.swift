@@ -215,6 +215,21 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
         #expect(steps(bodiless: false, .connected, .upstreamLost) == [.none, .refuse(.upstreamFailed)])
     }
 
+    @Test func `does not repeat a request whose answer had begun`() {
+        #expect(steps(replayable: true, .connected, .answerLost) == [.none, .refuse(.upstreamFailed)])
+        #expect(steps(isLogin: true, .connected, .clientLost, .answerLost).last == .abandon)
+    }
+
+    @Test func `knows of an answer that it came before the end of the request`() {
+        var exchange = Exchange(bodiless: false, replayable: false, isLogin: false, attempts: 1)
+        _ = exchange.handle(.connected)
+        #expect(!exchange.owesRequest)
+        _ = exchange.handle(.responseHead(failedLogin: false))
+        #expect(exchange.owesRequest)
+        _ = exchange.handle(.requestEnded)
+        #expect(!exchange.owesRequest)
+    }
+
     /// RFC 9112 §9.3.1: not for ever.
     @Test func `counts connections that failed and requests that were lost together`() {
         #expect(

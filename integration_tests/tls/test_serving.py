@@ -164,6 +164,21 @@ def test_the_end_of_an_answer_is_said_with_close_notify(edge: Edge) -> None:
         assert client.socket.recv(10) == b""  # SSLEOFError without close_notify
 
 
+def test_the_end_of_an_idle_connection_is_said_with_close_notify(start_edge: START) -> None:
+    """RFC 9112 §9.8: a server must try to."""
+    edge = start_edge(timeouts={"idle": "300ms"})
+    with edge.connect() as client:
+        assert client.ask(request("GET", "/")).status == 200
+        client.socket.suppress_ragged_eofs = False
+        assert client.socket.recv(10) == b""
+
+
+def test_a_close_notify_is_answered_with_one(edge: Edge) -> None:
+    with edge.connect() as client:
+        assert client.ask(request("GET", "/")).status == 200
+        assert client.socket.unwrap()  # SSLEOFError without one
+
+
 def test_a_slow_reader_of_a_large_answer_gets_all_of_it(edge: Edge, backend: Backend) -> None:
     body = b"x" * 2_000_000
     backend.handler = lambda exchange: exchange.send(answer(200, body))

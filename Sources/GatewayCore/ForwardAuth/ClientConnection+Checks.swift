@@ -15,7 +15,7 @@ extension ClientConnection {
             return nil
         }
         let bytes = worker.scratch.bytes(count).extracting(offset..<count)
-        if record.isSettled { recordBegins(now) }
+        if record.isSettled || !record.hasBegun { recordBegins(now) }
         let record = record
         let counted = record.facts.counted
         record.facts = RequestFacts(client: peer)

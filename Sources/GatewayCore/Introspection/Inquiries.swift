@@ -40,6 +40,7 @@ extension ClientConnection {
     /// a body waits where it is.
     func wait(for token: Span<UInt8>, _ bytes: Span<UInt8>) {
         stash.keep(bytes)
+        record.hasBegun = true
         phase = .asking
         let timeout = worker.generation.configuration.tokens.introspection?.timeout ?? .zero
         deadline = worker.clock.now + timeout + ClientConnection.patience

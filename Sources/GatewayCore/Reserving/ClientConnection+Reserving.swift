@@ -37,6 +37,7 @@ extension ClientConnection {
     /// The login at the front is decided again: what happened once must not happen twice, or be forgotten.
     func loginWaits() {
         record.facts.counted = .address
+        record.hasBegun = true
         guard let guess = record.guess else { return }
         if worker.gatekeeper.isNewToken { guess.bringsNewToken = true }
         if let answer = worker.gatekeeper.justAnswered { guess.answer = answer }
@@ -87,7 +88,7 @@ extension ClientConnection {
         case .more:
             if worker.isShortOfMemory { return .refuse(.shortOfMemory) }
             let isFirst = phase != .collecting && bytes.count == record.facts.headLength
-            let expects = isFirst && record.facts.minorVersion >= 1 && asksToContinue(bytes)
+            let expects = isFirst && record.facts.expectsContinue
             keepCollecting(bytes)
             // The backend cannot ask for a body that it will only see whole.
             if expects { send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).span, Span()) }
@@ -203,23 +204,5 @@ extension ClientConnection {
     func endGuess() {
         guard let guess = record.guess.take() else { return }
         worker.reservations.ended(guess)
-    }
-
-    /// The one expectation that *read* lets through (RFC 9110 §10.1.1). Looked for again because only a login whose body
-    /// did not come with its head has to be told.
-    private func asksToContinue(_ head: Span<UInt8>) -> Bool {
-        let name: StaticString = "\nexpect:"
-        var matched = 0
-        for index in head.indices {
-            let byte = head[index]
-            let lower = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
-            if lower == name.utf8Start[matched] {
-                matched += 1
-                if matched == name.utf8CodeUnitCount { return true }
-            } else {
-                matched = byte == 0x0A ? 1 : 0
-            }
-        }
-        return false
     }
 }
