@@ -51,8 +51,11 @@ extension RedisLedger {
         guard let reply else { return }
         if let error = reply.error { return refused(failure, error) }
         guard let parts = reply.array, parts.count == 4, let count = parts[0].integer, let ttl = parts[1].integer,
-            let serverTime = parts[2].integer, RedisLedger.isSane(count: count, ttl: ttl, time: serverTime)
+            let serverTime = parts[2].integer
         else { return refused(failure, "an unexpected reply") }
+        guard RedisLedger.isSane(count: count, ttl: ttl, time: serverTime) else {
+            return refused(failure, RedisLedger.unusable)
+        }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
         local.counters.set(failure.key, counter)
         local.release(failure)
@@ -94,6 +97,15 @@ extension RedisLedger {
         return (0..<most).contains(count) && (-2..<most).contains(ttl) && (0..<most).contains(time)
     }
 
+    /// What somebody has set by hand and Redis takes for a number, or an end: `nan`, -5, 1e20.
+    static let unusable = "not a number of failures, or an end that is too far away"
+
+    /// An error that would come for ever, and says nothing of other keys. Before version 7 it is quoted in that of the script.
+    static func concernsOneKey(_ error: String) -> Bool {
+        error.contains("WRONGTYPE ") || error.contains("not an integer") || error.contains("would overflow")
+            || error == unusable
+    }
+
     /// The second, idempotent step: every count at the limit asks for the block, so one that was lost or deleted by hand
     /// is set again.
     /// - Parameter done: whether this set the block. `sendDelta` is left to it.
@@ -120,9 +132,9 @@ extension RedisLedger {
             guard let self, let reply else { return }
             if let error = reply.error { return refused(error) }
             guard let parts = reply.array, parts.count == 5, let set = parts[0].integer, let ttl = parts[1].integer,
-                let end = parts[3].integer, let before = parts[4].integer,
-                RedisLedger.isSane(count: before, ttl: ttl, time: end)
+                let end = parts[3].integer, let before = parts[4].integer
             else { return refused("an unexpected reply") }
+            guard RedisLedger.isSane(count: before, ttl: ttl, time: end) else { return refused(RedisLedger.unusable) }
             // Block and counter end at the same instant. A block that was there keeps its end; when a replica died
             // between the steps, its counter is mended here. The block of another rule ends nothing of this one's: at the
             // limit without a block behind that one, this rule sets its own.
@@ -178,15 +190,15 @@ extension RedisLedger {
             sink.ledger(noted: .counterUnusable(failure.key, error))
             return decideLocally(waitingFailure)
         }
-        if error.hasPrefix("WRONGTYPE") || error.contains("not an integer") {
+        if RedisLedger.concernsOneKey(error) {
             sink.ledger(noted: .counterUnusable(failure.key, error))
             if unsettled.removeValue(forKey: failure.id) != nil { save([.settled(failure.id)]) }
             if let waitingFailure = waiting.removeValue(forKey: failure.id) {
                 decideLocally(waitingFailure, isToBeReplayed: false)
-                // The block, if it came to that, belongs into the store all the same.
-                replay()
             }
-            return
+            // The block, if it came to that, belongs into the store all the same. And what else is to be carried over must not
+            // wait for what cannot be: while Redis refuses, nobody else asks whether it still does.
+            return replay()
         }
         degrade(.refusing, error)
     }
@@ -336,8 +348,9 @@ extension RedisLedger {
     private func carryOver(_ kept: UnsettledFailure, age: Interval, _ session: any RedisStore) {
         let failure = kept.failure
         session.call(["GET", RedisLedger.mark(of: BlockKey.block(failure.key.subject))]) { [weak self] reply in
-            // Unblocked here meanwhile, it is forgotten already.
-            guard let self, let reply, replaying.contains(failure.id) else { return }
+            guard let self, let reply else { return }
+            // Unblocked here meanwhile, it is forgotten already; the others go on.
+            guard replaying.contains(failure.id) else { return replay() }
             if let error = reply.error { return refused(failure, error) }
             guard let unblocked = reply.text, unblocked > kept.at.text else { return count(failure, age: age, session) }
             replaying.remove(failure.id)

@@ -70,9 +70,14 @@ extension RedisLedger {
         let guess = asked.guess
         if let error = reply.error { return guessRefused(guess, error) }
         guard let parts = reply.array, parts.count == 4, let word = parts[0].integer, let count = parts[1].integer,
-            let ttl = parts[2].integer, let serverTime = parts[3].integer,
-            RedisLedger.isSane(count: count, ttl: ttl, time: serverTime)
+            let ttl = parts[2].integer, let serverTime = parts[3].integer
         else { return guessRefused(guess, "an unexpected reply") }
+        guard RedisLedger.isSane(count: count, ttl: ttl, time: serverTime) else {
+            guessRefused(guess, RedisLedger.unusable)
+            // The script may have given it a place all the same.
+            if !local.holds(guess) { takeOut(guess, session) }
+            return
+        }
         if word == 0 || word == 2 { places[guess.id] = nil }
         guard waitingGuesses[guess.id] != nil else {
             // Decided here meanwhile. A place that is in use keeps its twin in the store.
@@ -131,7 +136,7 @@ extension RedisLedger {
             if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }
             return
         }
-        guard error.hasPrefix("WRONGTYPE") || error.contains("not an integer") else { return degrade(.refusing, error) }
+        guard RedisLedger.concernsOneKey(error) else { return degrade(.refusing, error) }
         sink.ledger(noted: .counterUnusable(guess.key, error))
         if let asked = waitingGuesses.removeValue(forKey: guess.id) { reserveLocally(asked) }
     }

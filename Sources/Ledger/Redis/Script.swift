@@ -90,7 +90,7 @@ enum Script: CaseIterable {
             local last, before = tonumber(ARGV[2]), 0
             if KEYS[2] then
               local known = redis.pcall('GET', KEYS[2])
-              before = math.max(0, math.floor(type(known) == 'string' and tonumber(known) or 0))
+              before = math.min(1e6, math.max(0, math.floor(type(known) == 'string' and tonumber(known) or 0)))
               local first = tonumber(ARGV[3])
               local length = math.min(first * tonumber(ARGV[4]) ^ before, tonumber(ARGV[5]))
               last = last - first + math.max(first, math.floor(length))
