@@ -57,7 +57,7 @@ extension RedisLedger {
             return refused(failure, RedisLedger.unusable)
         }
         let counter = FailureCounters.Counter(count: Int(count), deadline: deadline(ofTTL: ttl) ?? .never)
-        local.counters.set(failure.key, counter)
+        learn(counter, of: failure.key, besides: failure.id)
         local.release(failure)
         let rule = local.rules[failure.key.rule]
         let limit = rule.limit(under: failure.key)
@@ -89,6 +89,18 @@ extension RedisLedger {
                 refused: { [unowned self] in refused(failure, $0) },
                 done: { [unowned self] in settle(failure, count: counter.count, isNewlyBlocked: $0) })
         }
+    }
+
+    /// Takes over what the store says of a counter. While failures wait that it has not heard of, a lower count of the store's is
+    /// no reason to know of fewer.
+    func learn(_ counter: FailureCounters.Counter, of key: LoginKey, besides id: FailureID? = nil) {
+        let untold = unsettled.count(under: key) - (id.flatMap { unsettled[$0] } == nil ? 0 : 1)
+        if untold > 0, let known = local.counter(under: key, local.rules[key.rule], at: clock.now()),
+            known.count > counter.count
+        {
+            return
+        }
+        local.counters.set(key, counter)
     }
 
     /// What a healthy store can say. Anything else must not reach our arithmetic: 2^53 milliseconds are 285,000 years.

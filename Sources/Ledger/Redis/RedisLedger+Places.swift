@@ -7,6 +7,8 @@ struct StoredPlace {
     /// Where it is, whatever the rule says of the guess by now.
     let key: String
     let until: Instant
+    /// Whether the store has said that it holds it.
+    var isTold = false
     /// Whether the guess needs it no more, and the store has not said yet that it knows.
     var isOver = false
 }
@@ -26,6 +28,13 @@ extension RedisLedger {
             places = places.filter { $0.value.until > now }
         }
         places[asked.guess.id] = StoredPlace(key: key, until: now + asked.length)
+    }
+
+    /// Places under the key that were given here and are in use, and of which the store has not said that it knows them.
+    func placesOfOurOwn(besides guess: LoginFailure) -> Int {
+        guard ownPlacesEnd > clock.now() else { return 0 }
+        local.held.expire(at: clock.now())
+        return local.held.count(of: guess.key) { $0 != guess.id && places[$0]?.isTold != true }
     }
 
     func takeOut(_ guess: LoginFailure, _ session: any RedisStore) {

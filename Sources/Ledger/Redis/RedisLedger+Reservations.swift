@@ -46,25 +46,35 @@ extension RedisLedger {
 
     // MARK: Asking the authority
 
+    /// What was decided here and the store does not know yet is taken off the limit: failures that are still to be carried over,
+    /// and places. One that the store knows after all is taken off twice for a moment, which errs on the safe side.
     func ask(_ asked: WaitingGuess, _ session: any RedisStore) {
         let guess = asked.guess
         let rule = local.rules[guess.key.rule]
         let sliding = rule.counted == .sliding ? String(max(1, rule.window.milliseconds)) : ""
         let place = BlockKey.pending(guess.key)
+        let failures = unsettled.count(under: guess.key)
+        let untold = failures + placesOfOurOwn(besides: guess)
+        let most = min(rule.limit(under: guess.key), asked.threshold ?? .max)
+        // Below the true limit no block is lost or lifted: nobody goes.
+        let isLowered = asked.threshold != nil || untold > 0
         notePlace(of: asked, at: place)
         session.run(
             .reserve,
             keys: [BlockKey.failures(guess.key), place, BlockKey.seen(guess.key)],
             [
-                guess.id.description, String(min(rule.limit(under: guess.key), asked.threshold ?? .max)),
+                guess.id.description, String(max(0, most - untold)),
                 String(max(1, asked.length.milliseconds)), sliding,
-            ] + (asked.threshold == nil ? [] : ["challenge"])
+            ] + (isLowered ? ["challenge"] : [])
         ) { [weak self] reply in
-            self?.answered(asked, reply, session)
+            self?.answered(asked, reply, untold: failures, session)
         }
     }
 
-    private func answered(_ asked: WaitingGuess, _ reply: RESPValue?, _ session: any RedisStore) {
+    /// - Parameter untold: failures that the store had not been told of.
+    private func answered(
+        _ asked: WaitingGuess, _ reply: RESPValue?, untold: Int, _ session: any RedisStore
+    ) {
         // The session ended: it is asked again on the next one, or decided here at its deadline.
         guard let reply else { return }
         let guess = asked.guess
@@ -78,14 +88,14 @@ extension RedisLedger {
             if !local.holds(guess) { takeOut(guess, session) }
             return
         }
-        if word == 0 || word == 2 { places[guess.id] = nil }
+        if word == 0 || word == 2 { places[guess.id] = nil } else { places[guess.id]?.isTold = true }
         guard waitingGuesses[guess.id] != nil else {
             // Decided here meanwhile. A place that is in use keeps its twin in the store.
             if word == 1 || word == 3, !local.holds(guess) { takeOut(guess, session) }
             return
         }
         if count > 0, let deadline = deadline(ofTTL: ttl) {
-            local.counters.set(guess.key, FailureCounters.Counter(count: Int(count), deadline: deadline))
+            learn(FailureCounters.Counter(count: Int(count), deadline: deadline), of: guess.key)
         }
         let findBlock = { [unowned self] in
             block(
@@ -96,15 +106,14 @@ extension RedisLedger {
                     answer(guess, .blocked)
                 })
         }
-        // The script took the threshold for the limit: a block is neither lost nor lifted below that.
-        if let threshold = asked.threshold, count >= threshold, word != 1,
-            word != 2 || count < local.rules[guess.key.rule].limit(under: guess.key)
-        {
+        // The script took the threshold, or what is left, for the limit: a block is neither lost nor lifted below that.
+        let isBelow = count < local.rules[guess.key.rule].limit(under: guess.key)
+        if let threshold = asked.threshold, Int(count) + untold >= threshold, word != 1, word != 2 || isBelow {
             return answer(guess, .challenged)
         }
         switch word {
         case 1: grant(asked)
-        case 2: findBlock()
+        case 2 where !isBelow: findBlock()
         case 3:
             // In another slot of a cluster, so it is a question of its own.
             session.call(["EXISTS", BlockKey.block(guess.key.subject)]) { [weak self] reply in
@@ -168,6 +177,7 @@ extension RedisLedger {
     private func reserveLocally(_ asked: WaitingGuess) {
         let now = clock.now()
         let answer = local.reserve(asked.guess, until: now + asked.length, upTo: asked.threshold, at: now)
+        if answer == .granted { ownPlacesEnd = max(ownPlacesEnd, now + asked.length) }
         // The store may have been asked, too, and have said yes.
         places[asked.guess.id]?.isOver = answer != .granted
         asked.completion(Reservation(answer, by: .local))

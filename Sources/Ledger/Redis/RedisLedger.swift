@@ -90,7 +90,7 @@ package final class RedisLedger: Ledger {
     var waiting: [FailureID: WaitingFailure] = [:]
     var deadlines: [(at: Instant, id: FailureID)] = []
     var deadlineTimer: LoopTimer?
-    var unsettled: [FailureID: UnsettledFailure] = [:]
+    var unsettled = UnsettledFailures()
     /// What operators said was refused for a moment only.
     var saysAgain = false
     var nextSaying = Instant(nanoseconds: 0)
@@ -108,6 +108,8 @@ package final class RedisLedger: Ledger {
     var waitingGuesses: [FailureID: WaitingGuess] = [:]
     var guessDeadlines: [(at: Instant, id: FailureID)] = []
     var guessTimer: LoopTimer?
+    /// Until then a place that was given here may be in use, and the store may not know of it.
+    var ownPlacesEnd = Instant(nanoseconds: 0)
     // +Places
     var places: [FailureID: StoredPlace] = [:]
     var nextLookAtPlaces = Instant(nanoseconds: 0)
@@ -299,10 +301,9 @@ package final class RedisLedger: Ledger {
         sharedBook = saved.shared.mapValues { $0.text(clock: clock) }
         pendingShared = saved.pendingShared
         restoreWords(saved.words)
-        unsettled = saved.unsettled.mapValues { kept in
-            var kept = kept
+        for var kept in saved.unsettled.values {
             kept.failure.key = local.rules.renewed(kept.failure.key, of: kept.failure.address)
-            return kept
+            unsettled[kept.failure.id] = kept
         }
         // A restart during an outage must not give an attacker his guesses back.
         let now = clock.now()

@@ -20,6 +20,10 @@ package struct HeldGuesses: Sendable {
     /// Of this one. Those that are over must have been taken out before (`expire`).
     package func count(of subject: LoginKey) -> Int { held[subject]?.count ?? 0 }
 
+    package func count(of subject: LoginKey, where isMeant: (FailureID) -> Bool) -> Int {
+        held[subject]?.keys.count(where: isMeant) ?? 0
+    }
+
     package func contains(_ id: FailureID, of subject: LoginKey) -> Bool { held[subject]?[id] != nil }
 
     package mutating func hold(_ id: FailureID, of subject: LoginKey, until deadline: Instant) {
