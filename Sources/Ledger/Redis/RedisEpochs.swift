@@ -4,13 +4,24 @@ internal import Policy
 struct RedisEpochs: Hashable {
     /// Those of the data that we know.
     private(set) var known: [String: String] = [:]
+    /// How far the data of each was when we last heard of it: a number that goes up with each word. Data that is not so far is an
+    /// older state of the same: a snapshot from which the server was started, or a replica that had not heard all.
+    private(set) var reached: [String: Int64] = [:]
 
     init() {}
+
+    /// Where the number of a mark is: with the same server, and under a name that every user of Redis may use who was given the
+    /// rights that the gateway needs.
+    static func counter(of key: String) -> String {
+        key == BlockKey.epoch ? RedisLedger.mark(of: key) : key + ":reached"
+    }
 
     /// What a store has at this moment.
     struct Reading {
         /// With an empty text: something is there.
         var texts: [String: String] = [:]
+        /// How far the data is; missing where nobody says.
+        var reached: [String: Int64] = [:]
         /// One of them may not be read now.
         var refusal: String?
         /// Of these nobody says what they are, since their slots are on their way.
@@ -47,23 +58,58 @@ struct RedisEpochs: Hashable {
         known[key] == nil || reading.texts[key] == known[key]
     }
 
-    /// - Parameter keys: the marks that there are; others are forgotten.
+    /// Those of the data that we know, of which there is an older state.
+    func older(_ reading: Reading) -> [String] {
+        known.keys.filter { key in
+            guard reading.texts[key] == known[key], let reached = reading.reached[key] else { return false }
+            return reached < self.reached[key] ?? 0
+        }
+    }
+
+    /// What the mark of older data is made to end with, so that other replicas know what befell it.
+    static let olderSuffix = " older"
+
+    /// Whether data that we know has been found to be older, here or by another replica.
+    func isOlder(_ reading: Reading) -> Bool {
+        known.contains { key, text in
+            reading.texts[key].map { $0 != text && $0.hasSuffix(RedisEpochs.olderSuffix) } ?? false
+        }
+    }
+
+    /// - Parameters:
+    ///   - keys: the marks that there are; others are forgotten.
+    ///   - reached: How far their data is.
     /// - Returns: whether anything has changed.
-    mutating func adopt(_ texts: [String: String], of keys: [String]) -> Bool {
+    mutating func adopt(_ texts: [String: String], of keys: [String], reached read: [String: Int64] = [:]) -> Bool {
         let former = self
-        known.merge(texts.filter { !$0.value.isEmpty }) { $1 }
+        for (key, text) in texts where !text.isEmpty {
+            // Other data, which begins anew.
+            if known.updateValue(text, forKey: key) != text { reached[key] = nil }
+        }
         known = known.filter { keys.contains($0.key) }
+        reached = reached.filter { keys.contains($0.key) }
+        for (key, number) in read { _ = heard(number, of: key) }
         return self != former
+    }
+
+    /// - Returns: whether that is news.
+    mutating func heard(_ number: Int64, of key: String) -> Bool {
+        guard known[key] != nil, number > reached[key] ?? 0 else { return false }
+        reached[key] = number
+        return true
     }
 
     // MARK: In the journal
 
     private static let severalBegin = "marks\n"
+    private static let reachedBegin = "reached:"
 
-    /// The one mark of a single server by itself, as it always was.
+    /// The one mark of a single server by itself, as it always was, unless there is more to say.
     var text: String {
-        if known.count <= 1, let only = known[BlockKey.epoch] { return only }
-        return RedisEpochs.severalBegin + known.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }.joined()
+        if known.count <= 1, reached.isEmpty, let only = known[BlockKey.epoch] { return only }
+        let numbers = reached.map { (RedisEpochs.reachedBegin + $0.key, String($0.value)) }
+        let lines = (known.map { ($0.key, $0.value) } + numbers).sorted { $0.0 < $1.0 }
+        return RedisEpochs.severalBegin + lines.map { "\($0.0) \($0.1)\n" }.joined()
     }
 
     init(text: String) {
@@ -73,7 +119,12 @@ struct RedisEpochs: Hashable {
         }
         for line in text.dropFirst(RedisEpochs.severalBegin.count).split(separator: "\n") {
             let parts = line.split(separator: " ", maxSplits: 1)
-            if parts.count == 2 { known[String(parts[0])] = String(parts[1]) }
+            guard parts.count == 2 else { continue }
+            if parts[0].hasPrefix(RedisEpochs.reachedBegin) {
+                reached[String(parts[0].dropFirst(RedisEpochs.reachedBegin.count))] = Int64(parts[1])
+            } else {
+                known[String(parts[0])] = String(parts[1])
+            }
         }
     }
 }

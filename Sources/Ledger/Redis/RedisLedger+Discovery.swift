@@ -208,15 +208,15 @@ extension RedisLedger {
         for record in revocations() where record.origin != .byHand && record.since.milliseconds > oldest {
             pendingRevocations.insert(record.target)
         }
-        repeatRecentWords()
+        repeatRecentWords(of: RedisLedger.replicationHorizon)
     }
 
     /// The last word of each name, if it still is what is so of it; it is compared like all that is carried over.
-    private func repeatRecentWords() {
+    func repeatRecentWords(of horizon: Interval) {
         let now = clock.now()
         let recent = recentWords.reversed()
-        recentWords = []
-        for told in recent where now - told.at < RedisLedger.replicationHorizon {
+        recentWords.removeAll { now - $0.at < horizon }
+        for told in recent where now - told.at < horizon {
             switch told.saying {
             case .shared(let name, let text):
                 guard sharedBook[name]?.text == text, !pendingShared.contains(name) else { continue }
@@ -232,10 +232,9 @@ extension RedisLedger {
 
     /// The authority has taken the word. Lifted blocks are not among them: telling of one again deletes the counter, too.
     func took(_ saying: RecentWord.Saying, _ word: Word) {
-        guard isReplicated else { return }
         let now = clock.now()
-        if let first = recentWords.first, now - first.at > RedisLedger.replicationHorizon + .seconds(10) {
-            recentWords.removeAll { now - $0.at > RedisLedger.replicationHorizon }
+        if let first = recentWords.first, now - first.at > RedisLedger.snapshotHorizon + .seconds(60) {
+            recentWords.removeAll { now - $0.at > RedisLedger.snapshotHorizon }
         }
         if recentWords.count >= 16_384 { recentWords.removeFirst(8_192) }
         recentWords.append(RecentWord(at: now, saying: saying, word: word))
@@ -258,6 +257,9 @@ extension RedisLedger {
 
     /// Longer than a master is without an answer before its replica takes its place.
     static let replicationHorizon = Interval.seconds(60)
+
+    /// Twice as long as Redis waits by default before it saves the one change that there was.
+    static let snapshotHorizon = Interval.seconds(7_200)
 
     // MARK: Where nobody tells of changes
 

@@ -16,6 +16,11 @@ extension RedisLedger {
         reading.current = Set(session.epochKeys)
         let keys = Array(wanted.map { Set($0.map(reading.owner)) } ?? reading.current.union(epochs.known.keys))
         for (place, key) in keys.enumerated() {
+            // Before the mark: whoever finds older data gives it another mark before he counts up.
+            session.call(["GET", RedisEpochs.counter(of: key)]) { reply in
+                guard let reply, reply.error == nil else { return }
+                reading.reached[key] = reply.text.flatMap { Int64($0) } ?? 0
+            }
             session.call(["GET", key]) { reply in
                 guard let reply else { return }
                 if let error = reply.error, RedisLedger.saysMoving(error) {
@@ -28,6 +33,66 @@ extension RedisLedger {
                 if place == keys.count - 1 { completion(reading) }
             }
         }
+    }
+
+    /// Data that is older than what we knew gets another mark, for us and for all: what it lacks is lost and not deleted. What
+    /// operators took back lately is told again, since the older data still has it.
+    func renewOlder(
+        _ reading: RedisEpochs.Reading, _ session: any RedisStore,
+        then completion: @escaping (RedisEpochs.Reading) -> Void
+    ) {
+        var reading = reading
+        let older = epochs.older(reading)
+        var left = older.count
+        let done = { [weak self] in
+            guard let self else { return }
+            if epochs.isOlder(reading) {
+                repeatRecentWords(of: RedisLedger.snapshotHorizon)
+                uploadRevocationLifts(session)
+                uploadShared(session)
+            }
+            completion(reading)
+        }
+        guard left > 0 else { return done() }
+        for key in older {
+            let text = clock.wall().text + RedisEpochs.olderSuffix
+            session.run(.renew, keys: [key], [epochs.known[key] ?? "", text]) { reply in
+                guard let reply else { return }
+                // Refused, it is as good as no mark: lost all the same.
+                reading.texts[key] = reply.text
+                left -= 1
+                if left == 0 { done() }
+            }
+        }
+    }
+
+    /// The data of the key's server goes on: what is in it from now on is newer than each state of before. Once for all that is
+    /// said in a turn.
+    func goesOn(with key: String, _ session: any RedisStore) {
+        if advancing.isEmpty {
+            loop.atEndOfTurn { [weak self] in
+                guard let self else { return }
+                let keys = advancing
+                advancing = []
+                guard self.session === session else { return }
+                for key in keys {
+                    session.call(["INCR", RedisEpochs.counter(of: key)]) { [weak self] in
+                        if let self, self.session === session, let number = $0?.integer { heard(number, of: key) }
+                    }
+                }
+            }
+        }
+        advancing.insert(session.epochOwners(key))
+    }
+
+    /// Not while a round may still find that the data is other data.
+    private func heard(_ number: Int64, of key: String) {
+        if resync == nil, epochs.heard(number, of: key) { save([.epoch(epochs.text)]) }
+    }
+
+    /// From whoever reads what another replica has said.
+    func heard(_ reading: RedisEpochs.Reading) {
+        for (key, number) in reading.reached where reading.texts[key] == epochs.known[key] { heard(number, of: key) }
     }
 
     /// Whether the server of the key has the data that we knew; false after a flush or on the first start ever.
@@ -85,7 +150,7 @@ extension RedisLedger {
     }
 
     /// The mirror is of this data from now on.
-    func adopt(_ texts: [String: String], _ session: any RedisStore) {
-        if epochs.adopt(texts, of: session.epochKeys) { save([.epoch(epochs.text)]) }
+    func adopt(_ texts: [String: String], reached: [String: Int64] = [:], _ session: any RedisStore) {
+        if epochs.adopt(texts, of: session.epochKeys, reached: reached) { save([.epoch(epochs.text)]) }
     }
 }

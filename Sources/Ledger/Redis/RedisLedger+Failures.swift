@@ -164,6 +164,7 @@ extension RedisLedger {
                 [String(counterEnd), String(blockEnd)]
             ) { _ in }
             let isNew = set == 1
+            if isNew { goesOn(with: BlockKey.block(key.subject), session) }
             if let deadline = deadline(ofTTL: ttl) {
                 let record = record(key.subject, isNew ? value : found, until: deadline)
                 if isNew {

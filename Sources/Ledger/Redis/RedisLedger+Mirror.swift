@@ -175,8 +175,11 @@ extension RedisLedger {
                         learned(one.key, ttl: one.ttl, one.value)
                     }
                 }
+                heard(reading)
                 readLater(moving)
                 fetches -= 1
+                // Another replica knew more, and has found it out first.
+                if resync == nil, epochs.isOlder(reading) { beginResync(becauseOfFlush: false) }
                 fetch()
                 continueResync()
             }
@@ -346,9 +349,12 @@ extension RedisLedger {
         // Read before the scan: whoever restores sets it last, so with the epoch the scan finds all that was restored.
         readEpochs(session) { [weak self] reading in
             guard let self, resync?.number == number else { return }
-            resync!.epochs = reading
-            resync!.step = .scanning
-            scan(RedisSession.mirrored[...], from: "0", number, session)
+            renewOlder(reading, session) { [weak self] reading in
+                guard let self, resync?.number == number else { return }
+                resync!.epochs = reading
+                resync!.step = .scanning
+                scan(RedisSession.mirrored[...], from: "0", number, session)
+            }
         }
     }
 
@@ -428,13 +434,13 @@ extension RedisLedger {
         // Also of what has moved to other slots in this round.
         mark(session.epochKeys.filter { resync.epochs.texts[$0] == nil }, session)
         let isLost = resync.epochs.current.contains { !epochs.isKept($0, resync.epochs) }
-        if isLost, resync.becauseOfFlush || resync.missing > 0 {
+        if isLost, resync.becauseOfFlush || resync.missing > 0 || epochs.isOlder(resync.epochs) {
             totals.flushes += 1
             sink.ledger(
                 noted: .flushDetected(blocks: resync.restoredBlocks, revocations: resync.restoredRevocations))
         }
         // Not before what was lost is on its way back.
-        adopt(resync.epochs.texts, session)
+        adopt(resync.epochs.texts, reached: resync.epochs.reached, session)
         self.resync = nil
         resynced()
     }

@@ -207,6 +207,8 @@ extension RedisLedger {
 
     private func seen(_ record: RevocationRecord) {
         totals.revocationsSeen += 1
+        // Whoever types it does not count the number up.
+        if record.origin == .byHand, resync == nil, let session { goesOn(with: RevocationKey.of(record.target), session) }
         if mayAnnounce() { sink.ledger(noted: .revocationSeen(record)) }
     }
 

@@ -72,6 +72,8 @@ extension RedisLedger {
             found = SharedText(text, until: steady(deadline, known?.deadline ?? .never))
         }
         guard found != known else { return }
+        // Whoever types it does not count the number up.
+        if resync == nil, let session { goesOn(with: key, session) }
         changeShared(name, found)
         scheduleExpiry()
     }

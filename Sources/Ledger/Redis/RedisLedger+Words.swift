@@ -59,6 +59,7 @@ extension RedisLedger {
             case .restored(let since): ["restored", since?.text ?? ""]
             }
         session.run(.say, keys: [key, RedisLedger.mark(of: key)], how + what, completion: completion)
+        goesOn(with: key, session)
     }
 
     // MARK: Words that wait

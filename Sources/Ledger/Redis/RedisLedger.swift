@@ -149,6 +149,7 @@ package final class RedisLedger: Ledger {
     private(set) var movingTimer: LoopTimer?
     var resync: Resync?
     var epochs = RedisEpochs()
+    var advancing: Set<String> = []
     var reportedKeys: Set<String> = []
     var outgoing = OutgoingChanges()
 
@@ -331,10 +332,11 @@ package final class RedisLedger: Ledger {
         guard case .connecting(let session) = phase else { return }
         phase = .mirroring(session)
         follow(feed)
+        // First, so that it reads how far the data is before anything is said.
+        beginResync(becauseOfFlush: false)
         uploadLifts(session)
         uploadRevocationLifts(session)
         uploadShared(session)
-        beginResync(becauseOfFlush: false)
         takeOutThoseThatAreOver(session)
         sendWaiting(session)
     }

@@ -47,6 +47,11 @@ enum Script: CaseIterable {
     /// it lives (ms; empty: it does not end), how long the mark does (ms; empty: none is set).
     /// Returns: 1, or 0 when something later is there.
     case say
+    /// Gives data that is older than what was known another mark, so that no replica takes it for what it knew.
+    ///
+    /// KEYS: the mark of the data (`RedisEpochs`). ARGV: the mark as it was read, the new one.
+    /// Returns: the mark that is there, which another replica may have set before.
+    case renew
     /// Takes from a bucket that replicas share: moves the moment on at which it will be full again, as `TokenBucket` does. It is
     /// taken without a question, since the requests have passed.
     ///
@@ -172,6 +177,13 @@ enum Script: CaseIterable {
             end
             if ARGV[6] ~= '' then redis.pcall('SET', KEYS[2], at, 'PX', ARGV[6]) end
             return 1
+            """
+        case .renew:
+            """
+            local here = redis.call('GET', KEYS[1])
+            if here ~= ARGV[1] then return here end
+            redis.call('SET', KEYS[1], ARGV[2])
+            return ARGV[2]
             """
         // Lua writes large numbers as 1.8e+15 of its own accord. `nan` is what is not itself.
         case .take:
