@@ -461,6 +461,30 @@ def test_a_replica_that_restarts_after_the_loss_gives_nothing_back(start, start_
 
 
 @pytest.mark.once
+def test_a_restart_of_redis_from_an_older_snapshot_gives_nothing_back(start, start_redis):
+    redis = start_redis()
+    gateways = [start(redis), start(redis)]
+    bad, back = of("mallory"), of("eve")
+    gateways[0].command("revoke", "--sub", "eve")
+    refused_soon(gateways, back)
+    # What `save 3600 1` does by itself.
+    assert redis.cli("SAVE") == "OK"
+    gateways[0].command("revoke", "--sub", "mallory")
+    gateways[0].command("unrevoke", "--sub", "eve")
+    refused_soon(gateways, bad)
+    soon("taken back", lambda: all(ask(gateway, back) == PASSES for gateway in gateways))
+    redis.kill()
+    redis.start()
+    for gateway in gateways:
+        wait_until("it is in step", lambda one=gateway: one.get("/health").json()["status"] == "healthy", 20)
+    wait_until("all is as it was", lambda: redis.cli("EXISTS", "revoked:sub:mallory") == "1" and
+               redis.cli("EXISTS", "revoked:sub:eve") == "0", 10)
+    wait_until("both know", lambda: [ask(gateway, value) for gateway in gateways for value in (bad, back)]
+               == [REVOKED, PASSES] * 2, 5)
+    assert redis.cli("GET", "gateway:epoch").endswith(" older")
+
+
+@pytest.mark.once
 def test_what_redis_refuses_to_take_back_is_brought_again(start, redis):
     gateway = start(redis)
     gateway.command("revoke", "--sub", "mallory")

@@ -208,7 +208,9 @@ extension RedisLedger {
     private func seen(_ record: RevocationRecord) {
         totals.revocationsSeen += 1
         // Whoever types it does not count the number up.
-        if record.origin == .byHand, resync == nil, let session { goesOn(with: RevocationKey.of(record.target), session) }
+        if record.origin == .byHand, resync == nil, let session {
+            goesOn(with: RevocationKey.of(record.target), session)
+        }
         if mayAnnounce() { sink.ledger(noted: .revocationSeen(record)) }
     }
 
