@@ -386,11 +386,13 @@ package final class Gateway {
         lockdowns.adopt(routes: next.routes.map(\.name))
         breakGlass.adopt(next.routes, after: former)
         listeners = nextListeners
-        upstreams?.adopt(next.upstreams, tls: generation.upstreamTLS)
-        directory?.adopt(next.upstreams)
+        let standings = upstreams?.adopting {
+            upstreams?.adopt(next.upstreams, tls: generation.upstreamTLS)
+            directory?.adopt(next.upstreams)
+        }
         let catalog = makeCatalog()
         for (index, mailbox) in workers.mailboxes.enumerated() {
-            mailbox.send(.generation(generation, registry.makeShard(catalog)))
+            mailbox.send(.generation(generation, registry.makeShard(catalog), standings ?? []))
             mailbox.send(.listeners(nextListeners.of(worker: index)))
         }
         desk.adopt(next)

@@ -8,7 +8,8 @@ internal import Wire
 enum WorkerMessage: Sendable {
     /// The worker answers with `ControlMessage.applied` when the change is in force on all its connections.
     case ledger(LedgerChange, sequence: Int)
-    case generation(Generation, MetricShard)
+    /// With the servers of all its upstreams: what the rules before it let through must not reach the servers of these.
+    case generation(Generation, MetricShard, [UpstreamStanding])
     /// What tokens are verified with from now on.
     case keys(KeySet)
     /// What assertions are signed with from now on.
@@ -19,7 +20,7 @@ enum WorkerMessage: Sendable {
     case certificates(TLSServerContext)
     /// All sockets to listen on from now on: those that it has already go on, others are closed.
     case listeners([PublicListener])
-    /// The servers of an upstream, and which of them may have requests.
+    /// The servers of an upstream of the generation in force, and which of them may have requests.
     case standing(UpstreamStanding)
     /// The failure behind this ticket is counted; its answer may go.
     case judged(ticket: Int)

@@ -280,7 +280,7 @@ final class Worker {
         case .ledger(let change, let sequence):
             apply(change)
             control.send(.applied(worker: index, sequence: sequence))
-        case .generation(let next, let metrics):
+        case .generation(let next, let metrics, let told):
             generation = next
             unwatched = UnwatchedLogins()
             account.limit = next.room.memory
@@ -293,6 +293,8 @@ final class Worker {
             responses = ResponseReader(next.rules)
             checkReader = nil
             for pool in pools { pool.retire() }
+            // Those pools still serve exchanges that were decided by the former rules, and must not learn of these servers.
+            standings = Dictionary(uniqueKeysWithValues: told.map { ($0.name, $0) })
             makePools()
         case .keys(let keys):
             gatekeeper.adopt(keys)

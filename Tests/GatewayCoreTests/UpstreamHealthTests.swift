@@ -121,6 +121,20 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         #expect(after.gate === before.gate)
     }
 
+    /// Told by itself it would reach workers that still go by the former rules.
+    @Test func `tells of a reload as a whole, and publishes nothing of it`() {
+        defer { finish() }
+        adopt(upstream(), [a])
+        fail(a, times: 4, at: 1)
+        let before = published.count
+        let told = health.adopting { adopt(upstream { $0.keepAlive = 9 }, [b, a]) }
+        #expect(told.map(\.name) == ["api"])
+        #expect(told.first?.servers.map(\.address) == [b, a])
+        #expect(published.count == before)
+        health.resolved("api", [b], at: at(2))
+        #expect(published.count == before + 1)
+    }
+
     @Test func `forgets a server that is gone, and knows its namesake as a new one`() {
         defer { finish() }
         adopt(upstream(), [a, b])

@@ -14,6 +14,8 @@ final class UpstreamHealth {
     /// In the order of the configuration.
     private(set) var upstreams: [WatchedUpstream] = []
     private var timer: LoopTimer?
+    /// Until a configuration is adopted as a whole, nothing is published of it.
+    private var isAdopting = false
 
     init(
         on loop: EventLoop, log: OperationalLog, metrics: UpstreamMetrics,
@@ -24,6 +26,15 @@ final class UpstreamHealth {
         self.metrics = metrics
         self.publish = publish
         timer = LoopTimer(on: loop) { [unowned self] in timePassed(at: .now()) }
+    }
+
+    /// What the workers are to be told when `change` has brought a configuration and the addresses of all its upstreams. It must
+    /// reach them together with the rules: by the former ones nothing may go to servers of these.
+    func adopting(_ change: () -> Void) -> [UpstreamStanding] {
+        isAdopting = true
+        change()
+        isAdopting = false
+        return upstreams.map(\.standing)
     }
 
     /// Takes over a configuration. Its addresses follow, for every upstream, by `resolved`.
@@ -126,7 +137,7 @@ final class UpstreamHealth {
     private func upstream(_ name: String) -> WatchedUpstream? { upstreams.first { $0.configuration.name == name } }
 
     private func changed(_ upstream: WatchedUpstream, at now: Instant) {
-        publish(upstream.standing)
+        if !isAdopting { publish(upstream.standing) }
         watchServers(of: upstream)
         awaitDeadline(now)
     }
