@@ -102,7 +102,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.timeout), at: 2) }
         #expect(published.last?.circuit == .open(until: at(62)))
         health.timePassed(at: at(62))
-        #expect(published.last?.circuit == .halfOpen(successes: 0))
+        #expect(published.last?.circuit == .halfOpen(successes: 0, until: at(65)))
         #expect((0..<5).map { _ in gate.takePermit() } == [true, true, true, false, false])
         for _ in 0..<3 { tell(.probed(nil), at: 63) }
         #expect(published.last?.circuit == .closed)
@@ -176,10 +176,39 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         #expect((0..<2).map { _ in gate.takePermit() } == [true, false])
         adopt(upstream { $0.circuitBreaker.probes = 3 }, [a])
         tell(.probed(nil), at: 63)
-        #expect(health.upstreams.first?.breaker.state == .halfOpen(successes: 1))
+        #expect(health.upstreams.first?.breaker.state == .halfOpen(successes: 1, until: at(65)))
         #expect((0..<2).map { _ in gate.takePermit() } == [true, true])
         for _ in 0..<2 { tell(.probed(nil), at: 64) }
         #expect(published.last?.circuit == .closed)
+    }
+
+    @Test func `lets others through a half-open circuit when those before them take too long`() throws {
+        defer { finish() }
+        adopt(upstream(), [a])
+        let gate = try #require(published.last?.gate)
+        for _ in 0..<5 where gate.failures.failed(reporting: 5) { tell(.upstreamFailing(.lost), at: 2) }
+        health.timePassed(at: at(62))
+        #expect((0..<4).map { _ in gate.takePermit() } == [true, true, true, false])
+        tell(.probed(nil), at: 63)
+        health.timePassed(at: at(64.9))
+        #expect(!gate.takePermit())
+        health.timePassed(at: at(65))
+        #expect((0..<3).map { _ in gate.takePermit() } == [true, true, false])
+        for _ in 0..<2 { tell(.probed(nil), at: 66) }
+        #expect(published.last?.circuit == .closed)
+    }
+
+    /// Its requests find out from now on.
+    @Test func `asks a server no more whose time away is over`() throws {
+        defer { finish() }
+        adopt(upstream(), [a, b])
+        let watched = try #require(health.upstreams.first)
+        for _ in 0..<5 { _ = watched.servers[0].tally.failures.failed(reporting: 5) }
+        tell(.serverFailing(a, .refused), at: 1)
+        #expect(watched.servers[0].probe != nil)
+        health.timePassed(at: at(11))
+        #expect(states()[0] == .up(since: at(11)))
+        #expect(watched.servers[0].probe == nil)
     }
 
     @Test func `asks a server that nobody could connect to whether it accepts again`() throws {
@@ -216,7 +245,8 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         let watched = try #require(health.upstreams.first)
         let gate = watched.gate
         for (failure, after) in [
-            (UpstreamFailure.timeout, CircuitBreaker.State.halfOpen(successes: 0)), (.malformed, .open(until: at(62))),
+            (UpstreamFailure.timeout, CircuitBreaker.State.halfOpen(successes: 0, until: at(6))),
+            (.malformed, .open(until: at(62))),
         ] {
             adopt(upstream { $0.circuitBreaker.failures = 0 }, [a])
             adopt(upstream { $0.healthCheck.path = "/" }, [a])

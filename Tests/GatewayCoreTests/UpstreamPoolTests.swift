@@ -272,7 +272,7 @@ private final class Bench {
         let gate = CircuitGate()
         gate.grant(2)
         pool.update(
-            bench.standing([(a.address, .up(since: nil))], circuit: .halfOpen(successes: 0), gate: gate),
+            bench.standing([(a.address, .up(since: nil))], circuit: .halfOpen(successes: 0, until: .never), gate: gate),
             at: bench.worker.clock.now)
         let first = try #require(connected(pool))
         let second = try #require(connected(pool))

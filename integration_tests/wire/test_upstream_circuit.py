@@ -1,6 +1,7 @@
 """The circuit breaker: an upstream of which only failures come is spared, and its clients are told at once."""
 
 import socket
+import threading
 import time
 from collections import Counter
 
@@ -106,6 +107,31 @@ def test_a_probe_whose_client_goes_away_is_made_by_another(start_gateway, start_
     client.reset()
     wait_until("another is let through", lambda: gateway.get("/").status == 200)
     gateway.wait_event("upstream.circuit_closed")
+
+
+def test_a_probe_that_takes_long_keeps_nobody_out(start_gateway, start_backend):
+    """Whoever comes first finds out for the others, and may have asked for what takes minutes."""
+    backend = start_backend(reset)
+    gateway = start_gateway(backend, workers=1, upstreams=circuit(open_time="300ms", probes=1, retries=0))
+    open_circuit(gateway)
+    seen = len(backend.requests)
+    done = threading.Event()
+
+    def handler(exchange: Exchange) -> bytes:
+        if exchange.request.target == "/slow":
+            done.wait(30)
+        return answer()
+
+    backend.handler = handler
+    gateway.wait_event("upstream.circuit_half_open")
+    with gateway.connect(timeout=30) as client:
+        client.send(request("GET", "/slow"))
+        backend.wait_for(seen + 1)
+        assert gateway.get("/").code == "SVC_003"
+        wait_until("others are let through", lambda: gateway.get("/").status == 200)
+        gateway.wait_event("upstream.circuit_closed")
+        done.set()
+        assert client.read_final().status == 200
 
 
 def test_a_backend_that_accepts_again_is_served_within_seconds(start_gateway, start_backend):

@@ -31,7 +31,7 @@ extension UpstreamHealth {
     func tell(_ change: CircuitBreaker.Change, _ upstream: WatchedUpstream) {
         let name = upstream.configuration.name
         let field: (String, LogValue) = ("upstream", .text(name))
-        upstream.gate.failures.ended()
+        if change != .probesOverdue { upstream.gate.failures.ended() }
         switch change {
         case .opened(let time):
             metrics.countOpening(name)
@@ -40,8 +40,9 @@ extension UpstreamHealth {
                 "Requests to all servers failed one after another; none is let through",
                 [field, ("reason", .text(upstream.lastFailure?.rawValue ?? "")), ("open_ms", .length(time))])
         case .halfOpened:
-            upstream.gate.grant(upstream.configuration.circuitBreaker.probes)
+            upstream.grantProbes()
             log.log(.info, "upstream.circuit_half_open", "A few requests are let through to find out", [field])
+        case .probesOverdue: upstream.grantProbes()
         case .closed:
             log.log(.info, "upstream.circuit_closed", "Requests are let through again", [field])
         }

@@ -57,9 +57,7 @@ final class UpstreamHealth {
         upstream.setServers(addresses)
         let configuration = upstream.configuration
         // More requests may be needed to close it than were let through.
-        if case .halfOpen(let successes) = upstream.breaker.state {
-            upstream.gate.grant(max(1, configuration.circuitBreaker.probes - successes))
-        }
+        upstream.grantProbes()
         if configuration.circuitBreaker.failures == 0, let change = upstream.breaker.reset() { tell(change, upstream) }
         for server in upstream.servers {
             if configuration.healthCheck.path == nil, let change = server.health.uncheck(at: now) {
@@ -109,7 +107,7 @@ final class UpstreamHealth {
         if let change { tell(change, server, of: upstream) }
         var hasChanged = change != nil
         if change == .returned || problem == nil && rule.mends(upstream.lastFailure),
-            let change = upstream.breaker.serverReturned()
+            let change = upstream.breaker.serverReturned(at: now)
         {
             tell(change, upstream)
             hasChanged = true
@@ -129,7 +127,9 @@ final class UpstreamHealth {
                 tell(change, upstream)
                 hasChanged = true
             }
-            if hasChanged { publish(upstream.standing) }
+            guard hasChanged else { continue }
+            publish(upstream.standing)
+            watchServers(of: upstream)
         }
         awaitDeadline(now)
     }

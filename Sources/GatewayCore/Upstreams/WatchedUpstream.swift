@@ -61,6 +61,12 @@ final class WatchedUpstream {
         for server in servers { server.probe?.stop() }
     }
 
+    /// Lets as many requests through a half-open circuit as are missing to close it.
+    func grantProbes() {
+        guard case .halfOpen(let successes, _) = breaker.state else { return }
+        gate.grant(max(1, configuration.circuitBreaker.probes - successes))
+    }
+
     /// For the workers.
     var standing: UpstreamStanding {
         let up = servers.filter(\.health.isUp)

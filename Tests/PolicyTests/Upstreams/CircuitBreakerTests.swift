@@ -28,16 +28,37 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         _ = breaker.failing(at: at(0), rule)
         #expect(breaker.advance(to: at(59.9)) == nil)
         #expect(breaker.advance(to: at(60)) == .halfOpened)
+        #expect(breaker.state == .halfOpen(successes: 0, until: at(63)))
+        #expect(breaker.deadline == at(63))
+    }
+
+    /// Whoever is let through first may be in no hurry, and must not keep everybody out.
+    @Test func `lets others find out when those before them do not come back`() {
+        var breaker = halfOpen()
+        #expect(breaker.probed(true, at: at(61), rule) == nil)
+        #expect(breaker.advance(to: at(62.9)) == nil)
+        #expect(breaker.advance(to: at(63)) == .probesOverdue)
+        #expect(breaker.state == .halfOpen(successes: 1, until: at(66)))
+        #expect(breaker.advance(to: at(65.9)) == nil)
+        #expect(breaker.advance(to: at(66)) == .probesOverdue)
+        #expect(breaker.probed(true, at: at(67), rule) == nil)
+        #expect(breaker.probed(true, at: at(67), rule) == .closed)
+        #expect(breaker.deadline == .never)
+    }
+
+    @Test func `has nothing to do as long as it is closed`() {
+        var breaker = CircuitBreaker()
         #expect(breaker.deadline == .never)
         #expect(breaker.advance(to: at(1_000)) == nil)
     }
 
     @Test func `is half open as soon as a check finds a server that works`() {
         var breaker = CircuitBreaker()
-        #expect(breaker.serverReturned() == nil)
+        #expect(breaker.serverReturned(at: at(0)) == nil)
         _ = breaker.failing(at: at(0), rule)
-        #expect(breaker.serverReturned() == .halfOpened)
-        #expect(breaker.serverReturned() == nil)
+        #expect(breaker.serverReturned(at: at(5)) == .halfOpened)
+        #expect(breaker.state == .halfOpen(successes: 0, until: at(8)))
+        #expect(breaker.serverReturned(at: at(5)) == nil)
     }
 
     @Test func `closes when so many requests have succeeded`() {
@@ -66,7 +87,7 @@ private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(secon
         #expect(breaker.state == .open(until: at(60)))
         var half = halfOpen()
         #expect(half.failing(at: at(61), rule) == nil)
-        #expect(half.state == .halfOpen(successes: 0))
+        #expect(half.state == .halfOpen(successes: 0, until: at(63)))
     }
 
     @Test func `closes when the rule is switched off`() {
