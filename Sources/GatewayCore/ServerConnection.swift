@@ -58,6 +58,8 @@ final class ServerConnection: ReadinessHandler {
     var outbox: Outbox
     var responseBody = BodyRelay(reading: .none, writingChunks: false)
     private var responseKeepsAlive = false
+    /// Of the last answer: `Response.mayBeFollowed`.
+    var mayBeFollowed = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
     private static let interimLimit = 16
@@ -84,7 +86,7 @@ final class ServerConnection: ReadinessHandler {
         return isSilent()
     }
     /// It has carried an exchange before: that its server closes it now is no failure (RFC 9112 §9.3.1).
-    private var isReused: Bool { idleSince != .never }
+    var isReused: Bool { idleSince != .never }
     /// The request's body may go on: what was given so far is out.
     var takesMore: Bool { !isConnecting && outbox.isEmpty }
 
@@ -94,7 +96,9 @@ final class ServerConnection: ReadinessHandler {
         self.errand = errand
         if pool.countsLoad { server.tally.began() }
         interimCount = 0
-        if phase == .idle { phase = .head }
+        guard phase == .idle else { return }
+        phase = .head
+        watcher?.comesFirst(false)
     }
 
     // MARK: Events
@@ -119,7 +123,9 @@ final class ServerConnection: ReadinessHandler {
         }
         if phase == .idle {
             // Closed by the server, or bytes nobody asked for: either way it cannot be used again.
-            if !isSilent() { discard() }
+            if !isSilent() { return discard() }
+            // Once is enough: a server that goes on with messages of TLS must not keep others waiting.
+            watcher?.comesFirst(false)
             return
         }
         advance()
@@ -192,39 +198,6 @@ final class ServerConnection: ReadinessHandler {
 
     /// Bytes of buffers.
     var held: Int { stash.count + outbox.held }
-
-    /// The connection is of no use.
-    func lost() {
-        if brokeOff(.lost) { return }
-        pool.failed()
-        if let refusal = lateRefusal {
-            blame(.handshake)
-            return act(on: .handshakeFailed(refusal))
-        }
-        if phase != .head || !isReused { blame(.lost) }
-        act(on: phase == .head && client?.record.isAnswering == true ? .answerLost : .upstreamLost)
-    }
-
-    /// Neither is the answer on it.
-    func malformed(_ event: Exchange.Event = .responseMalformed) {
-        pool.failed()
-        blame(.malformed)
-        act(on: event)
-    }
-
-    /// The client has waited for long enough: for the connection, for the answer, or for more of it.
-    func timedOut() {
-        switch phase {
-        case .connecting, .handshake:
-            pool.connectFailed()
-            blame(.connectTimeout)
-        case .verdict: _ = brokeOff(.timeout)
-        case .head, .body:
-            pool.failed()
-            blame(.timeout)
-        case .idle, .held, .judged, .tunnel, .closed: break
-        }
-    }
 
     func blame(_ failure: UpstreamFailure) {
         pool.blame(server, for: failure, errand)
@@ -363,6 +336,7 @@ final class ServerConnection: ReadinessHandler {
             date: worker.clock.date(), requestID: trace.requestID, into: &worker.out)
         responseBody = BodyRelay(reading: response.framing, writingChunks: response.writesChunks)
         responseKeepsAlive = response.keepAlive
+        mayBeFollowed = response.mayBeFollowed
         return !worker.out.overflowed
     }
 
@@ -418,7 +392,9 @@ final class ServerConnection: ReadinessHandler {
         leaveClient()
         phase = .idle
         idleSince = worker.clock.now
-        if !isSilent() || !pool.putBack(self) { discard() }
+        // Whatever arrives while nobody waits for it is to be seen before the next request takes the connection (RFC 9112 §9.2).
+        let isClean = isSilent() && watcher?.comesFirst(true) == true
+        if !isClean || !pool.putBack(self) { discard() }
     }
 
     private func leaveClient() {

@@ -79,8 +79,10 @@ final class UpstreamPool {
     private var isRetired = false
 
     /// A connection that was idle for longer is looked at before it is used: its server may have closed it a moment ago. A
-    /// busy one is spared the call; the loop has told of its end, or will within the same turn.
+    /// busy one is spared the call: what has arrived on it the loop tells of before any request of the same batch.
     private static let unquestioned = Interval.seconds(1)
+    /// So long nobody gets a connection on which a body may follow that must not (`Response.mayBeFollowed`).
+    static let parkingTime = Interval.milliseconds(100)
 
     init(_ upstream: Configuration.Upstream, index: Int, tls: TLSClientContext? = nil, worker: Worker) {
         name = upstream.name
@@ -183,7 +185,11 @@ final class UpstreamPool {
         guard case .none = settings.proxyProtocol, !isRetired, connection.server.idle.count < settings.keepAlive,
             connection.server.isServing
         else { return false }
-        connection.server.idle.push(connection)
+        if connection.mayBeFollowed {
+            connection.server.idle.park(connection)
+        } else {
+            connection.server.idle.push(connection)
+        }
         return true
     }
 
@@ -217,6 +223,7 @@ final class UpstreamPool {
     /// Closes connections that were idle for too long (the oldest stand first), and lets time pass for those who come back.
     func sweep(_ now: Instant) {
         for server in servers {
+            server.idle.unpark { now - $0.idleSince >= UpstreamPool.parkingTime }
             while let oldest = server.idle.oldest, now - oldest.idleSince > settings.idleTimeout {
                 oldest.discard()
             }

@@ -7,6 +7,9 @@ package struct Response: Sendable {
     package let framing: BodyFraming
     /// The server will take another request on this connection.
     package let keepAlive: Bool
+    /// The head speaks of a body that must not come (HEAD, 304; RFC 9112 §6.3). Some servers send it, and it would be read as
+    /// the next answer.
+    package let mayBeFollowed: Bool
     /// The client gets chunks: it knows HTTP/1.1, and the length is not known ahead.
     package let writesChunks: Bool
     /// The client learns the end of the body only from the end of the connection.
@@ -160,6 +163,7 @@ package struct ResponseReader: ~Copyable {
             Response(
                 status: line.status, headLength: length, framing: body,
                 keepAlive: keepAlive && body != .untilClose,
+                mayBeFollowed: body == .none && framing.announcesBody,
                 writesChunks: lengthUnknown && context.minorVersion >= 1,
                 endsWithConnection: lengthUnknown && context.minorVersion == 0,
                 failedRows: failed, undecidedRows: undecided,

@@ -19,6 +19,8 @@ package final class EventLoop {
             fatalError("libevent offers no edge-triggered method on this system (epoll is needed)")
         }
         event_config_free(config)
+        // Before anything is watched, which is then of the second (libevent takes the middle one).
+        event_base_priority_init(base, 2)
         self.base = base
     }
 
@@ -129,6 +131,12 @@ package final class Watcher {
         event_del(event)
         event.deallocate()
     }
+
+    /// Whether events of this descriptor come before others of the batch that they arrived in, which costs that batch one more
+    /// call to the system. For what arrives rarely: while such events come, the others wait.
+    /// - Returns: false: one is due in this turn, and it comes when it comes.
+    @discardableResult
+    package func comesFirst(_ isFirst: Bool) -> Bool { event_priority_set(event, isFirst ? 0 : 1) == 0 }
 
     /// No event is delivered from now on, not even one that is due in this turn. To be called before the descriptor is
     /// closed.

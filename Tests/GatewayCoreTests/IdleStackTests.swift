@@ -48,6 +48,18 @@ import Testing
         #expect(names(idle) == "abc".replacing(name, with: "") && idle.count == 2)
     }
 
+    @Test func `are not taken while they are parked`() {
+        var idle = stack(a)
+        idle.park(b)
+        idle.park(c)
+        #expect(idle.count == 3 && names(idle) == "abc" && idle.oldest === a)
+        #expect(idle.pop() === a && idle.pop() == nil && idle.count == 2)
+        idle.unpark { $0 === c }
+        #expect(idle.pop() === c && idle.pop() == nil)
+        idle.remove(b)
+        #expect(idle.count == 0)
+    }
+
     @Test func `stay as they are when none of them is removed`() {
         var idle = stack(a, b)
         idle.remove(c)

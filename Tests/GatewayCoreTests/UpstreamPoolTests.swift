@@ -189,6 +189,22 @@ private final class Bench {
         bench.finish(pool)
     }
 
+    /// The body of an answer to HEAD, which some servers send, would be read as the next answer.
+    @Test func `gives no connection for a while that a body may follow on`() throws {
+        let pool = bench.pool()
+        bench.update(pool, [a.address])
+        let connection = try #require(connected(pool))
+        connection.mayBeFollowed = true
+        connection.release()
+        #expect(pool.idleCount == 1)
+        pool.sweep(connection.idleSince + .milliseconds(99))
+        try #require(connected(pool)).discard()
+        pool.sweep(connection.idleSince + .milliseconds(100))
+        #expect(try #require(pooled(pool)) === connection)
+        connection.discard()
+        bench.finish(pool)
+    }
+
     @Test func `lets go what was idle for longer than it may`() throws {
         let pool = bench.pool(idleTimeout: .seconds(30))
         bench.update(pool, [a.address])

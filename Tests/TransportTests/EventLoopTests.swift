@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Transport
@@ -17,6 +18,35 @@ private final class Busy: ReadinessHandler {
     func resume() {
         resumed += 1
         for _ in 0..<repeats { loop.stillReady(self) }
+    }
+}
+
+/// One end of a pair of sockets: notes in what order those were called who are ready.
+private final class End: ReadinessHandler {
+    private(set) var watcher: Watcher?
+    private var pair: [Int32] = [0, 0]
+    private let called: () -> Void
+
+    init(_ loop: EventLoop, called: @escaping () -> Void) {
+        self.called = called
+        precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+        watcher = Watcher(pair[0], on: loop, trigger: .level, handler: self)
+    }
+
+    deinit {
+        watcher?.cancel()
+        for descriptor in pair { close(descriptor) }
+    }
+
+    func arrive() {
+        var byte: UInt8 = 1
+        precondition(write(pair[1], &byte, 1) == 1)
+    }
+
+    func ready(_ readiness: Readiness) {
+        var byte: UInt8 = 0
+        precondition(read(pair[0], &byte, 1) == 1)
+        called()
     }
 }
 
@@ -48,5 +78,20 @@ private final class Busy: ReadinessHandler {
         loop.stillReady(busy)
         loop.turn()
         #expect((idle.resumed, busy.resumed) == (0, 1))
+    }
+
+    /// What ends an idle connection must be seen before a request that came with it takes the connection.
+    @Test func `calls those first whose events come first, whatever arrived first`() {
+        let loop = EventLoop()
+        var order = ""
+        let ends = ["a", "b", "c"].map { name in End(loop) { order += name } }
+        #expect(ends[2].watcher?.comesFirst(true) == true)
+        for end in ends { end.arrive() }
+        loop.turn()
+        #expect(order == "cab")
+        #expect(ends[2].watcher?.comesFirst(false) == true)
+        for end in ends { end.arrive() }
+        loop.turn()
+        #expect(order == "cababc")
     }
 }

@@ -3,11 +3,14 @@
 struct IdleStack<Connection: AnyObject> {
     private var newest: Connection?
     private var others: [Connection] = []
+    /// Nobody may have them yet.
+    private var parked: [Connection] = []
 
-    var count: Int { others.count + (newest == nil ? 0 : 1) }
+    var count: Int { others.count + parked.count + (newest == nil ? 0 : 1) }
+    /// Of those that may be taken.
     var oldest: Connection? { others.first ?? newest }
-    /// The oldest first.
-    var all: [Connection] { others + [newest].compactMap(\.self) }
+    /// Of those that may be taken, the oldest first; behind them those that may not.
+    var all: [Connection] { others + [newest].compactMap(\.self) + parked }
 
     mutating func push(_ connection: Connection) {
         if let newest { others.append(newest) }
@@ -17,7 +20,18 @@ struct IdleStack<Connection: AnyObject> {
     /// The newest.
     mutating func pop() -> Connection? { newest.take() ?? others.popLast() }
 
+    mutating func park(_ connection: Connection) { parked.append(connection) }
+
+    /// Those of the parked ones may be taken from now on.
+    mutating func unpark(where isOver: (Connection) -> Bool) {
+        guard !parked.isEmpty else { return }
+        others += parked.filter(isOver)
+        parked.removeAll(where: isOver)
+    }
+
     mutating func remove(_ connection: Connection) {
-        if newest === connection { newest = nil } else { others.removeAll { $0 === connection } }
+        if newest === connection { return newest = nil }
+        others.removeAll { $0 === connection }
+        parked.removeAll { $0 === connection }
     }
 }

@@ -105,6 +105,25 @@ extension Conversation {
         }
     }
 
+    /// It must not come (RFC 9112 §6.3 (1)), and comes from some servers all the same.
+    @Test func `tell of a body that may follow an answer without one`() {
+        func mayBeFollowed(_ head: String, isHead: Bool) -> Bool? {
+            var reader = ResponseReader(House.rules(House.configuration()))
+            let context = ResponseContext(isHead: isHead, minorVersion: 1, loginRows: [])
+            guard case .final(let response) = reader.parse(Array((head + "\r\n\r\n").utf8).span, to: context) else {
+                return nil
+            }
+            return response.mayBeFollowed
+        }
+        #expect(mayBeFollowed("HTTP/1.1 200 OK\r\nContent-Length: 5", isHead: true) == true)
+        #expect(mayBeFollowed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", isHead: true) == true)
+        #expect(mayBeFollowed("HTTP/1.1 304 Not Modified\r\nContent-Length: 5", isHead: false) == true)
+        #expect(mayBeFollowed("HTTP/1.1 200 OK\r\nContent-Length: 0", isHead: true) == false)
+        #expect(mayBeFollowed("HTTP/1.1 200 OK", isHead: true) == false)
+        #expect(mayBeFollowed("HTTP/1.1 304 Not Modified", isHead: false) == false)
+        #expect(mayBeFollowed("HTTP/1.1 200 OK\r\nContent-Length: 5", isHead: false) == false)
+    }
+
     @Test func `are many`() {
         #expect(Conversation.all(in: "responses").count >= 40)
         let titles = Conversation.all(in: "responses").map(\.title)

@@ -1,0 +1,37 @@
+internal import Policy
+
+/// What goes wrong on the way to a server, and whether the server is to blame.
+extension ServerConnection {
+    /// The connection is of no use.
+    func lost() {
+        if brokeOff(.lost) { return }
+        pool.failed()
+        if let refusal = lateRefusal {
+            blame(.handshake)
+            return act(on: .handshakeFailed(refusal))
+        }
+        if phase != .head || !isReused { blame(.lost) }
+        act(on: phase == .head && client?.record.isAnswering == true ? .answerLost : .upstreamLost)
+    }
+
+    /// Neither is the answer on it.
+    func malformed(_ event: Exchange.Event = .responseMalformed) {
+        pool.failed()
+        blame(.malformed)
+        act(on: event)
+    }
+
+    /// The client has waited for long enough: for the connection, for the answer, or for more of it.
+    func timedOut() {
+        switch phase {
+        case .connecting, .handshake:
+            pool.connectFailed()
+            blame(.connectTimeout)
+        case .verdict: _ = brokeOff(.timeout)
+        case .head, .body:
+            pool.failed()
+            blame(.timeout)
+        case .idle, .held, .judged, .tunnel, .closed: break
+        }
+    }
+}
