@@ -12,7 +12,7 @@ struct Exchange: ~Copyable {
     enum Event {
         /// The upstream connection is established, or a pooled one was taken.
         case connected
-        /// No connection to the chosen server.
+        /// No connection to the chosen server, or the kept one was gone before anything had left.
         case connectFailed
         /// No secured connection to it; what the client is told when no other server is left to try.
         case handshakeFailed(Refusal)
@@ -161,6 +161,8 @@ struct Exchange: ~Copyable {
             return replayable ? retry(orRefuse: .upstreamFailed) : end(.refuse(.upstreamFailed))
         case (.sending, .answerLost), (.awaiting, .answerLost):
             return end(clientIsGone ? .abandon : .refuse(.upstreamFailed))
+        case (.sending, .connectFailed), (.awaiting, .connectFailed):
+            return clientIsGone ? end(.abandon) : retry(orRefuse: .upstreamFailed)
         // Told behind the handshake: the server has looked at our certificate and taken nothing of the request.
         case (.sending, .handshakeFailed(let refusal)), (.awaiting, .handshakeFailed(let refusal)):
             return end(clientIsGone ? .abandon : .refuse(refusal))

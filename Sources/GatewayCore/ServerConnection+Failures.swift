@@ -14,6 +14,13 @@ extension ServerConnection {
         act(on: phase == .head && client?.record.isAnswering == true ? .answerLost : .upstreamLost)
     }
 
+    /// The connection was kept, and has ended before anything of the request left: whatever it is, it may be sent on another one
+    /// (RFC 9110 §9.2.2).
+    func neverLeft() {
+        pool.failed()
+        act(on: .connectFailed)
+    }
+
     /// Neither is the answer on it.
     func malformed(_ event: Exchange.Event = .responseMalformed) {
         pool.failed()

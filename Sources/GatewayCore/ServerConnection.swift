@@ -35,6 +35,18 @@ final class ServerConnection: ReadinessHandler {
         case probe
     }
 
+    /// How far the request of an exchange has got.
+    enum Departure {
+        /// Nothing of it was given to a connection that was kept. → `begun`, `impossible`, `brokenOff`
+        case due
+        /// → `brokenOff`
+        case begun
+        /// The connection was gone before the first byte: all of it is kept for another one.
+        case impossible
+        /// The connection takes nothing more of it.
+        case brokenOff
+    }
+
     let pool: UpstreamPool
     let worker: Worker
     let server: UpstreamPool.Server
@@ -43,6 +55,7 @@ final class ServerConnection: ReadinessHandler {
     var phase = Phase.connecting
     private(set) var client: ClientConnection?
     private var errand = Errand.request
+    private(set) var departure = Departure.begun
 
     var canRead = false
     /// Bytes came, and the connection may have been reset behind them unnoticed.
@@ -98,6 +111,7 @@ final class ServerConnection: ReadinessHandler {
         interimCount = 0
         guard phase == .idle else { return }
         phase = .head
+        departure = .due
         watcher?.comesFirst(false)
     }
 
@@ -108,7 +122,7 @@ final class ServerConnection: ReadinessHandler {
         let readiness = channel.crossReadiness(readiness)
         if isConnecting {
             guard connect(readiness) else { return }
-        } else if readiness.contains(.writable), !outbox.isEmpty {
+        } else if readiness.contains(.writable), !outbox.isEmpty, departure != .impossible {
             let waiting = outbox.count
             guard outbox.flush(to: channel) else {
                 lookForAnswer()
@@ -137,6 +151,7 @@ final class ServerConnection: ReadinessHandler {
     }
 
     private func advance() {
+        if departure == .impossible, phase == .head { return neverLeft() }
         let worker = worker
         var budget = ClientConnection.readsPerTurn
         while isReading {
@@ -218,11 +233,20 @@ final class ServerConnection: ReadinessHandler {
     /// Sends part of a request, or queues it until the connection is there.
     func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
         guard phase != .closed else { return }
-        if isConnecting {
+        if isConnecting || departure == .impossible {
             outbox.append(first)
             outbox.append(second)
-        } else if !outbox.send(first, second, to: channel) {
-            lookForAnswer()
+        } else if outbox.send(first, second, to: channel) {
+            departure = .begun
+        } else {
+            // Of a session it cannot be said that nothing left: a message has more than one record.
+            if departure == .due, channel.session == nil {
+                departure = .impossible
+                outbox.append(first)
+                outbox.append(second)
+            } else {
+                lookForAnswer()
+            }
             worker.loop.stillReady(self)
         }
     }
@@ -230,14 +254,15 @@ final class ServerConnection: ReadinessHandler {
     /// The rest of the request cannot be sent. A server may answer and close before it has read everything, so what it
     /// said is read before it is given up.
     func lookForAnswer() {
+        departure = .brokenOff
         outbox.removeAll()
         canRead = true
         peerFinished = true
     }
 
-    /// What was queued while the connection was under way; nil once it was there.
+    /// What was queued while the connection was under way, or could not leave at all; nil once something has left.
     func takeUnsent() -> [UInt8]? {
-        isConnecting ? outbox.takeAll() : nil
+        isConnecting || departure == .impossible ? outbox.takeAll() : nil
     }
 
     /// The client read what was queued for it: go on.

@@ -230,6 +230,18 @@ private func step(in state: String, _ event: Exchange.Event) -> Exchange.Step? {
         #expect(!exchange.owesRequest)
     }
 
+    /// A kept connection was gone when the first byte was to leave: a POST may be sent again as well.
+    @Test func `sends a request on another connection of which nothing had left`() {
+        #expect(
+            steps(.connected, .connectFailed, .connected, .responseHead(failedLogin: false))
+                == [.none, .retry, .none, .relay])
+        #expect(
+            steps(bodiless: false, .connected, .requestEnded, .connectFailed, .connected, .requestEnded)
+                == [.none, .none, .retry, .none, .none])
+        #expect(steps(attempts: 1, .connected, .connectFailed) == [.none, .refuse(.upstreamFailed)])
+        #expect(steps(isLogin: true, .connected, .clientLost, .connectFailed) == [.none, .none, .abandon])
+    }
+
     /// RFC 9112 §9.3.1: not for ever.
     @Test func `counts connections that failed and requests that were lost together`() {
         #expect(

@@ -111,6 +111,8 @@ import Wire
         #expect(word(after: .upstreamLost) == "forwarded", "nobody knows the verdict")
         #expect(word(after: .handshakeFailed(.upstreamDistrusts)) == "held", "the server took nothing")
         #expect(word(after: .connected) == "forwarded")
+        #expect(word(after: .connectFailed) == "held", "the kept connection was gone")
+        #expect(word(after: .connected) == "forwarded")
         #expect(word(after: .requestTooLarge) == "held", "nothing was sent")
         #expect(word(after: .connected) == "forwarded")
         #expect(word(after: .responseHead(failedLogin: false)) == "answered")

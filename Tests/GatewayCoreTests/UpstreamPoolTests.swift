@@ -316,6 +316,22 @@ private final class Bench {
         bench.finish(pool)
     }
 
+    /// Nothing of it left, so it may go on another connection, a POST too.
+    @Test func `gives back a request whose connection is gone before its first byte`() throws {
+        let pool = bench.pool()
+        var gone: Backend? = try Backend()
+        bench.update(pool, [gone!.address])
+        try #require(connected(pool)).release()
+        // Closing the listener resets what it had not accepted. The loop has not told of it yet.
+        gone = nil
+        let connection = try #require(pooled(pool))
+        connection.send(Array("POST /".utf8).span, Array(" HTTP".utf8).span)
+        connection.send(Array("/1.1".utf8).span, Span())
+        #expect(connection.takeUnsent() == Array("POST / HTTP/1.1".utf8))
+        connection.discard()
+        bench.finish(pool)
+    }
+
     /// What the server says unasked would be read as the answer to the next request.
     @Test func `does not keep a connection that the other side has closed`() throws {
         let pool = bench.pool()

@@ -166,8 +166,8 @@ final class Guess {
     func note(_ event: Exchange.Event) {
         switch (state, event) {
         case (.held, .connected): state = .forwarded
-        // Told behind a TLS handshake: the server has taken nothing.
-        case (.forwarded, .handshakeFailed): state = .held
+        // Told behind a TLS handshake, or of a kept connection that was gone: the server has taken nothing.
+        case (.forwarded, .handshakeFailed), (.forwarded, .connectFailed): state = .held
         // Less is allowed since a reload. A login goes out in one piece, and this one did not.
         case (.forwarded, .requestTooLarge): state = .held
         case (.forwarded, .responseHead(failedLogin: false)), (.forwarded, .responseMalformed), (.forwarded, .switched):
