@@ -10,9 +10,13 @@ extension ServerConnection {
             blame(.handshake)
             return act(on: .handshakeFailed(refusal))
         }
-        if phase != .head || !isReused { blame(.lost) }
+        // Closed between two requests, or tired of waiting for what the client does not send: neither is a failure.
+        if phase != .head || !isReused && !isOwedBody { blame(.lost) }
         act(on: phase == .head && client?.record.isAnswering == true ? .answerLost : .upstreamLost)
     }
+
+    /// The server has taken all there was of a request whose rest its client owes.
+    private var isOwedBody: Bool { client?.phase == .body && outbox.isEmpty && departure != .brokenOff }
 
     /// The connection was kept, and has ended before anything of the request left: whatever it is, it may be sent on another one
     /// (RFC 9110 §9.2.2).

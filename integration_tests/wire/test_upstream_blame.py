@@ -100,6 +100,24 @@ def test_a_server_that_begins_its_answer_and_takes_nothing_more_is_blamed(start_
     assert gateway.metrics()[FAILURES] == 1
 
 
+def test_a_server_that_does_not_wait_for_a_body_for_ever_is_not_blamed(start_gateway, start_backend):
+    """It has taken all that came. Blamed for it, its circuit could be opened by anybody who stalls a few uploads."""
+    def gives_up(exchange: Exchange) -> None:
+        exchange.close()
+
+    gateway = start_gateway(
+        start_backend(gives_up),
+        upstreams={"api": {"ejection": {"failures": 1}, "circuit_breaker": {"failures": 1}}})
+    for framing in ({"Content-Length": "100"}, {"Transfer-Encoding": "chunked"}):
+        with gateway.connect() as client:
+            client.send(request("POST", "/", framing))
+            assert client.read_final("POST").status == 502
+    assert gateway.events("upstream.circuit_opened") == []
+    # Who has the whole request and goes away without an answer has failed.
+    assert gateway.fetch(request("POST", "/", body=b"whole")).status == 502
+    assert gateway.wait_event("upstream.circuit_opened")["reason"] == "connection_lost"
+
+
 # A server that reads slowly
 
 SLOW = noise(6_000_000)
