@@ -37,6 +37,8 @@ package final class GatekeeperRules: Sendable {
     let tokenPlaces: [TokenPlaces]
     /// What each route tells those whose token falls short.
     let demands: [Challenge.Demands]
+    /// For each upstream whether no connection to it carries a second request.
+    let upstreamsWithoutReuse: [Bool]
     /// Some route takes paths that would otherwise be refused.
     let hasPathRules: Bool
     let keys: KeySet
@@ -86,6 +88,7 @@ package final class GatekeeperRules: Sendable {
         }
         tokenPlaces = configuration.routes.map(TokenPlaces.init)
         demands = configuration.routes.map(Challenge.Demands.init)
+        upstreamsWithoutReuse = configuration.upstreams.map { $0.keepAlive == 0 || $0.proxyProtocol != .none }
         hasPathRules = configuration.routes.contains { $0.paths != PathRules() }
         self.keys = keys
         hardening = ResponseHardening(configuration)

@@ -30,6 +30,9 @@ extension Gatekeeper {
                 out.append(offer.others)
                 out.append("\r\n")
             }
+        } else if rules.upstreamsWithoutReuse[plan.upstream] {
+            // Whoever knows that it is the last one must say so (RFC 9112 §9.6).
+            out.append("Connection: close\r\n")
         }
         if let hops = head.hopsLeft {
             out.append("Max-Forwards: ")

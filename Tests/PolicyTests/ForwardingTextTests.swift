@@ -90,3 +90,31 @@ private final class Kept {
         #expect(try forwarded("two").contains("Via: 1.1 two\r\n"))
     }
 }
+
+@Suite struct `What a request tells of its upstream connection` {
+    private func options(_ change: (inout Configuration.Upstream) -> Void, _ fields: String = "") -> [Substring] {
+        var configuration = House.configuration()
+        change(&configuration.upstreams[0])
+        let request = "GET / HTTP/1.1\r\nHost: api.example.org\r\n\(fields)\r\n"
+        let lines = Gate(configuration).forwarded(request)?.split(separator: "\r\n") ?? []
+        return lines.filter { $0.hasPrefix("Connection:") }
+    }
+
+    /// RFC 9112 §9.6: it is the only one that the connection carries.
+    @Test func `is that it ends when it is not kept`() {
+        #expect(options { $0.keepAlive = 0 } == ["Connection: close"])
+        #expect(options { $0.proxyProtocol = .v2 } == ["Connection: close"])
+        #expect(options({ $0.keepAlive = 0 }, "Connection: keep-alive\r\n") == ["Connection: close"])
+    }
+
+    @Test func `is nothing when it is kept`() {
+        #expect(options { $0.keepAlive = 1 } == [])
+    }
+
+    @Test func `is the upgrade when the protocol may change, kept or not`() {
+        let handshake =
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            + "Sec-WebSocket-Version: 13\r\n"
+        #expect(options({ $0.keepAlive = 0 }, handshake) == ["Connection: Upgrade"])
+    }
+}

@@ -382,6 +382,7 @@ def test_no_server_connection_serves_two_clients(
         assert gateway.get("/", source).status == 200
     assert told.connections == 4
     assert len(set(reader.headers)) == 4, "each port is another one"
+    assert [each.field("Connection") for each in told.requests] == ["close"] * 4
 
 
 def test_the_client_behind_a_trusted_proxy_is_told_without_its_port(

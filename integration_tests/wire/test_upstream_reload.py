@@ -1,4 +1,4 @@
-"""A reload gives an upstream other servers, and the rules for them: what was decided by the former rules must not meet them."""
+"""A reload gives an upstream other servers, with rules for them: what the former rules decided must not meet them."""
 
 import contextlib
 import socket
