@@ -91,7 +91,7 @@ private final class End: ReadinessHandler {
         #expect(order == "cab")
         #expect(ends[2].watcher?.comesFirst(false) == true)
         for end in ends { end.arrive() }
-        loop.turn()
+        withExtendedLifetime(ends) { loop.turn() }
         #expect(order == "cababc")
     }
 }
