@@ -20,8 +20,9 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     case xForwardedFor
     case xForwardedHost
     case xForwardedProto
-    /// A name that steers us or the backend, written with `_` for `-`. CGI, WSGI and their kin read both as one variable,
-    /// so `Content_Length` would get past every check of `Content-Length`.
+    /// A name that steers us or the backend, written with another sign for `-`. CGI, WSGI and their kin read `-` and `_` as
+    /// one variable, lighttpd's CGI every sign there is, so `Content_Length` and `Content.Length` would get past every
+    /// check of `Content-Length`.
     case disguised
     case authorization
     case cookie
@@ -68,7 +69,7 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
 }
 
 /// Classifies field names: the built-in ones by length and bytes, the identity headers from the configuration. Letter case
-/// never matters, and `_` is `-`. An object, so that its arrays are not counted for each field.
+/// never matters, and every sign is `-`. An object, so that its arrays are not counted for each field.
 package final class FieldClassifier: Sendable {
     /// The identity headers' names, folded, one after another.
     private let identityText: [UInt8]
@@ -99,8 +100,7 @@ package final class FieldClassifier: Sendable {
             return .identity
         }
         guard known != .endToEnd, known != .forwarding else { return known }
-        for index in name.indices where name[index] == UInt8(ascii: "_") { return .disguised }
-        return known
+        return isDisguised(name) ? .disguised : known
     }
 
     private func isIdentity(_ name: Span<UInt8>) -> Bool {
@@ -114,10 +114,20 @@ package final class FieldClassifier: Sendable {
     }
 }
 
-/// Lower case, and `-` for `_`.
+/// Whether the name has a sign other than `-`. What CGI makes of it is then the name of another field as well.
+func isDisguised(_ name: Span<UInt8>) -> Bool {
+    for index in name.indices where name[index] != UInt8(ascii: "-") && folded(name[index]) == UInt8(ascii: "-") {
+        return true
+    }
+    return false
+}
+
+/// Lower case, and `-` for every byte that is neither letter nor digit.
 @inline(__always)
 private func folded(_ byte: UInt8) -> UInt8 {
-    byte == UInt8(ascii: "_") ? UInt8(ascii: "-") : Characters.lowercased(byte)
+    let lower = byte | 0x20
+    if lower &- UInt8(ascii: "a") < 26 { return lower }
+    return Characters.isDigit(byte) ? byte : UInt8(ascii: "-")
 }
 
 /// Whether `name` is `text` or, with `prefix`, begins with it. `text` must be folded.

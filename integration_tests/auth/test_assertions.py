@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import threading
@@ -140,7 +141,7 @@ def test_it_is_used_for_many_requests_of_one_token(start_signing, backend):
 # --- What is forged
 
 
-@pytest.mark.parametrize("name", [HEADER, "x-identity-assertion", "X_Identity_Assertion", "X-Identity_Assertion"])
+@pytest.mark.parametrize("name", [HEADER, "x-identity-assertion", "X_Identity_Assertion", "X.Identity.Assertion"])
 @pytest.mark.parametrize("target", ["/open", "/maybe", "/"])
 def test_a_forged_one_never_arrives(start_signing, backend, name, target):
     gateway = start_signing()
@@ -148,7 +149,7 @@ def test_a_forged_one_never_arrives(start_signing, backend, name, target):
     gateway.get(target, fields={name: "forged-value", **identity})
     arrived = backend.only()
     assert b"forged-value" not in arrived.head
-    spellings = [other for other in arrived.names() if other.replace("_", "-") == HEADER.lower()]
+    spellings = [other for other in arrived.names() if re.sub("[^a-z0-9]", "-", other) == HEADER.lower()]
     assert len(spellings) == (1 if target == "/" else 0)
 
 

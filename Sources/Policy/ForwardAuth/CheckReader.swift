@@ -239,15 +239,16 @@ package final class CheckReader {
         if hasKey || asksForUpgrade { text.append("Connection: Upgrade\r\n") }
     }
 
-    /// Not what frames the check, belongs to its connection or is the description. Of names with `_` all are kept:
-    /// whoever brings the request to the backend brings them, too (`Gatekeeper.admitUnchanged`).
+    /// Not what frames the check, belongs to its connection or is the description. Of names with a sign
+    /// other than `-` all are kept: whoever brings the request to the backend brings them, too
+    /// (`Gatekeeper.admitUnchanged`).
     private func isOfClient(_ kind: FieldClass, _ name: Span<UInt8>) -> Bool {
         switch kind {
         case .host, .contentLength, .transferEncoding, .connection, .hopByHop, .expect, .maxForwards, .xForwardedFor,
             .xForwardedHost, .xForwardedProto:
             false
-        case .identity: hasUnderscore(name) || rules.isUnanswered(name)
-        case .forwarding: hasUnderscore(name)
+        case .identity: isDisguised(name) || rules.isUnanswered(name)
+        case .forwarding: isDisguised(name)
         default: true
         }
     }
@@ -272,9 +273,4 @@ package struct DescriptionFault: Error, Hashable, Sendable {
     }
 
     package var text: String { "\(part) \(problem.rawValue)" }
-}
-
-func hasUnderscore(_ name: Span<UInt8>) -> Bool {
-    for index in name.indices where name[index] == UInt8(ascii: "_") { return true }
-    return false
 }

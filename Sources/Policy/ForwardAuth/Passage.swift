@@ -20,14 +20,14 @@ extension Gatekeeper {
         }
         // It would go on to the backend, and into its logs.
         if head.queryCut != nil || head.subprotocols != nil { throw .malformedCredentials }
-        // Where backends read `_` as `-`, a name that no proxy overwrites would be taken for one that it does.
+        // Where backends read `_` or `.` as `-`, a name that no proxy overwrites would be taken for one that it does.
         for index in 0..<fields.count {
             switch classes[index] {
             case .disguised: throw .disguisedField
             // No proxy is told to overwrite these, since they are never answered.
             case .identity where rules.isUnanswered(bytes.extracting(fields[index].name)): throw .disguisedField
-            case .identity where hasUnderscore(bytes.extracting(fields[index].name)),
-                .forwarding where hasUnderscore(bytes.extracting(fields[index].name)):
+            case .identity where isDisguised(bytes.extracting(fields[index].name)),
+                .forwarding where isDisguised(bytes.extracting(fields[index].name)):
                 throw .disguisedField
             default: continue
             }

@@ -48,7 +48,8 @@ private func get(_ target: String, _ fields: String...) -> String {
     }
 
     @Test(arguments: [
-        "X_User_Id", "X-User_ID", "x_user_role", "X_Forwarded_For", "Content_Length", "X_Real_IP", "Proxy_",
+        "X_User_Id", "X-User_ID", "x_user_role", "X_Forwarded_For", "Content_Length", "X_Real_IP", "X.User.Id",
+        "X~User!Role", "X.Break.Glass", "X.Forwarded.For", "X.Real.IP", "Proxy_",
     ])
     func `may not carry a name in disguise`(_ name: String) {
         let isHarmless = name == "Proxy_"

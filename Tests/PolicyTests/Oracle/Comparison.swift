@@ -119,7 +119,7 @@ enum Passage {
         "x-original-url", "x-user-id", "x-user-role", "x-authenticated",
     ]
     private static let ourPrefixes = ["x-forwarded", "client-cert", "x-client-cert", "x-ssl-client"]
-    /// Names that steer somebody; with `_` for `-` they go no further.
+    /// Names that steer somebody; with another sign for `-` they go no further.
     private static let steering: Set<String> = [
         "user-agent", "content-type", "access-control-request-method",
     ]
@@ -149,7 +149,7 @@ enum Passage {
     private static func kept(_ fields: [Reading.Field], _ named: Set<String>) -> [Reading.Field] {
         fields.filter { field in
             let name = field.name.lowercased()
-            let folded = String(name.map { $0 == "_" ? "-" : $0 })
+            let folded = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" })
             let isOurs = ours.contains(folded) || ourPrefixes.contains { folded.hasPrefix($0) }
             let isDisguised = name != folded && (steering.contains(folded) || fixed.contains(folded))
             return !isOurs && !isDisguised && (fixed.contains(name) || !named.contains(name))
