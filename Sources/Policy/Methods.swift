@@ -17,6 +17,14 @@ package enum Methods {
             && !method.equals("TRACK") && !method.equals("PRI")
     }
 
+    /// Whether the bytes begin, behind empty lines, as a HEAD: its answer has no content (RFC 9110 §9.3.2), also when the
+    /// rest is too malformed, too long or too late for anything else to be known of it.
+    package static func beginsAsHead(_ bytes: Span<UInt8>) -> Bool {
+        var start = 0
+        while start < bytes.count, bytes[start] == 13 || bytes[start] == 10 { start += 1 }
+        return bytes.count - start >= 5 && bytes.extracting(start..<start + 5).equals("HEAD ")
+    }
+
     /// RFC 9110 §9.2.1: of those that are in use.
     package static func isSafe(_ method: Span<UInt8>) -> Bool {
         method.equals("GET") || method.equals("HEAD") || method.equals("OPTIONS")

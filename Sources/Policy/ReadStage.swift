@@ -72,7 +72,9 @@ extension Gatekeeper {
     /// Stage *read*: the head is complete and there is one way to understand it. False: more bytes are needed.
     func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) throws(Refusal) -> Bool {
         switch HeadParser.parseRequest(bytes, into: &fields, limits: rules.headLimits) {
-        case .malformed(let fault): throw Refusal(fault)
+        case .malformed(let fault):
+            facts.isHead = Methods.beginsAsHead(bytes)
+            throw Refusal(fault)
         case .complete(let line, let length):
             facts.headLength = length
             try readHead(bytes, line, .whole, &facts)

@@ -73,6 +73,29 @@ private let plain = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
         #expect(gate.pathForLogs(text, facts) == "/a/b")
     }
 
+    /// RFC 9110 §9.3.2: an answer to HEAD has no content, whatever is wrong with the request.
+    @Test func `knows a HEAD, however malformed the rest is`() {
+        let gate = Gate()
+        for fault in [
+            "/ HTTP/2.0\r\n", "/ b HTTP/1.1\r\n", "/ HTTP/1.1\r\nA : b\r\n", "/ HTTP/1.1\r\nA: b\r\n c\r\n",
+            "/ HTTP/1.1\r\nA: \0\r\n", "/" + String(repeating: "a", count: 9_000),
+            "/ HTTP/1.1\r\nA: " + String(repeating: "a", count: 33_000),
+        ] {
+            for (start, isHead) in [("HEAD ", true), ("\r\nHEAD ", true), ("GET ", false), ("HEADS ", false)] {
+                let decision = gate.decide(start + fault)
+                #expect(decision.refusal?.stage == .read)
+                #expect(decision.facts.isHead == isHead, "\(start)\(fault.prefix(40))")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("", false), ("HEAD", false), ("HEAD ", true), ("\r\n\r\nHEAD /", true), ("head /", false), ("\r\n", false),
+    ])
+    func `tells a HEAD by the beginning of its bytes`(text: String, expected: Bool) {
+        #expect(Methods.beginsAsHead(Array(text.utf8).span) == expected)
+    }
+
     @Test func `knows nothing of a head that never became complete`() {
         let gate = Gate()
         let facts = gate.decide("GET  / HTTP/1.1\r\n").facts

@@ -85,6 +85,21 @@ def test_connect_is_refused_with_501(gateway, backend):
     refused(gateway, backend, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501)
 
 
+@pytest.mark.parametrize("rest", [
+    b"/ HTTP/2.0\r\n" + HOST + b"\r\n", b"/ b HTTP/1.1\r\n" + HOST + b"\r\n", b"/" + b"x" * 8192 + b" HTTP/1.1\r\n",
+    b"/ HTTP/1.1\r\n" + HOST + b"A : b\r\n\r\n", b"/ HTTP/1.1\r\n" + HOST + b"A: \0\r\n\r\n",
+    b"/ HTTP/1.1\r\n" + HOST + b"A: b\r\n c\r\n\r\n", b"/ HTTP/1.1\r\n" + HOST + b"A: " + b"x" * 33_000,
+])
+def test_a_refused_head_gets_no_content(gateway, backend, rest):
+    """RFC 9110 §9.3.2, also where the fault is found before the method is known."""
+    with gateway.connect() as client:
+        response = client.send(b"HEAD " + rest).read_final("HEAD")
+        assert response.status in (400, 414, 431, 505)
+        assert int(response.field("Content-Length")) > 0
+        assert client.ended()
+    assert backend.requests == []
+
+
 @pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/3.7", b"HTTP/0.9"])
 def test_another_version_is_refused_with_505(gateway, backend, version):
     refused(gateway, backend, b"GET / " + version + b"\r\n" + HOST + b"\r\n", 505)

@@ -1,3 +1,4 @@
+internal import Policy
 internal import Transport
 internal import Wire
 
@@ -100,7 +101,7 @@ final class AdminConnection: ReadinessHandler {
         switch server.read(arrived.span) {
         case .incomplete:
             if input.count >= AdminRequestReader.inputLimit {
-                answer(AdminProblem.tooLarge("the request does not end").response, keepAlive: false, toHead: false)
+                refuse(AdminProblem.tooLarge("the request does not end"), arrived.span)
             }
         case .complete(let request, let consumed):
             input.removeFirst(consumed)
@@ -110,8 +111,12 @@ final class AdminConnection: ReadinessHandler {
             }
             if state == .working { deadline = Instant.now() + patience }
         case .refused(let problem):
-            answer(problem.response, keepAlive: false, toHead: false)
+            refuse(problem, arrived.span)
         }
+    }
+
+    private func refuse(_ problem: AdminProblem, _ bytes: Span<UInt8>) {
+        answer(problem.response, keepAlive: false, toHead: Methods.beginsAsHead(bytes))
     }
 
     // MARK: Out

@@ -74,7 +74,9 @@ package final class CheckReader {
     package func read(_ bytes: Span<UInt8>, _ facts: inout RequestFacts) -> Reading {
         switch HeadParser.parseRequest(bytes, into: &fields, limits: limits) {
         case .incomplete: return .incomplete
-        case .malformed(let fault): return .refused(Refusal(fault))
+        case .malformed(let fault):
+            facts.isHead = Methods.beginsAsHead(bytes)
+            return .refused(Refusal(fault))
         case .complete(let line, let length):
             facts.headLength = length
             guard settle(bytes, line, &facts) else { return .refused(.malformed) }
