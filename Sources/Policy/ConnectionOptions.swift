@@ -59,7 +59,7 @@ package struct ConnectionOptions: Sendable {
 }
 
 /// The element of a comma-separated list at `position`, without the white space around it; nil behind the last one.
-private func nextElement(_ value: Span<UInt8>, _ position: inout Int) -> Range<Int>? {
+func nextElement(_ value: Span<UInt8>, _ position: inout Int) -> Range<Int>? {
     guard position <= value.count else { return nil }
     var start = position
     var end = position

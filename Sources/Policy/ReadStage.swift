@@ -22,6 +22,8 @@ struct HeadNotes {
     var allow: AllowedMethods?
     /// What the Connection fields ask for.
     var connection = ConnectionOptions()
+    /// Of HTTP/1.1; one of HTTP/1.0 is to be ignored (RFC 9110 §10.1.1), and forwarded would be an expectation of ours.
+    var expectation = Expectation.absent
     var forwardedForCount = 0
     /// Of OPTIONS: how many more proxies it may pass behind this one; below 0, it ends here. Nil: not said.
     var hopsLeft: Int?
@@ -143,8 +145,7 @@ extension Gatekeeper {
             case .maxForwards: maxForwards.note(index)
             case .expect where line.minorVersion == 0: continue
             case .expect:
-                // The only expectation there is (RFC 9110 §10.1.1); it is passed on, and so is its answer.
-                guard bytes.extracting(field.value).equalsIgnoringCase("100-continue") else {
+                guard head.expectation.take(bytes.extracting(field.value), at: index) else {
                     throw .expectationFailed
                 }
                 facts.expectsContinue = true

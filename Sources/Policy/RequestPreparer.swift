@@ -39,6 +39,7 @@ extension Gatekeeper {
             out.append(decimal: hops)
             out.append("\r\n")
         }
+        if head.expectation.isListed { out.append("Expect: 100-continue\r\n") }
         if head.writesLength { writeLength(facts.framing, into: &out) }
         if facts.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
         writeWay(facts, bytes, peer, way, into: &out)
@@ -101,8 +102,7 @@ extension Gatekeeper {
             case .maxForwards: keep = head.hopsLeft == nil
             case .contentLength: keep = !head.writesLength
             case .tracestate: keep = head.continuesTrace
-            // To be ignored in HTTP/1.0 (RFC 9110 §10.1.1); forwarded, it would be an expectation of ours.
-            case .expect: keep = head.line.minorVersion >= 1
+            case .expect: keep = head.expectation.keeps(index)
             case .webSocketProtocol: keep = head.subprotocols == nil
             case .authorization: keep = !mustGo && places(route)?.keepsAuthorization(field.value, of: bytes) ?? true
             case .cookie:
