@@ -8,6 +8,7 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     case host
     case contentLength
     case contentType
+    case contentEncoding
     case transferEncoding
     case connection
     /// For one connection only (RFC 9110 §7.6.1), whether Connection names it or not.
@@ -49,15 +50,20 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
         }
     }
 
-    /// Whether naming the field in Connection takes it out. Not those that frame, address or authenticate the request or
-    /// that we add: `Connection: Authorization` or `Connection: X-User-Id` would turn one request into another on its
-    /// way (CVE-2024-45410).
+    /// Whether naming the field in Connection takes it out (RFC 9110 §7.6.1). Not those that frame, address or authenticate
+    /// the request or that we add: `Connection: Authorization` or `Connection: X-User-Id` would turn one request into
+    /// another on its way (CVE-2024-45410). Nor Content-Type and Content-Encoding: by them the account of a login was read.
     package var isRemovedByConnection: Bool {
         switch self {
-        case .endToEnd, .userAgent: true
+        case .endToEnd, .userAgent, .maxForwards, .tracestate, .origin, .accessControlRequestMethod,
+            .webSocketProtocol:
+            true
         default: false
         }
     }
+
+    /// These two make a preflight, which passes without a token.
+    var makesPreflight: Bool { self == .origin || self == .accessControlRequestMethod }
 
     /// Whether an operator may use the name for an identity header. Where not, the built-in meaning stands.
     fileprivate var yieldsToIdentity: Bool {
@@ -183,6 +189,7 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
         if means(name, "x-forwarded-for") { return .xForwardedFor }
         if means(name, "x-token-expired") { return .identity }
     case 16:
+        if means(name, "content-encoding") { return .contentEncoding }
         if means(name, "x-forwarded-host") { return .xForwardedHost }
         if means(name, "proxy-connection") { return .hopByHop }
         if means(name, "cf-connecting-ip") { return .forwarding }

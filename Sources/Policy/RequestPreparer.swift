@@ -95,7 +95,7 @@ extension Gatekeeper {
         for index in 0..<fields.count {
             let field = fields[index]
             let kind = classes[index]
-            let keep: Bool
+            var keep: Bool
             switch kind {
             case .traceparent, .requestID: keep = false  // written anew
             case .host: keep = !head.writesHost
@@ -111,10 +111,12 @@ extension Gatekeeper {
                     && !(mayHoldSolution && holdsSolution(field.value, of: bytes))
             default:
                 keep =
-                    !kind.isStripped
-                    && !(head.connection.namesFields && kind.isRemovedByConnection
-                        && isNamedByConnection(field, bytes))
-                    && !(mustBePlain && AnswerMember.choosesForm(bytes.extracting(field.name)))
+                    !kind.isStripped && !(mustBePlain && AnswerMember.choosesForm(bytes.extracting(field.name)))
+            }
+            if keep, head.connection.namesFields, kind.isRemovedByConnection,
+                !(head.isPreflight && kind.makesPreflight), isNamedByConnection(field, bytes)
+            {
+                keep = false
             }
             if !keep {
                 out.append(bytes, run..<Int(field.nameStart))

@@ -16,6 +16,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
 @Suite struct `The classifier of fields` {
     @Test(arguments: [
         ("Host", FieldClass.host), ("Content-Length", .contentLength), ("Content-Type", .contentType),
+        ("Content-Encoding", .contentEncoding),
         ("Transfer-Encoding", .transferEncoding), ("Connection", .connection), ("Upgrade", .upgrade),
         ("Authorization", .authorization), ("Cookie", .cookie), ("Expect", .expect), ("Via", .via),
         ("traceparent", .traceparent), ("tracestate", .tracestate), ("X-Request-Id", .requestID),
@@ -62,7 +63,8 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     }
 
     @Test(arguments: [
-        "Content_Length", "Transfer_Encoding", "content_type", "X_Forwarded_For", "X-Forwarded_Proto",
+        "Content_Length", "Transfer_Encoding", "content_type", "Content_Encoding",
+        "X_Forwarded_For", "X-Forwarded_Proto",
         "x_forwarded-host",
         "User_Agent", "X_Token_Expired", "Sec_WebSocket_Protocol", "Sec-WebSocket_Protocol", "Keep_Alive",
         "X_Request_Id",
@@ -77,7 +79,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     @Test(arguments: [
         "Accept", "X-User-IDs", "X-User", "X-User-I", "XUser-ID", "XUUser-ID", "X0User-ID", "Hos", "Hosts", "X-Forward",
         "Content-Lengths",
-        "Content-Encoding", "Set-Cookie", "my_field", "my.field", "X_Trace", "a", "", "X-Userid", "-ser-Agent",
+        "Content-Encodings", "Set-Cookie", "my_field", "my.field", "X_Trace", "a", "", "X-Userid", "-ser-Agent",
     ])
     func `lets everything else through`(name: String) {
         #expect(classify(name) == .endToEnd)
@@ -107,7 +109,11 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     }
 
     @Test func `lets Connection remove only what nobody depends on`() {
-        #expect(FieldClass.allCases.filter(\.isRemovedByConnection) == [.endToEnd, .userAgent])
+        #expect(
+            FieldClass.allCases.filter(\.isRemovedByConnection) == [
+                .endToEnd, .maxForwards, .tracestate, .userAgent, .origin, .accessControlRequestMethod,
+                .webSocketProtocol,
+            ])
     }
 }
 

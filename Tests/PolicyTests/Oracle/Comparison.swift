@@ -121,12 +121,10 @@ enum Passage {
     private static let ourPrefixes = ["x-forwarded", "client-cert", "x-client-cert", "x-ssl-client"]
     /// Names that steer somebody; with another sign for `-` they go no further.
     private static let steering: Set<String> = [
-        "user-agent", "content-type", "access-control-request-method",
+        "user-agent", "content-type", "access-control-request-method", "origin",
     ]
     /// Never taken out by naming them in Connection.
-    private static let fixed: Set<String> = [
-        "authorization", "cookie", "origin", "content-type", "access-control-request-method",
-    ]
+    private static let fixed: Set<String> = ["authorization", "cookie", "content-type", "content-encoding"]
 
     static func difference(_ sent: Reading.Request, _ bytes: [UInt8]) -> String? {
         let passage = TheirReader.read(bytes, cuts: [bytes.count - 1])
