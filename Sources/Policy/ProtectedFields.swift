@@ -16,7 +16,7 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     case upgrade
     /// Ours to set: who the client is, in any spelling.
     case identity
-    /// Ours to set: where the request came from or went, in any spelling.
+    /// Ours to set: where the request came from or went, in any spelling, and what would make another request of it.
     case forwarding
     case xForwardedFor
     case xForwardedHost
@@ -181,6 +181,9 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
         // Some frameworks take the path from here and not from the request line (CVE-2018-14773).
         if means(name, "x-rewrite-url") { return .forwarding }
         if means(name, "x-break-glass") { return .identity }
+        // Frameworks take the method from these three, some whatever the method is: a PUT would be a POST to the login that
+        // nobody counts, a GET a DELETE that no route allows.
+        if means(name, "x-http-method") { return .forwarding }
     case 14:
         if means(name, "content-length") { return .contentLength }
         if means(name, "http2-settings") { return .hopByHop }
@@ -196,11 +199,14 @@ private func knownClass(_ name: Span<UInt8>) -> FieldClass {
     case 17:
         if means(name, "transfer-encoding") { return .transferEncoding }
         if means(name, "x-forwarded-proto") { return .xForwardedProto }
+        if means(name, "x-method-override") { return .forwarding }
     case 18: if means(name, "proxy-authenticate") { return .hopByHop }
     case 19:
         if means(name, "proxy-authorization") { return .hopByHop }
         if means(name, "x-cluster-client-ip") { return .forwarding }
-    case 22: if means(name, "sec-websocket-protocol") { return .webSocketProtocol }
+    case 22:
+        if means(name, "sec-websocket-protocol") { return .webSocketProtocol }
+        if means(name, "x-http-method-override") { return .forwarding }
     case 25: if means(name, "proxy-authentication-info") { return .hopByHop }
     case 29: if means(name, "access-control-request-method") { return .accessControlRequestMethod }
     default: break

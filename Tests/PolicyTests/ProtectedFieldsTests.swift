@@ -46,6 +46,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
         "Forwarded", "X-Forwarded", "X-Forwarded-Port", "X-Forwarded-Prefix", "x-forwarded-anything-at-all",
         "X-Real-IP",
         "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-Cluster-Client-IP", "X-Original-URL", "X-Rewrite-URL",
+        "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override", "x.http-method",
         "Proxy", "X_Forwarded_Port", "x_real-ip", "X-Original_URL", "X.Forwarded.Port", "X~Real!IP",
     ])
     func `knows what tells where a request came from`(name: String) {
@@ -79,7 +80,7 @@ private func classify(_ name: String, by classifier: FieldClassifier = classifie
     @Test(arguments: [
         "Accept", "X-User-IDs", "X-User", "X-User-I", "XUser-ID", "XUUser-ID", "X0User-ID", "Hos", "Hosts", "X-Forward",
         "Content-Lengths",
-        "Content-Encodings", "Set-Cookie", "my_field", "my.field", "X_Trace", "a", "", "X-Userid", "-ser-Agent",
+        "Content-Encodings", "Set-Cookie", "my_field", "my.field", "X-HTTP-Methods", "X-Method", "X_Trace", "a", "", "X-Userid", "-ser-Agent",
     ])
     func `lets everything else through`(name: String) {
         #expect(classify(name) == .endToEnd)

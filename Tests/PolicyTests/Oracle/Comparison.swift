@@ -116,7 +116,8 @@ enum Passage {
         "proxy-authenticate", "proxy-authorization", "proxy-authentication-info", "transfer-encoding", "content-length",
         "host", "via", "expect", "max-forwards", "traceparent", "tracestate", "x-request-id", "forwarded", "proxy",
         "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-cluster-client-ip", "x-rewrite-url",
-        "x-original-url", "x-user-id", "x-user-role", "x-authenticated",
+        "x-original-url", "x-http-method-override", "x-http-method", "x-method-override",
+        "x-user-id", "x-user-role", "x-authenticated",
     ]
     private static let ourPrefixes = ["x-forwarded", "client-cert", "x-client-cert", "x-ssl-client"]
     /// Names that steer somebody; with another sign for `-` they go no further.

@@ -135,7 +135,7 @@ CREDENTIALS.each("{}", "missing_token", [
         ("X-User-ID", "admin"), ("X-User-Role", "admin"), ("X-Authenticated", "true")]),
     ("the path of an open route in `X-Original-URL`", "the path is the request's", [
         ("X-Original-URL", "/open"), ("X-Rewrite-URL", "/open")]),
-    ("a method that needs no token in `X-HTTP-Method-Override`", "the method is the request's", [
+    ("a method that needs no token in `X-HTTP-Method-Override`", "the method is the request's alone", [
         ("X-HTTP-Method-Override", "OPTIONS"), ("Origin", "https://app.test"),
         ("Access-Control-Request-Method", "GET")]),
 ], lambda w, fields: fields)
