@@ -18,19 +18,21 @@ package struct LoginEndpoints: Sendable {
 
     package init(_ login: Configuration.Login) {
         let others = login.rules.enumerated().flatMap { index, rule in
-            rule.endpoints.compactMap { LoginEndpoints.endpoint($0, .row(index)) }
+            rule.endpoints.flatMap { LoginEndpoints.endpoints($0, .row(index)) }
         }
-        endpoints = login.endpoints.compactMap { LoginEndpoints.endpoint($0, .plain) } + others
+        endpoints = login.endpoints.flatMap { LoginEndpoints.endpoints($0, .plain) } + others
     }
 
     /// The path is brought to its canonical form. One that has none could never be met, so it is left out; the settings
-    /// refuse it before it gets here.
-    private static func endpoint(_ endpoint: Configuration.Login.Endpoint, _ row: LoginRows) -> Endpoint? {
-        guard let path = CanonicalPath.canonical(endpoint.path) else { return nil }
+    /// refuse it before it gets here. One with `ı` and its like is met with plain letters, too.
+    private static func endpoints(_ endpoint: Configuration.Login.Endpoint, _ row: LoginRows) -> [Endpoint] {
+        guard let path = CanonicalPath.canonical(endpoint.path).map({ Array($0.utf8) }) else { return [] }
         let method = Array(endpoint.method.utf8)
-        var folded = path.utf8.map(Characters.lowercased)
-        if folded.count > 1, folded.last == UInt8(ascii: "/") { folded.removeLast() }
-        return Endpoint(methodLength: method.count, bytes: method + folded, row: row)
+        return [path, PlainLetters.reading(of: path.span)].compactMap { $0 }.map { path in
+            var folded = path.map(Characters.lowercased)
+            if folded.count > 1, folded.last == UInt8(ascii: "/") { folded.removeLast() }
+            return Endpoint(methodLength: method.count, bytes: method + folded, row: row)
+        }
     }
 
     /// By which rules the request is a login; none: it is not.

@@ -40,7 +40,7 @@ extension Gatekeeper {
         }
         let method = bytes.extracting(facts.method)
         let rows = rules.logins.rows(method: method, path: admitted.forwarded.span)
-        for reading in admitted.readings {
+        for reading in admitted.readings + admitted.readings.compactMap({ PlainLetters.reading(of: $0.span) }) {
             guard match(reading, bytes, facts) == .route(route),
                 rules.logins.rows(method: method, path: reading.span) == rows
             else {
@@ -48,6 +48,22 @@ extension Gatekeeper {
             }
         }
         return admitted.forwarded
+    }
+
+    /// A backend that takes some letters for ASCII ones must find the same route, and a login by the same rules or none.
+    ///
+    /// It is enough to look at one reading: who takes only some of the letters for ASCII finds no longer path of a route than
+    /// who takes all of them.
+    func admitLetters(_ bytes: Span<UInt8>, _ facts: RequestFacts) throws(Refusal) {
+        let path = canonicalPath(bytes).withUnsafeBufferPointer { Array($0) }
+        guard let reading = PlainLetters.reading(of: path.span) else { return }
+        // Without a route it goes nowhere, however it is read.
+        guard case .route(let route) = match(path, bytes, facts) else { return }
+        let method = bytes.extracting(facts.method)
+        guard match(reading, bytes, facts) == .route(route),
+            rules.logins.rows(method: method, path: reading.span)
+                == rules.logins.rows(method: method, path: path.span)
+        else { throw .ambiguousPath }
     }
 
     private func match(_ path: [UInt8], _ bytes: Span<UInt8>, _ facts: RequestFacts) -> RouteTable.Match {

@@ -227,10 +227,12 @@ extension Gatekeeper {
             head.query = target.query.map { $0.lowerBound - 1..<$0.upperBound } ?? 0..<0
             facts.path = target.path
             if case .asterisk = target.form { return }
-            let scan = CanonicalPath.scan(bytes.extracting(target.path))
+            var hasLetters = false
+            let scan = CanonicalPath.scan(bytes.extracting(target.path), beyondASCII: &hasLetters)
             // Nearly every path; handed on, the facts would be copied.
-            if case .canonical = scan { return }
+            if case .canonical = scan, !hasLetters { return }
             try canonicalise(scan, bytes, extent, facts)
+            if hasLetters, extent == .whole { try admitLetters(bytes, facts) }
         }
     }
 }

@@ -61,20 +61,28 @@ package struct RouteTable: ~Copyable, Sendable {
     private var anyHost: Int?
 
     /// Paths are brought to their canonical form, with or without a slash at the end. A path that has no canonical form
-    /// is never met; the settings refuse it before it gets here.
+    /// is never met; the settings refuse it before it gets here. One with `ı` and its like is met with plain letters, too,
+    /// unless another route is.
     package init(_ routes: [Configuration.Route]) {
+        let paths = routes.map { Array((CanonicalPath.canonical($0.path) ?? $0.path).utf8) }
+        let plain = paths.map { PlainLetters.reading(of: $0.span) }
         hostSlots = RouteTable.emptySlots(for: routes.count)
-        placeSlots = RouteTable.emptySlots(for: routes.count)
+        placeSlots = RouteTable.emptySlots(for: routes.count + plain.count { $0 != nil })
         placeOfRoute = Array(repeating: 0, count: routes.count)
         var routesOfPlace: [[Int]] = []
         for (index, route) in routes.enumerated() {
-            let host = addHost(route.host)
-            var prefix = (CanonicalPath.canonical(route.path) ?? route.path).utf8.map(Characters.lowercased)
-            if prefix.last == UInt8(ascii: "/") { prefix.removeLast() }
-            let place = addPlace(host: host, prefix: prefix)
+            let place = addPlace(host: addHost(route.host), path: paths[index])
             if place == routesOfPlace.count { routesOfPlace.append([]) }
             routesOfPlace[place].append(index)
             placeOfRoute[index] = place
+        }
+        let written = routesOfPlace.count
+        for (index, route) in routes.enumerated() {
+            guard let path = plain[index] else { continue }
+            let place = addPlace(host: addHost(route.host), path: path)
+            guard place >= written else { continue }
+            if place == routesOfPlace.count { routesOfPlace.append([]) }
+            routesOfPlace[place].append(index)
         }
         for (place, indices) in routesOfPlace.enumerated() {
             let start = choices.count
@@ -239,7 +247,9 @@ extension RouteTable {
         return hosts.count - 1
     }
 
-    private mutating func addPlace(host: Int, prefix: [UInt8]) -> Int {
+    private mutating func addPlace(host: Int, path: [UInt8]) -> Int {
+        var prefix = path.map(Characters.lowercased)
+        if prefix.last == UInt8(ascii: "/") { prefix.removeLast() }
         var hash = placeSeed(host)
         for byte in prefix { hash = FNV1a.hash(hash, byte) }
         if let known = probe(hash, host: host, prefix.span, length: prefix.count) { return known }

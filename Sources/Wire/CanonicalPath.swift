@@ -29,6 +29,12 @@ package enum CanonicalPath {
     /// Decides about a path: everything from the first slash of the target up to `?`. An empty one (`http://host`) has
     /// the canonical form `/` (RFC 9110 §4.2.3).
     package static func scan(_ path: Span<UInt8>) -> Scan {
+        var hasLetters = false
+        return scan(path, beyondASCII: &hasLetters)
+    }
+
+    /// - Parameter hasLetters: set when the path, unless it is ambiguous, has characters beyond ASCII.
+    package static func scan(_ path: Span<UInt8>, beyondASCII hasLetters: inout Bool) -> Scan {
         guard path.count > 0 else { return .rewrite(length: 1) }
         guard path[0] == slash else { return .ambiguous(.notAbsolute) }
         var length = path.count
@@ -64,6 +70,7 @@ package enum CanonicalPath {
                 dots = -1
                 let end = value < 0x80 ? index + 3 : endOfScalar(path, at: index, lead: value)
                 guard let end else { return .ambiguous(.badUTF8) }
+                if value >= 0x80 { hasLetters = true }
                 while index < end {
                     if isLowercaseHex(path[index + 1]) || isLowercaseHex(path[index + 2]) { changed = true }
                     index += 3

@@ -57,6 +57,12 @@ extension LoginEndpoints {
         #expect(!isLogin(method, path))
     }
 
+    @Test func `with a dotless i is met under plain letters, too`() {
+        let turkish = LoginEndpoints([Configuration.Login.Endpoint(method: "POST", path: "/g%C4%B1r/")])
+        for path in ["/g%C4%B1r", "/g%C4%B1r/", "/gir", "/GIR/"] { #expect(isLogin("POST", path, at: turkish)) }
+        #expect(!isLogin("POST", "/gr", at: turkish))
+    }
+
     @Test func `may be the root`() {
         let root = LoginEndpoints([Configuration.Login.Endpoint(method: "POST", path: "/")])
         #expect(isLogin("POST", "/", at: root))

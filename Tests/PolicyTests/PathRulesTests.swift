@@ -98,6 +98,40 @@ private func carelessReadings(of path: String) -> [String] {
         }
     }
 
+    /// To a backend that compares as Unicode does, `ı`, `İ`, `ſ` and the Kelvin sign are `i`, `i`, `s` and `k`.
+    @Test func `let no letter that is another one in another case lead elsewhere`() {
+        var configuration = House.configuration(
+            routes: [
+                House.route("/", paths: House.rules(.keep)), House.route("/admin", .required),
+                House.route("/kap%C4%B1"),
+                House.route("/kap%C4%B1/admin", .required), House.route("/only-get", methods: ["GET"]),
+            ])
+        configuration.login.endpoints = ["/auth/signin", "/g%C4%B1r"].map { .init(method: "POST", path: $0) }
+        let gate = Gate(configuration)
+        func verdict(_ line: String) -> String {
+            let decision = gate.decide("\(line) HTTP/1.1\r\nHost: example.org\r\n\r\n")
+            guard let plan = decision.plan else { return "\(decision.refusal?.status ?? 0)" }
+            return plan.isLogin ? "login" : "passes"
+        }
+        for path in [
+            "/adm%C4%B1n/x", "/adm%C4%B0n", "/ADM%c4%b0N", "/x//../adm%C4%B1n", "/kap%C4%B1/adm%C4%B1n",
+            "/kapi/adm%C4%B1n",
+        ] {
+            #expect(verdict("GET \(path)") == "400", "\(path)")
+        }
+        for path in ["/auth/%C5%BFignin", "/auth/sign%C4%B1n/", "/auth/%C5%BF%C4%B1gn%C4%B1n", "/auth//sign%C4%B1n"] {
+            #expect(verdict("POST \(path)") == "400", "\(path)")
+            #expect(verdict("GET \(path)") == "passes", "\(path)")
+        }
+        for path in ["/%C4%B1", "/a/%E2%84%AA//x", "/administrat%C4%B1on", "/kap%C4%B1", "/kapi/%C5%BF", "/caf%C3%A9"] {
+            #expect(verdict("GET \(path)") == "passes", "\(path)")
+        }
+        #expect(verdict("POST /g%C4%B1r") == "login")
+        #expect(verdict("POST /gir") == "login")
+        #expect(verdict("GET /admin") == "401")
+        #expect(verdict("POST /only-get/%C4%B1") == "405")
+    }
+
     @Test func `wait for the Host before a route is looked for`() {
         let gate = Gate(
             House.configuration(routes: [House.route("/", host: "only.example.org", paths: House.rules(.keep))]))

@@ -44,7 +44,7 @@ def test_every_spelling_of_the_login_path_is_counted(start_gateway, backend, add
 
 @pytest.mark.parametrize("spelling", [
     "//auth/login", "/auth//login", "/./auth/login", "/auth/./login", "/x/../auth/login", "/auth/login;x",
-    "/auth%2flogin", "/auth/login/.",
+    "/auth%2flogin", "/auth/login/.", "/auth/log%C4%B1n", "/AUTH/LOG%c4%b0N",
 ])
 def test_what_other_servers_would_read_as_the_login_path_reaches_no_backend(start_gateway, backend, address, spelling):
     gateway = start_gateway(backend, login={"limit": 2, "endpoints": ["POST /auth/login"]})
