@@ -29,7 +29,7 @@ import Wire
     }
 
     @Test func `waits for the whole body and leaves what follows`() {
-        let head = "POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\n"
+        let head = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
         #expect(read(head + "abcd") == .incomplete)
         var wanted = AdminRequest(method: "POST", path: "/x")
         wanted.body = Array("abcde".utf8)
@@ -37,24 +37,50 @@ import Wire
     }
 
     @Test func `may come in chunks`() {
-        let found = request("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
+        let head = "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        let found = request(head + "2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
         #expect(found?.body == Array("abcde".utf8))
     }
 
     @Test func `keeps the connection unless it says otherwise`() {
-        #expect(request("GET / HTTP/1.1\r\n\r\n")?.keepAlive == true)
-        #expect(request("GET / HTTP/1.1\r\nConnection: Close\r\n\r\n")?.keepAlive == false)
+        #expect(request("GET / HTTP/1.1\r\nHost: x\r\n\r\n")?.keepAlive == true)
+        #expect(request("GET / HTTP/1.1\r\nHost: x\r\nConnection: Close\r\n\r\n")?.keepAlive == false)
         #expect(request("GET / HTTP/1.0\r\n\r\n")?.keepAlive == false)
+    }
+
+    /// RFC 9112 §9.3, §9.6: one option among others.
+    @Test func `reads Connection as a list`() {
+        for value in ["TE, close", "close,", "keep-alive, Close", ",close"] {
+            let text = "GET / HTTP/1.1\r\nHost: x\r\nConnection: \(value)\r\n\r\n"
+            #expect(request(text)?.keepAlive == false, "\(value)")
+        }
+        #expect(request("GET / HTTP/1.1\r\nHost: x\r\nConnection: TE, closed\r\n\r\n")?.keepAlive == true)
+        let two = "GET / HTTP/1.1\r\nHost: x\r\nConnection: TE\r\nConnection: close\r\n\r\n"
+        #expect(request(two)?.keepAlive == false)
+        #expect(status("GET / HTTP/1.1\r\nHost: x\r\nConnection: a b\r\n\r\n") == 400)
+    }
+
+    /// RFC 9112 §3.2.
+    @Test func `has one Host, unless it is of HTTP/1.0`() {
+        #expect(status("GET / HTTP/1.1\r\n\r\n") == 400)
+        #expect(status("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n") == 400)
+        #expect(status("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n") == 400)
+        #expect(request("GET / HTTP/1.1\r\nHost:\r\n\r\n") != nil)
+        #expect(request("GET / HTTP/1.0\r\n\r\n") != nil)
+    }
+
+    @Test func `is of HTTP/1`() {
+        #expect(status("GET / HTTP/2.0\r\nHost: x\r\n\r\n") == 505)
     }
 
     @Test(arguments: [
         "GET / HTTP/1.1\nHost: x\n\n",
-        "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-        "GET / HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
-        "GET /?all=true&all=false HTTP/1.1\r\n\r\n",
-        "GET /?a=%zz HTTP/1.1\r\n\r\n",
-        "GET x HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+        "GET /?all=true&all=false HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /?a=%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET x HTTP/1.1\r\nHost: x\r\n\r\n",
     ])
     func `is refused when it could be read in two ways`(text: String) {
         #expect(status(text) == 400)
@@ -62,14 +88,15 @@ import Wire
 
     @Test func `is bounded`() {
         let field = "A: " + String(repeating: "b", count: AdminRequestReader.headLimit)
-        #expect(status("GET / HTTP/1.1\r\n\(field)\r\n\r\n") == 413)
-        #expect(status("POST / HTTP/1.1\r\nContent-Length: 65537\r\n\r\n") == 413)
+        #expect(status("GET / HTTP/1.1\r\nHost: x\r\n\(field)\r\n\r\n") == 413)
+        #expect(status("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n") == 413)
         let chunk = "8000\r\n" + String(repeating: "c", count: 0x8000) + "\r\n"
-        #expect(status("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + chunk + "1\r\nd\r\n") == 413)
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        #expect(status(head + chunk + chunk + "1\r\nd\r\n") == 413)
     }
 
     @Test func `cannot ask for a 100 Continue`() {
-        #expect(status("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n") == 417)
+        #expect(status("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n") == 417)
     }
 }
 

@@ -102,16 +102,30 @@ def test_blocking_over_tcp_with_the_token(gateway, address):
 
 def test_requests_in_a_pipeline_are_answered_in_order(gateway):
     each = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
-    answer = ask_socket(gateway, each * 500 + b"GET /nothing HTTP/1.1\r\nConnection: close\r\n\r\n")
+    answer = ask_socket(gateway, each * 500 + b"GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 OK\r\n") == 500
     assert answer.rindex(b"200 OK") < answer.index(b"404 Not Found")
 
 
 def test_a_malformed_request_is_answered_and_the_connection_closed(gateway):
-    for data in (b"GET / HTTP/1.1\n\n", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"):
+    for data in (
+        b"GET / HTTP/1.1\n\n", b"GET /live HTTP/1.1\r\n\r\n", b"GET /live HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
         assert ask_socket(gateway, data).startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    too_large = b"POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000
+    too_large = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000
     assert ask_socket(gateway, too_large).startswith(b"HTTP/1.1 413 ")
+    assert ask_socket(gateway, b"GET /live HTTP/2.0\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 505 ")
+
+
+def test_a_malformed_head_request_is_answered_without_content(gateway):
+    answer = ask_socket(gateway, b"HEAD /live HTTP/1.1\r\nHost : a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"\r\n\r\n")
+
+
+def test_close_among_other_options_closes(gateway):
+    answer = ask_socket(gateway, b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ") and b"\r\nConnection: close\r\n" in answer
 
 
 def test_a_reload_with_mistakes_says_why_and_changes_nothing(gateway):

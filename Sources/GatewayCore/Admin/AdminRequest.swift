@@ -58,6 +58,7 @@ enum AdminRequestReader {
     private static func problem(of fault: HeadFault) -> AdminProblem {
         switch fault {
         case .tooLong, .tooManyFields, .targetTooLong: .tooLarge(fault.rawValue)
+        case .version: AdminProblem(505, .unsupported, "The HTTP version is not supported", "HTTP/1.1 is spoken here")
         default: .malformed(fault.rawValue)
         }
     }
@@ -74,8 +75,9 @@ enum AdminRequestReader {
         var request = AdminRequest(
             method: bytes.extracting(line.method).text, path: bytes.extracting(target.path).text)
         request.query = try query(target.query.map { bytes.extracting($0).text })
-        request.keepAlive = line.minorVersion >= 1
         var framing = FramingFields()
+        var connection = ConnectionOptions()
+        var hosts = 0
         for index in 0..<fields.count {
             let field = fields[index]
             let name = bytes.extracting(field.name)
@@ -85,7 +87,9 @@ enum AdminRequestReader {
             } else if name.equalsIgnoringCase("transfer-encoding") {
                 framing.transferEncoding(value)
             } else if name.equalsIgnoringCase("connection") {
-                if value.equalsIgnoringCase("close") { request.keepAlive = false }
+                guard connection.take(value) else { throw .malformed("Connection is no list of options") }
+            } else if name.equalsIgnoringCase("host") {
+                hosts += 1
             } else if name.equalsIgnoringCase("authorization") {
                 guard request.authorization == nil else { throw .malformed("Authorization stands twice") }
                 request.authorization = value.bytes
@@ -95,6 +99,11 @@ enum AdminRequestReader {
                 throw AdminProblem(417, .unsupported, "The expectation cannot be met", "send the body at once")
             }
         }
+        // RFC 9112 §3.2: exactly one, except that HTTP/1.0 knows none.
+        guard hosts == 1 || (hosts == 0 && line.minorVersion == 0) else {
+            throw .malformed(hosts == 0 ? "Host is missing" : "Host stands twice")
+        }
+        request.keepAlive = line.minorVersion >= 1 && !connection.closes
         switch framing.settleRequest(minorVersion: line.minorVersion) {
         case .success(let framing): return (request, framing)
         case .failure(let fault): throw .malformed(fault.rawValue)
