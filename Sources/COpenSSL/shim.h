@@ -65,6 +65,12 @@ static inline void gateway_ssl_on_server_name(SSL_CTX *context, int (*callback)(
     SSL_CTX_set_tlsext_servername_callback(context, callback);
     SSL_CTX_set_tlsext_servername_arg(context, argument);
 }
+// The argument is the one of this session's calls.
+static inline void gateway_ssl_on_record(
+    SSL *ssl, void (*callback)(int, int, int, const void *, size_t, SSL *, void *), void *argument) {
+    SSL_set_msg_callback(ssl, callback);
+    SSL_set_msg_callback_arg(ssl, argument);
+}
 static inline void gateway_ssl_on_status(SSL_CTX *context, int (*callback)(SSL *, void *), void *argument) {
     SSL_CTX_set_tlsext_status_cb(context, callback);
     SSL_CTX_set_tlsext_status_arg(context, argument);

@@ -1,8 +1,14 @@
-"""Floods of connections with TLS: handshakes that never begin, and ones that never end."""
+"""Floods of connections with TLS: handshakes that never begin, ones that never end, and records that are no data."""
+
+import ssl
+import threading
+
+import pytest
 
 from harness.attack import Attack
-from harness.client import request
+from harness.client import Client, request
 from harness.processes import wait_until
+from harness.tls_records import Session
 
 CLIENT_HELLO_BEGINS = bytes.fromhex("1603010200010001fc0303") + b"x" * 20
 
@@ -43,3 +49,45 @@ def test_one_too_many_of_an_address_is_closed_without_an_answer(start_edge, addr
             raise AssertionError("a second connection was served")
     metrics = edge.gateway.metrics()
     assert metrics['gateway_requests_refused_total{stage="admit",code="RATE_001"}'] == 1
+
+
+def flood(session, data):
+    try:
+        session.socket.sendall(data)
+    except OSError:
+        pass  # It was ended.
+
+
+@pytest.mark.parametrize(("version", "kind"), [(0x304, Session.key_updates), (0x303, Session.renegotiations)])
+def test_a_flood_of_records_without_data_ends_its_connection_alone(start_edge, address, version, kind):
+    """OpenSSL works them off in one call, for as long as more arrive: 250,000 changes of keys took 5 s of a worker."""
+    edge = start_edge(workers=1, timeouts={"head": "1m"})
+    with Session(edge.gateway.secure_address, address, version) as session:
+        sender = threading.Thread(target=flood, args=(session, kind(session, 20_000)))
+        sender.start()
+        served(edge, address, 3)
+        session.end()
+        sender.join(10)
+        assert not sender.is_alive()
+    served(edge, address, 1)
+
+
+def test_some_changes_of_keys_are_served(start_edge, address):
+    edge = start_edge(workers=1)
+    with Session(edge.gateway.secure_address, address) as session:
+        session.socket.sendall(session.key_updates(100) + session.data(request("GET", "/")))
+        wait_until("the request was served", lambda: edge.gateway.events("http.request"))
+
+
+def test_a_handshake_in_pieces_of_a_byte_is_ended(start_edge, address):
+    edge = start_edge()
+    outgoing = ssl.MemoryBIO()
+    session = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="gateway.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    hello = outgoing.read()[5:]
+    assert len(hello) > 256
+    with Client(edge.gateway.secure_address, address) as client:
+        client.send(b"".join(b"\x16\x03\x01\0\1" + bytes([octet]) for octet in hello))
+        wait_until(
+            "it was ended", lambda: edge.gateway.metrics()['gateway_tls_handshakes_total{result="other"}'] == 1)

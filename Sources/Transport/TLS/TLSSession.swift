@@ -15,6 +15,11 @@ package final class TLSSession {
         case failed(TLSFailure)
     }
 
+    /// Records that are no application data which a peer may send in all: a handshake is some ten of them, long chains and
+    /// tickets included, and a change of keys (RFC 8446 §4.6.3) is due after millions of records. OpenSSL takes as many as the
+    /// socket holds in one call, each for a derivation of keys or an alert, and would serve nobody else meanwhile.
+    package static let mostOtherRecords = 256
+
     package let socket: StreamSocket
     private let ssl: OpaquePointer
     /// The context lives as long as its sessions: OpenSSL counts it, this keeps what its callbacks refer to.
@@ -24,6 +29,8 @@ package final class TLSSession {
     private var state = State.handshaking
     /// OpenSSL's code of the error that broke the session.
     private var errorCode: UInt = 0
+    private var otherRecords = 0
+    private var isFlooded: Bool { otherRecords > TLSSession.mostOtherRecords }
 
     private enum State {
         /// → `established`, `broken`
@@ -42,6 +49,21 @@ package final class TLSSession {
         self.socket = socket
         self.context = context
         SSL_set_fd(ssl, socket.descriptor)
+        // Called inside of our calls on `ssl`, which is freed with this object: unretained.
+        gateway_ssl_on_record(
+            ssl, { isWritten, _, kind, bytes, count, _, owner in
+                guard isWritten == 0, kind == SSL3_RT_HEADER || kind == SSL3_RT_INNER_CONTENT_TYPE, count > 0,
+                    let type = bytes?.load(as: UInt8.self), type != UInt8(SSL3_RT_APPLICATION_DATA)
+                else { return }
+                Unmanaged<TLSSession>.fromOpaque(owner!).takeUnretainedValue().countOtherRecord()
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// A record is here that is no application data: with TLS 1.3 what is inside of it counts, once there are keys.
+    private func countOtherRecord() {
+        otherRecords += 1
+        // Thrown away is what OpenSSL reads behind the peer's end, and the call under way comes back with this record.
+        if isFlooded { SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN) }
     }
 
     deinit { SSL_free(ssl) }
@@ -58,6 +80,7 @@ package final class TLSSession {
             state = .established
             return .done
         }
+        if isFlooded { return fail(.other) }
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
         case SSL_ERROR_SYSCALL: return fail(.closed)
@@ -94,6 +117,7 @@ package final class TLSSession {
         case .noSharedProtocol?: "the server speaks another protocol than HTTP/1.1 (ALPN)"
         case .notTLS?: "the answer is not TLS"
         case .alert?: "the server refused: \(errorText)"
+        case .other? where isFlooded: "more than \(TLSSession.mostOtherRecords) records that are no data"
         default: errorText
         }
     }
@@ -135,6 +159,11 @@ package final class TLSSession {
         var count = 0
         let result = SSL_read_ex(ssl, buffer.baseAddress, buffer.count, &count)
         guard result != 1 else { return .bytes(count) }
+        if isFlooded {
+            state = .broken
+            failure = .other
+            return .failed(EPROTO)
+        }
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ: return .wouldBlock
         case SSL_ERROR_WANT_WRITE:
