@@ -317,7 +317,11 @@ package final class Gateway {
     private func applyConfiguration(then done: @escaping (ReloadOutcome) -> Void) {
         guard life == .serving, let directory else { return done(.notServing) }
         supervisor.tell(.reloading(at: .now()), "Reading the configuration")
-        let result = reload()
+        var result = reload()
+        // What the start refuses is refused here too: a log that cannot be written would end with this reload.
+        let obstacles = result.directoryDiagnostics()
+        result.diagnostics += obstacles
+        if obstacles.containsErrors { result.configuration = nil }
         let finish: (ReloadOutcome) -> Void = { [unowned self] outcome in
             if case .refused(let diagnostics) = outcome {
                 metrics.reloaded(successfully: false)

@@ -69,8 +69,8 @@ package struct LoadResult: Sendable {
         Set(fixed.keys).union(start.fixed.keys).filter { fixed[$0] != start.fixed[$0] }.sorted()
     }
 
-    /// Errors for directories and logs that this process cannot write to. This asks the file system, so only `gateway check` and
-    /// the start of the process do it.
+    /// Errors for directories and logs that this process cannot write to. This asks the file system, so `load` leaves it to
+    /// those who mean to write there: `gateway check`, the start of the process and its reloads.
     package func directoryDiagnostics(_ files: FileAccess = .system) -> [Diagnostic] {
         written.compactMap { directory, file, error in
             let obstacle = files.obstacleToWriting(directory) ?? file.flatMap { files.obstacleToAppending($0) }

@@ -5,9 +5,11 @@ import os
 import socket
 import subprocess
 
+import pytest
+
 from harness.backend import Backend
 from harness.client import fetch, json_request, request
-from harness.gateway import ADMIN_TOKEN, Gateway, binary
+from harness.gateway import ADMIN_TOKEN, Gateway, binary, merged
 from harness.processes import wait_until
 
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -136,6 +138,19 @@ def test_a_reload_with_mistakes_says_why_and_changes_nothing(gateway):
     assert 'did you mean "routes"?' in refused.stderr and "CONF_001" in refused.stderr
     assert gateway.get("/").status == 200
     gateway.config_path.write_text(sound)
+    assert "generation 2" in gateway.command("reload").stdout
+
+
+@pytest.mark.parametrize("setting", ["logs.access", "logs.audit", "state_dir"])
+def test_a_reload_refuses_what_cannot_be_written_as_the_start_does(gateway, setting):
+    section, _, name = setting.partition(".")
+    sound = gateway.settings
+    gateway.write_config(merged(sound, {section: {name: "/proc/nothing/x.log"} if name else "/proc/nothing/x"}))
+    refused = gateway.command("reload", check=False)
+    assert refused.returncode == 1
+    assert "/proc/nothing/x" in refused.stderr and "cannot be" in refused.stderr
+    assert "cannot be" in "".join(gateway.wait_event("gateway.reload_failed")["diagnostics"])
+    gateway.write_config(sound)
     assert "generation 2" in gateway.command("reload").stdout
 
 
