@@ -10,6 +10,8 @@ struct FileStamp: Equatable {
     private var seconds = 0
     private var nanoseconds = 0
 
+    var isMissing: Bool { size < 0 }
+
     init(_ path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return }

@@ -1,5 +1,7 @@
 """Certificates that are renewed while the gateway runs: no signal is sent, and clients notice by the new one only."""
 
+import json
+import resource
 import shutil
 import signal
 import ssl
@@ -363,3 +365,53 @@ def test_a_chain_that_is_cut_in_its_second_certificate_is_not_served(edge: Edge,
 
     wait_until("the gateway has read the file", read, SOON)
     stays(edge, edge.server)
+
+
+# Unread
+
+
+def replace(path: Path, text: str) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.chmod(0o600)
+    draft.rename(path)
+
+
+def key_set(kid: str) -> str:
+    return json.dumps({"keys": [{"kty": "oct", "kid": kid, "alg": "HS256", "k": "c2VjcmV0IG9mIHRoZSB0ZXN0cywgbG9uZw"}]})
+
+
+def signing_key() -> str:
+    return Authority().issue("gateway.test").key_pem.decode()
+
+
+def test_files_that_could_not_be_read_for_a_moment_are_read_later(
+    start_edge: Callable[..., Edge], authority: Authority, directory: Path,
+) -> None:
+    """No descriptor was free when they were looked at: they do not change once more for that."""
+    keys, feed, signs = (directory / name for name in ("keys.json", "feed.txt", "signs.pem"))
+    replace(keys, key_set("before"))
+    replace(feed, "203.0.113.1\n")
+    replace(signs, signing_key())
+    edge = start_edge(
+        tokens={"keys": [{"id": "idp", "jwks_file": str(keys)}]}, feeds=[{"name": "drop", "file": str(feed)}],
+        assertion={"header": "X-Assertion", "issuer": "https://edge.test", "audience": "backends",
+                   "key_file": str(signs)})
+    gateway = edge.gateway
+    gateway.wait_event("block.feed_loaded", SOON)
+    pid = gateway.child.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    # What is open stays open, and nothing more is opened.
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    renewed = authority.issue("gateway.test")
+    renewed.write(edge.directory)
+    replace(keys, key_set("after"))
+    replace(feed, "203.0.113.1\n203.0.113.2\n")
+    replace(signs, signing_key())
+    for event in ("tls.certificate_unusable", "keys.file_unusable", "block.feed_refused", "assertion.key_file_unusable"):
+        assert "Too many open files" in gateway.wait_event(event, SOON)["reason"]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    comes(edge, renewed)
+    gateway.wait_event("keys.file_loaded", SOON)
+    gateway.wait_event("block.feed_loaded", SOON, entries=2)
+    gateway.wait_event(timeout=SOON, service="audit", action="key_rotation")

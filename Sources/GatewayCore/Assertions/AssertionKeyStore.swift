@@ -33,6 +33,8 @@ final class AssertionKeyStore {
     private let publish: (AssertionKeyring) -> Void
     private var assertion: Configuration.Assertion?
     private var stamp: FileStamp?
+    /// What kept the file from being used the last time; nil: nothing.
+    private var fault: CertificateLoader.Finding?
     /// Whose turn was told of.
     private var signing = ""
     private var timer: LoopTimer?
@@ -105,6 +107,7 @@ final class AssertionKeyStore {
         self.keyring = keyring
         // It may have changed since it was read: the first look reads it once more.
         stamp = nil
+        fault = nil
         signing = keyring?.current(at: now).key.id ?? ""
         tellChange(before, at: now)
     }
@@ -167,12 +170,17 @@ final class AssertionKeyStore {
     private func readFile(at now: WallTime) {
         guard let assertion, let path = assertion.keyPath, var next = keyring else { return }
         let seen = FileStamp(path)
-        guard seen != stamp else { return }
+        let isNew = seen != stamp
+        guard isNew || fault?.isUnread == true else { return }
         stamp = seen
         do throws(CertificateLoader.Finding) {
             let (first, others) = try AssertionKeyLoader.read(path, assertion)
             next.follow(first, others, maximumAge: assertion.jwksMaximumAge, at: now)
+            fault = nil
         } catch {
+            let isNews = isNew || fault?.text != error.text
+            fault = error
+            guard isNews else { return }
             log.log(
                 .error, "assertion.key_file_unusable", "A new file of keys cannot be used; those before stay in force",
                 [("file", .text(error.path)), ("reason", .text(error.message))])

@@ -36,7 +36,7 @@ final class FeedThread {
         let feed: String
         let ticket: Int
         let outcome: Outcome
-        /// Of the file, as it was looked at.
+        /// Of the file, as it was looked at; nil where it could not be read, which may pass without a change of it.
         let stamp: FileStamp?
         /// Why it could not be kept.
         let notKept: String?
@@ -74,7 +74,10 @@ final class FeedThread {
         }
         if case .file(_, let known?) = job.source, stamp == known { return reply(.untouched) }
         switch FeedThread.contents(of: job.source) {
-        case .failure(let problem): return reply(.refused(problem))
+        case .failure(let problem):
+            return Reply(
+                feed: job.feed, ticket: job.ticket, outcome: .refused(problem),
+                stamp: stamp?.isMissing == true ? stamp : nil, notKept: nil)
         case .success(let bytes):
             let digest = Bytes.sha256(bytes.span)
             if digest == job.known { return reply(.same) }

@@ -47,6 +47,10 @@ final class KeyStore {
         var stamp: FileStamp?
         /// Those in force.
         var contents: [UInt8]
+        /// What kept it from being used the last time; nil: nothing.
+        var problem: String?
+        /// It could not be read, which may pass without a change of the file.
+        var isUnread = false
     }
 
     /// - Parameters:
@@ -299,9 +303,13 @@ final class KeyStore {
         var hasChanged = false
         for index in files.indices {
             let stamp = FileStamp(files[index].path)
-            guard stamp != files[index].stamp else { continue }
+            let isNew = stamp != files[index].stamp
+            guard isNew || files[index].isUnread else { continue }
             files[index].stamp = stamp
-            if let problem = read(index) {
+            let before = files[index].problem
+            files[index].problem = read(index)
+            if let problem = files[index].problem {
+                guard isNew || problem != before else { continue }
                 log.log(
                     .error, "keys.file_unusable", "A new file of keys cannot be used; those before stay in force",
                     [
@@ -319,8 +327,11 @@ final class KeyStore {
     /// What is wrong with the file; nil: its contents are in force from the next `rebuild` on.
     private func read(_ index: Int) -> String? {
         switch FileAccess.whileServing.read(files[index].path) {
-        case .failure(let failure): return failure.reason
+        case .failure(let failure):
+            files[index].isUnread = true
+            return failure.reason
         case .success(let file):
+            files[index].isUnread = false
             if let problem = KeySet.problem(inJWKS: file.bytes, of: files[index].id) { return problem }
             files[index].contents = file.bytes
             return nil

@@ -9,6 +9,8 @@ package enum CertificateLoader {
         let setting: String
         let path: String
         let message: String
+        /// It could not be read. That may pass without a change of the file: no descriptor was free, a disk was away.
+        var isUnread = false
 
         /// For diagnostics, which tell the place of the setting themselves.
         var text: String { "the file \"\(path)\" cannot be used: \(message)" }
@@ -122,7 +124,8 @@ package enum CertificateLoader {
                     setting: setting, path: path, message: "the key can be read by every user of this machine")
             }
             return file.bytes
-        case .failure(let failure): throw Finding(setting: setting, path: path, message: failure.reason)
+        case .failure(let failure):
+            throw Finding(setting: setting, path: path, message: failure.reason, isUnread: true)
         }
     }
 

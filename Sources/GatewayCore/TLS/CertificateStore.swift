@@ -21,6 +21,8 @@ final class CertificateStore {
     private var tickets = TLSServerContext.TicketKeys.random()
     private var ticketsSince = Instant.now()
     private var seen: [FileStamp] = []
+    /// What kept the files from being used the last time; nil: nothing.
+    private var fault: CertificateLoader.Finding?
     private var told: Set<String> = []
     private var timer: LoopTimer?
 
@@ -55,23 +57,20 @@ final class CertificateStore {
     private func look() {
         let now = Instant.now()
         let stamps = CertificateStore.stamps(tls)
-        let isOld = now - ticketsSince >= CertificateStore.ticketLife
-        guard stamps != seen || isOld else { return warnOfExpiry() }
+        if now - ticketsSince >= CertificateStore.ticketLife { renewTickets(at: now) }
         let isNew = stamps != seen
+        guard isNew || fault?.isUnread == true else { return warnOfExpiry() }
         // Remembered before reading: a file that changes meanwhile is seen again at the next look.
         seen = stamps
-        if isOld {
-            tickets = .random()
-            ticketsSince = now
-        }
         do throws(CertificateLoader.Finding) {
             take(try CertificateLoader.load(tls, tickets: tickets))
-            if isNew {
-                log.log(
-                    .info, "tls.certificates_loaded", "Certificates were replaced",
-                    [("names", .text(facts.map(\.name).joined(separator: ", ")))])
-            }
+            log.log(
+                .info, "tls.certificates_loaded", "Certificates were replaced",
+                [("names", .text(facts.map(\.name).joined(separator: ", ")))])
         } catch {
+            let isNews = isNew || fault?.text != error.text
+            fault = error
+            guard isNews else { return warnOfExpiry() }
             metrics.certificatesLoaded(successfully: false)
             log.log(
                 .error, "tls.certificate_unusable", "New certificates cannot be used; those before stay in force",
@@ -79,9 +78,21 @@ final class CertificateStore {
         }
     }
 
+    /// Not from the files, which may be no good just now.
+    private func renewTickets(at now: Instant) {
+        let next = TLSServerContext.TicketKeys.random()
+        // No memory: the next look tries again.
+        guard let renewed = try? context.renewed(next) else { return }
+        tickets = next
+        ticketsSince = now
+        context = renewed
+        publish(renewed)
+    }
+
     private func take(_ loaded: CertificateLoader.Loaded) {
         context = loaded.context
         facts = loaded.facts
+        fault = nil
         told = []
         report(loaded)
         publish(context)

@@ -41,6 +41,7 @@ package final class TLSServerContext: Sendable {
     /// once sessions are made from them, so threads may share them.
     nonisolated(unsafe) private let contexts: [OpaquePointer]
     private let certificates: [TLSCertificate]
+    private let options: Options
     private let names: ServerNames
 
     /// - Parameter certificates: at least one; the first answers clients that name none of the names.
@@ -59,6 +60,7 @@ package final class TLSServerContext: Sendable {
         }
         self.contexts = contexts
         self.certificates = certificates
+        self.options = options
         for context in contexts {
             // Rule 1 for C callbacks: the contexts are ours, and a session keeps this object, so it outlives every call.
             gateway_ssl_on_server_name(
@@ -70,6 +72,11 @@ package final class TLSServerContext: Sendable {
                 { ssl, owner in Unmanaged<TLSServerContext>.fromOpaque(owner!).takeUnretainedValue().staple(ssl!) },
                 Unmanaged.passUnretained(self).toOpaque())
         }
+    }
+
+    /// The same with other keys of tickets, whatever has become of the files since.
+    package func renewed(_ tickets: TicketKeys) throws(Problem) -> TLSServerContext {
+        try TLSServerContext(certificates, options, tickets: tickets)
     }
 
     deinit { for context in contexts { SSL_CTX_free(context) } }
