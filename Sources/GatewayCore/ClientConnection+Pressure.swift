@@ -37,7 +37,8 @@ extension ClientConnection {
 
     /// Bytes of buffers.
     var held: Int {
-        stash.count + outbox.held + (server?.held ?? 0) + (channel.session == nil ? 0 : Worker.sessionMemory)
+        stash.count + outbox.held + (server?.held ?? 0)
+            + (channel.session.map { Worker.sessionMemory + $0.handshakeMemory } ?? 0)
     }
 
     // MARK: Progress

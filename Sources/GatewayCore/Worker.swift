@@ -215,7 +215,7 @@ final class Worker {
         openCount -= 1
         shared.connectionClosed()
         leave(connection.addressSlot)
-        if connection.channel.session != nil { account.giveBack(Worker.sessionMemory) }
+        if let session = connection.channel.session { account.giveBack(Worker.sessionMemory + session.handshakeMemory) }
         telemetry.metrics.connectionClosed()
         keepUntilEndOfTurn(connection)
         if !paused.isEmpty { resumeListeners() }

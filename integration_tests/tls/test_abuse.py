@@ -10,6 +10,8 @@ from harness.client import Client, request
 from harness.processes import wait_until
 from harness.tls_records import Session
 
+#: A hello that announces 128 KiB.
+LARGE_HELLO_BEGINS = bytes.fromhex("160301000401020050")
 CLIENT_HELLO_BEGINS = bytes.fromhex("1603010200010001fc0303") + b"x" * 20
 
 
@@ -35,6 +37,17 @@ def test_handshakes_that_never_end_are_over_in_time(start_edge, address):
         served(edge, address, 60)
         wait_until("all of them have ended once", lambda: attack.ended >= 300)
     assert edge.gateway.metrics()['gateway_tls_handshakes_total{result="timeout"}'] >= 300
+
+
+def test_what_handshakes_announce_is_counted_as_memory(start_edge, address):
+    """OpenSSL makes room for a message when it has read its length, in nine bytes."""
+    edge = start_edge(limits={"memory": "16MiB"}, timeouts={"handshake": "1m"})
+    let_go = 'gateway_client_connections_let_go_total{reason="memory"}'
+    # 150 x 160 KiB are 23 MiB.
+    with Attack(edge.gateway.secure_address, 150, first=LARGE_HELLO_BEGINS, rate=300):
+        served(edge, address, 20)
+        wait_until("some have been let go", lambda: edge.gateway.metrics()[let_go] > 0)
+    wait_until("all is given back", lambda: edge.gateway.metrics()["gateway_buffered_bytes"] < 4 << 20)
 
 
 def test_one_too_many_of_an_address_is_closed_without_an_answer(start_edge, address):

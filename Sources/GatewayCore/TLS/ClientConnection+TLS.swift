@@ -26,7 +26,12 @@ extension ClientConnection {
     /// False: it is not finished, or has failed.
     func shakeHands() -> Bool {
         guard let session = channel.session else { return true }
-        switch session.handshake() {
+        let held = session.handshakeMemory
+        let step = session.handshake()
+        // What a client only announces costs it nothing: it is counted until the handshake is done, or `remove`.
+        if session.handshakeMemory > held { worker.account.take(session.handshakeMemory - held) }
+        if session.handshakeMemory < held { worker.account.giveBack(held - session.handshakeMemory) }
+        switch step {
         case .wouldBlock: return false
         case .failed(let failure):
             handshakeFailed(failure)

@@ -20,6 +20,10 @@ package final class TLSSession {
     /// socket holds in one call, each for a derivation of keys or an alert, and would serve nobody else meanwhile.
     package static let mostOtherRecords = 256
 
+    /// A ClientHello may have 128 KiB, and OpenSSL makes room for all of it when it has read the length; 16 KiB are what it
+    /// reads into.
+    private static let largeHandshake = 144 << 10
+
     package let socket: StreamSocket
     private let ssl: OpaquePointer
     /// The context lives as long as its sessions: OpenSSL counts it, this keeps what its callbacks refer to.
@@ -30,6 +34,9 @@ package final class TLSSession {
     /// OpenSSL's code of the error that broke the session.
     private var errorCode: UInt = 0
     private var otherRecords = 0
+    /// What OpenSSL may hold for the handshake of a client that goes on with a large message, or has announced one; 0 for
+    /// others, and when it is done.
+    package private(set) var handshakeMemory = 0
     private var isFlooded: Bool { otherRecords > TLSSession.mostOtherRecords }
 
     private enum State {
@@ -78,15 +85,27 @@ package final class TLSSession {
             // The server's word on what is spoken must be one that we have offered (RFC 7301 §3.1).
             guard SSL_is_server(ssl) == 1 || speaksHTTP else { return fail(.noSharedProtocol) }
             state = .established
+            handshakeMemory = 0
             return .done
         }
         if isFlooded { return fail(.other) }
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
+            if SSL_is_server(ssl) == 1, hasLargeMessage { handshakeMemory = TLSSession.largeHandshake }
+            return .wouldBlock
         case SSL_ERROR_SYSCALL: return fail(.closed)
         default:
             errorCode = ERR_peek_error()
             return fail(TLSFailure(code: errorCode, verification: SSL_get_verify_result(ssl)))
+        }
+    }
+
+    /// The length of a hello or of certificates is known, and the rest is not here yet; or so much was read that room was
+    /// made. Other messages of clients are small. OpenSSL keeps the room until the handshake is done.
+    private var hasLargeMessage: Bool {
+        switch SSL_get_state(ssl) {
+        case TLS_ST_SR_CLNT_HELLO, TLS_ST_SR_CERT: true
+        default: BIO_number_read(SSL_get_rbio(ssl)) > 16 << 10
         }
     }
 
