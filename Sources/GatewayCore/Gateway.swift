@@ -85,6 +85,8 @@ package final class Gateway {
     var life = Life.starting
     /// While an upgrade was under way.
     var endIsAsked = false
+    /// By a signal, before it served.
+    var reloadIsAsked = false
     var cut = 0
 
     /// Opens everything that can fail: log files, listeners, the state directory, the admin socket.
@@ -221,9 +223,10 @@ package final class Gateway {
             SignalWatcher(SIGINT, on: loop) { [unowned self] in drain() },
             SignalWatcher(SIGHUP, on: loop) { [unowned self] in reloadBySignal() },
             SignalWatcher(SIGUSR1, on: loop) { [unowned self] in logs.reopen() },
-            SignalWatcher(SIGUSR2, on: loop) { [unowned self] in upgradeProgram() },
+            SignalWatcher(SIGUSR2, on: loop) { [unowned self] in upgradeBySignal() },
             SignalWatcher(SIGCHLD, on: loop) { [unowned self] in upgrade.childEnded() },
         ]
+        EarlySignals.release()
         reloads = ReloadQueue(on: loop) { [unowned self] in applyConfiguration(then: $0) }
         housekeeping = LoopTimer(on: loop) { [unowned self] in keepHouse() }
         housekeeping?.fire(every: .seconds(1))
@@ -278,6 +281,7 @@ package final class Gateway {
             version: GatewayVersion.text, took: Instant.now() - startedAt)
         inheritance.predecessor?.serves(version: GatewayVersion.text)
         supervisor.tell(.ready(takesOver: inheritance.predecessor.map { _ in getpid() }), servingStatus)
+        if reloadIsAsked { reloadBySignal() }
     }
 
     fileprivate func ledgerStateChanged() {

@@ -1,4 +1,7 @@
+internal import GatewayCore
 internal import Glibc
+
+if CommandLine.arguments.dropFirst().first == "run" { EarlySignals.hold() }
 
 // `environ` belongs to the main thread, and there is no other one yet.
 var environment: [String: String] = [:]

@@ -2,16 +2,18 @@
 
 import re
 import signal
+import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from harness.backend import Exchange, answer
 from harness.client import ConnectionEnded, request
-from harness.gateway import merged, run_binary
+from harness.gateway import Gateway, config, merged, run_binary
 from harness.load import Load
-from harness.processes import free_port, wait_until
+from harness.processes import Process, free_port, wait_until
 
 
 def test_the_ready_line_names_what_was_bound(gateway):
@@ -105,6 +107,36 @@ def test_sighup_under_load_drops_nothing_and_takes_the_new_routes(gateway, backe
         samples = load.stop()
     assert {sample.status for sample in samples} == {200}
     assert gateway.get("/closed").status == 401
+
+
+def signals_wait(process: Process, *names: str) -> bool:
+    """Whether each of the signals is blocked or handled."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    masks = [int(mask, 16) for mask in re.findall(r"^Sig(?:Blk|Cgt):\s*(\w+)", status, re.MULTILINE)]
+    return all((masks[0] | masks[1]) >> (getattr(signal, name) - 1) & 1 for name in names)
+
+
+def test_signals_before_it_serves_end_nothing_and_a_reload_is_made_up_for(directory, backend):
+    early = ("SIGHUP", "SIGUSR1", "SIGUSR2")
+    # A Redis that accepts and says nothing: until `startup_wait` is over nobody is served.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gateway = Gateway(directory, merged(config(backend.address, directory), {
+            "redis": {"address": f"127.0.0.1:{silent.getsockname()[1]}", "startup_wait": "2s"}}))
+        starter = threading.Thread(target=gateway.start)
+        starter.start()
+        try:
+            process = wait_until("the process", lambda: gateway.process)
+            wait_until("signals wait", lambda: signals_wait(process, *early))
+            assert gateway.events("gateway.ready") == []
+            for name in early:
+                process.signal(getattr(signal, name))
+            refused = gateway.wait_event("upgrade.failed")
+            assert refused["reason"] == "this process does not serve yet"
+            gateway.wait_event("gateway.reloaded", 15)
+            assert process.running and gateway.get("/").status == 200
+        finally:
+            starter.join(20)
+            gateway.stop()
 
 
 @pytest.mark.parametrize("broken", ["routes: [", '{"listne": []}'])

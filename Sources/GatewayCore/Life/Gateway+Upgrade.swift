@@ -42,6 +42,13 @@ extension Gateway {
         }
     }
 
+    func upgradeBySignal() {
+        guard life == .starting else { return upgradeProgram() }
+        log.log(
+            .error, "upgrade.failed", "The new program did not take over; this process serves on",
+            [("reason", .text("this process does not serve yet"))])
+    }
+
     func makeUpgrade() -> Upgrade {
         Upgrade(
             on: loop, log: log,
@@ -164,6 +171,9 @@ extension Gateway {
 
     /// One that comes while another process takes over is that one's.
     func reloadBySignal() {
+        // The file may have been read before: it is read again as soon as that can be brought into force.
+        reloadIsAsked = life == .starting
+        guard !reloadIsAsked else { return }
         reloadConfiguration { [unowned self] outcome in
             if case .notServing = outcome { upgrade.tell(.reload) }
         }
