@@ -98,6 +98,7 @@ package final class Gateway {
         let configuration = configuration.sparingThisHost()
         ignoreBrokenPipes()
         HostLimits.raiseDescriptors()
+        try Gateway.demandDescriptors(for: configuration)
         loop = EventLoop()
         self.configuration = configuration
         configurationPath = path

@@ -13,7 +13,7 @@ enum ExitCode: Int32, CaseIterable, Sendable {
         case .failed: "the gateway was reached, and refused or failed to do what was asked"
         case .usage: "the command line makes no sense"
         case .unreachable: "no gateway answers on the admin socket"
-        case .system: "the system refused something: a port in use, a file that cannot be written"
+        case .system: "the system refused something: a port in use, a file that cannot be written, too few open files"
         case .configuration: "the configuration has mistakes"
         }
     }

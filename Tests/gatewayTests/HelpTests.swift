@@ -52,7 +52,7 @@ import Testing
                   1   the gateway was reached, and refused or failed to do what was asked
                   64  the command line makes no sense
                   69  no gateway answers on the admin socket
-                  71  the system refused something: a port in use, a file that cannot be written
+                  71  the system refused something: a port in use, a file that cannot be written, too few open files
                   78  the configuration has mistakes
 
                 """)

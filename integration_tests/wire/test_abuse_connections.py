@@ -12,7 +12,7 @@ from harness.attack import Attack, Honest, all_served, knock, recovers, sources
 from harness.backend import Exchange, answer
 from harness.client import request
 from harness.gateway import binary
-from harness.processes import surroundings, wait_until
+from harness.processes import NotReady, surroundings, wait_until
 
 LET_GO = 'gateway_client_connections_let_go_total{reason="%s"}'
 
@@ -179,6 +179,17 @@ limits: {connections: 1000}
     # Of 1,000 files 114 are the gateway's own and 128 are idle connections to the backend.
     assert "gateway.conf:5:23: warning: there is room for 379 connections only" in told.stderr
     assert "a process may open 1000 files here, and 2242 are needed" in told.stderr
+
+
+def test_too_few_open_files_are_refused_at_the_start_and_the_fewest_serve(start_gateway, backend, address):
+    with pytest.raises(NotReady) as refused:
+        start_gateway(backend, prefix=("prlimit", "--nofile=49:49"))
+    assert "ended with 71" in str(refused.value)
+    assert "a process may open 49 files here, and 50 are needed at least" in str(refused.value)
+    gateway = start_gateway(backend, prefix=("prlimit", "--nofile=50:50"))
+    for _ in range(3):
+        assert gateway.get("/", address).status == 200
+    assert gateway.command("status").returncode == 0
 
 
 def test_a_low_soft_limit_of_open_files_is_raised(start_gateway, backend):

@@ -13,6 +13,10 @@ package struct Room: Hashable, Sendable {
     package static let pipes = 8
     /// Of each worker: its loop, its mailbox, and both ends of its pipes.
     private static let workerDescriptors = 8 + 2 * pipes
+    /// What the process cannot do without: its own files as they are when it serves, and a few connections. Of each worker
+    /// its loop and its mailbox.
+    private static let leastOwnDescriptors = 40
+    private static let leastWorkerDescriptors = 4
     /// What buffers may take where nothing was set is half of the memory, and never less than this: a gateway that
     /// cannot hold a body serves nobody.
     private static let leastMemory = 64 << 20
@@ -36,11 +40,18 @@ package struct Room: Hashable, Sendable {
         fixedDescriptors(configuration) + pooledDescriptors(configuration) + 2 * configuration.limits.connections
     }
 
+    /// Descriptors without which the gateway serves nobody.
+    package static func leastDescriptors(for configuration: Configuration) -> Int {
+        leastOwnDescriptors + configuration.workers * (leastWorkerDescriptors + listeners(of: configuration))
+    }
+
     private static func fixedDescriptors(_ configuration: Configuration) -> Int {
-        let listeners =
-            configuration.listeners.count + (configuration.tls?.listeners.count ?? 0)
+        ownDescriptors + configuration.workers * (workerDescriptors + listeners(of: configuration))
+    }
+
+    private static func listeners(of configuration: Configuration) -> Int {
+        configuration.listeners.count + (configuration.tls?.listeners.count ?? 0)
             + configuration.forwardAuth.listeners.count
-        return ownDescriptors + configuration.workers * (workerDescriptors + listeners)
     }
 
     private static func pooledDescriptors(_ configuration: Configuration) -> Int {

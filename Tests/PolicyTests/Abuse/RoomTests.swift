@@ -27,6 +27,8 @@ import Testing
         let configuration = try configuration("limits: {connections: 1000}", keepAlive: 64)
         #expect(Room(configuration, descriptors: 400, memory: 0).connections == (400 - 114 - 100) / 2)
         #expect(Room(configuration, descriptors: 20, memory: 0).connections == 1)
+        // 40 of its own, and of each worker four and a listener.
+        #expect(Room.leastDescriptors(for: configuration) == 40 + 2 * 5)
     }
 
     @Test func `is half of the memory where nothing is set`() throws {
