@@ -245,6 +245,7 @@ extension ClientConnection {
         case .head:
             if record.hasBegun, !record.isSettled {
                 record.facts = RequestFacts(client: peer)
+                record.facts.isHead = Methods.beginsAsHead(stash.bytes.span)
                 respond(with: .headTimeout, keepAlive: false)
             } else {
                 closeIfIdle()

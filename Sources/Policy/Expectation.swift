@@ -25,6 +25,8 @@ enum Expectation {
         return true
     }
 
+    var isThere: Bool { if case .absent = self { false } else { true } }
+
     func keeps(_ index: Int) -> Bool { if case .plain(index) = self { true } else { false } }
 
     var isListed: Bool { if case .listed = self { true } else { false } }

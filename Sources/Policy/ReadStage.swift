@@ -148,7 +148,6 @@ extension Gatekeeper {
                 guard head.expectation.take(bytes.extracting(field.value), at: index) else {
                     throw .expectationFailed
                 }
-                facts.expectsContinue = true
             case .xForwardedFor: head.forwardedForCount += 1
             case .xForwardedProto: head.hasForwardedProto = true
             case .upgrade: head.upgrade.note(index)
@@ -165,6 +164,7 @@ extension Gatekeeper {
         // RFC 9112 §3.2: exactly one, except that HTTP/1.0 knows none.
         guard hosts == 1 || (hosts == 0 && (line.minorVersion == 0 || extent == .beginning)) else { throw .malformed }
         head.writesHost = hosts == 0
+        facts.expectsContinue = head.expectation.isThere
         facts.keepAlive = line.minorVersion >= 1 && !head.connection.closes
         try readMaxForwards(bytes, maxForwards)
         // Two requested methods are what no browser sends: one would be routed and the other obeyed.
