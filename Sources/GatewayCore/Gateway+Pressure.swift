@@ -18,13 +18,13 @@ extension Gateway {
             ])
     }
 
-    /// Before anything is opened: a process that runs out of descriptors on its way would end in its middle, or serve nobody.
+    /// Before anything is opened: a process that runs out of descriptors on its way would end there, or serve nobody.
     static func demandDescriptors(for configuration: Configuration) throws(StartFailure) {
         let least = Room.leastDescriptors(for: configuration)
         guard HostLimits.descriptors < least else { return }
         throw StartFailure(
-            description: "a process may open \(HostLimits.descriptors) files here, and \(least) are needed at least; raise "
-                + "the limit of open files (LimitNOFILE of systemd, ulimit -Hn), or lower \"workers\"")
+            description: "a process may open \(HostLimits.descriptors) files here, and \(least) are needed at least; "
+                + "raise the limit of open files (LimitNOFILE of systemd, ulimit -Hn), or lower \"workers\"")
     }
 
     /// Told when it begins and when it is over, not for every connection.

@@ -88,7 +88,7 @@ class Session:
         return self._written()
 
     def renegotiations(self, count: int) -> bytes:
-        """TLS 1.2: as many records in which a new handshake begins. OpenSSL sends one and waits, so they are made here."""
+        """TLS 1.2: as many records in which a handshake begins. OpenSSL sends one and waits, so they are made here."""
         master, client, server = (ctypes.create_string_buffer(size) for size in (48, 32, 32))
         _ssl.SSL_SESSION_get_master_key(_ssl.SSL_get_session(self._ssl), master, 48)
         _ssl.SSL_get_client_random(self._ssl, client, 32)

@@ -408,7 +408,9 @@ def test_files_that_could_not_be_read_for_a_moment_are_read_later(
     replace(keys, key_set("after"))
     replace(feed, "203.0.113.1\n203.0.113.2\n")
     replace(signs, signing_key())
-    for event in ("tls.certificate_unusable", "keys.file_unusable", "block.feed_refused", "assertion.key_file_unusable"):
+    for event in (
+        "tls.certificate_unusable", "keys.file_unusable", "block.feed_refused", "assertion.key_file_unusable",
+    ):
         assert "Too many open files" in gateway.wait_event(event, SOON)["reason"]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
     comes(edge, renewed)

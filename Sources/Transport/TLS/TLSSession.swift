@@ -58,7 +58,8 @@ package final class TLSSession {
         SSL_set_fd(ssl, socket.descriptor)
         // Called inside of our calls on `ssl`, which is freed with this object: unretained.
         gateway_ssl_on_record(
-            ssl, { isWritten, _, kind, bytes, count, _, owner in
+            ssl,
+            { isWritten, _, kind, bytes, count, _, owner in
                 guard isWritten == 0, kind == SSL3_RT_HEADER || kind == SSL3_RT_INNER_CONTENT_TYPE, count > 0,
                     let type = bytes?.load(as: UInt8.self), type != UInt8(SSL3_RT_APPLICATION_DATA)
                 else { return }
