@@ -378,7 +378,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def key_set(kid: str) -> str:
-    return json.dumps({"keys": [{"kty": "oct", "kid": kid, "alg": "HS256", "k": "c2VjcmV0IG9mIHRoZSB0ZXN0cywgbG9uZw"}]})
+    return json.dumps({"keys": [{"kty": "oct", "kid": kid, "alg": "HS256", "k": "YSBrZXkgb2YgdGhlIHRlc3RzLCB3aXRoIDMyIGJ5dGU"}]})
 
 
 def signing_key() -> str:
