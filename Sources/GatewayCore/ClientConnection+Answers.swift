@@ -245,7 +245,8 @@ extension ClientConnection {
         case .head:
             if record.hasBegun, !record.isSettled {
                 record.facts = RequestFacts(client: peer)
-                record.facts.isHead = Methods.beginsAsHead(stash.bytes.span)
+                let begun = stash.bytes
+                record.facts.isHead = Methods.beginsAsHead(begun.span)
                 respond(with: .headTimeout, keepAlive: false)
             } else {
                 closeIfIdle()
