@@ -1,4 +1,4 @@
-// What Swift cannot import of OpenSSL: macros and variadics. Nothing here decides anything.
+// What Swift cannot import of OpenSSL: macros and variadics; and a callback that must be cheap. Nothing else here decides anything.
 #ifndef GATEWAY_OPENSSL_SHIM_H
 #define GATEWAY_OPENSSL_SHIM_H
 
@@ -65,11 +65,26 @@ static inline void gateway_ssl_on_server_name(SSL_CTX *context, int (*callback)(
     SSL_CTX_set_tlsext_servername_callback(context, callback);
     SSL_CTX_set_tlsext_servername_arg(context, argument);
 }
-// The argument is the one of this session's calls.
-static inline void gateway_ssl_on_record(
-    SSL *ssl, void (*callback)(int, int, int, const void *, size_t, SSL *, void *), void *argument) {
-    SSL_set_msg_callback(ssl, callback);
-    SSL_set_msg_callback_arg(ssl, argument);
+// Counts what a peer sends that is no application data, each record of it: with TLS 1.3 what is inside of one counts, once
+// there are keys. In C, since OpenSSL calls it several times for each record, written ones too.
+struct gateway_record_count {
+    int records;
+    int most;
+};
+static inline void gateway_count_record(
+    int is_written, int version, int kind, const void *bytes, size_t count, SSL *ssl, void *argument) {
+    (void)version;
+    if (is_written || (kind != SSL3_RT_HEADER && kind != SSL3_RT_INNER_CONTENT_TYPE) || count == 0) return;
+    if (*(const unsigned char *)bytes == SSL3_RT_APPLICATION_DATA) return;
+    struct gateway_record_count *counted = argument;
+    counted->records++;
+    // Thrown away is what OpenSSL reads behind the peer's end, and the call under way comes back with this record.
+    if (counted->records > counted->most) SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+// `counted` must live as long as the session.
+static inline void gateway_ssl_count_records(SSL *ssl, struct gateway_record_count *counted) {
+    SSL_set_msg_callback(ssl, gateway_count_record);
+    SSL_set_msg_callback_arg(ssl, counted);
 }
 static inline void gateway_ssl_on_status(SSL_CTX *context, int (*callback)(SSL *, void *), void *argument) {
     SSL_CTX_set_tlsext_status_cb(context, callback);

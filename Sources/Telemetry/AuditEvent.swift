@@ -88,7 +88,8 @@ package struct AuditEvent: Sendable {
         /// Failed logins have a pattern together, or have it no more.
         case threat(AuditThreat)
         /// Something else that changed what the gateway does.
-        case operation(AuditOperation)
+        /// Held apart: it is rare, and would make each event of a request larger.
+        indirect case operation(AuditOperation)
     }
 }
 

@@ -18,7 +18,7 @@ package final class TLSSession {
     /// Records that are no application data which a peer may send in all: a handshake is some ten of them, long chains and
     /// tickets included, and a change of keys (RFC 8446 §4.6.3) is due after millions of records. OpenSSL takes as many as the
     /// socket holds in one call, each for a derivation of keys or an alert, and would serve nobody else meanwhile.
-    package static let mostOtherRecords = 256
+    package static let mostOtherRecords: Int32 = 256
 
     /// A ClientHello may have 128 KiB, and OpenSSL makes room for all of it when it has read the length; 16 KiB are what it
     /// reads into.
@@ -33,11 +33,12 @@ package final class TLSSession {
     private var state = State.handshaking
     /// OpenSSL's code of the error that broke the session.
     private var errorCode: UInt = 0
-    private var otherRecords = 0
+    /// Counted inside of our calls on `ssl`.
+    private let others = UnsafeMutablePointer<gateway_record_count>.allocate(capacity: 1)
     /// What OpenSSL may hold for the handshake of a client that goes on with a large message, or has announced one; 0 for
     /// others, and when it is done.
     package private(set) var handshakeMemory = 0
-    private var isFlooded: Bool { otherRecords > TLSSession.mostOtherRecords }
+    private var isFlooded: Bool { others.pointee.records > TLSSession.mostOtherRecords }
 
     private enum State {
         /// → `established`, `broken`
@@ -56,25 +57,14 @@ package final class TLSSession {
         self.socket = socket
         self.context = context
         SSL_set_fd(ssl, socket.descriptor)
-        // Called inside of our calls on `ssl`, which is freed with this object: unretained.
-        gateway_ssl_on_record(
-            ssl,
-            { isWritten, _, kind, bytes, count, _, owner in
-                guard isWritten == 0, kind == SSL3_RT_HEADER || kind == SSL3_RT_INNER_CONTENT_TYPE, count > 0,
-                    let type = bytes?.load(as: UInt8.self), type != UInt8(SSL3_RT_APPLICATION_DATA)
-                else { return }
-                Unmanaged<TLSSession>.fromOpaque(owner!).takeUnretainedValue().countOtherRecord()
-            }, Unmanaged.passUnretained(self).toOpaque())
+        others.initialize(to: gateway_record_count(records: 0, most: TLSSession.mostOtherRecords))
+        gateway_ssl_count_records(ssl, others)
     }
 
-    /// A record is here that is no application data: with TLS 1.3 what is inside of it counts, once there are keys.
-    private func countOtherRecord() {
-        otherRecords += 1
-        // Thrown away is what OpenSSL reads behind the peer's end, and the call under way comes back with this record.
-        if isFlooded { SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN) }
+    deinit {
+        SSL_free(ssl)
+        others.deallocate()
     }
-
-    deinit { SSL_free(ssl) }
 
     // MARK: Handshake
 
