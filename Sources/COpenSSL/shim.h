@@ -1,4 +1,4 @@
-// What Swift cannot import of OpenSSL: macros and variadics; and a callback that must be cheap. Nothing else here decides anything.
+// What Swift cannot import of OpenSSL: macros and variadics; and a callback that must be cheap. Nothing else decides here.
 #ifndef GATEWAY_OPENSSL_SHIM_H
 #define GATEWAY_OPENSSL_SHIM_H
 
@@ -65,8 +65,8 @@ static inline void gateway_ssl_on_server_name(SSL_CTX *context, int (*callback)(
     SSL_CTX_set_tlsext_servername_callback(context, callback);
     SSL_CTX_set_tlsext_servername_arg(context, argument);
 }
-// Counts what a peer sends that is no application data, each record of it: with TLS 1.3 what is inside of one counts, once
-// there are keys. In C, since OpenSSL calls it several times for each record, written ones too.
+// Counts the records of a peer that are no application data: with TLS 1.3 what is inside of one counts, once there
+// are keys. In C, since OpenSSL calls it several times for each record, written ones too.
 struct gateway_record_count {
     int records;
     int most;
