@@ -63,10 +63,6 @@ final class ExchangeRecord {
     var failedRows = LoginRows()
     /// One of them is of the class `login`, as it was when that was found.
     var failsLogin = false
-    /// Something of an answer has come from the server, if only half of a line.
-    var isAnswering = false
-    /// An interim answer has come.
-    var hasInterim = false
     /// Why a tunnel ended, or an answer was cut off.
     var end: TunnelEnd?
     /// The client learns the end of the answer from the end of the connection.
@@ -106,8 +102,6 @@ final class ExchangeRecord {
         affinity = 0
         wasCut = false
         isEventStream = false
-        isAnswering = false
-        hasInterim = false
         end = nil
         closesClient = false
         hasBegun = false

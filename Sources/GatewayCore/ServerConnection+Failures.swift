@@ -12,7 +12,7 @@ extension ServerConnection {
         }
         // Closed between two requests, or tired of waiting for what the client does not send: neither is a failure.
         if phase != .head || !isReused && !isOwedBody { blame(.lost) }
-        act(on: phase == .head && client?.record.isAnswering == true ? .answerLost : .upstreamLost)
+        act(on: phase == .head && isAnswering ? .answerLost : .upstreamLost)
     }
 
     /// The server has taken all there was of a request whose rest its client owes.

@@ -75,6 +75,9 @@ final class ServerConnection: ReadinessHandler {
     var mayBeFollowed = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
+    var hasInterim: Bool { interimCount > 0 }
+    /// Something of an answer has come, if only half of a line.
+    private(set) var isAnswering = false
     private static let interimLimit = 16
     /// A body of up to this many bytes is copied behind its head: cheaper than sending two pieces in one call.
     private static let copiedBody = 8 * 1_024
@@ -109,6 +112,7 @@ final class ServerConnection: ReadinessHandler {
         self.errand = errand
         if pool.countsLoad { server.tally.began() }
         interimCount = 0
+        isAnswering = false
         guard phase == .idle else { return }
         phase = .head
         departure = .due
@@ -291,7 +295,7 @@ final class ServerConnection: ReadinessHandler {
                 // The client may be gone with them, and this connection with it.
                 guard phase != .closed else { return }
                 parsed = bytes.count
-                record.isAnswering = true
+                isAnswering = true
                 return stash.keep(bytes)
             case .malformed:
                 return malformed()
@@ -302,8 +306,7 @@ final class ServerConnection: ReadinessHandler {
                 return malformed(.failedLoginMalformed)
             case .interim(let length):
                 interimCount += 1
-                record.isAnswering = true
-                record.hasInterim = true
+                isAnswering = true
                 guard interimCount <= Self.interimLimit else { return malformed() }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
                 offset += length
