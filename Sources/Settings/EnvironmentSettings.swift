@@ -223,6 +223,6 @@ enum EnvironmentOnly {
     }
 
     static let unbuilt = [
-        Unbuilt(name: "RATE_LIMIT_", what: "this rate limit", harmless: nil)
+        Unbuilt(name: "RATE_LIMIT_", what: "a rate limit of this kind", harmless: nil)
     ]
 }

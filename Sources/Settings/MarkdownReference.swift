@@ -93,8 +93,8 @@ extension Reference {
 
             """
         for unbuilt in EnvironmentOnly.unbuilt {
-            let name = unbuilt.name.hasSuffix("_") ? unbuilt.name + "*" : unbuilt.name
-            text += "| `\(name)` | \(unbuilt.what) | \(unbuilt.harmless.map { "`\($0)`" } ?? "–") |\n"
+            let name = unbuilt.name.hasSuffix("_") ? "`\(unbuilt.name)*`, other than those above" : "`\(unbuilt.name)`"
+            text += "| \(name) | \(unbuilt.what) | \(unbuilt.harmless.map { "`\($0)`" } ?? "–") |\n"
         }
         return text
     }

@@ -87,7 +87,7 @@ import Testing
             minimal,
             variables: ["MFA_REQUIRED_FOR_ADMIN": "false", "RATE_LIMIT_WINDOW": "60"],
             says: """
-                RATE_LIMIT_WINDOW: error: this rate limit is not built yet, so this variable would do nothing
+                RATE_LIMIT_WINDOW: error: a rate limit of this kind is not built yet, so this variable would do nothing
                     unset it
                 """),
         Mistake(
