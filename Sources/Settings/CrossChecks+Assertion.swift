@@ -27,9 +27,8 @@ extension CrossChecks {
     }
 
     private mutating func checkHeader(_ name: String, at place: Place) {
-        let folded = EnvironmentSettings.fold(name)
-        // Backends that turn `-` into `_` see one field where we see two.
-        for other in settings.names["identity.headers"] ?? [] where EnvironmentSettings.fold(other) == folded {
+        let folded = Self.variable(of: name)
+        for other in settings.names["identity.headers"] ?? [] where Self.variable(of: other) == folded {
             findings.error(
                 place, "backends cannot tell the header \"\(name)\" from \"\(other)\" of \"identity.headers\"",
                 hint: "choose another name")

@@ -319,8 +319,7 @@ struct CrossChecks {
         for name in settings.names["identity.headers"] ?? [] {
             let path = "identity.headers.\(name)"
             let place = settings.places[path] ?? settings.place(of: path)
-            // Backends that turn `-` into `_` see one field where we see two.
-            let folded = EnvironmentSettings.fold(name)
+            let folded = Self.variable(of: name)
             if !seen.insert(folded).inserted {
                 findings.error(place, "backends cannot tell the header \"\(name)\" from another one in the list")
             }
@@ -331,11 +330,17 @@ struct CrossChecks {
         }
     }
 
+    /// What CGI and its kin call a field: they see one where we see two.
+    static func variable(of field: String) -> String {
+        String(field.uppercased().map { $0.isLetter || $0.isNumber ? $0 : "_" })
+    }
+
+    /// As `variable(of:)` has them.
     static let reserved: Set<String> = [
         "ACCESS_CONTROL_REQUEST_METHOD", "AUTHORIZATION", "CONNECTION", "CONTENT_LENGTH", "CONTENT_TYPE", "COOKIE",
         "EXPECT", "FORWARDED", "HOST", "HTTP2_SETTINGS", "KEEP_ALIVE", "MAX_FORWARDS", "ORIGIN", "PROXY_AUTHORIZATION",
         "PROXY_CONNECTION", "TE", "TRACEPARENT", "TRACESTATE", "TRAILER", "TRANSFER_ENCODING", "UPGRADE", "VIA",
-        "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REQUEST_ID", "X_TOKEN_EXPIRED",
+        "X_BREAK_GLASS", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REQUEST_ID", "X_TOKEN_EXPIRED",
     ]
 }
 

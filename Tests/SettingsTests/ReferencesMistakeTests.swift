@@ -289,5 +289,19 @@ import Testing
                                                                                       ^~~~~~~~~~~~~~~
                     choose an X- name
                 """),
+        Mistake(
+            "identity headers that CGI cannot tell apart",
+            """
+            \(minimal)identity: {headers: {X-User-ID: sub, X.User+Id: email, X.Break.Glass: a}}
+            """,
+            says: """
+                gateway.conf:3:38: error: backends cannot tell the header "X.User+Id" from another one in the list
+                    identity: {headers: {X-User-ID: sub, X.User+Id: email, X.Break.Glass: a}}
+                                                         ^~~~~~~~~
+                gateway.conf:3:56: error: the header "X.Break.Glass" belongs to HTTP or to the gateway itself
+                    identity: {headers: {X-User-ID: sub, X.User+Id: email, X.Break.Glass: a}}
+                                                                           ^~~~~~~~~~~~~
+                    choose an X- name
+                """),
     ]
 }
