@@ -1,5 +1,5 @@
 package import Settings
-internal import Wire
+package import Wire
 
 /// What a field means to the gateway. The name decides, never its value.
 package enum FieldClass: UInt8, CaseIterable, Sendable {
@@ -74,8 +74,8 @@ package enum FieldClass: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// Classifies field names: the built-in ones by length and bytes, the identity headers from the configuration. Letter case
-/// never matters, and every sign is `-`. An object, so that its arrays are not counted for each field.
+/// Classifies fields by their names: the built-in ones by length and bytes, the identity headers from the configuration.
+/// Letter case never matters, and every sign is `-`. An object, so that its arrays are not counted for each field.
 package final class FieldClassifier: Sendable {
     /// The identity headers' names, folded, one after another.
     private let identityText: [UInt8]
@@ -89,7 +89,7 @@ package final class FieldClassifier: Sendable {
         var identityNames: [Range<Int>] = []
         var identityLengths: UInt64 = 0
         for header in identityHeaders.map(\.name) + others {
-            let name = header.utf8.map(folded)
+            let name = header.utf8.map { folded($0) | 0x20 }
             identityNames.append(identityText.count..<identityText.count + name.count)
             identityText += name
             identityLengths |= 1 << UInt64(min(name.count, 63))
@@ -99,49 +99,52 @@ package final class FieldClassifier: Sendable {
         self.identityLengths = identityLengths
     }
 
-    /// What the field of this name means. Allocates nothing.
-    package func classify(_ name: Span<UInt8>) -> FieldClass {
+    /// What a field of the head means. Allocates nothing.
+    package func classify(_ field: Field, in head: Span<UInt8>) -> FieldClass {
+        let name = head.extracting(field.name)
+        guard field.hasUnusualName else { return meaning(name) }
+        let meant = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: name.count) { copy in
+            for index in name.indices { copy.initializeElement(at: index, to: folded(name[index])) }
+            return meaning(copy.span)
+        }
+        switch meant {
+        case .endToEnd, .identity, .forwarding: return meant
+        default: return .disguised
+        }
+    }
+
+    /// What a name of letters, digits and `-` means.
+    private func meaning(_ name: Span<UInt8>) -> FieldClass {
         let known = knownClass(name)
         if identityLengths >> UInt64(min(name.count, 63)) & 1 != 0, known.yieldsToIdentity, isIdentity(name) {
             return .identity
         }
-        guard known != .endToEnd, known != .forwarding else { return known }
-        return isDisguised(name) ? .disguised : known
+        return known
     }
 
     private func isIdentity(_ name: Span<UInt8>) -> Bool {
         let (names, text) = (identityNames, identityText)
         candidates: for index in names.indices where names[index].count == name.count {
             let start = names[index].lowerBound
-            for offset in name.indices where text[start + offset] != folded(name[offset]) { continue candidates }
+            for offset in name.indices where text[start + offset] != name[offset] | 0x20 { continue candidates }
             return true
         }
         return false
     }
 }
 
-/// Whether the name has a sign other than `-`. What CGI makes of it is then the name of another field as well.
-func isDisguised(_ name: Span<UInt8>) -> Bool {
-    for index in name.indices where name[index] != UInt8(ascii: "-") && folded(name[index]) == UInt8(ascii: "-") {
-        return true
-    }
-    return false
-}
-
-/// Lower case, and `-` for every byte that is neither letter nor digit.
-@inline(__always)
+/// `-` for a byte that is neither letter nor digit, as CGI reads names.
 private func folded(_ byte: UInt8) -> UInt8 {
-    let lower = byte | 0x20
-    if lower &- UInt8(ascii: "a") < 26 { return lower }
-    return Characters.isDigit(byte) ? byte : UInt8(ascii: "-")
+    (byte | 0x20) &- UInt8(ascii: "a") < 26 || Characters.isDigit(byte) ? byte : UInt8(ascii: "-")
 }
 
-/// Whether `name` is `text` or, with `prefix`, begins with it. `text` must be folded.
+/// Whether `name`, of letters, digits and `-`, is `text` or, with `prefix`, begins with it. `text` must be in lower case:
+/// the bit that makes letters small is set in digits and in `-` anyway.
 @inline(__always)
 private func means(_ name: Span<UInt8>, _ text: StaticString, prefix: Bool = false) -> Bool {
     let count = text.utf8CodeUnitCount
     guard prefix ? name.count >= count : name.count == count else { return false }
-    for index in 0..<count where folded(name[index]) != text.utf8Start[index] { return false }
+    for index in 0..<count where name[index] | 0x20 != text.utf8Start[index] { return false }
     return true
 }
 

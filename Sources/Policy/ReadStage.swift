@@ -125,7 +125,7 @@ extension Gatekeeper {
         let classifier = rules.classifier
         for index in 0..<fields.count {
             let field = fields[index]
-            let kind = classifier.classify(bytes.extracting(field.name))
+            let kind = classifier.classify(field, in: bytes)
             classes[index] = kind
             switch kind {
             case .endToEnd: continue

@@ -35,6 +35,10 @@ public enum Characters {
     @inline(__always)
     public static var token: Class { Class(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe) }
 
+    /// What nearly all field names are of: letters, digits and `-`.
+    @inline(__always)
+    static var usualInNames: Class { Class(low: 0x03ff_2000_0000_0000, high: 0x07ff_fffe_07ff_fffe) }
+
     /// A byte that a field value may hold (RFC 9110 §5.5): HTAB, SP, VCHAR and obs-text.
     @inlinable
     @inline(__always)

@@ -2,6 +2,8 @@
 public struct Field: Sendable {
     public let nameStart: UInt32
     public let nameLength: UInt16
+    /// The name holds a sign other than `-`. CGI and its kin take such a name for another one.
+    package let hasUnusualName: Bool
     /// Behind the colon and leading white space.
     public let valueStart: UInt32
     /// Without trailing white space.
@@ -311,7 +313,12 @@ package enum FieldLine {
     package static func parse(
         _ bytes: Span<UInt8>, at start: Int, spaceBeforeColon: Bool = false
     ) -> HeadParser.Outcome<Field> {
-        var position = endOfName(bytes, from: start)
+        var hasUnusualName = false
+        var position = endOfRun(bytes, from: start, marks: Words.unusualNameMarks) { byte in
+            guard Characters.token.contains(byte) else { return false }
+            if !Characters.usualInNames.contains(byte) { hasUnusualName = true }
+            return true
+        }
         guard position < bytes.count else { return .incomplete }
         let name = start..<position
         if spaceBeforeColon, !name.isEmpty {
@@ -339,15 +346,9 @@ package enum FieldLine {
         var valueEnd = position
         while valueEnd > valueStart, Characters.isWhitespace(bytes[valueEnd - 1]) { valueEnd -= 1 }
         let field = Field(
-            nameStart: UInt32(name.lowerBound), nameLength: UInt16(name.count), valueStart: UInt32(valueStart),
-            valueLength: UInt32(valueEnd - valueStart), end: UInt32(position + 2))
+            nameStart: UInt32(name.lowerBound), nameLength: UInt16(name.count), hasUnusualName: hasUnusualName,
+            valueStart: UInt32(valueStart), valueLength: UInt32(valueEnd - valueStart), end: UInt32(position + 2))
         return .complete(field, length: position + 2 - start)
-    }
-
-    /// The first byte from `start` on that is no part of a token.
-    @inline(__always)
-    private static func endOfName(_ bytes: Span<UInt8>, from start: Int) -> Int {
-        endOfRun(bytes, from: start, marks: Words.unusualNameMarks) { Characters.token.contains($0) }
     }
 
     /// The first byte from `start` on that no field value may hold.

@@ -249,6 +249,27 @@ private func text(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(deco
         for cut in 0..<6 { #expect(parse(String("A: b\r\n".utf8.prefix(cut))!) == "incomplete", "after \(cut)") }
     }
 
+    /// At every place of a name, in words and byte by byte.
+    @Test func `tells of a sign in its name`() {
+        for length in [1, 2, 7, 8, 9, 16, 17] {
+            for at in 0..<length {
+                for byte in UInt8(0x21)..<0x7f where Characters.token.contains(byte) {
+                    var name = Array(repeating: UInt8(ascii: "a"), count: length)
+                    name[at] = byte
+                    let isUsual = Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
+                    for value in [":\r\n", ": something that is longer than a word\r\n"] {
+                        let line = name + Array(value.utf8)
+                        guard case .complete(let field, _) = FieldLine.parse(line.span, at: 0) else {
+                            Issue.record("\(line) is no field line")
+                            continue
+                        }
+                        #expect(field.hasUnusualName == !(isUsual || byte == UInt8(ascii: "-")), "\(line)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test func `has a name that fits`() {
         #expect(parse(String(repeating: "a", count: 65_536) + ": b\r\n") == "fieldName")
     }

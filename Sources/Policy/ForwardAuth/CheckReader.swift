@@ -105,7 +105,7 @@ package final class CheckReader {
         facts.isHead = bytes.extracting(line.method).equals("HEAD")
         for index in 0..<fields.count {
             let value = bytes.extracting(fields[index].value)
-            classes[index] = rules.classifier.classify(bytes.extracting(fields[index].name))
+            classes[index] = rules.classifier.classify(fields[index], in: bytes)
             switch classes[index] {
             case .contentLength: framing.contentLength(value)
             case .transferEncoding: framing.transferEncoding(value)
@@ -232,7 +232,7 @@ package final class CheckReader {
     private func writeFields(_ bytes: Span<UInt8>) {
         var asksForUpgrade = false
         var hasKey = false
-        for index in 0..<fields.count where isOfClient(classes[index], bytes.extracting(fields[index].name)) {
+        for index in 0..<fields.count where isOfClient(fields[index], classes[index], bytes) {
             if classes[index] == .upgrade { asksForUpgrade = true }
             if bytes.extracting(fields[index].name).equalsIgnoringCase("sec-websocket-key") { hasKey = true }
             text.append(bytes, fields[index].line)
@@ -244,13 +244,13 @@ package final class CheckReader {
     /// Not what frames the check, belongs to its connection or is the description. Of names with a sign
     /// other than `-` all are kept: whoever brings the request to the backend brings them, too
     /// (`Gatekeeper.admitUnchanged`).
-    private func isOfClient(_ kind: FieldClass, _ name: Span<UInt8>) -> Bool {
+    private func isOfClient(_ field: Field, _ kind: FieldClass, _ bytes: Span<UInt8>) -> Bool {
         switch kind {
         case .host, .contentLength, .transferEncoding, .connection, .hopByHop, .expect, .maxForwards, .xForwardedFor,
             .xForwardedHost, .xForwardedProto:
             false
-        case .identity: isDisguised(name) || rules.isUnanswered(name)
-        case .forwarding: isDisguised(name)
+        case .identity: field.hasUnusualName || rules.isUnanswered(bytes.extracting(field.name))
+        case .forwarding: field.hasUnusualName
         default: true
         }
     }

@@ -22,13 +22,12 @@ extension Gatekeeper {
         if head.queryCut != nil || head.subprotocols != nil { throw .malformedCredentials }
         // Where backends read `_` or `.` as `-`, a name that no proxy overwrites would be taken for one that it does.
         for index in 0..<fields.count {
+            let field = fields[index]
             switch classes[index] {
             case .disguised: throw .disguisedField
+            case .identity where field.hasUnusualName, .forwarding where field.hasUnusualName: throw .disguisedField
             // No proxy is told to overwrite these, since they are never answered.
-            case .identity where rules.isUnanswered(bytes.extracting(fields[index].name)): throw .disguisedField
-            case .identity where isDisguised(bytes.extracting(fields[index].name)),
-                .forwarding where isDisguised(bytes.extracting(fields[index].name)):
-                throw .disguisedField
+            case .identity where rules.isUnanswered(bytes.extracting(field.name)): throw .disguisedField
             default: continue
             }
         }
