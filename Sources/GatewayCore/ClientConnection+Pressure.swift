@@ -75,17 +75,24 @@ extension ClientConnection {
     /// Called by the worker's sweep.
     func lookForReset() {
         server?.lookForReset()
-        if phase == .reserving { return leaveLineIfGone() }
-        if phase == .response, owesLook {
+        if owesLook { look() }
+        if phase == .reserving { leaveLineIfGone() }
+    }
+
+    /// A reset that came together with bytes has no edge of its own.
+    private func look() {
+        switch phase {
+        case .reserving, .response:
+            // Nothing is read now.
             owesLook = false
             if channel.socket.pendingError != 0 { connectionLost() }
-            return
+        case .body, .tunnel, .collecting:
+            owesLook = false
+            guard !canRead else { return }
+            canRead = true
+            worker.loop.stillReady(self)
+        default: return
         }
-        guard owesLook, phase == .body || phase == .tunnel || phase == .collecting else { return }
-        owesLook = false
-        guard !canRead else { return }
-        canRead = true
-        worker.loop.stillReady(self)
     }
 
     /// Called by the worker's sweep.

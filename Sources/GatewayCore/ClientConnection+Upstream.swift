@@ -53,7 +53,7 @@ extension ClientConnection {
 
     /// The client may wait with its body for the server's word (RFC 9110 §10.1.1): the server's silence is not the client's.
     var awaitsGoAhead: Bool {
-        phase == .body && record.facts.expectsContinue && bodyBytes == 0 && server?.hasInterim != true
+        phase == .body && record.facts.expectsContinue && bodyBytes == 0 && server?.saidContinue != true
     }
 
     // MARK: From the upstream connection

@@ -172,7 +172,8 @@ final class ClientConnection: ReadinessHandler {
                 canRead = false
                 if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
                 return
-            case .failed where phase == .tunnel || phase == .closing:
+            case .failed
+            where phase == .tunnel || phase == .closing || phase == .body && record.exchange?.isRelaying == true:
                 canRead = false
                 return connectionLost()
             case .ended, .failed:

@@ -9,6 +9,8 @@ struct Outbox {
     private var bytes: [UInt8] = []
     private var start = 0
     private let account: BufferAccount
+    /// The peer broke off, which is not closing. The system says so only once, so whoever reads then sees an end.
+    private(set) var wasReset = false
 
     init(_ account: BufferAccount) { self.account = account }
 
@@ -45,8 +47,13 @@ struct Outbox {
             append(second)
             return true
         case .ended, .failed:
-            return false
+            return broken(by: transfer)
         }
+    }
+
+    private mutating func broken(by transfer: Transfer) -> Bool {
+        if transfer == .failed(ECONNRESET) { wasReset = true }
+        return false
     }
 
     /// Sends what is waiting. False: the connection is broken.
@@ -56,10 +63,11 @@ struct Outbox {
             guard self.pipe == nil else { return true }
         }
         while !isEmpty {
-            switch channel.send(bytes.span.extracting(start..<bytes.count)) {
+            let transfer = channel.send(bytes.span.extracting(start..<bytes.count))
+            switch transfer {
             case .bytes(let sent): start += sent
             case .wouldBlock: return true
-            case .ended, .failed: return false
+            case .ended, .failed: return broken(by: transfer)
             }
         }
         removeAll()
@@ -99,10 +107,11 @@ struct Outbox {
     /// False: the connection is broken.
     private mutating func drain(_ pipe: Pipe, to sink: StreamSocket) -> Bool {
         while pipe.held > 0 {
-            switch pipe.drain(to: sink) {
+            let transfer = pipe.drain(to: sink)
+            switch transfer {
             case .bytes: continue
             case .wouldBlock: return true
-            case .ended, .failed: return false
+            case .ended, .failed: return broken(by: transfer)
             }
         }
         self.pipe = nil

@@ -6,47 +6,6 @@ internal import Wire
 /// A connection to a server of an upstream: idle in its pool, or carrying one exchange for a client's connection. It
 /// reads responses and hands them on; what they mean for the exchange is asked of the client's `Exchange`.
 final class ServerConnection: ReadinessHandler {
-    enum Phase {
-        /// → `handshake`, `head`, `closed`
-        case connecting
-        /// TLS: until both sides know the keys. → `head`, `closed`
-        case handshake
-        /// In the pool. Whatever arrives now was not asked for. → `head`, `closed`
-        case idle
-        /// The response head, or interim ones before it. → `verdict`, `held`, `body`, `tunnel`, `closed`
-        case head
-        /// The head of a login's answer is there, whose body says whether it failed. → `held`, `body`, `closed`
-        case verdict
-        /// The head of a failed login is kept until the Ledger has counted it. → `judged`, `closed`
-        case held
-        /// The Ledger has spoken: the kept head may pass. → `body`, `closed`
-        case judged
-        /// → `idle`, `closed`
-        case body
-        /// Behind a 101: bytes of another protocol. Never goes back to the pool. → `closed`
-        case tunnel
-        case closed
-    }
-
-    /// What an exchange is for, beside its client.
-    enum Errand {
-        case request
-        /// It also shows whether a half-open circuit may close; once that is told it is a mere `request`.
-        case probe
-    }
-
-    /// How far the request of an exchange has got.
-    enum Departure {
-        /// Nothing of it was given to a connection that was kept. → `begun`, `impossible`, `brokenOff`
-        case due
-        /// → `brokenOff`
-        case begun
-        /// The connection was gone before the first byte: all of it is kept for another one.
-        case impossible
-        /// The connection takes nothing more of it.
-        case brokenOff
-    }
-
     let pool: UpstreamPool
     let worker: Worker
     let server: UpstreamPool.Server
@@ -75,7 +34,8 @@ final class ServerConnection: ReadinessHandler {
     var mayBeFollowed = false
     /// Interim responses so far: a server that sends nothing else is broken or hostile.
     private var interimCount = 0
-    var hasInterim: Bool { interimCount > 0 }
+    /// It has told the client to send its body. Other interim answers do not (RFC 9110 §10.1.1).
+    private(set) var saidContinue = false
     /// Something of an answer has come, if only half of a line.
     private(set) var isAnswering = false
     private static let interimLimit = 16
@@ -112,6 +72,7 @@ final class ServerConnection: ReadinessHandler {
         self.errand = errand
         if pool.countsLoad { server.tally.began() }
         interimCount = 0
+        saidContinue = false
         isAnswering = false
         guard phase == .idle else { return }
         phase = .head
@@ -304,8 +265,9 @@ final class ServerConnection: ReadinessHandler {
                 // Nothing more is read of it, but the exchange keeps it until the failure is counted.
                 phase = .held
                 return malformed(.failedLoginMalformed)
-            case .interim(let length):
+            case .interim(let status, let length):
                 interimCount += 1
+                if status == 100 { saidContinue = true }
                 isAnswering = true
                 guard interimCount <= Self.interimLimit else { return malformed() }
                 worker.responses.writeInterim(bytes, to: context, into: &worker.out)
@@ -380,6 +342,8 @@ final class ServerConnection: ReadinessHandler {
                 client.relay(worker.composed, bytes.extracting(parcel.tail))
             }
             worker.out.reset()
+            // The client may be gone with it, and this connection with the client.
+            guard phase != .closed else { return }
         }
         switch parcel.progress {
         case .more: break
@@ -397,7 +361,8 @@ final class ServerConnection: ReadinessHandler {
     private func responseEndedByClose() {
         guard let client else { return discard() }
         worker.out.reset()
-        if phase == .body, responseBody.endAtClose(into: &worker.out) {
+        // A reset that was met in sending looks like an end in reading.
+        if phase == .body, !outbox.wasReset, responseBody.endAtClose(into: &worker.out) {
             if worker.out.count > 0 { client.relay(worker.composed, Span()) }
             pool.answered(by: server, status: client.record.status)
             client.act(on: client.handle(.responseEnded(reusable: false)))

@@ -59,7 +59,7 @@ package struct ResponseReader: ~Copyable {
     package enum Outcome {
         case incomplete
         /// A 1xx head of this length; the final one follows.
-        case interim(length: Int)
+        case interim(status: Int, length: Int)
         case final(Response)
         /// A 101 that agrees to what was asked: behind this length the other protocol begins.
         case switching(length: Int)
@@ -95,7 +95,7 @@ package struct ResponseReader: ~Copyable {
         case .malformed: return malformed(bytes, context)
         case .complete(let line, let length):
             if line.status == 101 { return agrees(line, bytes, context) ? .switching(length: length) : .malformed }
-            if line.status < 200 { return classify(bytes) ? .interim(length: length) : .malformed }
+            if line.status < 200 { return classify(bytes) ? .interim(status: line.status, length: length) : .malformed }
             return settle(line, length, bytes, context)
         }
     }

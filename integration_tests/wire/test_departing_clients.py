@@ -89,6 +89,20 @@ def test_a_reset_ends_a_quiet_event_stream(gateway, backend):
     assert gateway.wait_event("http.request", path="/")["ended_by"] == "client_lost"
 
 
+def test_a_reset_in_the_middle_of_an_upload_ends_an_event_stream_that_has_begun(gateway, backend):
+    """It is no client that has merely stopped sending."""
+    backend.handler = events = Events()
+    for _ in range(5):
+        client = gateway.connect()
+        client.send(request("POST", "/", {"Content-Length": "10"}))
+        client.read_head()
+        client.send(b"1")
+        client.reset()
+        ended(backend)
+        assert gateway.wait_event("http.request", method="POST")["ended_by"] == "client_lost"
+    events.release()
+
+
 def test_a_reset_ends_the_wait_for_an_answer(start_gateway, backend):
     gateway = start_gateway(backend, limits={"connections": 3}, workers=1)
 
@@ -171,6 +185,26 @@ def test_a_server_that_says_nothing_to_who_asks_to_continue_is_at_fault(start_ga
         response = client.read_final()
         assert (response.status, response.code) == (504, "SVC_002")
         assert client.ended()
+
+
+def test_an_early_hint_does_not_ask_for_the_body(start_gateway, backend):
+    """RFC 9110 §10.1.1: only a 100 does, or a final answer."""
+    gateway = start_gateway(backend, timeouts={"body": "300ms", "response": "2s"})
+
+    def hints(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        time.sleep(0.8)
+        if exchange.request.target == "/asks":
+            exchange.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(3)
+
+    backend.handler = hints
+    head = "POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    for target, expected in (("/hints", (504, "SVC_002")), ("/asks", (408, "REQ_001"))):
+        with gateway.connect() as client:
+            client.send(head.format(target).encode())
+            response = client.read_final()
+            assert (response.status, response.code) == expected, target
 
 
 def test_a_request_whose_answer_had_begun_is_not_sent_again(gateway, backend):

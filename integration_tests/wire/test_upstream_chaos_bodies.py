@@ -1,11 +1,14 @@
 """Large bodies, which go through the kernel's pipes in their middle (docs/decisions/data-path.md), while backends break
 off, reset and are killed: what is whole is one's own to the last byte, and what is not whole is seen not to be."""
 
+import contextlib
 import random
 import signal
+import socket
 
 import pytest
 
+from harness.backend import Exchange
 from harness.chaos import NEITHER, PLAIN_AND_TLS, House, message
 from harness.chaos_backend import LARGE
 from harness.processes import wait_until
@@ -105,3 +108,33 @@ def test_who_uploads_to_a_backend_that_hangs_is_told_that_it_is_the_backend(hous
         client.offer(message)
         response = client.read_final("POST")
     assert (response.status, response.code) == (504, "SVC_002")
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["reset", "closed"])
+def test_what_a_reset_cuts_off_is_not_whole_whoever_notices_it(gateway, backend, closes):
+    """An answer without a length ends with its connection, and a reset is no end (RFC 9112 §8). The system tells of one to
+    the first who asks: to the gateway's sending of the request, or to its reading of the answer."""
+    def early(exchange: Exchange) -> None:
+        exchange.close()
+        exchange.send(b"HTTP/1.1 200 OK\r\n\r\nbeginning")
+        exchange.socket.recv(1)
+        if closes:
+            exchange.socket.shutdown(socket.SHUT_WR)
+        # With bytes that nobody has read: the system resets.
+        exchange.socket.close()
+
+    backend.handler = early
+    seen = 0
+    for _ in range(40):
+        with gateway.connect() as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            try:
+                for _ in range(2_000):
+                    client.socket.send(b"400\r\n" + b"x" * 0x400 + b"\r\n")
+            except OSError:
+                pass
+            with contextlib.suppress(OSError):
+                received = client.read_to_end()
+                assert received.endswith(b"0\r\n\r\n") == closes, received
+                seen += 1
+    assert seen > 0 or not closes, "some read the end of their answer"

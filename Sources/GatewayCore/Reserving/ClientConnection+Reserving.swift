@@ -178,11 +178,6 @@ extension ClientConnection {
     /// closed the connection: a browser that was told to stop, or whose user has lost patience and asks again. So he has the
     /// time that a place takes when there is one, and does not keep others waiting behind him.
     func leaveLineIfGone() {
-        if owesLook {
-            owesLook = false
-            // A reset that came together with the login has no edge of its own.
-            if channel.socket.pendingError != 0 { return close() }
-        }
         guard peerFinished, let guess = record.guess, guess.askedAt + ClientConnection.halfClosed <= worker.clock.now
         else { return }
         close()

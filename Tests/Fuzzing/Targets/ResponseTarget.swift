@@ -44,7 +44,7 @@ package final class ResponseTarget: FuzzTarget {
             end = length
             isUnderstood = true
             try checkSwitch(bytes, context)
-        case .interim(let length):
+        case .interim(_, let length):
             end = length
             isUnderstood = true
             out.reset()
@@ -71,7 +71,7 @@ package final class ResponseTarget: FuzzTarget {
             }
         }
         switch reader.parse(Array(bytes[..<end]).span, to: context) {
-        case .interim(let length): try require(length == end, "a head ends where it ends")
+        case .interim(_, let length): try require(length == end, "a head ends where it ends")
         case .final(let response): try require(response.headLength == end, "a head ends where it ends")
         case .switching(let length): try require(length == end, "a head ends where it ends")
         case .incomplete, .malformed, .malformedFailedLogin:

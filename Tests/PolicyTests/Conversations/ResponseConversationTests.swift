@@ -43,7 +43,7 @@ extension Conversation {
         case .incomplete: return ("incomplete", nil)
         case .malformed: return ("malformed", nil)
         case .malformedFailedLogin: return ("malformed failed login", nil)
-        case .interim(let length):
+        case .interim(_, let length):
             reader.writeInterim(sent.span, to: context, into: &out)
             let next = length == sent.count ? "" : " next \(length)"
             return ("interim" + next, out.bytes.withUnsafeBufferPointer { Array($0) })
