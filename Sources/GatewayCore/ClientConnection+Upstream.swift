@@ -139,7 +139,7 @@ extension ClientConnection {
     /// Something of the answer went out, or waits to.
     func relayed() {
         // An interim answer gives the client time for its body, and takes none from the answer itself.
-        let isInterim = record.exchange?.isRelaying == false && phase == .response
+        let isInterim = record.exchange?.isRelaying == false && (phase == .response || awaitsGoAhead)
         // The place of a login does not last longer for it.
         if isInterim, record.guess != nil { return }
         deadline = worker.clock.now + (isInterim ? responseTimeout : silence)
