@@ -32,6 +32,12 @@ package enum StreamEnd: Hashable, Sendable, CustomStringConvertible {
         case .outputOverflow: "the peer does not read"
         }
     }
+
+    /// `SystemError.isOwnShortage`, of connecting.
+    package var isOwnShortage: Bool {
+        guard case .connectFailed(let code) = self else { return false }
+        return SystemError("connect", code).isOwnShortage
+    }
 }
 
 /// What comes before the first byte of a stream's own.

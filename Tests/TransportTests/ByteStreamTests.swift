@@ -130,6 +130,14 @@ private final class Peer {
         finish(stream)
     }
 
+    @Test func `knows what is no fault of the peer`() {
+        let ours = [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL]
+        #expect(ours.allSatisfy { StreamEnd.connectFailed(errno: $0).isOwnShortage })
+        let theirs = [ECONNREFUSED, ENOENT, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT]
+        #expect(!theirs.contains { StreamEnd.connectFailed(errno: $0).isOwnShortage })
+        #expect(!StreamEnd.failed(errno: ENOBUFS).isOwnShortage && !StreamEnd.connectTimedOut.isOwnShortage)
+    }
+
     @Test func `delivers everything that came before the peer hung up`() {
         let peer = Peer()
         let stream = stream(to: .unix(path: peer.path))

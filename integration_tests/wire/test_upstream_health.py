@@ -1,5 +1,6 @@
 """Health checks: servers are asked beside the requests of clients, and what they say is believed."""
 
+import resource
 import threading
 import time
 
@@ -146,6 +147,35 @@ def test_a_server_that_is_not_there_is_down(start_gateway, start_backend):
     assert line["reason"] == "cannot connect: Connection refused"
     start_backend(checked(well), port)
     gateway.wait_event("upstream.server_up", server=f"127.0.0.1:{port}")
+
+
+@pytest.mark.once
+def test_a_gateway_without_descriptors_says_nothing_of_its_servers(start_gateway, start_backend):
+    """Each check needs a new one. With fewer than are open there is none, for whoever asks for the metrics, either."""
+    backend = start_backend(checked(well))
+    gateway = house(start_gateway, [backend], CHECK | {"unhealthy_after": 1})
+    pid = gateway.child.pid
+    backend.wait_for(3)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+
+    def checks_now() -> int:
+        return len(backend.requests)
+
+    try:
+        wait_until("no check comes any more", lambda: stands_still(checks_now, 1.0))
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    before = checks_now()
+    wait_until("checks come again", lambda: checks_now() >= before + 2)
+    assert gateway.events("upstream.server_down") == []
+    assert gateway.metrics()['gateway_upstream_health_checks_total{upstream="api",result="failed"}'] == 0
+
+
+def stands_still(number, seconds: float) -> bool:
+    before = number()
+    time.sleep(seconds)
+    return number() == before
 
 
 def test_a_reload_keeps_states_and_takes_over_new_checks(start_gateway, start_backend):

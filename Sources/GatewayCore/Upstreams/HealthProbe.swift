@@ -84,11 +84,16 @@ final class HealthProbe: ByteStreamHandler {
     }
 
     private func end(_ problem: String?) {
-        guard case .asking(let stream) = phase else { return }
+        if rest() { report(problem) }
+    }
+
+    /// Until the next check. False: none was under way.
+    private func rest() -> Bool {
+        guard case .asking(let stream) = phase else { return false }
         stream.close()
         phase = .resting
         timer?.fire(after: Configuration.Upstream.HealthCheck.spread(plan.interval, chance: .random(in: 0 ... .max)))
-        report(problem)
+        return true
     }
 
     func streamConnected(_ stream: ByteStream) {
@@ -107,5 +112,8 @@ final class HealthProbe: ByteStreamHandler {
         }
     }
 
-    func stream(_ stream: ByteStream, ended reason: StreamEnd) { end(reason.description) }
+    func stream(_ stream: ByteStream, ended reason: StreamEnd) {
+        // A check for which this machine has no descriptor or port says nothing of the server: it was not made.
+        if reason.isOwnShortage { _ = rest() } else { end(reason.description) }
+    }
 }
