@@ -211,9 +211,6 @@ package final class Gatekeeper {
         authenticator.learn(answer, about: token, at: now)
     }
 
-    /// Until `forgetAnswer` a token that nothing is known of is answered with 503, and nobody is asked.
-    package func loseHope() { authenticator.loseHope() }
-
     package func forgetAnswer() { authenticator.forgetAnswer() }
 
     /// What was learned last, until `forgetAnswer`.

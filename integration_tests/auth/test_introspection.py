@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness import tracing
 from harness.backend import answer
 from harness.certificates import Authority
 from harness.client import fetch, request
@@ -151,6 +152,19 @@ def test_requests_sent_ahead_are_answered_in_their_order(start_asking, issuer, b
     client = gateway.connect().send(b"".join(ahead))
     assert [client.read_response().status for _ in ahead] == [200, 200, 401, 200]
     assert [one.field("X-User-ID") for one in backend.requests] == ["one", "two", "three"]
+
+
+def test_a_token_that_was_waited_for_in_vain_takes_none_with_it_that_was_sent_behind_it(start_asking, issuer):
+    """The thread that asks stands still until the first one's time is over."""
+    issuer.grant("token-two", "two")
+    gateway = start_asking(issuer, timeout="300ms")
+    client = gateway.connect()
+    with tracing.held(gateway.child.pid):
+        client.send(request("GET", "/one", bearer("token-one")) + request("GET", "/two", bearer("token-two")))
+        first = client.read_response()
+    assert (first.status, first.code) == SILENT
+    assert client.read_response().status == 200
+    assert issuer.asked["token-two"] == 1
 
 
 def test_whoever_goes_away_while_his_token_is_asked_about_takes_nobody_with_him(start_asking, issuer):

@@ -24,9 +24,13 @@ final class Inquiries {
         worker.gatekeeper.forgetAnswer()
     }
 
-    /// The control thread answers each question in its time; should it be late, nobody waits for ever.
+    /// The control thread answers each question in its time; should it be late, nobody waits for ever. Nobody has said
+    /// anything of this one token: what was sent behind the request may have another one, which is asked about.
     func giveUp(_ client: ClientConnection) {
-        worker.gatekeeper.loseHope()
+        if let token = waiting.first(where: { $0.value.contains { $0 === client } })?.key {
+            waiting[token]?.removeAll { $0 === client }
+            worker.gatekeeper.learn(.unavailable, about: token, at: worker.clock.wall)
+        }
         client.tokenKnown()
         worker.gatekeeper.forgetAnswer()
     }

@@ -26,10 +26,8 @@ struct IntrospectionCache {
     enum Fresh {
         case none
         case answer([UInt8], Entry)
-        /// Nobody has answered about this token.
+        /// Nobody has answered about this token, or not in time.
         case silence([UInt8])
-        /// Whoever asks now has waited for too long.
-        case hopeless
     }
 
     var fresh = Fresh.none

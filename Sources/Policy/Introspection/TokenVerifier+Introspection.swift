@@ -11,10 +11,9 @@ extension TokenVerifier {
         switch introspections.fresh {
         case .answer(token, let answer): entry = answer
         case .silence(token): return .refused(TokenRefusal(.introspectionUnavailable))
-        case .none, .answer, .silence, .hopeless:
+        case .none, .answer, .silence:
             guard let known = introspections.find(token, at: now) else {
                 var refusal = TokenRefusal(.introspectionUnavailable)
-                if case .hopeless = introspections.fresh { return .refused(refusal) }
                 refusal.isPending = true
                 return .refused(refusal)
             }
@@ -57,9 +56,6 @@ extension TokenVerifier {
             IntrospectionCache.Entry(
                 finding: finding, since: now, until: WallTime(milliseconds: now.milliseconds + life.milliseconds)))
     }
-
-    /// From now on every token that nothing is known of has waited for too long.
-    func loseHope() { introspections.fresh = .hopeless }
 
     func forgetAnswer() { introspections.fresh = .none }
 

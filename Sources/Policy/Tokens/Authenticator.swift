@@ -108,9 +108,6 @@ package final class Authenticator {
     }
 
     /// See `TokenVerifier`.
-    func loseHope() { verifier.loseHope() }
-
-    /// See `TokenVerifier`.
     func forgetAnswer() { verifier.forgetAnswer() }
 
     /// See `TokenVerifier`.

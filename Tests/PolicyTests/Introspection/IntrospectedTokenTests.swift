@@ -98,16 +98,6 @@ private func later(_ seconds: Int64) -> WallTime { WallTime(milliseconds: Mint.n
         #expect(verifier.after(.active(Array("{".utf8))) == .introspectionUnavailable)
     }
 
-    @Test func `of one who has waited for too long is not asked about`() {
-        let verifier = Mint.verifier(tokens())
-        _ = verifier.after(active())
-        verifier.loseHope()
-        #expect(verifier.reason("another") == .introspectionUnavailable && !verifier.isPending("another"))
-        #expect(verifier.reason(opaque) == nil, "what is known is known")
-        verifier.forgetAnswer()
-        #expect(verifier.isPending("another"))
-    }
-
     @Test func `is judged by the rules for claims`() {
         func reason(_ more: String, issuers: [String] = [], audiences: [String] = []) -> Reason? {
             Mint.verifier(tokens(issuers: issuers, audiences: audiences)).after(active(more))
