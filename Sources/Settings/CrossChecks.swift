@@ -40,18 +40,47 @@ struct CrossChecks {
         if entry.items.isEmpty {
             findings.error(entry.place, "\"listen\" names no address", hint: "for example listen: [\"0.0.0.0:8080\"]")
         }
-        var seen: Set<Configuration.SocketAddressText> = []
-        for item in entry.items {
+        checkAddresses(entry.items)
+    }
+
+    /// What clients connect to. Of two addresses that meet, a start binds one and fails with the other; a reload could
+    /// bind both, one beside its sockets that are open, and the mistake would show with the next start.
+    private mutating func checkAddresses(_ items: [ResolvedSettings.Item]) {
+        var seen: [Configuration.SocketAddressText] = []
+        for item in items {
             guard case .address(let address) = item.value, address.port != 0 else { continue }
-            if !seen.insert(address).inserted {
-                findings.error(item.place, "the address \(addressText(address)) stands twice", hint: "remove one")
+            if let other = seen.first(where: { meet($0, address) }) {
+                tell(of: address, beside: other, at: item.place)
             }
-            if case .address(let admin)? = settings.value("admin.listen"), overlaps(admin, address) {
-                findings.error(
-                    item.place, "clients and operators cannot share port \(address.port) of one address",
-                    hint: "give \"admin.listen\" another port")
-            }
+            seen.append(address)
+            checkOperators(beside: address, at: item.place)
         }
+    }
+
+    private mutating func tell(
+        of address: Configuration.SocketAddressText, beside other: Configuration.SocketAddressText, at place: Place
+    ) {
+        let ip = IPAddress(address.host)
+        guard ip != IPAddress(other.host) else {
+            return findings.error(place, "the address \(addressText(address)) stands twice", hint: "remove one")
+        }
+        let all = ip?.isV4 == true ? "0.0.0.0 stands for every IPv4 address" : "[::] stands for every IPv6 address"
+        findings.error(
+            place, "\(addressText(other)) and \(addressText(address)) overlap", hint: "remove one: \(all) of this host")
+    }
+
+    private mutating func checkOperators(beside address: Configuration.SocketAddressText, at place: Place) {
+        guard case .address(let admin)? = settings.value("admin.listen"), overlaps(admin, address) else { return }
+        findings.error(
+            place, "clients and operators cannot share port \(address.port) of one address",
+            hint: "give \"admin.listen\" another port")
+    }
+
+    /// Whether only one of them can be bound. A socket is of one family (IPV6_V6ONLY), so `0.0.0.0` has none of `::`.
+    private func meet(_ a: Configuration.SocketAddressText, _ b: Configuration.SocketAddressText) -> Bool {
+        guard a.port == b.port else { return false }
+        guard let first = IPAddress(a.host), let second = IPAddress(b.host) else { return a.host == b.host }
+        return first == second || first.isV4 == second.isV4 && (first.isUnspecified || second.isUnspecified)
     }
 
     /// Whether both would take connections to one address; `0.0.0.0` and `::` take those to all of them.
@@ -105,12 +134,14 @@ struct CrossChecks {
                 settings.place(of: "tls.client_auth"), "there is no authority to check clients' certificates with",
                 hint: "set \"tls.client_ca_file\"")
         }
+        checkAddresses(settings.items("tls.listen"))
         for item in settings.items("tls.listen") {
             guard case .address(let address) = item.value, address.port != 0 else { continue }
             checkPort(of: address, at: item.place)
         }
         if hasTLS, settings.items("tls.listen").isEmpty {
             checkPort(of: Configuration.TLS.defaultListener, at: settings.place(of: "listen"))
+            checkOperators(beside: Configuration.TLS.defaultListener, at: settings.place(of: "admin.listen"))
         }
     }
 

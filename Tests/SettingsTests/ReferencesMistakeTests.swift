@@ -256,6 +256,48 @@ import Testing
                     give "admin.listen" another port
                 """),
         Mistake(
+            "addresses that are within others",
+            """
+            \(minimal)listen: ["0.0.0.0:80", "127.0.0.1:80", "[::1]:81", "[::]:81", "[::]:80", "[::2]:8", "[::2]:8"]
+            """,
+            says: """
+                gateway.conf:3:24: error: 0.0.0.0:80 and 127.0.0.1:80 overlap
+                    listen: ["0.0.0.0:80", "127.0.0.1:80", "[::1]:81", "[::]:81", "[::]:80", "[::2]:8", "[::2]:8"]
+                                           ^~~~~~~~~~~~~~
+                    remove one: 0.0.0.0 stands for every IPv4 address of this host
+                gateway.conf:3:52: error: [::1]:81 and [::]:81 overlap
+                    listen: ["0.0.0.0:80", "127.0.0.1:80", "[::1]:81", "[::]:81", "[::]:80", "[::2]:8", "[::2]:8"]
+                                                                       ^~~~~~~~~
+                    remove one: [::] stands for every IPv6 address of this host
+                gateway.conf:3:85: error: the address [::2]:8 stands twice
+                    listen: ["0.0.0.0:80", "127.0.0.1:80", "[::1]:81", "[::]:81", "[::]:80", "[::2]:8", "[::2]:8"]
+                                                                                                        ^~~~~~~~~
+                    remove one
+                """),
+        Mistake(
+            "the same of those with TLS",
+            """
+            \(minimal)tls:
+              certificate_file: /tls/chain.pem
+              key_file: /tls/key.pem
+              listen: ["127.0.0.1:443", "0.0.0.0:443", "[::1]:444", "[0::1]:444", "127.0.0.1:9901"]
+            """,
+            files: ["/tls/chain.pem": file("", mode: 0o644), "/tls/key.pem": file("", mode: 0o600)],
+            says: """
+                gateway.conf:6:29: error: 127.0.0.1:443 and 0.0.0.0:443 overlap
+                    listen: ["127.0.0.1:443", "0.0.0.0:443", "[::1]:444", "[0::1]:444", "127.0.0.1:9901"]
+                                              ^~~~~~~~~~~~~
+                    remove one: 0.0.0.0 stands for every IPv4 address of this host
+                gateway.conf:6:57: error: the address [0::1]:444 stands twice
+                    listen: ["127.0.0.1:443", "0.0.0.0:443", "[::1]:444", "[0::1]:444", "127.0.0.1:9901"]
+                                                                          ^~~~~~~~~~~~
+                    remove one
+                gateway.conf:6:71: error: clients and operators cannot share port 9901 of one address
+                    listen: ["127.0.0.1:443", "0.0.0.0:443", "[::1]:444", "[0::1]:444", "127.0.0.1:9901"]
+                                                                                        ^~~~~~~~~~~~~~~~
+                    give "admin.listen" another port
+                """),
+        Mistake(
             "trust in everyone",
             """
             \(minimal)trusted_proxies: [0.0.0.0/0]
