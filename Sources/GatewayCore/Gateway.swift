@@ -420,6 +420,7 @@ package final class Gateway {
     private func adopt(certificatesOf next: Configuration) throws(CertificateLoader.Finding) {
         guard let tls = next.tls else {
             certificates = nil
+            metrics.certificates = []
             return
         }
         if let certificates { return try certificates.adopt(tls) }

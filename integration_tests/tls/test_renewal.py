@@ -334,6 +334,18 @@ def test_a_reload_brings_renewed_files_into_force_at_once(edge: Edge, authority:
     stays(edge, renewed)
 
 
+def test_a_reload_without_tls_leaves_no_certificate_whose_end_is_told(edge: Edge) -> None:
+    def ends() -> list[str]:
+        return [name for name in edge.gateway.metrics() if name.startswith("gateway_tls_certificate_expiry")]
+
+    secured = edge.gateway.settings
+    assert len(ends()) == 1
+    for settings, left in [(merged(secured, {"tls": None}), 0), (secured, 1)]:
+        edge.gateway.write_config(settings)
+        assert edge.gateway.command("reload").returncode == 0
+        assert len(ends()) == left
+
+
 def test_after_a_reload_the_new_paths_are_looked_after_and_the_old_ones_are_not(
     edge: Edge, authority: Authority, volume: Volume,
 ) -> None:
