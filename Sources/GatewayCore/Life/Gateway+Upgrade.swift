@@ -33,6 +33,11 @@ extension Gateway {
                 done(.notServing)
                 return over()
             }
+            // It is being tried again to open it: a new program could meet us in it.
+            guard ownsState else {
+                done(upgradeRefused("the state directory cannot be opened again since the last upgrade failed"))
+                return over()
+            }
             upgrade.begin(inheritance, gifts: gifts, limit: configuration.timeouts.upgrade) { [unowned self] outcome in
                 done(outcome)
                 over()
@@ -44,9 +49,16 @@ extension Gateway {
 
     func upgradeBySignal() {
         guard life == .starting else { return upgradeProgram() }
+        upgradeRefused("this process does not serve yet")
+    }
+
+    /// No program was started. Whoever asked by a signal is told by the log alone.
+    @discardableResult
+    private func upgradeRefused(_ reason: String) -> UpgradeOutcome {
         log.log(
             .error, "upgrade.failed", "The new program did not take over; this process serves on",
-            [("reason", .text("this process does not serve yet"))])
+            [("reason", .text(reason))])
+        return .failed(reason)
     }
 
     func makeUpgrade() -> Upgrade {
@@ -72,6 +84,7 @@ extension Gateway {
 
     private func releaseState(then done: @escaping () -> Void) {
         state = .theirs
+        stateRetry = nil
         // Before the ledger lets go, so that no failure falls between the two.
         desk.leaveCounting { [unowned self] in upgrade.tell($0) }
         admin?.pause()
