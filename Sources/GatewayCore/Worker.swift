@@ -296,6 +296,7 @@ final class Worker {
             // Those pools still serve exchanges that were decided by the former rules, and must not learn of these servers.
             standings = Dictionary(uniqueKeysWithValues: told.map { ($0.name, $0) })
             makePools()
+            endDisowned()
         case .keys(let keys):
             gatekeeper.adopt(keys)
             cutDeadStreams()

@@ -296,22 +296,6 @@ def test_header_and_handshake_in_one_segment(secure: tuple[Gateway, Any], balanc
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_reload_changes_who_is_believed_for_new_connections(
-    start: START, backend: Backend, balancer: str, other_address: str,
-) -> None:
-    gateway = start()
-    with Client(gateway.address, balancer, preface=line(CLIENT)) as before:
-        assert before.ask(request("GET", "/")).status == 200
-        gateway.write_config({**gateway.settings, "proxy_protocol": {"from": [other_address]}})
-        gateway.command("reload")
-        assert before.ask(request("GET", "/")).status == 200
-        assert backend.requests[-1].field("X-Forwarded-For") == CLIENT
-    with Client(gateway.address, balancer, preface=line(CLIENT)) as client:
-        assert client.ask(request("GET", "/")).status == 400
-    with Client(gateway.address, other_address, preface=line(CLIENT)) as client:
-        assert client.ask(request("GET", "/")).status == 200
-
-
 @pytest.mark.once
 def test_many_clients_behind_one_balancer_keep_their_names(start: START, backend: Backend, balancer: str) -> None:
     gateway = start(workers=2)

@@ -9,10 +9,33 @@ extension Worker {
     /// once.
     func arrived(_ socket: StreamSocket, peer: IPAddress, port: UInt16, at door: Door) {
         if door == .checks, callers.turnAway(peer) { return socket.close() }
-        guard door != .checks, generation.rules.announcers.contains(peer) else {
+        guard door != .checks, announces(peer) else {
             return accepted(socket, peer: peer, port: port, at: door)
         }
         reception.take(socket, from: Endpoint(peer, port), at: door)
+    }
+
+    /// Ends connections whose clients were announced by a sender that announces nobody any more, since a reload.
+    func endDisowned() {
+        for case let connection? in connections {
+            guard let sender = connection.announcement?.sender, !announces(sender) else { continue }
+            connection.disown()
+        }
+    }
+
+    fileprivate func announces(_ sender: IPAddress) -> Bool { generation.rules.announcers.contains(sender) }
+}
+
+extension ClientConnection {
+    /// Nobody vouches for its client any more: what is under way is finished, and is the last.
+    fileprivate func disown() {
+        switch phase {
+        case .head: closeGracefully()
+        case .handshake, .asking, .collecting, .reserving: close()
+        case .body, .response: record.closesClient = true
+        // Nothing more is decided on it.
+        case .tunnel, .closing, .closed: break
+        }
     }
 }
 
@@ -55,6 +78,8 @@ final class ProxyReception {
 
     private func settle(_ header: AwaitedHeader, _ outcome: AwaitedHeader.Outcome) {
         let sender = header.sender
+        var outcome = outcome
+        if case .read = outcome, !worker.announces(sender.address) { outcome = .disowned }
         worker.returnPlace()
         worker.telemetry.metrics.countProxyHeader(outcome.label)
         switch outcome {
@@ -67,6 +92,9 @@ final class ProxyReception {
         case .malformed(let fault):
             header.socket.close()
             tell(sender.address, fault.rawValue)
+        case .disowned:
+            header.socket.close()
+            tell(sender.address, "a reload has taken the sender out of proxy_protocol.from")
         case .late:
             header.socket.close()
             tell(sender.address, "the header did not come in time")
@@ -103,6 +131,8 @@ private final class AwaitedHeader: ReadinessHandler {
     enum Outcome {
         case read(ProxyHeader.Origin)
         case malformed(ProxyHeader.Fault)
+        /// It is sound, but a reload has taken the right from its sender.
+        case disowned
         /// The sender has gone before it was complete.
         case closed
         case late
@@ -111,7 +141,7 @@ private final class AwaitedHeader: ReadinessHandler {
             switch self {
             case .read(.sender): .sender
             case .read(.announced): .announced
-            case .malformed: .malformed
+            case .malformed, .disowned: .malformed
             case .closed: .closed
             case .late: .late
             }
