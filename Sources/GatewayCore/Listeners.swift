@@ -58,9 +58,13 @@ struct Listeners {
 
         /// With the port that the system chose, where 0 was asked for.
         var address: SocketAddress? { sockets.lazy.joined().first?.address }
+        var isHeldElsewhere: Bool { sockets.lazy.joined().first?.isHeldElsewhere == true }
     }
 
     private(set) var entries: [Entry] = []
+    /// Of addresses that no setting names any more. A service manager holds these sockets as well, so no others can be
+    /// bound when a setting names one again. Nobody is accepted on them.
+    private(set) var resting: [Entry] = []
     /// Addresses of ours whose last handshakes are still being finished.
     private var ending: [(address: SocketAddress, until: Instant)] = []
     private static let endingTime = Interval.seconds(2)
@@ -82,21 +86,26 @@ struct Listeners {
         entries.filter { $0.wanted.door == door }.compactMap { $0.address?.description }
     }
 
-    /// Keeps the very sockets of addresses that are wanted again, opens the new ones and leaves out the others. Throws
+    /// Keeps the very sockets of addresses that are wanted again, opens the new ones and leaves the others. Throws
     /// before anything has changed; what was opened until then is closed.
     /// - Parameter inheritance: Sockets that the process was started with; those for a wanted address are taken.
     func next(
         for wanted: [Wanted], workers: Int, now: Instant, from inheritance: Inheritance? = nil
     ) throws(Failure) -> Listeners {
         var result = Listeners()
-        let kept = Listeners.match(wanted.map(\.identity), entries.map(\.wanted.identity))
+        let present = entries + resting
+        let kept = Listeners.match(wanted.map(\.identity), present.map(\.wanted.identity))
         result.ending = ending.filter { $0.until > now }
-        for (index, entry) in entries.enumerated() where !kept.contains(index) {
-            if let address = entry.address { result.ending.append((address, now + Listeners.endingTime)) }
+        for (index, entry) in present.enumerated() where !kept.contains(index) {
+            if entry.isHeldElsewhere {
+                result.resting.append(entry)
+            } else if let address = entry.address {
+                result.ending.append((address, now + Listeners.endingTime))
+            }
         }
         for (index, want) in wanted.enumerated() {
             if let place = kept[index] {
-                result.entries.append(Entry(wanted: want, sockets: entries[place].sockets))
+                result.entries.append(Entry(wanted: want, sockets: present[place].sockets))
             } else {
                 let given = inheritance?.claim(want.text, of: want.setting) ?? []
                 let sockets =
@@ -148,7 +157,8 @@ struct Listeners {
     }
 
     private func holdsPort(of address: SocketAddress, _ now: Instant, _ inherited: [SocketAddress]) -> Bool {
-        (entries.compactMap(\.address) + ending.filter { $0.until > now }.map(\.address) + inherited).contains {
+        let last = ending.filter { $0.until > now }.map(\.address)
+        return ((entries + resting).compactMap(\.address) + last + inherited).contains {
             $0.port == address.port && $0.ip?.isV4 == address.ip?.isV4
         }
     }

@@ -61,6 +61,19 @@ import Testing
         #expect(second.addresses(of: .checks) == first.addresses(of: .checks))
     }
 
+    @Test func `that a service manager holds as well rest until they are named again`() throws {
+        let both = [wanted("127.0.0.1", 0), wanted("127.0.0.2", 0)]
+        let first = try Listeners().next(for: both, workers: 2, now: now)
+        for socket in first.entries[0].sockets.joined() { socket.isHeldElsewhere = true }
+        let second = try first.next(for: [both[1]], workers: 2, now: now)
+        #expect(second.of(worker: 0).count == 1 && second.resting.count == 1)
+        let third = try second.next(for: [both[1], wanted("127.0.0.1", 0, secure: true)], workers: 2, now: now)
+        #expect(third.of(worker: 1)[1].socket === first.of(worker: 1)[0].socket)
+        #expect(third.of(worker: 1)[1].door == .secure && third.resting.isEmpty)
+        // The other one was ours alone.
+        #expect(try third.next(for: [], workers: 2, now: now).resting.count == 1)
+    }
+
     @Test func `are refused with the setting and the reason when an address is taken`() throws {
         let other = try ListeningSocket(bind: .ip(#require(IPAddress("127.0.0.1")), port: 0), shared: false)
         let port = try #require(other.address?.port)

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.client import fetch, request
-from harness.gateway import Gateway, binary, config
+from harness.client import Client, fetch, request
+from harness.gateway import Gateway, binary, config, merged
 from harness.processes import NotReady, Process, descriptors, wait_until
 
 
@@ -131,6 +131,33 @@ def test_addresses_without_a_given_socket_are_bound_as_ever(start_gateway, backe
         assert addresses[0] == text(given)
         host, port = addresses[1].rsplit(":", 1)
         assert fetch((host, int(port)), request("GET", "/")).status == 200
+
+
+@pytest.mark.once
+def test_a_socket_that_a_reload_leaves_is_there_for_the_next_that_names_it(start_gateway, backend):
+    """The service manager listens on it all the time: the address cannot be bound, and who comes meanwhile waits."""
+    with listener() as given, listener() as other:
+        gateway = start(start_gateway, backend, [given, other], [text(given), text(other)])
+        both = gateway.settings
+        gateway.write_config(merged(both, {"listen": [text(other)]}))
+        gateway.command("reload")
+        wait_until("it is left", lambda: waits(given.getsockname()))
+        with socket.create_connection(given.getsockname()) as between:
+            between.sendall(request("GET", "/between"))
+            gateway.write_config(both)
+            assert gateway.command("reload").returncode == 0
+            between.settimeout(5)
+            assert between.recv(12) == b"HTTP/1.1 200"
+        assert gateway.get("/").status == 200
+
+
+def waits(address) -> bool:
+    """Whether nobody takes a connection to it."""
+    with Client(address, timeout=0.3) as client:
+        try:
+            return client.send(request("GET", "/health")).read_response().status != 200
+        except TimeoutError:
+            return True
 
 
 def test_sockets_for_another_process_are_none_of_its_business(start_gateway, backend):

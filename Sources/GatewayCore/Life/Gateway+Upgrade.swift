@@ -75,7 +75,7 @@ extension Gateway {
     /// Every listening socket, each once.
     private var gifts: [Upgrade.Gift] {
         var seen: Set<ObjectIdentifier> = []
-        let own = listeners.entries.flatMap { entry in
+        let own = (listeners.entries + listeners.resting).flatMap { entry in
             entry.sockets.joined().filter { seen.insert(ObjectIdentifier($0)).inserted }
                 .map { Upgrade.Gift(name: entry.wanted.setting, socket: $0) }
         }
