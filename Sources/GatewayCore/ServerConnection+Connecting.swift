@@ -7,7 +7,7 @@ extension ServerConnection {
     /// Goes on connecting. True: requests can be sent from now on. False: not yet, or it failed and the client was told.
     func connect(_ readiness: Readiness) -> Bool {
         if phase == .connecting {
-            guard readiness.contains(.writable) else { return false }
+            guard readiness.contains(.writable), !waitsForPlace else { return false }
             guard channel.socket.pendingError == 0, channel.socket.sendWhole(preface) else {
                 pool.connectFailed()
                 blame(.refused)
@@ -22,6 +22,24 @@ extension ServerConnection {
         if !outbox.flush(to: channel) { lookForAnswer() }
         client?.serverConnected()
         return true
+    }
+
+    /// The queue of its Unix socket was full, which to the system is no reason to wait.
+    private var waitsForPlace: Bool {
+        if case .unix = server.address.socket { !channel.socket.isConnected } else { false }
+    }
+
+    /// Called by the worker's sweep, so that a server has as long to accept as with TCP.
+    func connectAgain() {
+        guard phase == .connecting, waitsForPlace else { return }
+        guard let failure = channel.socket.connect(to: server.address.socket) else {
+            // Of a connection that is there at once no event comes.
+            return ready(.writable)
+        }
+        guard !failure.isFullQueue else { return }
+        pool.connectFailed()
+        blame(.refused)
+        act(on: .connectFailed)
     }
 
     private func shakeHands() -> Bool {

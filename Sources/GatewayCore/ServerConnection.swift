@@ -169,7 +169,7 @@ final class ServerConnection: ReadinessHandler {
 
     /// Called by the worker's sweep, while there is a client.
     func lookForReset() {
-        guard owesLook, phase == .body || phase == .tunnel else { return }
+        guard owesLook, phase == .body || phase == .tunnel else { return connectAgain() }
         owesLook = false
         guard !canRead else { return }
         canRead = true

@@ -147,7 +147,7 @@ final class UpstreamPool {
     private func connect(
         to server: Server, for client: ClientConnection, _ errand: ServerConnection.Errand
     ) -> Lease {
-        switch StreamSocket.connect(to: server.address.socket) {
+        switch StreamSocket.connect(to: server.address.socket, waits: true) {
         case .failure(let error):
             connectFailed()
             if error.isOwnShortage {

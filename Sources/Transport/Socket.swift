@@ -126,18 +126,33 @@ package struct StreamSocket: Sendable {
     }
 
     /// Begins to connect; the socket becomes writable when that has succeeded or failed (`pendingError`).
-    package static func connect(to address: SocketAddress) -> Result<StreamSocket, SystemError> {
+    /// - Parameter waits: That the queue of a Unix socket is full is no failure. Nothing is under way then
+    ///   (`isConnected`): the caller tries again.
+    package static func connect(to address: SocketAddress, waits: Bool = false) -> Result<StreamSocket, SystemError> {
         let descriptor = shim_socket(address.family)
         guard descriptor >= 0 else { return .failure(SystemError("socket", errno)) }
         let socket = StreamSocket(descriptor: descriptor)
-        if address.family != AF_UNIX { socket.sendWithoutDelay() }
-        var storage = address.storage
-        if shim_connect(descriptor, &storage, address.length) != 0, errno != EINPROGRESS {
-            let failure = SystemError("connect", errno)
+        let isUnix = address.family == AF_UNIX
+        if !isUnix { socket.sendWithoutDelay() }
+        if let failure = socket.connect(to: address), !(waits && isUnix && failure.isFullQueue) {
             socket.close()
             return .failure(failure)
         }
         return .success(socket)
+    }
+
+    /// As the function of the type, on a socket that is not connected. Nil: it is under way or done.
+    package func connect(to address: SocketAddress) -> SystemError? {
+        var storage = address.storage
+        guard shim_connect(descriptor, &storage, address.length) != 0, errno != EINPROGRESS else { return nil }
+        return SystemError("connect", errno)
+    }
+
+    /// Of a Unix socket: it has found a place in the queue of the other side. One of TCP may be on the way.
+    package var isConnected: Bool {
+        var address = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return shim_getpeername(descriptor, &address, &length) == 0
     }
 }
 
@@ -250,6 +265,8 @@ package struct SystemError: Error, CustomStringConvertible, Sendable {
 
     package var description: String { "\(call): \(String(cString: strerror(number)))" }
     package var isAddressInUse: Bool { number == EADDRINUSE }
+    /// Of connecting a Unix socket, which does not wait for a place in the queue as TCP does by itself (connect(2)).
+    package var isFullQueue: Bool { number == EAGAIN }
 
     /// This machine lacks descriptors, memory or ports; nobody at the other end is to blame.
     package var isOwnShortage: Bool {

@@ -2,7 +2,8 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -70,23 +71,64 @@ def test_a_socket_that_nobody_listens_at_any_more_gives_503(start_gateway: START
     assert gateway.get("/").status == 503
 
 
-def test_a_full_queue_of_a_socket_is_no_wait_without_end(start_gateway: START, path: str) -> None:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(0)
-    waiting = []
-    while True:
-        client = socket.socket(socket.AF_UNIX)
-        client.setblocking(False)
-        waiting.append(client)
-        try:
-            client.connect(path)
-        except BlockingIOError:
-            break
-    gateway = start_gateway(f"unix:{path}")
-    assert gateway.get("/").status == 503
-    for held in [*waiting, listener]:
-        held.close()
+@pytest.fixture
+def full(path: str) -> Iterator[socket.socket]:
+    """A listening socket at `path` with no place in its queue."""
+    with ExitStack() as held:
+        listener = held.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                client = held.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(path)
+        yield listener
+
+
+STRICT = {"ejection": {"failures": 1}, "circuit_breaker": {"failures": 1}, "retries": 0}
+
+
+def test_a_full_queue_of_a_socket_is_no_wait_without_end(start_gateway: START, full: socket.socket, path: str) -> None:
+    gateway = start_gateway(f"unix:{path}", timeouts={"connect": "400ms"}, upstreams={"api": STRICT})
+    refused = gateway.get("/")
+    assert (refused.status, refused.code) == (504, "SVC_002")
+    assert gateway.wait_event("upstream.circuit_opened")["reason"] == "connect_timeout"
+
+
+@pytest.mark.parametrize("body", [None, b"x" * 300_000], ids=["a head alone", "with a body"])
+def test_a_full_queue_of_a_socket_is_waited_for_and_no_fault(
+    start_gateway: START, full: socket.socket, path: str, body: bytes | None,
+) -> None:
+    gateway = start_gateway(f"unix:{path}", timeouts={"connect": "10s"}, upstreams={"api": STRICT})
+    with gateway.connect() as client:
+        assert client.ask(request("GET", "/health")).status == 200
+        before = gateway.open_files("socket")
+        client.send(request("POST", "/", body=body) if body else request("GET", "/"))
+        wait_until("it tries to connect", lambda: gateway.open_files("socket") >= before + 1)
+        full.settimeout(10)
+        with ExitStack() as taken:
+            while not is_asked(taken.enter_context(full.accept()[0]), body or b"\r\n\r\n"):
+                continue
+            assert client.read_final("POST" if body else "GET").status == 200
+    assert gateway.metrics()['gateway_upstream_failures_total{upstream="api"}'] == 0
+    assert gateway.events("upstream.circuit_opened") == []
+
+
+def is_asked(connection: socket.socket, last: bytes) -> bool:
+    """Answers the request that ends like that; those who only hold a place say nothing."""
+    connection.settimeout(0.5)
+    received = b""
+    try:
+        while not received.endswith(last):
+            piece = connection.recv(65_536)
+            if not piece:
+                return False
+            received += piece
+    except TimeoutError:
+        return False
+    connection.sendall(answer())
+    return True
 
 
 def test_a_reload_goes_over_to_another_socket(
