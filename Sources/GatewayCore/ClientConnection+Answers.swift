@@ -115,7 +115,7 @@ extension ClientConnection {
         if outbox.count < waiting, deadline != .never, phase != .tunnel {
             deadline = max(deadline, worker.clock.now + silence)
         }
-        if phase == .tunnel, outbox.count < waiting { tunnelDrains() }
+        if phase == .tunnel, outbox.count < waiting { tunnelDrains(to: .client) }
         guard outbox.isEmpty else { return }
         if phase == .closing { return finishSending() }
         if phase == .head, worker.isDraining, record.isSettled { waitForRequest() }

@@ -63,6 +63,7 @@ extension ClientConnection {
     /// Called by the worker's sweep. A server that takes a large body slowly is not stuck: the system tells of room in a
     /// full buffer when a third of it is free, which may be long after the last time, and never of its end.
     func lookAtServer(at now: Instant) {
+        if phase == .tunnel { return lookAtTunnel() }
         guard phase == .body || phase == .response, bodyBytes > ClientConnection.largeBody, let server,
             !server.isConnecting, record.exchange?.isRelaying == false
         else { return }
@@ -70,6 +71,16 @@ extension ClientConnection {
         guard taken > record.taken else { return }
         record.taken = taken
         if phase == .response { deadline = now + responseTimeout } else if !server.takesMore { serverTakes() }
+    }
+
+    /// The same of either side of a tunnel for which something waits. Who is cut has no more time for it.
+    private func lookAtTunnel() {
+        guard let tunnel, let server, !(tunnel.isEnding && tunnel.isStopped) else { return }
+        if !server.takesMore {
+            let taken = record.bytesIn - Int64(server.outbox.count) - Int64(server.channel.socket.unacknowledged)
+            if tunnel.hasTaken(taken, .server) { tunnelDrains(to: .server) }
+        }
+        if !outbox.isEmpty, tunnel.hasTaken(moved, .client) { tunnelDrains(to: .client) }
     }
 
     /// Called by the worker's sweep.

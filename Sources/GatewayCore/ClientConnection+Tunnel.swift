@@ -113,14 +113,17 @@ extension ClientConnection {
         let now = worker.clock.now
         let timeouts = worker.generation.configuration.timeouts
         // A side that does not read holds memory of ours: it has less time than one that is only quiet, and what the other
-        // side sends gives it no more.
-        deadline =
-            outbox.isEmpty && server.takesMore ? now + timeouts.tunnel : min(deadline, now + timeouts.body)
+        // side sends or takes gives it no more.
+        let due = tunnel.due(
+            waitsForClient: !outbox.isEmpty, waitsForServer: !server.takesMore, from: now + timeouts.body)
+        deadline = min(now + timeouts.tunnel, due)
     }
 
-    /// The client took some of what waited for it.
-    func tunnelDrains() {
-        deadline = tunnel?.isEnding == true ? max(deadline, endingDeadline) : .never
+    /// `side` took some of what waited for it: slow is not stuck.
+    func tunnelDrains(to side: Tunnel.Side) {
+        guard let tunnel else { return }
+        tunnel.took(side)
+        if tunnel.isEnding { deadline = max(deadline, endingDeadline) }
         tunnelMoves()
     }
 

@@ -77,16 +77,17 @@ extension ClientConnection {
 
     /// The upstream connection took something: slow is not stuck.
     func serverTakes() {
-        if phase == .body { deadline = worker.clock.now + bodyTime }
+        switch phase {
+        case .body: deadline = worker.clock.now + bodyTime
+        case .tunnel: tunnelDrains(to: .server)
+        default: return
+        }
     }
 
     /// The upstream connection took everything: the body may go on.
     func serverTakesMore() {
-        switch phase {
-        case .body: deadline = worker.clock.now + bodyTime
-        case .tunnel: tunnelMoves()
-        default: return
-        }
+        guard phase == .body || phase == .tunnel else { return }
+        serverTakes()
         worker.loop.stillReady(self)
     }
 

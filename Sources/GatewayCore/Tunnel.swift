@@ -30,6 +30,10 @@ final class Tunnel {
         var sender = Sender.open
         /// Nil where the protocol is none whose frames we know.
         var frames: WebSocketFrames?
+        /// By when its reader must have taken some of what waits for it; `never`: nothing waits.
+        var due = Instant.never
+        /// Bytes that its reader was seen to have taken.
+        var taken: Int64 = 0
 
         var isOver: Bool {
             if case .finished = flow { return sender == .ended }
@@ -152,6 +156,36 @@ final class Tunnel {
     private static func finish(_ direction: inout Direction) -> Bool {
         guard case .finishing = direction.flow else { return false }
         direction.flow = .finished
+        return true
+    }
+
+    // MARK: Time
+
+    /// When the first side has had its time that does not take what waits for it; `never`: nothing waits. To be asked
+    /// whenever something moves.
+    /// - Parameters:
+    ///   - waitsForClient: not all was taken that goes to the client.
+    ///   - end: the time of a side for which nothing has waited so far, or which has taken some since.
+    func due(waitsForClient: Bool, waitsForServer: Bool, from end: Instant) -> Instant {
+        fromServer.due = waitsForClient ? min(fromServer.due, end) : .never
+        fromClient.due = waitsForServer ? min(fromClient.due, end) : .never
+        return min(fromServer.due, fromClient.due)
+    }
+
+    /// `reader` took some of what waits for it: its time for the rest begins with the next `due`.
+    func took(_ reader: Side) {
+        if reader == .client { fromServer.due = .never } else { fromClient.due = .never }
+    }
+
+    /// Whether `reader` has taken more than when this was asked last.
+    /// - Parameter bytes: all that it has taken.
+    func hasTaken(_ bytes: Int64, _ reader: Side) -> Bool {
+        reader == .client ? Tunnel.note(bytes, &fromServer) : Tunnel.note(bytes, &fromClient)
+    }
+
+    private static func note(_ bytes: Int64, _ direction: inout Direction) -> Bool {
+        guard bytes > direction.taken else { return false }
+        direction.taken = bytes
         return true
     }
 }

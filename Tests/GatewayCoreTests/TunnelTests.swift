@@ -70,6 +70,34 @@ extension Tunnel {
         #expect(other.isStopped)
     }
 
+    @Test func `gives each side a time of its own for what waits for it`() {
+        let tunnel = Tunnel(isWebSocket: false)
+        func due(_ client: Bool, _ server: Bool, _ end: Int64) -> Int64 {
+            tunnel.due(waitsForClient: client, waitsForServer: server, from: Instant(nanoseconds: end)).nanoseconds
+        }
+        #expect(due(false, false, 10) == .max)
+        #expect(due(false, true, 11) == 11)
+        #expect(due(false, true, 12) == 11, "what the client sends gives the server no more time")
+        #expect(due(true, true, 13) == 11)
+        tunnel.took(.client)
+        #expect(due(true, true, 14) == 11, "nor what the client takes")
+        tunnel.took(.server)
+        #expect(due(true, true, 15) == 14, "the client's time goes on")
+        #expect(due(false, true, 16) == 15)
+        #expect(due(true, false, 17) == 17)
+        #expect(due(false, false, 18) == .max)
+    }
+
+    @Test func `sees who has taken more`() {
+        let tunnel = Tunnel(isWebSocket: false)
+        #expect(!tunnel.hasTaken(0, .server))
+        #expect(tunnel.hasTaken(5, .server))
+        #expect(!tunnel.hasTaken(5, .server))
+        #expect(!tunnel.hasTaken(4, .server), "a Close of ours that waits is not counted as sent")
+        #expect(tunnel.hasTaken(1, .client))
+        #expect(tunnel.hasTaken(6, .server))
+    }
+
     @Test func `that is cut passes nothing more`() {
         let tunnel = Tunnel(isWebSocket: false)
         let told = tunnel.cut(.blocked, close)
