@@ -69,8 +69,10 @@ package enum Channel {
         socket.finishSending()
     }
 
-    /// Makes `close` send RST, without a goodbye: the peer must see that the message was cut off.
+    /// Makes `close` send RST, and `sayGoodbye` nothing: the peer must see that the message was cut off, and one that
+    /// reads close_notify before the RST takes what it has for whole (RFC 8446 §6.1). Of TLS nothing passes any more.
     package func resetOnClose() {
+        if case .tls(let session) = self { session.end() }
         socket.resetOnClose()
     }
 
