@@ -9,7 +9,8 @@ struct Outbox {
     private var bytes: [UInt8] = []
     private var start = 0
     private let account: BufferAccount
-    /// The peer broke off, which is not closing. The system says so only once, so whoever reads then sees an end.
+    /// The peer broke off or is out of reach, which is not closing. The system says so only once, so whoever reads then
+    /// sees an end.
     private(set) var wasReset = false
 
     init(_ account: BufferAccount) { self.account = account }
@@ -52,7 +53,8 @@ struct Outbox {
     }
 
     private mutating func broken(by transfer: Transfer) -> Bool {
-        if transfer == .failed(ECONNRESET) { wasReset = true }
+        // Of a peer that has closed before, it says EPIPE.
+        if transfer != .failed(EPIPE) { wasReset = true }
         return false
     }
 

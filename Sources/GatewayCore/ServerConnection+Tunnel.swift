@@ -22,6 +22,13 @@ extension ServerConnection {
         client.tunnelBegins(with: worker.composed, bytes.extracting(length..<bytes.count))
     }
 
+    /// The server must see that the other side broke off.
+    func reset() {
+        guard phase != .closed else { return }
+        channel.resetOnClose()
+        discard()
+    }
+
     /// Nothing more is sent; all that was has been taken.
     func finishSending() {
         if phase == .tunnel { channel.finishSending() }

@@ -148,11 +148,12 @@ final class ServerConnection: ReadinessHandler {
             case .wouldBlock:
                 canRead = false
                 if stashed > 0 { stash.keep(worker.scratch.bytes(stashed)) }
+                if phase == .tunnel, departure == .brokenOff { client.endTunnel(.serverLost) }
             case .ended:
                 canRead = false
                 peerFinished = true
                 switch phase {
-                case .tunnel: client.tunnelEnded(.server)
+                case .tunnel: departure == .brokenOff ? client.serverBrokeOff() : client.tunnelEnded(.server)
                 case .verdict: verdictAtClose(stashed)
                 default: responseEndedByClose()
                 }
@@ -197,7 +198,8 @@ final class ServerConnection: ReadinessHandler {
 
     /// Sends part of a request, or queues it until the connection is there.
     func send(_ first: Span<UInt8>, _ second: Span<UInt8>) {
-        guard phase != .closed else { return }
+        // Behind what a tunnel has lost nothing may follow.
+        guard phase != .closed, phase != .tunnel || departure != .brokenOff else { return }
         if isConnecting || departure == .impossible {
             outbox.append(first)
             outbox.append(second)
@@ -216,8 +218,8 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
-    /// The rest of the request cannot be sent. A server may answer and close before it has read everything, so what it
-    /// said is read before it is given up.
+    /// The rest of the request, or of what goes through a tunnel, cannot be sent. A server may answer and close before
+    /// it has read everything, so what it said is read before it is given up.
     func lookForAnswer() {
         departure = .brokenOff
         outbox.removeAll()
@@ -372,13 +374,6 @@ final class ServerConnection: ReadinessHandler {
     }
 
     // MARK: Ending
-
-    /// The server must see that the other side broke off.
-    func reset() {
-        guard phase != .closed else { return }
-        channel.resetOnClose()
-        discard()
-    }
 
     /// The exchange is over and the connection provably clean: back to the pool.
     func release() {

@@ -136,6 +136,29 @@ def test_a_reset_that_comes_together_with_bytes_ends_the_tunnel(gateway, backend
     wait_until("the end", lambda: closed_tunnels(gateway, lost) == 1, 3)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize(("resets", "reason"), [(True, "server_lost"), (False, "server_closed")])
+def test_a_server_that_is_gone_while_its_client_sends_ends_the_tunnel(gateway, backend, chat, resets, reason):
+    """The write that fails takes the error off the socket, and the read behind it finds an end like any other."""
+    client, _ = open_chat(gateway, chat)
+    gateway.freeze()
+    client.send(b"never to arrive")
+    chat.socket().sendall(b"last words")
+    if resets:
+        chat.socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    chat.socket().close()
+    gateway.signal(signal.SIGCONT)
+    assert client.read_exactly(10) == b"last words"
+    if resets:
+        with pytest.raises(ConnectionResetError):
+            client.read_to_end()
+    else:
+        assert client.read_to_end() == b"", "its side was whole"
+        wait_until("the reset", lambda: client.offer(b"x"), every=0.05)
+    wait_until("the end", lambda: closed_tunnels(gateway, reason) == 1, 3)
+    assert open_tunnels(gateway) == 0
+
+
 def test_a_client_that_was_reset_before_its_tunnel_began_is_noticed(gateway, backend, chat):
     """Its reset came together with the request, and has no edge of its own."""
     agree = threading.Event()
