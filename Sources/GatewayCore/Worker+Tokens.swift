@@ -10,16 +10,15 @@ extension Worker {
         switch change {
         case .blocks(let delta):
             gatekeeper.blocks.apply(delta, at: clock.now)
-            streams.cut(blockedBy: delta) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+            cutBlockedStreams(by: delta)
         case .allowances(let delta):
             gatekeeper.allowances.apply(delta, at: clock.now)
             // Who was let past a block is held back by it again.
             guard case .lift(let networks) = delta else { return }
-            let ended = BlockDelta.set(networks.map { BlockEntry(network: $0, deadline: .never) })
-            streams.cut(blockedBy: ended) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+            cutBlockedStreams(by: .set(networks.map { BlockEntry(network: $0, deadline: .never) }))
         case .feeds(let plan):
             gatekeeper.feeds = plan
-            streams.cut(blockedBy: .replaceAll([])) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
+            cutBlockedStreams()
         case .revocations(let delta):
             gatekeeper.apply(delta)
             if case .lift = delta { return }
@@ -53,6 +52,12 @@ extension Worker {
         case .judge(let tokens):
             .verdicts(tokens.map { TokenVerdict(gatekeeper.judge(token: $0.span, at: clock.wall)) })
         }
+    }
+
+    /// What was opened by who is blocked now: a block was set, or what spared him is no more.
+    /// - Parameter change: whom it may be about.
+    func cutBlockedStreams(by change: BlockDelta = .replaceAll([])) {
+        streams.cut(blockedBy: change) { [unowned self] in gatekeeper.isBlocked($0, at: clock.now) }
     }
 
     /// What was opened with a token that is worth nothing any more.

@@ -289,6 +289,7 @@ final class Worker {
             gatekeeper.adopt(next.rules)
             rateReports.adopt(isShared: next.configuration.rateLimits.isShared)
             cutDeadStreams()
+            cutBlockedStreams()
             localAnswers.take(next.rules)
             responses = ResponseReader(next.rules)
             checkReader = nil

@@ -191,6 +191,23 @@ def test_reloads_leave_open_sockets_alone(gateway):
         assert echoes(client)
 
 
+@pytest.mark.parametrize("spared", ["never_block", "trusted_proxies"])
+def test_a_reload_closes_the_open_socket_of_a_blocked_address_that_it_spares_no_longer(
+        start_gateway, echo, address, spared):
+    gateway = start_gateway(echo.address, **{spared: [address]})
+    gateway.command("block", address.rsplit(".", 1)[0] + ".0/24")
+    client, other = open_websocket(gateway, source=address), open_websocket(gateway, source="127.200.0.9")
+    assert echoes(client) and echoes(other)
+    gateway.write_config({name: value for name, value in gateway.settings.items() if name != spared})
+    gateway.command("reload")
+    assert code_of_end(client) == (1_008, "blocked")
+    assert echoes(other)
+    with pytest.raises(InvalidStatus) as refused:
+        open_websocket(gateway, source=address)
+    assert refused.value.response.status_code == 403
+    assert gateway.metrics()['gateway_tunnels_closed_total{reason="blocked"}'] == 1
+
+
 def test_a_message_passes_in_the_middle_of_a_quiet_time_longer_than_a_body_may_have(start_gateway, echo):
     gateway = start_gateway(echo.address, timeouts={"body": "200ms", "idle": "200ms", "response": "200ms", "drain": "1s"})
     with open_websocket(gateway) as client:
