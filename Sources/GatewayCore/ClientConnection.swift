@@ -276,7 +276,7 @@ final class ClientConnection: ReadinessHandler {
             record.status = worker.localAnswers.write(
                 answer, record.facts, worker.generation.rules.hardening, keepAlive: keepAlive, wall: wall,
                 date: worker.clock.date(), into: &worker.out)
-            record.bytesOut = Int64(worker.out.count)
+            record.bytesOut += Int64(worker.out.count)
             send(worker.composed, Span())
             answered(keepAlive: keepAlive)
             return phase == .head ? next : nil

@@ -136,7 +136,7 @@ final class ExchangeRecord {
             way.clear()
         }
         if metrics !== worker.telemetry.metrics { metrics = worker.telemetry.metrics }
-        bytesIn = Int64(facts.headLength)
+        noteSize(in: bytes)
         worker.gatekeeper.name(trace, bytes, peer: peer)
         method = MethodLabel(bytes.extracting(facts.method))
         if !facts.origin.isEmpty { origin = bytes.extracting(facts.origin).withUnsafeBufferPointer { Array($0) } }
@@ -148,6 +148,17 @@ final class ExchangeRecord {
             path: gatekeeper.pathForLogs(bytes, facts.path), userAgent: bytes.extracting(facts.userAgent),
             in: &memory)
         self.buffer = buffer
+    }
+
+    /// What has come of the request whose head `bytes` begin with; of one in chunks everything, since their end is not
+    /// known here. Whoever passes the body on counts anew.
+    func noteSize(in bytes: Span<UInt8>) {
+        let head = Int64(facts.headLength)
+        switch facts.framing {
+        case .none: bytesIn = head
+        case .length(let length): bytesIn = head + min(length, Int64(bytes.count) - head)
+        default: bytesIn = Int64(bytes.count)
+        }
     }
 
     /// The origin that an answer of our own may name, if the route that allows it is still the one it was.

@@ -64,6 +64,7 @@ extension ClientConnection {
         record.facts.takeFraming(of: own)
         worker.traffic.note(record.facts.client)
         record.begin(head, peer: check.client, worker: worker)
+        record.noteSize(in: worker.scratch.bytes(count).extracting(offset..<count))
         let next = endOfBody(offset, count)
         let keepAlive = keepsAlive && next != nil
         switch verdict {

@@ -91,9 +91,15 @@ extension ClientConnection {
             let expects = isFirst && record.facts.expectsContinue
             keepCollecting(bytes)
             // The backend cannot ask for a body that it will only see whole.
-            if expects { send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).span, Span()) }
+            if expects { sendGoAhead() }
             return .wait
         }
+    }
+
+    private func sendGoAhead() {
+        let word = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+        record.bytesOut += Int64(word.count)
+        send(word.span, Span())
     }
 
     /// What came of a login's body is put aside until there is more.
