@@ -85,6 +85,7 @@ extension ClientConnection {
 
     /// Called by the worker's sweep.
     func lookForReset() {
+        server?.connectAgain()
         server?.lookForReset()
         if owesLook { look() }
         if phase == .reserving { leaveLineIfGone() }

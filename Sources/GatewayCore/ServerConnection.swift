@@ -170,7 +170,7 @@ final class ServerConnection: ReadinessHandler {
 
     /// Called by the worker's sweep, while there is a client.
     func lookForReset() {
-        guard owesLook, phase == .body || phase == .tunnel else { return connectAgain() }
+        guard owesLook, phase == .body || phase == .tunnel else { return }
         owesLook = false
         guard !canRead else { return }
         canRead = true
