@@ -54,7 +54,11 @@ extension ClientConnection {
     /// hold minutes of a slow reader's time, in which it takes nothing more from us.
     private var moved: Int64 {
         guard !outbox.isEmpty else { return phase == .collecting ? Int64(stash.count) : bodyBytes }
-        return record.bytesOut - Int64(outbox.count) - Int64(channel.socket.unacknowledged)
+        return acknowledged
+    }
+
+    private var acknowledged: Int64 {
+        record.bytesOut - Int64(outbox.count) - Int64(channel.socket.unacknowledged)
     }
 
     /// What the system's buffer of a connection may hold for minutes when its reader is slow.
@@ -80,7 +84,9 @@ extension ClientConnection {
             let taken = record.bytesIn - Int64(server.outbox.count) - Int64(server.channel.socket.unacknowledged)
             if tunnel.hasTaken(taken, .server) { tunnelDrains(to: .server) }
         }
-        if !outbox.isEmpty, tunnel.hasTaken(moved, .client) { tunnelDrains(to: .client) }
+        // Behind a server that has left, what the system holds for the client is all that is still to come.
+        guard !outbox.isEmpty || tunnel.serverIsDeaf else { return }
+        if tunnel.hasTaken(acknowledged, .client) { tunnelDrains(to: .client) }
     }
 
     /// Called by the worker's sweep.

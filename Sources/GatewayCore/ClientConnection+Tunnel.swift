@@ -103,12 +103,14 @@ extension ClientConnection {
         tunnelMoves()
     }
 
-    /// The server takes nothing more, and all that it has said is passed on. Frames of a WebSocket say what is whole,
-    /// while the end of another protocol must not look like one that the server meant, unless it was.
-    func serverBrokeOff() {
-        guard let tunnel, !tunnel.isWebSocket else { return tunnelEnded(.server) }
-        if server?.outbox.wasReset == false { tunnelEnded(.server) }
-        endTunnel(.serverLost)
+    /// The server takes nothing more, and all that it has said is passed on.
+    /// - Parameter isCut: it has not ended what it had to say. Frames of a WebSocket say what is whole, while the end of
+    ///   another protocol must not look like one that was meant.
+    func serverBrokeOff(isCut: Bool) {
+        guard let tunnel else { return }
+        guard tunnel.isWebSocket || !isCut else { return endTunnel(.serverLost) }
+        tunnel.serverIsDeaf = true
+        tunnelEnded(.server)
     }
 
     /// Something happened in the tunnel: whoever has taken everything may have to be told the end, and the time begins anew.

@@ -69,6 +69,8 @@ final class ExchangeRecord {
     var closesClient = false
     /// The first byte of the request has arrived.
     var hasBegun = false
+    /// Which its issuer is asked about, while the request waits for that.
+    var askedToken: [UInt8] = []
     private(set) var isSettled = true
     /// It is the one that connections share while they wait; it is never written to.
     let isResting: Bool

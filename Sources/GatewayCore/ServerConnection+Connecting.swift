@@ -38,7 +38,7 @@ extension ServerConnection {
         }
         guard !failure.isFullQueue else { return }
         pool.connectFailed()
-        blame(.refused)
+        if failure.isOwnShortage { worker.descriptorsRanOut() } else { blame(.refused) }
         act(on: .connectFailed)
     }
 

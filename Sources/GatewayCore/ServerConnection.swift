@@ -153,8 +153,9 @@ final class ServerConnection: ReadinessHandler {
                 canRead = false
                 peerFinished = true
                 switch phase {
-                case .tunnel: departure == .brokenOff ? client.serverBrokeOff() : client.tunnelEnded(.server)
-                case .verdict: verdictAtClose(stashed)
+                case .tunnel where departure == .brokenOff: client.serverBrokeOff(isCut: isCut)
+                case .tunnel: client.tunnelEnded(.server)
+                case .verdict: isCut ? lost() : verdictAtClose(stashed)
                 default: responseEndedByClose()
                 }
             case .failed:
@@ -360,11 +361,14 @@ final class ServerConnection: ReadinessHandler {
         }
     }
 
+    /// What was read as the end of the connection is none: sending has met a reset before. The end of a session is the
+    /// server's own word, whatever became of its connection.
+    private var isCut: Bool { outbox.wasReset && channel.session == nil }
+
     private func responseEndedByClose() {
         guard let client else { return discard() }
         worker.out.reset()
-        // A reset that was met in sending looks like an end in reading.
-        if phase == .body, !outbox.wasReset, responseBody.endAtClose(into: &worker.out) {
+        if phase == .body, !isCut, responseBody.endAtClose(into: &worker.out) {
             if worker.out.count > 0 { client.relay(worker.composed, Span()) }
             pool.answered(by: server, status: client.record.status)
             client.act(on: client.handle(.responseEnded(reusable: false)))

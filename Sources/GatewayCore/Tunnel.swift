@@ -69,9 +69,15 @@ final class Tunnel {
     /// Both sides have ended and were told of the other's end.
     var isOver: Bool { fromClient.isOver && fromServer.isOver }
 
+    /// The server takes nothing more: what the client sends goes nowhere.
+    var serverIsDeaf = false
+
     /// Its end has begun and must not take long: a WebSocket ends on both sides or not at all (RFC 6455 §7.1.1), while
-    /// another protocol may go on in one direction.
-    var isEnding: Bool { isWebSocket ? end != nil : end != nil && end != .clientClosed && end != .serverClosed }
+    /// another protocol may go on in one direction, as long as somebody listens.
+    var isEnding: Bool {
+        guard let end else { return false }
+        return isWebSocket || serverIsDeaf || end != .clientClosed && end != .serverClosed
+    }
 
     /// Nothing passes any more in either direction.
     var isStopped: Bool { !fromClient.mayPass && !fromServer.mayPass }

@@ -70,7 +70,7 @@ struct CrossChecks {
     }
 
     private mutating func checkOperators(beside address: Configuration.SocketAddressText, at place: Place) {
-        guard case .address(let admin)? = settings.value("admin.listen"), overlaps(admin, address) else { return }
+        guard case .address(let admin)? = settings.value("admin.listen"), meet(admin, address) else { return }
         findings.error(
             place, "clients and operators cannot share port \(address.port) of one address",
             hint: "give \"admin.listen\" another port")

@@ -145,7 +145,22 @@ package struct StreamSocket: Sendable {
     package func connect(to address: SocketAddress) -> SystemError? {
         var storage = address.storage
         guard shim_connect(descriptor, &storage, address.length) != 0, errno != EINPROGRESS else { return nil }
-        return SystemError("connect", errno)
+        let number = errno
+        // The same word is said of want of ports and of a host without an address to come from (no IPv6, most often), which
+        // is for good.
+        let isOutOfReach = number == EADDRNOTAVAIL && !StreamSocket.hasSource(for: address)
+        return SystemError("connect", isOutOfReach ? ENETUNREACH : number)
+    }
+
+    /// Whether this host has an address to reach `address` from. Connecting a datagram socket asks for that alone: it sends
+    /// nothing, and takes no port of TCP's.
+    private static func hasSource(for address: SocketAddress) -> Bool {
+        let descriptor = shim_datagram_socket(address.family)
+        guard descriptor >= 0 else { return true }
+        let probe = StreamSocket(descriptor: descriptor)
+        defer { probe.close() }
+        var storage = address.storage
+        return shim_connect(descriptor, &storage, address.length) == 0 || errno != EADDRNOTAVAIL
     }
 
     /// Of a Unix socket: it has found a place in the queue of the other side. One of TCP may be on the way.

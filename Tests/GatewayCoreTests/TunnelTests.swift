@@ -183,6 +183,15 @@ extension Tunnel {
         #expect(tunnel.passed(unmasked, .client) == 4)
     }
 
+    @Test func `of another protocol may go on in one direction, but not towards a server that takes nothing`() {
+        let tunnel = Tunnel(isWebSocket: false)
+        tunnel.ended(.server)
+        #expect(!tunnel.isEnding)
+        tunnel.serverIsDeaf = true
+        #expect(tunnel.isEnding)
+        #expect(tunnel.end == .serverClosed)
+    }
+
     @Test func `keeps the first reason for its end`() {
         let tunnel = Tunnel(isWebSocket: true)
         tunnel.ended(.client)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.issuer import Issuer
 from harness.tokens import SECRET
 
 HS = {"id": "main", "secret": SECRET, "algorithms": ["HS256"]}
@@ -29,3 +30,27 @@ def start_guarded(start_gateway, backend):
 @pytest.fixture
 def gateway(start_guarded):
     return start_guarded()
+
+
+@pytest.fixture
+def start_issuer():
+    started = []
+
+    def start(**ways):
+        started.append(Issuer(**ways))
+        return started[-1]
+
+    yield start
+    for issuer in started:
+        issuer.close()
+
+
+@pytest.fixture
+def issuer(start_issuer):
+    return start_issuer()
+
+
+@pytest.fixture
+def start_asking(start_guarded):
+    """A gateway that asks this issuer."""
+    return lambda issuer, **changes: start_guarded(tokens={"introspection": issuer.settings(**changes)})

@@ -10,10 +10,15 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from .backend import Backend, Exchange, answer
+from .gateway import Gateway
+from .tokens import bearer
 
 PATH = "/introspect"
 CLIENT = "a client/1"
 CLIENT_SECRET = "s3cret: of the tests&%"
+OPAQUE = "2YotnFZFEjr1zCsicMWpAA~+/=="
+# What a client is answered when the issuer does not say.
+SILENT = (503, "SVC_001")
 
 
 class Issuer:
@@ -58,3 +63,9 @@ class Issuer:
 
 def said(**members: Any) -> bytes:
     return answer(200, json.dumps(members), {"Content-Type": "application/json"})
+
+
+def ask(gateway: Gateway, value: str, target: str = "/", source: str | None = None) -> tuple[int, str | None]:
+    """Status and code of a request with this token."""
+    response = gateway.get(target, source, bearer(value))
+    return response.status, response.code

@@ -16,9 +16,9 @@ from harness.websocket import Switching, switched
 
 ROUTES = [{"path": "/", "upstream": "api", "auth": "none", "upgrades": ["x-chat"]}]
 IDLE = 'gateway_tunnels_closed_total{reason="idle"}'
-BODY = 1.0
+BODY = 2.0
 # 650 KB in a second, without a break.
-SLOW = noise(6_000_000)
+SLOW = noise(8_000_000)
 PIECE, PAUSE = 16_384, 0.025
 
 
@@ -71,7 +71,7 @@ def test_a_side_that_reads_slowly_but_steadily_gets_all_that_the_other_sends(sta
     began = time.monotonic()
     sender = send(writer, SLOW)
     assert read_slowly(reader, len(SLOW)) == SLOW
-    assert time.monotonic() - began > 3 * BODY, "it took longer than a side may stand still"
+    assert time.monotonic() - began > 4 * BODY, "it took longer than a side may stand still"
     sender.join(10)
     assert gateway.metrics()["gateway_tunnels"] == 1
 
@@ -109,3 +109,26 @@ def test_a_client_that_does_not_read_is_cut_although_its_server_takes_slowly_wha
     for sender in senders:
         sender.join(10)
         assert not sender.is_alive()
+
+
+def test_a_server_that_has_said_everything_and_left_is_heard_to_its_end(start_gateway, backend, chat):
+    """Its client sends on, which nobody hears, and reads what the system still holds for it, slower than a tunnel may take
+    to end."""
+    gateway = start_gateway(backend, routes=ROUTES, timeouts={"body": f"{BODY:g}s", "drain": "1s"})
+    client = open_chat(gateway)
+    server = chat.socket()
+    told = SLOW[:2_500_000]
+    server.settimeout(60)
+    sender = send(server, told)
+    heard = read_slowly(client.socket, 200_000)
+    sender.join(20)
+    assert not sender.is_alive(), "the system and the gateway have all of it"
+    server.close()
+    for _ in range(3):
+        client.send(b"nobody hears this")
+        heard += read_slowly(client.socket, 100_000)
+    heard += read_slowly(client.socket, len(told) - len(heard))
+    assert heard == told
+    assert client.read_to_end() == b""
+    client.close()
+    wait_until("its end", lambda: gateway.metrics()['gateway_tunnels_closed_total{reason="server_closed"}'] == 1)

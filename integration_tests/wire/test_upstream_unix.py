@@ -117,7 +117,7 @@ def test_a_full_queue_of_a_socket_is_waited_for_and_no_fault(
 
 def is_asked(connection: socket.socket, last: bytes) -> bool:
     """Answers the request that ends like that; those who only hold a place say nothing."""
-    connection.settimeout(0.5)
+    connection.settimeout(2)
     received = b""
     try:
         while not received.endswith(last):

@@ -27,10 +27,9 @@ final class Inquiries {
     /// The control thread answers each question in its time; should it be late, nobody waits for ever. Nobody has said
     /// anything of this one token: what was sent behind the request may have another one, which is asked about.
     func giveUp(_ client: ClientConnection) {
-        if let token = waiting.first(where: { $0.value.contains { $0 === client } })?.key {
-            waiting[token]?.removeAll { $0 === client }
-            worker.gatekeeper.learn(.unavailable, about: token, at: worker.clock.wall)
-        }
+        let token = client.record.askedToken
+        waiting[token]?.removeAll { $0 === client }
+        worker.gatekeeper.learn(.unavailable, about: token, at: worker.clock.wall)
         client.tokenKnown()
         worker.gatekeeper.forgetAnswer()
     }
@@ -48,11 +47,14 @@ extension ClientConnection {
         phase = .asking
         let timeout = worker.generation.configuration.tokens.introspection?.timeout ?? .zero
         deadline = worker.clock.now + timeout + ClientConnection.patience
-        worker.inquiries.ask(token.withUnsafeBufferPointer { Array($0) }, for: self)
+        let name = token.withUnsafeBufferPointer { Array($0) }
+        record.askedToken = name
+        worker.inquiries.ask(name, for: self)
     }
 
     func tokenKnown() {
         guard phase == .asking else { return }
+        record.askedToken = []
         phase = .head
         resume()
     }
