@@ -57,7 +57,8 @@ extension ClientConnection {
         return acknowledged
     }
 
-    private var acknowledged: Int64 {
+    /// Of an answer or tunnel. TLS adds to what the system holds, so there it is a little less.
+    var acknowledged: Int64 {
         record.bytesOut - Int64(outbox.count) - Int64(channel.socket.unacknowledged)
     }
 
@@ -84,8 +85,8 @@ extension ClientConnection {
             let taken = record.bytesIn - Int64(server.outbox.count) - Int64(server.channel.socket.unacknowledged)
             if tunnel.hasTaken(taken, .server) { tunnelDrains(to: .server) }
         }
-        // Behind a server that has left, what the system holds for the client is all that is still to come.
-        guard !outbox.isEmpty || tunnel.serverIsDeaf else { return }
+        // At the end, what the system holds for the client is all that is still to come.
+        guard !outbox.isEmpty || tunnel.isEnding else { return }
         if tunnel.hasTaken(acknowledged, .client) { tunnelDrains(to: .client) }
     }
 

@@ -109,7 +109,7 @@ extension ClientConnection {
     func serverBrokeOff(isCut: Bool) {
         guard let tunnel else { return }
         guard tunnel.isWebSocket || !isCut else { return endTunnel(.serverLost) }
-        tunnel.serverIsDeaf = true
+        tunnel.serverIsGone(taken: acknowledged)
         tunnelEnded(.server)
     }
 
@@ -139,7 +139,8 @@ extension ClientConnection {
 
     /// A slow reader has the time for the rest of what it was sent that it had for all of it.
     private var endingDeadline: Instant {
-        let isOut = outbox.isEmpty && server?.takesMore ?? true
+        let isHeld = tunnel?.serverIsDeaf == true && channel.socket.unacknowledged > 0
+        let isOut = outbox.isEmpty && server?.takesMore ?? true && !isHeld
         let body = worker.generation.configuration.timeouts.body
         return worker.clock.now + (isOut ? ClientConnection.closingTime : body)
     }

@@ -70,7 +70,7 @@ final class Tunnel {
     var isOver: Bool { fromClient.isOver && fromServer.isOver }
 
     /// The server takes nothing more: what the client sends goes nowhere.
-    var serverIsDeaf = false
+    private(set) var serverIsDeaf = false
 
     /// Its end has begun and must not take long: a WebSocket ends on both sides or not at all (RFC 6455 §7.1.1), while
     /// another protocol may go on in one direction, as long as somebody listens.
@@ -163,6 +163,13 @@ final class Tunnel {
         guard case .finishing = direction.flow else { return false }
         direction.flow = .finished
         return true
+    }
+
+    /// The server takes nothing more.
+    /// - Parameter bytes: all that the client has taken so far.
+    func serverIsGone(taken bytes: Int64) {
+        serverIsDeaf = true
+        fromServer.taken = bytes
     }
 
     // MARK: Time

@@ -187,9 +187,11 @@ extension Tunnel {
         let tunnel = Tunnel(isWebSocket: false)
         tunnel.ended(.server)
         #expect(!tunnel.isEnding)
-        tunnel.serverIsDeaf = true
+        tunnel.serverIsGone(taken: 7)
         #expect(tunnel.isEnding)
         #expect(tunnel.end == .serverClosed)
+        #expect(!tunnel.hasTaken(7, .client))
+        #expect(tunnel.hasTaken(8, .client))
     }
 
     @Test func `keeps the first reason for its end`() {
