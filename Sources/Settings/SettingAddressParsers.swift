@@ -34,6 +34,17 @@ func parseSocketAddress(
     return .init(host: host.lowercased(), port: UInt16(port))
 }
 
+/// What is bound. A name may stand for several addresses, and for others tomorrow.
+func parseListener(_ text: String) throws(Complaint) -> Configuration.SocketAddressText {
+    let address = try parseSocketAddress(text, lowestPort: 0)
+    guard IPAddress(address.host) != nil else {
+        throw Complaint(
+            "\"\(address.host)\" is a name, and sockets are bound to addresses",
+            hint: "write 127.0.0.1:\(address.port) for this host alone, 0.0.0.0:\(address.port) for all IPv4 addresses")
+    }
+    return address
+}
+
 /// Whether a text looks like a URL with a password in it.
 func holdsCredentials(_ text: String) -> Bool { text.contains("@") && text.contains(":") }
 
@@ -65,7 +76,7 @@ private func checkHost(_ host: Substring, in text: String) throws(Complaint) {
     guard isHostName(host) else {
         throw Complaint(
             host.isEmpty ? "\"\(text)\" has no host" : "\"\(host)\" is not a host name",
-            hint: host.isEmpty ? "write 0.0.0.0 for all IPv4 addresses, [::] for all addresses" : nil)
+            hint: host.isEmpty ? "write 0.0.0.0 for all IPv4 addresses, [::] for all IPv6 addresses" : nil)
     }
 }
 

@@ -190,8 +190,8 @@ extension SettingKind {
         case .rate: try parseRate(text).map(SettingValue.rate) ?? .none
         case .boolean: .boolean(try parseBoolean(text))
         case .choice(let words): .text(try parseChoice(text, words))
-        case .listener: .address(try parseSocketAddress(text, lowestPort: 0))
-        case .listenerOrOff: text == "off" ? .none : .address(try parseSocketAddress(text, lowestPort: 0))
+        case .listener: .address(try parseListener(text))
+        case .listenerOrOff: text == "off" ? .none : .address(try parseListener(text))
         case .server: .server(try parseServer(text))
         case .redisAddress: .server(try parseRedisAddress(text))
         case .network: .network(try parseNetwork(text))

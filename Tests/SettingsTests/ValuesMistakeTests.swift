@@ -204,6 +204,22 @@ import Testing
                     write 2001:db8::/32 for the network, or 2001:db8::1 for the one address
                 """),
         Mistake(
+            "names to listen on",
+            """
+            \(minimal)listen: ["localhost:8080"]
+            admin: {listen: "Admin.internal:9901"}
+            """,
+            says: """
+                gateway.conf:3:10: error: "localhost" is a name, and sockets are bound to addresses
+                    listen: ["localhost:8080"]
+                             ^~~~~~~~~~~~~~~~
+                    write 127.0.0.1:8080 for this host alone, 0.0.0.0:8080 for all IPv4 addresses
+                gateway.conf:4:17: error: "admin.internal" is a name, and sockets are bound to addresses
+                    admin: {listen: "Admin.internal:9901"}
+                                    ^~~~~~~~~~~~~~~~~~~~~
+                    write 127.0.0.1:9901 for this host alone, 0.0.0.0:9901 for all IPv4 addresses
+                """),
+        Mistake(
             "a network that is none",
             """
             \(minimal)never_block: [localhost, 10.0.0.0/33]
