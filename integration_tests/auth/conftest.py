@@ -3,6 +3,7 @@
 import pytest
 
 from harness.issuer import Issuer
+from harness.long_exchanges import LongExchanges
 from harness.tokens import SECRET
 
 HS = {"id": "main", "secret": SECRET, "algorithms": ["HS256"]}
@@ -20,9 +21,9 @@ ROUTES = [
 
 @pytest.fixture
 def start_guarded(start_gateway, backend):
-    """`start_guarded(tokens={…}, …)`: sections are merged into the configuration."""
-    def start(**sections):
-        return start_gateway(backend, **{
+    """`start_guarded(redis, tokens={…}, …)`: sections are merged into the configuration."""
+    def start(redis=None, **sections):
+        return start_gateway(backend, redis, **{
             "routes": ROUTES, **sections, "tokens": {"keys": [HS], **sections.get("tokens", {})}})
     return start
 
@@ -30,6 +31,14 @@ def start_guarded(start_gateway, backend):
 @pytest.fixture
 def gateway(start_guarded):
     return start_guarded()
+
+
+@pytest.fixture
+def service(backend):
+    """The backend's exchanges last."""
+    backend.handler = handler = LongExchanges()
+    yield handler
+    handler.release()
 
 
 @pytest.fixture

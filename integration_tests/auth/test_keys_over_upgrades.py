@@ -6,15 +6,8 @@ from harness.client import request
 from harness.event_streams import is_cut
 from harness.heirs import Heirs
 from harness.keys import NEW, OLD, typed
-from harness.long_exchanges import LongExchanges
+from harness.revocations import lives
 from harness.tokens import SECRET, bearer, claims, token
-
-
-@pytest.fixture
-def service(backend):
-    backend.handler = handler = LongExchanges()
-    yield handler
-    handler.release()
 
 
 @pytest.fixture
@@ -37,10 +30,6 @@ def upgraded(start_guarded, service, tmp_path):
     assert all(stream.silent(0.1) for stream in streams)
     yield gateway, heirs, streams
     service.events.release()
-
-
-def lives(stream) -> bool:
-    return stream.silent(0.1)
 
 
 def test_one_that_is_removed_takes_its_streams_with_it(upgraded):
