@@ -1,4 +1,4 @@
-"""Gateways with certificates of an authority of their own."""
+"""Gateways and backends with certificates of an authority of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from harness.backend import Backend
 from harness.certificates import Authority
 from harness.gateway import Gateway
+from harness.upstream_tls import Service
 
 from .doors import Doors
 from .edge import Edge
@@ -42,3 +43,10 @@ def edge(start_edge: Callable[..., Edge]) -> Edge:
 @pytest.fixture
 def doors(start_edge: Callable[..., Edge], directory: Path) -> Doors:
     return Doors(start_edge, Authority("Authority of clients"), directory)
+
+
+@pytest.fixture
+def service(
+    start_gateway: Callable[..., Gateway], start_backend: Callable[..., Backend], authority: Authority, directory: Path,
+) -> Service:
+    return Service(start_gateway, start_backend, authority, directory)
