@@ -1,4 +1,4 @@
-"""The backend of the incident tests, and the Redis Cluster of those that need one."""
+"""The backend of the incident tests, and the Redis Cluster or the webhook of those that need one."""
 
 import itertools
 
@@ -6,6 +6,7 @@ import pytest
 
 from harness.clusters import Cluster
 from harness.logins import wrong_is_401
+from harness.threats import SECRET, THRESHOLDS, Receiver
 
 _networks = itertools.count(1)
 
@@ -29,3 +30,20 @@ def cluster(start_cluster) -> Cluster:
 def network() -> str:
     """The first three numbers of client addresses that no other test uses."""
     return f"127.98.{next(_networks)}"
+
+
+@pytest.fixture
+def start_watching(start_gateway, login_backend):
+    """`start_watching(accounts, redis, webhook={…}, …)`: a gateway that sees threats in few logins."""
+    def start(accounts: bool = True, redis=None, **threats):
+        sections = {"accounts": {"member": "username", "limit": 900, "secret": SECRET}} if accounts else {}
+        return start_gateway(
+            login_backend, redis, login={"limit": 1000}, threats={**THRESHOLDS, **threats}, **sections)
+    return start
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.server.close()

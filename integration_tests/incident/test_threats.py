@@ -1,107 +1,21 @@
-"""Patterns of attacks in the failed logins of all, and the webhook that is told of them (docs/threats.md)."""
+"""Patterns of attacks in the failed logins of all (docs/threats.md): what is seen, how it is told, when it ends."""
 
 import itertools
 import json
-import re
-import ssl
 import subprocess
-import threading
-import time
 
 import pytest
 
-from harness.backend import Backend, Exchange, answer
-from harness.certificates import Authority
+from harness.backend import Exchange, answer
 from harness.client import json_request
-from harness.gateway import ADMIN_TOKEN, ROOT, merged
+from harness.gateway import ADMIN_TOKEN, merged
 from harness.heirs import Heirs
-from harness.processes import free_port, wait_until
+from harness.processes import wait_until
+from harness.threats import PATH, SECRET, THRESHOLDS, Receiver, by_openssl, genuine, host, login, report, spraying
 
-SECRET = "0123456789abcdef0123456789abcdef"
-WEBHOOK_SECRET = "fedcba9876543210fedcba9876543210"
-PAGE = (ROOT / "docs" / "threats.md").read_text()
 PATTERNS = ["single_account", "spraying", "stuffing", "distributed", "success_after_failures"]
-PATH = "/security/threats/metrics"
 # Each pair is tried once.
 stolen = itertools.count()
-# Low, so that a test needs few logins. Numbers of accounts and networks are estimates: tests go well beyond them.
-THRESHOLDS = {
-    "account_failures": 50, "networks": 6, "spraying_accounts": 6, "stuffing_accounts": 20, "failures_before_success": 3}
-
-
-class Receiver:
-    """A webhook: keeps what it got, and answers 204, or what `replies` holds first."""
-
-    def __init__(self, tls: ssl.SSLContext | None = None, name: str = "127.0.0.1") -> None:
-        self.replies: list[bytes] = []
-        self.stalled: threading.Event | None = None
-        self.server = Backend(self._serve, tls=tls)
-        self.url = f"{'https' if tls else 'http'}://{name}:{self.server.port}/secret-of-the-path?key=secret-of-the-webhook"
-
-    def _serve(self, exchange: Exchange) -> bytes:
-        exchange.read_body()
-        exchange.close()
-        if self.stalled:
-            self.stalled.wait(20)
-        return self.replies.pop(0) if self.replies else b"HTTP/1.1 204 No Content\r\n\r\n"
-
-    def settings(self, **changes) -> dict:
-        return {"url": self.url, "secret": WEBHOOK_SECRET, "timeout": "500ms", **changes}
-
-    @property
-    def complete(self):
-        return [one for one in self.server.requests if one.complete.is_set()]
-
-    def messages(self, kind: str | None = None) -> list[dict]:
-        found = [json.loads(one.body) for one in self.complete]
-        return [one for one in found if kind in (None, one["type"])]
-
-    def wait(self, kind: str, timeout: float = 8) -> dict:
-        return wait_until(kind, lambda: self.messages(kind), timeout)[0]
-
-
-@pytest.fixture
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.server.close()
-
-
-@pytest.fixture
-def start(start_gateway, login_backend):
-    def start(accounts: bool = True, redis=None, **threats):
-        sections = {"accounts": {"member": "username", "limit": 900, "secret": SECRET}} if accounts else {}
-        return start_gateway(
-            login_backend, redis, login={"limit": 1000}, threats={**THRESHOLDS, **threats}, **sections)
-    return start
-
-
-def host(number: int) -> str:
-    return f"127.94.{number >> 8}.{number & 255}"
-
-
-def login(gateway, source: str, name: str, password: str = "wrong") -> int:
-    return gateway.fetch(json_request("POST", "/auth/login", {"username": name, "password": password}), source).status
-
-
-def report(gateway) -> dict:
-    return gateway.ask_admin(PATH, ADMIN_TOKEN).json()
-
-
-def genuine(one) -> bool:
-    """By the lines of Python that the page has."""
-    space: dict = {}
-    exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], space)
-    return space["is_genuine"](WEBHOOK_SECRET.encode(), {name.title(): value for name, value in one.fields}, one.body)
-
-
-def by_openssl(one) -> str:
-    """By the line of the shell that the page has."""
-    line = next(line for line in PAGE.splitlines() if line.startswith("printf '%s.%s.%s'")).split("#")[0]
-    return subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, check=True,
-        env={"PATH": "/usr/bin:/bin", "id": one.field("Webhook-Id"), "timestamp": one.field("Webhook-Timestamp"),
-             "body": one.body.decode(), "secret": WEBHOOK_SECRET}).stdout.strip()
 
 
 def single_account(gateway):
@@ -112,11 +26,6 @@ def single_account(gateway):
 def distributed(gateway):
     for number in range(16):
         login(gateway, host(number), "alice-of-the-test")
-
-
-def spraying(gateway):
-    for number in range(14):
-        login(gateway, host(1), f"user-{number}")
 
 
 def stuffing(gateway):
@@ -137,9 +46,9 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_pattern_is_told_everywhere_once_and_without_names(start, receiver, pattern):
+def test_a_pattern_is_told_everywhere_once_and_without_names(start_watching, receiver, pattern):
     attack, kind = ATTACKS[pattern]
-    gateway = start(webhook=receiver.settings())
+    gateway = start_watching(webhook=receiver.settings())
     attack(gateway)
     told = gateway.wait_event("security.threat_detected", action="threat_detected")
     assert (told["context"]["pattern"], told["level"], told["service"]) == (pattern, "ERROR", "audit")
@@ -165,7 +74,8 @@ def test_a_pattern_is_told_everywhere_once_and_without_names(start, receiver, pa
     assert "alice" not in said and "user-" not in said
     (message,) = receiver.complete
     assert genuine(message) and message.field("Webhook-Signature") == f"v1,{by_openssl(message)}"
-    assert message.target == "/secret-of-the-path?key=secret-of-the-webhook" and message.field("Content-Type") == "application/json"
+    assert (message.target == "/secret-of-the-path?key=secret-of-the-webhook"
+            and message.field("Content-Type") == "application/json")
     assert "secret-of-the-" not in said, "path and query may be the secret"
     if pattern == "success_after_failures":
         assert (active["from_failing_network"], told["context"]["from_failing_network"]) == (False, False)
@@ -176,8 +86,8 @@ def test_a_pattern_is_told_everywhere_once_and_without_names(start, receiver, pa
     assert not genuine(message)
 
 
-def test_a_threat_goes_on_and_ends(start, receiver):
-    gateway = start(window="4s", reminder="1s", webhook=receiver.settings())
+def test_a_threat_goes_on_and_ends(start_watching, receiver):
+    gateway = start_watching(window="4s", reminder="1s", webhook=receiver.settings())
     spraying(gateway)
     began = receiver.wait("threat.began")
 
@@ -199,8 +109,8 @@ def test_a_threat_goes_on_and_ends(start, receiver):
     wait_until("forgotten", lambda: report(gateway)["logins"]["failures"] == 0, 8)
 
 
-def test_ordinary_logins_of_many_behind_one_address_are_none(start):
-    gateway = start(failure_ratio=30)
+def test_ordinary_logins_of_many_behind_one_address_are_none(start_watching):
+    gateway = start_watching(failure_ratio=30)
     with gateway.connect(host(1)) as client:
         for number in range(120):
             for password in (["wrong"] if number % 12 == 0 else []) + ["right"]:
@@ -210,7 +120,7 @@ def test_ordinary_logins_of_many_behind_one_address_are_none(start):
     assert abs(now["logins"]["succeeded_accounts"] - 120) < 6
 
 
-def test_the_runbook_finds_what_it_asks_for(start, start_gateway, login_backend):
+def test_the_runbook_finds_what_it_asks_for(start_watching, start_gateway, login_backend):
     gateway = start_gateway(
         login_backend, rate_limits={"per_address": {"rate": "1/min", "burst": 1}}, threats={"enabled": True})
     for _ in range(3):
@@ -220,7 +130,8 @@ def test_the_runbook_finds_what_it_asks_for(start, start_gateway, login_backend)
     address = ":".join(map(str, gateway.admin))
     # As rust-auth-service-security.md has it, with the token that it lacks.
     said = subprocess.run(
-        ["bash", "-c", f"curl -s -H 'Authorization: Bearer {ADMIN_TOKEN}' http://{address}{PATH} | jq '.rate_limiting'"],
+        ["bash", "-c",
+         f"curl -s -H 'Authorization: Bearer {ADMIN_TOKEN}' http://{address}{PATH} | jq '.rate_limiting'"],
         capture_output=True, text=True, check=True)
     limiting = json.loads(said.stdout)
     assert limiting["refused_total"] >= 2
@@ -237,8 +148,8 @@ def test_the_runbook_finds_what_it_asks_for(start, start_gateway, login_backend)
     assert "no threat now\naccounts are not looked at" in gateway.command("threats").stdout
 
 
-def test_each_account_that_is_taken_from_one_address_is_told(start):
-    gateway = start(spraying_accounts=500)
+def test_each_account_that_is_taken_from_one_address_is_told(start_watching):
+    gateway = start_watching(spraying_accounts=500)
     for number in range(8):
         login(gateway, host(1), f"user-{number}")
     for name in "abc":
@@ -275,8 +186,8 @@ def test_a_login_that_is_redirected_is_a_success(start_gateway, start_backend):
     assert gateway.events("security.auth_success") == [], "nobody knows where it leads"
 
 
-def test_without_accounts_only_a_success_behind_failures_is_told(start):
-    gateway = start(accounts=False)
+def test_without_accounts_only_a_success_behind_failures_is_told(start_watching):
+    gateway = start_watching(accounts=False)
     for attack in (spraying, distributed):
         attack(gateway)
     assert report(gateway)["active"] == []
@@ -312,101 +223,13 @@ def test_with_the_default_rules_sprayers_are_seen_before_and_behind_their_block(
     assert 8 <= number <= 14
 
 
-def test_what_is_not_accepted_is_sent_again_with_the_same_id(start, receiver):
-    receiver.replies = [answer(500, b"no"), answer(302, b"", {"Location": "/elsewhere"})]
-    gateway = start(webhook=receiver.settings())
-    spraying(gateway)
-    wait_until("three attempts", lambda: len(receiver.complete) == 3, 10)
-    assert len({one.field("Webhook-Id") for one in receiver.complete}) == 1
-    assert {one.target for one in receiver.complete} == {"/secret-of-the-path?key=secret-of-the-webhook"}
-    assert all(genuine(one) for one in receiver.complete)
-    stamps = [int(one.field("Webhook-Timestamp")) for one in receiver.complete]
-    assert stamps[0] < stamps[2], "of the attempt"
-    gateway.wait_event("traffic.webhook_failed", reason="status 500")
-    gateway.wait_event("traffic.webhook_failed", reason="status 302; redirects are not followed")
-    gateway.wait_event("traffic.webhook_works")
-    now = report(gateway)["webhook"]
-    assert (now["sent"], now["failed"], now["waiting"], now["problem"], now["signed"]) == (1, 0, 0, None, True)
-
-
-def test_a_webhook_that_hangs_keeps_no_login_and_no_more_than_64_messages(start, receiver):
-    receiver.stalled = threading.Event()
-    gateway = start(
-        account_failures=2, spraying_accounts=500, stuffing_accounts=20_000,
-        webhook=receiver.settings(timeout="60s", retries=0))
-    began = time.monotonic()
-    with gateway.connect(host(1)) as client:
-        for number in range(140):
-            wrong = json_request("POST", "/auth/login", {"username": f"user-{number % 70}", "password": "wrong"})
-            assert client.ask(wrong).status == 401
-    assert time.monotonic() - began < 10
-    metrics = gateway.metrics()
-    assert metrics['gateway_threats_total{pattern="single_account"}'] == 70
-    assert metrics["gateway_webhook_queue"] == 64
-    assert metrics['gateway_webhook_messages_total{result="dropped"}'] == 6
-    gateway.wait_event("traffic.webhook_lost", level="ERROR", reason="too many wait")
-    assert len(gateway.events("traffic.webhook_lost")) == 1
-    wait_until("the audit log has them all", lambda: len(gateway.events("security.threat_detected")) == 70)
-    # What may have worked is told before the rest, and where there is no room in place of another.
-    assert [login(gateway, host(1), "user-1", word) for word in ("wrong", "right")] == [401, 200]
-    wait_until("dropped", lambda: gateway.metrics()['gateway_webhook_messages_total{result="dropped"}'] == 7, 5)
-    receiver.stalled.set()
-    wait_until("all that waited", lambda: gateway.metrics()['gateway_webhook_messages_total{result="sent"}'] == 64, 15)
-    assert len({one["data"]["id"] for one in receiver.messages()}) == 64
-    assert receiver.messages()[1]["data"]["pattern"] == "success_after_failures"
-
-
-def test_an_operator_can_try_the_webhook(start, start_gateway, login_backend, receiver):
-    gateway = start(webhook=receiver.settings())
-    assert "took the message" in gateway.command("test-webhook").stdout
-    (message,) = receiver.complete
-    assert genuine(message) and receiver.messages()[0]["type"] == "test"
-    receiver.replies = [answer(503, b"")]
-    failed = gateway.command("test-webhook", check=False)
-    assert (failed.returncode, "status 503" in failed.stdout) == (1, True)
-    receiver.stalled = threading.Event()
-    assert "no answer in time" in gateway.command("test-webhook", check=False).stdout
-    receiver.stalled.set()
-    gateway.wait_event("operation", action="webhook_tested")
-    none = start_gateway(login_backend).command("test-webhook", check=False)
-    assert none.returncode == 1 and "set threats.webhook.url" in none.stderr
-
-
-def test_a_webhook_that_is_down_is_given_up_after_its_retries(start):
-    gateway = start(webhook={"url": f"http://127.0.0.1:{free_port()}/", "retries": 1})
-    spraying(gateway)
-    lost = gateway.wait_event("traffic.webhook_lost", level="ERROR", timeout=10)
-    assert "refused" in lost["reason"].lower()
-    assert gateway.metrics()['gateway_webhook_messages_total{result="failed"}'] == 1
-    assert "the webhook takes no messages" in gateway.command("threats").stdout
-
-
-@pytest.mark.parametrize("is_trusted", [True, False])
-def test_a_webhook_must_prove_who_it_is(start, tmp_path, is_trusted):
-    authority, other = Authority(), Authority()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue("localhost").write(tmp_path / "server"))
-    receiver = Receiver(context, "localhost")
-    try:
-        trust = (authority if is_trusted else other).write(tmp_path / "trust")
-        gateway = start(webhook=receiver.settings(ca_file=str(trust), retries=0, timeout="5s"))
-        spraying(gateway)
-        if is_trusted:
-            assert receiver.wait("threat.began")["data"]["pattern"] == "spraying"
-        else:
-            gateway.wait_event("traffic.webhook_lost", timeout=8)
-            assert receiver.server.requests == []
-    finally:
-        receiver.server.close()
-
-
 def reload(gateway, **threats) -> None:
     gateway.write_config(merged(gateway.settings, {"threats": threats}))
     gateway.command("reload")
 
 
-def test_a_reload_changes_thresholds_and_the_webhook(start, receiver):
-    gateway = start(spraying_accounts=400, stuffing_accounts=20_000)
+def test_a_reload_changes_thresholds_and_the_webhook(start_watching, receiver):
+    gateway = start_watching(spraying_accounts=400, stuffing_accounts=20_000)
     spraying(gateway)
     assert report(gateway)["active"] == []
     # What was counted before counts on.
@@ -433,20 +256,8 @@ def test_a_reload_changes_thresholds_and_the_webhook(start, receiver):
     assert gateway.command("threats").stdout == "threats are not looked for (threats.enabled)\n"
 
 
-def test_a_reload_with_a_bad_authority_changes_nothing(start, receiver, tmp_path):
-    bad = tmp_path / "bad.pem"
-    bad.write_text("no certificate\n")
-    gateway = start(webhook=receiver.settings())
-    gateway.write_config(merged(gateway.settings, {
-        "threats": {"webhook": {"url": "https://localhost:1/", "ca_file": str(bad)}}}))
-    failed = gateway.command("reload", check=False)
-    assert failed.returncode == 1 and "holds no certificate in PEM form" in failed.stderr
-    spraying(gateway)
-    assert receiver.wait("threat.began")
-
-
-def test_over_an_upgrade_the_new_process_begins_anew(start, receiver):
-    gateway = start(webhook=receiver.settings())
+def test_over_an_upgrade_the_new_process_begins_anew(start_watching, receiver):
+    gateway = start_watching(webhook=receiver.settings())
     spraying(gateway)
     receiver.wait("threat.began")
     gateway.command("upgrade")
