@@ -2,12 +2,12 @@
 
 import pytest
 
-from harness.client import request
+from harness.client import Response, request
 
 HOST = b"Host: a\r\n"
 
 
-def refused(gateway, backend, data: bytes, status: int, source: str | None = None) -> None:
+def refused(gateway, backend, data: bytes, status: int, source: str | None = None) -> Response:
     with gateway.connect(source) as client:
         response = client.send(data).read_response()
         assert response.status == status
@@ -16,6 +16,7 @@ def refused(gateway, backend, data: bytes, status: int, source: str | None = Non
         assert response.field("Connection") == "close"
         assert client.ended(), "after a broken request nothing that follows can be trusted"
     assert backend.requests == []
+    return response
 
 
 # Behind each refused head stands a second, well-formed request: if framing were guessed, it would be served.
@@ -30,6 +31,14 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\r\n folded\r\n", id="obs-fold"),
     pytest.param(b"GET / HTTP/1.1\r\n Host: a\r\n", id="white space before the first field"),
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\rb\r\n", id="bare CR in a value"),
+    pytest.param(b"GET / HTTP/1.1\n" + HOST, id="bare LF behind the request line"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\n", id="bare LF behind a field"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"\n", id="bare LF at the end of the head"),
+    pytest.param(b"GET / HTTP/1.1\n" + b"Host: a\n\n", id="bare LF everywhere"),
+    pytest.param(b"GET / HTTP/1.1\r" + HOST, id="bare CR behind the request line"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\rY: 2\r\n", id="bare CR behind a field"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"\r", id="bare CR at the end of the head"),
+    pytest.param(b"GET / HTTP/1.1\r" + b"Host: a\r\r", id="bare CR everywhere"),
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\0b\r\n", id="NUL in a value"),
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"no colon\r\n", id="no colon"),
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b": nameless\r\n", id="no name"),
@@ -41,12 +50,23 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", id="CL+TE"),
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nContent-Length: 4\r\n", id="two lengths"),
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3, 4\r\n", id="a list of lengths"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n" * 2, id="two equal lengths"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3, 3\r\n", id="a list of equal lengths"),
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: +3\r\n", id="signed length"),
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 0x3\r\n", id="hexadecimal length"),
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999999999999\r\n", id="overflowing length"),
     pytest.param(b"POST / HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n", id="chunked in HTTP/1.0"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + b"a," * 32 + b"a\r\n", id="33 options of Connection"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + b"," * 32 + b"\r\n", id="33 empty options"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: a\r\n" * 33, id="33 fields of Connection"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + b"a" * 1_025 + b"\r\n", id="Connection above 1 KiB"),
+    pytest.param(
+        b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + b"a" * 512 + b"\r\nConnection: " + b"b" * 513 + b"\r\n",
+        id="two Connections above 1 KiB"),
 ])
 def test_a_malformed_head_is_refused_with_400(gateway, backend, head):
+    """RFC 9112 §2.2 (line ends), §3 (request line), §3.2 (Host), §5 (fields), §6.3 (length and coding); RFC 9110 §8.6
+    (equal lengths must be refused or replaced), §5.6.1.2 and §7.6.1 (options of Connection, empty ones too)."""
     refused(gateway, backend, head + b"\r\n" + SMUGGLED, 400)
 
 
@@ -85,6 +105,21 @@ def test_connect_is_refused_with_501(gateway, backend):
     refused(gateway, backend, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("method", ["TRACE", "TRACK"])
+@pytest.mark.parametrize("hops", [{}, {"Max-Forwards": "0"}, {"Max-Forwards": "1"}], ids=["far", "here", "one hop"])
+def test_trace_is_refused_with_501_and_shows_nobody_what_it_sent(gateway, backend, method, hops):
+    """RFC 9110 §9.3.8, §7.6.2: nor does the last hop that Max-Forwards allows answer it with what it got."""
+    response = refused(gateway, backend, request(method, "/", {"Cookie": "a=secret", **hops}) + SMUGGLED, 501)
+    assert b"secret" not in response.head + response.body
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "gET", "post", "head", "options", "connect", "trace", "PRI", "A" * 70])
+def test_a_method_in_lower_case_or_not_offered_is_refused_with_501(gateway, backend, method):
+    """RFC 9110 §9.1: methods are case-sensitive, so none of these is the one that it looks like. RFC 9112 §3: 501."""
+    refused(gateway, backend, request(method, "/") + SMUGGLED, 501)
+
+
 @pytest.mark.parametrize("rest", [
     b"/ HTTP/2.0\r\n" + HOST + b"\r\n", b"/ b HTTP/1.1\r\n" + HOST + b"\r\n", b"/" + b"x" * 8192 + b" HTTP/1.1\r\n",
     b"/ HTTP/1.1\r\n" + HOST + b"A : b\r\n\r\n", b"/ HTTP/1.1\r\n" + HOST + b"A: \0\r\n\r\n",
@@ -105,16 +140,22 @@ def test_another_version_is_refused_with_505(gateway, backend, version):
     refused(gateway, backend, b"GET / " + version + b"\r\n" + HOST + b"\r\n", 505)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_body_above_the_limit_is_refused_with_413(start_gateway, backend, framing):
+    """RFC 9110 §15.5.14 lets the connection end. Here it does, and what stands behind the body is no request."""
     gateway = start_gateway(backend, limits={"body": 1000})
     with gateway.connect() as client:
         if framing == "length":
-            client.send(request("POST", "/", body=b"x" * 1001))
+            client.send(request("POST", "/", body=b"x" * 1001) + SMUGGLED)
         else:
-            client.send(request("POST", "/", {"Transfer-Encoding": "chunked"}) + b"3e9\r\n" + b"x" * 1001 + b"\r\n")
-        assert client.read_response().status == 413
+            chunks = b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n"
+            client.send(request("POST", "/", {"Transfer-Encoding": "chunked"}) + chunks + SMUGGLED)
+        response = client.read_response()
+        assert (response.status, response.code, response.field("Connection")) == (413, "REQ_002", "close")
+        assert client.ended()
     assert all(not arrived.complete.is_set() for arrived in backend.requests)
+    assert all(arrived.target == "/" for arrived in backend.requests), "nothing behind the body is read"
     assert gateway.fetch(request("POST", "/", body=b"x" * 1000)).status == 200
 
 

@@ -66,6 +66,13 @@ FORWARDED = {
         b"GET / HTTP/1.1\r\n" + HOST + b"Connection: Host, Authorization, Cookie, X-Forwarded-For, Via, Content-Type\r\n"
         b"Authorization: Bearer x\r\nCookie: a=b\r\nContent-Type: a/b\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + HOST + b"Authorization: Bearer x\r\nCookie: a=b\r\nContent-Type: a/b\r\n", b"a.test"),
+    # Limits of our own: RFC 9110 §5.6.1.2.
+    "connection_may_have_32_options": (
+        b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + b"," * 31 + b"a\r\nA: 1\r\nB: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"B: 2\r\n", b"a.test"),
+    "connection_may_have_a_kibibyte_in_all_its_fields": (
+        b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + b"x" * 1_023 + b"\r\nConnection: a\r\nA: 1\r\nB: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"B: 2\r\n", b"a.test"),
     # RFC 9110 §7.6.2
     "max_forwards_of_options_is_counted_down": (
         b"OPTIONS / HTTP/1.1\r\nMax-Forwards: 3\r\n" + HOST + b"\r\n",
