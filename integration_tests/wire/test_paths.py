@@ -31,6 +31,24 @@ def test_an_ambiguous_path_is_refused_with_400(gateway, backend, sent):
     assert backend.requests == []
 
 
+@pytest.mark.parametrize("sent", ["gateway.test", "gateway.test:80", "127.0.0.1:80", "[::1]:80", ":80"])
+def test_the_authority_form_outside_connect_is_refused_with_400(gateway, backend, sent):
+    """RFC 9112 §3.2.3: it is only used for CONNECT, and is no path that lacks its slash either."""
+    for method in ("GET", "HEAD", "POST", "OPTIONS", "PROPFIND"):
+        assert gateway.fetch(request(method, sent)).status == 400, method
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize(("method", "sent"), [
+    *((method, "*") for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PROPFIND")),
+    *(("OPTIONS", sent) for sent in ("**", "*?a", "*/", "*#")),
+])
+def test_the_asterisk_form_outside_options_is_refused_with_400(gateway, backend, method, sent):
+    """RFC 9112 §3.2.4: it is only used for a server-wide OPTIONS, and is the one character."""
+    assert gateway.fetch(request(method, sent)).status == 400
+    assert backend.requests == []
+
+
 @pytest.mark.parametrize("spelling", [
     "/auth/login", "/auth/%6cogin", "/auth/%6Cogin", "/%61uth/login", "/auth/login?x=1", "http://gateway.test/auth/login",
 ])
