@@ -60,6 +60,14 @@ MALFORMED = {
     "chunked_twice": OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a_coding_like_chunked": OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunked_in_http_1_0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    # §6.3 (1): an interim answer ends with its empty line, so what stands there is no answer.
+    "a_body_behind_an_interim_answer": b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nok" + OK + LENGTH + b"\r\nok",
+    "chunks_behind_an_interim_answer":
+        b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + OK + LENGTH + b"\r\nok",
+    # RFC 9110 §5.6.1.2, §7.6.1
+    "33_options_of_Connection": OK + LENGTH + b"Connection: " + b"a," * 32 + b"a\r\n\r\nok",
+    "33_empty_options_of_Connection": OK + LENGTH + b"Connection: " + b"," * 32 + b"\r\n\r\nok",
+    "Connection_above_1_KiB": OK + LENGTH + b"Connection: " + b"a" * 1_025 + b"\r\n\r\nok",
     # RFC 9110 §15.2.2
     "a_switch_that_nobody_asked_for": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     # Limits
@@ -162,6 +170,8 @@ BODILESS = {
     "HEAD": ("HEAD", OK + LENGTH + b"\r\n", 200, "2"),
     "HEAD_in_chunks": ("HEAD", OK + b"Transfer-Encoding: chunked\r\n\r\n", 200, None),
     "204": ("GET", b"HTTP/1.1 204 No Content\r\n\r\n", 204, None),
+    "204_with_a_length": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", 204, None),
+    "204_in_chunks": ("GET", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", 204, None),
     "304": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\nETag: \"x\"\r\n\r\n", 304, "2"),
 }
 
@@ -169,7 +179,8 @@ BODILESS = {
 @pytest.mark.parametrize("kind", BODILESS)
 @pytest.mark.parametrize("behind", [b"", b"ok", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"])
 def test_response_without_a_body_ends_with_its_head(gateway, backend, kind, behind):
-    """§6.3 (1): what a backend sends behind it is nobody's, and the connection is not used again."""
+    """§6.3 (1): what a backend sends behind it is nobody's, and the connection is not used again. A 204 has neither
+    length nor coding (RFC 9110 §8.6, RFC 9112 §6.1); one that came with them is the last of its connection in any case."""
     method, said, status, length = BODILESS[kind]
     backend.answers(said + behind)
     with gateway.connect() as client:
@@ -179,11 +190,11 @@ def test_response_without_a_body_ends_with_its_head(gateway, backend, kind, behi
         backend.answers(answer(body="mine"))
         assert client.ask(request("GET", "/next")).body == b"mine"
     # Where the head speaks of a body, the next request does not take that connection for a moment.
-    assert backend.connections in ({2} if behind else {1} if kind == "204" else {1, 2})
+    assert backend.connections in ({2} if behind or kind.startswith("204_") else {1} if kind == "204" else {1, 2})
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kind", ["HEAD", "HEAD_in_chunks", "304"])
+@pytest.mark.parametrize("kind", ["HEAD", "HEAD_in_chunks", "304", "204_with_a_length", "204_in_chunks"])
 def test_response_body_that_must_not_come_and_comes_later_is_nobodys(start_gateway, start_backend, kind):
     """A second write, when the next request is there already: had it the same connection, it would get this."""
     method, said, status, _ = BODILESS[kind]
@@ -317,6 +328,44 @@ def test_interim_responses_come_before_the_final_one_and_in_order(gateway, backe
         assert [first.status, second.status, last.status] == [103, 102, 200]
         assert first.field("Link") == "</a>; rel=preload"
     assert gateway.fetch(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n").head.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("framing", [LENGTH, b"Transfer-Encoding: chunked\r\n"])
+def test_interim_response_says_nothing_of_a_body(gateway, backend, framing):
+    """RFC 9110 §8.6, RFC 9112 §6.1: neither field may come with a 1xx, and a client could wait for what it announces."""
+    backend.answers(b"HTTP/1.1 103 Early Hints\r\n" + framing + b"Link: </a>\r\n\r\n" + answer(body="ok"))
+    with gateway.connect() as client:
+        for _ in range(2):
+            assert client.send(request("GET", "/")).read_head().head == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+            assert client.read_response().body == b"ok"
+    assert backend.connections == 1
+
+
+@pytest.mark.parametrize("drips", [False, True])
+def test_interim_responses_are_sixteen_for_one_request_at_most(gateway, backend, drips):
+    """RFC 9110 §15.2 has no bound; docs/decisions/abuse.md has. Each request of a connection has its own sixteen."""
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+    def handler(exchange: Exchange) -> bytes:
+        exchange.read_body()
+        count = int(exchange.request.target[1:])
+        if not drips:
+            return interim * count + answer(body="ok")
+        for _ in range(count):
+            exchange.send(interim)
+        return answer(body="ok")
+
+    backend.handler = handler
+    with gateway.connect() as client:
+        for _ in range(2):
+            client.send(request("GET", "/16"))
+            assert [client.read_response().status for _ in range(17)] == [103] * 16 + [200]
+        assert backend.connections == 1
+        refused = client.ask(request("GET", "/17"))
+        assert (refused.status, refused.code) == (502, "SVC_001")
+        assert refused.field("Proxy-Status") == "gateway; error=http_protocol_error"
+        assert client.ask(request("GET", "/0")).body == b"ok"
+    assert backend.connections == 2
 
 
 @pytest.mark.once
