@@ -158,6 +158,7 @@ def test_it_starts_without_the_endpoint_and_says_503_until_it_is_there(start_ask
     refused = gateway.get("/", fields=bearer(OPAQUE))
     assert (refused.status, refused.code) == SILENT
     assert refused.field("Retry-After") == "1" and refused.field("WWW-Authenticate") is None
+    assert refused.field("Proxy-Status") == "gateway; error=proxy_internal_response"
     assert ask(gateway, OPAQUE, "/maybe") == SILENT
     assert ask(gateway, token()) == PASSES
     told = gateway.wait_event("introspection.failed")

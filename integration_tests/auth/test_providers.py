@@ -94,6 +94,7 @@ def test_it_starts_without_the_provider_says_503_and_recovers_by_itself(start_tr
     refused = gateway.get("/", fields=bearer(away.token("one")))
     assert (refused.status, refused.code) == (503, "SVC_001")
     assert refused.field("Retry-After") == "1"
+    assert refused.field("Proxy-Status") == "gateway; error=proxy_internal_response"
     assert refused.field("WWW-Authenticate") is None
     wait_until("it is told", lambda: reasons(gateway) == ["jwks_unavailable"])
     assert gateway.get("/").status == 401, "without a token nothing has to be known"

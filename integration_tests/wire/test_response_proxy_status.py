@@ -62,6 +62,38 @@ def test_response_to_a_malformed_request_is_a_request_error(gateway, backend, he
     assert not backend.requests
 
 
+@pytest.mark.parametrize(("head", "status"), [
+    pytest.param(request("TRACE", "/"), 501, id="a method that is not offered"),
+    pytest.param(request("POST", "/", {"Transfer-Encoding": "gzip, chunked"}), 501, id="a coding that is not known"),
+    pytest.param(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, id="another version"),
+])
+def test_response_to_what_the_gateway_does_not_support_is_an_internal_one(gateway, backend, head, status):
+    """RFC 9209 §2.3.29: the proxy's own answer, for no fault of a server's, and of the client's neither."""
+    with gateway.connect() as client:
+        refused = client.ask(head)
+    assert (refused.status, refused.field("Proxy-Status")) == (status, "gateway; error=proxy_internal_response")
+    assert not backend.requests
+
+
+def test_response_of_a_gateway_that_is_full_is_an_internal_one(start_gateway, backend):
+    """RFC 9209 §2.3.29."""
+    gateway = start_gateway(backend, workers=1, limits={"connections": 1})
+    release = threading.Event()
+
+    def wait(exchange: Exchange) -> bytes:
+        release.wait(10)
+        return answer()
+
+    backend.handler = wait
+    with gateway.connect() as busy:
+        busy.send(request("GET", "/"))
+        backend.wait_for(1)
+        refused = gateway.get("/")
+        assert (refused.status, refused.field("Proxy-Status")) == (503, "gateway; error=proxy_internal_response")
+        release.set()
+        assert busy.read_final().status == 200
+
+
 def test_response_of_the_backend_keeps_its_own_proxy_status(gateway, backend):
     """It is another intermediary's word (§2), and ours comes only with answers of ours."""
     backend.answers(answer(status=502, fields={"Proxy-Status": "inner; error=connection_refused"}))

@@ -16,6 +16,14 @@ def ends_within(client, low: float, high: float) -> None:
     assert low <= time.monotonic() - began <= high
 
 
+def tells_of(gateway, server: str, status: int, stage: str, code: str) -> None:
+    """The access line names the server that had the request, and no status of its: it gave none."""
+    line = gateway.wait_event("http.request")
+    assert (line["status"], line["stage"], line["code"]) == (status, stage, code)
+    assert (line["upstream"], line["server"]) == ("api", server)
+    assert "upstream_status" not in line
+
+
 def test_a_head_that_drips_is_answered_408_when_its_time_is_over(start_gateway, backend):
     gateway = start_gateway(backend, timeouts={"head": "1s"})
     with gateway.connect() as client:
@@ -72,6 +80,7 @@ def test_a_backend_that_does_not_answer_is_504(start_gateway, backend):
     began = time.monotonic()
     response = gateway.get("/")
     assert (response.status, response.code) == (504, "SVC_002")
+    tells_of(gateway, backend.address, 504, "relay", "SVC_002")
     assert 0.9 <= time.monotonic() - began <= 2.4
 
 
@@ -93,7 +102,10 @@ def test_a_backend_that_does_not_accept_is_504(start_gateway):
         response = gateway.get("/")
         for filler in fillers:
             filler.close()
+        server = f"127.0.0.1:{full.getsockname()[1]}"
     assert (response.status, response.code) == (504, "SVC_002")
+    assert response.field("Proxy-Status") == "gateway; error=connection_timeout"
+    tells_of(gateway, server, 504, "lease", "SVC_002")
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
@@ -106,6 +118,7 @@ def test_a_backend_that_closes_without_an_answer_is_502(gateway, backend, said):
     backend.handler = leave
     assert gateway.fetch(request("POST", "/", body=b"x")).status == 502
     assert len(backend.requests) == 1, "a POST is never sent twice"
+    tells_of(gateway, backend.address, 502, "relay", "SVC_001")
 
 
 @pytest.mark.parametrize("said", [
@@ -118,6 +131,7 @@ def test_a_backend_that_closes_without_an_answer_is_502(gateway, backend, said):
 def test_a_malformed_answer_is_502_and_its_connection_is_not_used_again(gateway, backend, said):
     backend.answers(said)
     assert gateway.get("/").status == 502
+    tells_of(gateway, backend.address, 502, "relay", "SVC_001")
     backend.answers(answer())
     assert gateway.get("/").status == 200
     assert backend.connections == 2
