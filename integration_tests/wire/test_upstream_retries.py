@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from harness.backend import Exchange, answer
 from harness.client import request
 from harness.processes import free_port, wait_until
@@ -19,21 +21,29 @@ def house(start_gateway, backends, **settings):
         "servers": addresses, "ejection": {"failures": 0}, "circuit_breaker": {"failures": 0}, **settings}})
 
 
-def test_a_request_without_harm_goes_to_another_server(start_gateway, start_backend):
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_request_without_harm_goes_to_another_server(start_gateway, start_backend, method):
+    """Its method is idempotent (RFC 9110 §9.2.2), and it has no body."""
     bad, good = start_backend(reset), start_backend()
     gateway = house(start_gateway, [bad, good])
     for _ in range(10):
-        assert gateway.get("/").status == 200
+        assert gateway.fetch(request(method, "/")).status == 200
+    assert {each.method for each in bad.requests + good.requests} == {method}
     assert (len(bad.requests), len(good.requests)) == (5, 10)
     assert gateway.metrics()['gateway_upstream_retries_total{upstream="api"}'] == 5
 
 
-def test_a_post_that_was_sent_is_never_sent_again(start_gateway, start_backend):
+@pytest.mark.once
+@pytest.mark.parametrize(("method", "body"), [
+    ("POST", b"order"), ("POST", None), ("PATCH", b"order"), ("PATCH", None), ("PUT", b"order"), ("DELETE", b"order")])
+def test_a_request_that_was_sent_and_may_do_harm_is_never_sent_again(start_gateway, start_backend, method, body):
+    """POST and PATCH are not idempotent, with a body or without. One that is has its body only once."""
     bad, good = start_backend(reset), start_backend()
     gateway = house(start_gateway, [bad, good], retries=3)
-    statuses = sorted(gateway.fetch(request("POST", "/", body=b"order")).status for _ in range(8))
+    statuses = sorted(gateway.fetch(request(method, "/", body=body)).status for _ in range(8))
     assert statuses == [200] * 4 + [502] * 4
     assert (len(bad.requests), len(good.requests)) == (4, 4)
+    assert gateway.metrics()['gateway_upstream_retries_total{upstream="api"}'] == 0
 
 
 def test_a_post_that_was_not_sent_may_be(start_gateway, start_backend):
