@@ -3,6 +3,7 @@
 import resource
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -24,9 +25,9 @@ def well(exchange: Exchange) -> bytes:
     return answer()
 
 
-def house(start_gateway, backends, check=CHECK, **settings):
+def house(start_gateway, backends, check=CHECK, workers=4, **settings):
     addresses = [backend if isinstance(backend, str) else backend.address for backend in backends]
-    return start_gateway("unused", workers=4, upstreams={"api": {
+    return start_gateway("unused", workers=workers, upstreams={"api": {
         "servers": addresses, "health_check": check, "slow_start": "0s", **settings}})
 
 
@@ -78,6 +79,20 @@ def served_by(gateway, backend) -> int:
     for _ in range(12):
         assert gateway.get("/").status == 200
     return requests() - before
+
+
+def test_a_server_that_checks_bring_back_takes_its_share_little_by_little(start_gateway, start_backend):
+    """As one that was ejected does: `slow_start` is of whoever comes back, whatever kept it away."""
+    sick = start_backend(checked(lambda exchange: answer(503), lambda exchange: answer(body="sick")))
+    sound = start_backend(checked(well, lambda exchange: answer(body="sound")))
+    gateway = house(start_gateway, [sick, sound], workers=1, slow_start="1h")
+    gateway.wait_event("upstream.server_down", server=sick.address)
+    wait_until("the worker knows", lambda: served_by(gateway, sick) == 0)
+    sick.handler = checked(well, lambda exchange: answer(body="back"))
+    gateway.wait_event("upstream.server_up", server=sick.address)
+    served = Counter(gateway.get("/").body for _ in range(110))
+    assert served.keys() == {b"back", b"sound"}
+    assert 5 <= served[b"back"] <= 15, "a tenth of the other's hundred"
 
 
 def test_a_huge_body_behind_a_good_head_does_not_matter(start_gateway, start_backend):
