@@ -1,10 +1,12 @@
 """Floods of connections: a new client gets the place of one that is not at work."""
 
+import itertools
 import resource
 import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,18 @@ def descriptors(gateway, count: int) -> None:
     """Only the soft limit: who may not raise a limit again can raise this one."""
     _, hard = resource.prlimit(gateway.child.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(gateway.child.pid, resource.RLIMIT_NOFILE, (count, hard))
+
+
+def taken(gateway) -> set[int]:
+    """The numbers of its descriptors."""
+    return {int(each.name) for each in Path(f"/proc/{gateway.child.pid}/fd").iterdir()}
+
+
+def without_descriptors(gateway) -> None:
+    """From now on a descriptor is one that somebody gives up: the system gives the lowest number, and the lowest that
+    is free is the limit."""
+    numbers = taken(gateway)
+    descriptors(gateway, next(number for number in itertools.count() if number not in numbers))
 
 
 def open_files(gateway) -> int:
@@ -208,6 +222,48 @@ def test_an_idle_connection_gives_its_descriptor_to_a_new_client(start_gateway, 
     # All that it has now and a few more, for the admin connections that look at it.
     descriptors(gateway, open_files(gateway) + 1)
     all_served(Honest(gateway.address, address), 1, at_least=20)
+
+
+@pytest.mark.parametrize("reason", ["blocked", "slow"])
+def test_a_blocked_client_and_a_slow_head_give_their_descriptors_to_a_new_client(
+        start_gateway, backend, address, other_address, reason):
+    """Who is at work keeps his."""
+    gateway = start_gateway(backend, workers=1)
+    release = threading.Event()
+
+    def wait(exchange: Exchange) -> bytes:
+        if exchange.request.target == "/wait":
+            release.wait(20)
+        return answer()
+
+    backend.handler = wait
+    busy = gateway.connect(address).send(request("GET", "/wait"))
+    backend.wait_for(1)
+    victim = gateway.connect(other_address)
+    assert victim.ask(request("GET", "/")).status == 200
+    # Its connection to the backend is kept, for whoever asks next.
+    before = taken(gateway)
+    if reason == "blocked":
+        gateway.command("block", other_address)
+    else:
+        victim.send(b"GET / HTTP/1.1\r\nHost: gat")
+        # What came before was read before.
+        assert gateway.get("/", address).status == 200
+    wait_until("nobody else is connected", lambda: taken(gateway) == before)
+    without_descriptors(gateway)
+    # Its request is there when it is accepted: of a second free descriptor nothing is said here.
+    gateway.freeze()
+    with gateway.connect(address).send(request("GET", "/")) as newcomer:
+        gateway.signal(signal.SIGCONT)
+        assert newcomer.read_final().status == 200
+        assert victim.ended()
+        release.set()
+        assert busy.read_final().status == 200
+        assert newcomer.ask(request("GET", "/")).status == 200
+    descriptors(gateway, 4_096)
+    metrics = gateway.metrics()
+    assert {each: metrics[LET_GO % each] for each in ("blocked", "idle", "slow")} == {
+        "blocked": 0, "idle": 0, "slow": 0, reason: 1}
 
 
 def test_accepting_pauses_without_a_descriptor_and_goes_on_when_one_is_free(start_gateway, backend, address):

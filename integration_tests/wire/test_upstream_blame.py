@@ -1,7 +1,10 @@
 """Who is to blame when a body does not move: a client that uploads and reads nothing of its answer, a server that takes
 what it is sent slowly, or one that takes nothing any more. Only the last has failed. Blamed for the others, sound
-servers are ejected and an upstream's circuit opens for everybody, by whoever likes."""
+servers are ejected and an upstream's circuit opens for everybody, by whoever likes. Nor has a server failed to which
+the gateway could make no connection for want of descriptors of its own."""
 
+import resource
+import signal
 import socket
 import ssl
 import threading
@@ -163,4 +166,37 @@ def test_a_server_that_takes_an_upload_slowly_but_steadily_gets_it_whole_and_is_
         response = client.ask_while_sending(message, "POST")
     assert (response.status, response.body) == (200, digest(SLOW))
     assert time.monotonic() - began > 3 * BODY, "it took longer than a server may stand still"
+    nobody_is_blamed(gateway)
+
+
+# A gateway that can open nothing
+
+
+@pytest.mark.once
+def test_without_descriptors_requests_get_503_and_no_server_is_blamed(start_gateway, start_backend):
+    """With one failure either server would be ejected, and the circuit open."""
+    backends = [start_backend(), start_backend()]
+    gateway = start_gateway("unused", workers=1, upstreams={"api": {
+        "servers": [backend.address for backend in backends], "keep_alive": 0,
+        "ejection": {"failures": 1}, "circuit_breaker": {"failures": 1}}})
+    clients = [gateway.connect() for _ in range(6)]
+    assert [client.ask(request("GET", "/")).status for client in clients] == [200] * 6
+    pid = gateway.child.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    # Fewer than are open: also who gives up his own makes none free.
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        # At the same time: of those that wait for a request one goes for each connection that could not be made.
+        gateway.freeze()
+        for client in clients:
+            client.send(request("GET", "/"))
+        gateway.signal(signal.SIGCONT)
+        told = [client.read_final() for client in clients]
+    finally:
+        gateway.signal(signal.SIGCONT)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert {(response.status, response.code) for response in told} == {(503, "SVC_001")}
+    assert sum(len(backend.requests) for backend in backends) == 6, "none of them arrived anywhere"
+    nobody_is_blamed(gateway)
+    assert [gateway.get("/").status for _ in range(6)] == [200] * 6
     nobody_is_blamed(gateway)
