@@ -39,6 +39,10 @@ GUARDED = {"health_check": {
     "unhealthy_after": 2, "healthy_after": 1}}
 # An interval is a tenth more or less; the second is for the check itself, the trials of the circuit and a busy machine.
 ONE_INTERVAL = INTERVAL * 1.1 + 1
+# For tests that one interval is enough: two of these, a tenth less each, are longer than the bound.
+LONG_INTERVAL = 4.0
+UNHURRIED = {"health_check": {**GUARDED["health_check"], "interval": f"{LONG_INTERVAL:g}s"}}
+ONE_LONG_INTERVAL = LONG_INTERVAL * 1.1 + 1
 
 # For tests whose `house` is built with the fixture `over`.
 PLAIN_AND_TLS = pytest.mark.parametrize("over", ["plain", "tls"], indirect=True)
