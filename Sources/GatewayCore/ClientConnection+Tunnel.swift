@@ -22,19 +22,24 @@ extension ClientConnection {
         record.metrics?.tunnelOpened()
         streamBegins()
         send(head, Span())
-        bytes.isEmpty ? tunnelMoves() : tunnelReceived(bytes, from: .server)
         // The client may have sent ahead.
         worker.loop.stillReady(self)
         if let why = veto { return cutStream(why) }
+        bytes.isEmpty ? tunnelMoves() : tunnelReceived(bytes, from: .server)
         if worker.isDraining { tellTunnel(.draining) }
     }
 
     func eventStreamBegins() {
         record.isEventStream = true
         streamBegins()
-        guard let why = veto else { return }
-        // Its head is being composed.
-        worker.loop.atEndOfTurn { [self] in cutStream(why) }
+    }
+
+    /// Whether an event stream is over with its head, which is passed on then.
+    func eventStreamEnds(with head: Span<UInt8>) -> Bool {
+        guard let why = veto else { return false }
+        relay(head, Span())
+        cutStream(why)
+        return true
     }
 
     /// What has come while the server was asked, and would have kept the request from it.

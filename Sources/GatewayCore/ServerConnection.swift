@@ -298,8 +298,11 @@ final class ServerConnection: ReadinessHandler {
                     return client.act(on: step)
                 }
                 guard compose(response, bytes, to: context, for: client, record) else { return malformed() }
-                if response.isEventStream { pool.answered(by: server, status: response.status) }
                 phase = .body
+                if response.isEventStream {
+                    pool.answered(by: server, status: response.status)
+                    if client.eventStreamEnds(with: worker.composed) { return }
+                }
                 offset += response.headLength
             }
         }

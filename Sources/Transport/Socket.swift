@@ -261,10 +261,18 @@ package final class ListeningSocket: Sendable {
             if descriptor >= 0 { return .connection(StreamSocket(descriptor: descriptor), SocketAddress(peer)) }
             switch errno {
             case EINTR, ECONNABORTED, EPROTO: continue
-            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(errno)
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+                // Which the system says before it looks whether anybody waits (accept(2)).
+                let number = errno
+                return isAwaited ? .exhausted(number) : .none
             default: return .none
             }
         }
+    }
+
+    private var isAwaited: Bool {
+        var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&query, 1, 0) > 0
     }
 }
 

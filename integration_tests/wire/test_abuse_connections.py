@@ -266,6 +266,23 @@ def test_a_blocked_client_and_a_slow_head_give_their_descriptors_to_a_new_client
         "blocked": 0, "idle": 0, "slow": 0, reason: 1}
 
 
+@pytest.mark.once
+def test_a_new_client_that_got_the_last_descriptor_is_not_let_go_for_nobody(
+        start_gateway, backend, address, other_address):
+    """accept(2) says EMFILE before it looks whether anybody waits."""
+    gateway = start_gateway(backend, workers=1)
+    victim = gateway.connect(other_address)
+    assert victim.ask(request("GET", "/")).status == 200
+    before = taken(gateway)
+    gateway.command("block", other_address)
+    wait_until("nobody else is connected", lambda: taken(gateway) == before)
+    without_descriptors(gateway)
+    with gateway.connect(address) as newcomer:
+        assert victim.ended()
+        assert newcomer.silent(0.3), "its request is on its way"
+        assert newcomer.ask(request("GET", "/")).status == 200
+
+
 def test_accepting_pauses_without_a_descriptor_and_goes_on_when_one_is_free(start_gateway, backend, address):
     gateway = start_gateway(backend, workers=1, upstreams={"api": {"keep_alive": 0}})
     release = threading.Event()

@@ -15,7 +15,7 @@ from harness.long_exchanges import LongExchanges
 from harness.processes import wait_until
 from harness.revocations import of
 from harness.tokens import SECRET, bearer, claims, token
-from harness.websocket import closing, frame, handshake
+from harness.websocket import Switching, closing, frame, handshake, switched
 
 BLOCKED = (1008, "blocked")
 # A Close without a mask: two bytes of head, two of code.
@@ -83,6 +83,44 @@ def test_an_event_stream_whose_client_is_blocked_before_its_head_is_cut_as_it_be
     assert events.read_head().status == 200
     assert is_cut(events)
     assert service.events.cut_off(), "the backend learns it, too"
+    assert gateway.wait_event("http.request", client_ip=address)["ended_by"] == "blocked"
+
+
+@pytest.mark.once
+def test_what_came_with_the_101_does_not_pass_to_a_blocked_client(gateway, backend, address):
+    agrees, chat = threading.Event(), Switching(switched(), greeting=frame(b"secret"))
+
+    def late(exchange: Exchange) -> bytes | None:
+        agrees.wait(60)
+        return chat(exchange)
+
+    backend.handler = late
+    client = waiting(gateway, backend, handshake("/chat"), address)
+    gateway.command("block", address)
+    agrees.set()
+    assert client.read_head().status == 101
+    came = client.read_to_end()
+    chat.release()
+    assert closing(came) == BLOCKED
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("framing", [b"Content-Length: 14\r\n\r\ndata: secret\n\n", b"\r\ndata: secret\n\n"])
+def test_what_came_with_the_head_of_an_event_stream_does_not_pass_to_a_blocked_client(
+        gateway, backend, address, framing):
+    agrees = threading.Event()
+
+    def late(exchange: Exchange) -> None:
+        agrees.wait(60)
+        exchange.close()
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + framing)
+
+    backend.handler = late
+    client = waiting(gateway, backend, request("GET", "/events"), address)
+    gateway.command("block", address)
+    agrees.set()
+    assert client.read_head().status == 200
+    assert is_cut(client)
     assert gateway.wait_event("http.request", client_ip=address)["ended_by"] == "blocked"
 
 
