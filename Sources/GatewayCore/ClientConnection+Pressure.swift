@@ -72,7 +72,7 @@ extension ClientConnection {
         guard phase == .body || phase == .response, bodyBytes > ClientConnection.largeBody, let server,
             !server.isConnecting, record.exchange?.isRelaying == false
         else { return }
-        let taken = bodyBytes - Int64(server.outbox.count) - Int64(server.channel.socket.unacknowledged)
+        let taken = bodyBytes - server.untaken
         guard taken > record.taken else { return }
         record.taken = taken
         if phase == .response { deadline = now + responseTimeout } else if !server.takesMore { serverTakes() }
@@ -82,8 +82,7 @@ extension ClientConnection {
     private func lookAtTunnel() {
         guard let tunnel, let server, !(tunnel.isEnding && tunnel.isStopped) else { return }
         if !server.takesMore {
-            let taken = record.bytesIn - Int64(server.outbox.count) - Int64(server.channel.socket.unacknowledged)
-            if tunnel.hasTaken(taken, .server) { tunnelDrains(to: .server) }
+            if tunnel.hasTaken(record.bytesIn - server.untaken, .server) { tunnelDrains(to: .server) }
         }
         // At the end, what the system holds for the client is all that is still to come.
         guard !outbox.isEmpty || tunnel.isEnding else { return }

@@ -178,6 +178,9 @@ final class ServerConnection: ReadinessHandler {
         worker.loop.stillReady(self)
     }
 
+    /// Bytes that the server has not acknowledged, those that wait here included.
+    var untaken: Int64 { Int64(outbox.count) + Int64(channel.socket.unacknowledged) }
+
     /// Bytes of buffers.
     var held: Int { stash.count + outbox.held }
 

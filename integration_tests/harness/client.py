@@ -244,3 +244,12 @@ def fetch(address: tuple[str, int], data: bytes, source: str | None = None, time
     """One request on a connection of its own."""
     with Client(address, source, timeout) as client:
         return client.ask(data)
+
+
+def breaks(connection: socket.socket) -> bool:
+    """Whether the other side is gone: a byte cannot be sent any more."""
+    try:
+        connection.sendall(b"x")
+    except OSError:
+        return True
+    return False

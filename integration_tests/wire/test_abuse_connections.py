@@ -41,6 +41,15 @@ def open_files(gateway) -> int:
     return int(gateway.metrics()["gateway_process_open_fds"])
 
 
+def waits_for(release: threading.Event):
+    """A handler that answers at once, but for `/wait`."""
+    def wait(exchange: Exchange) -> bytes:
+        if exchange.request.target == "/wait":
+            release.wait(20)
+        return answer()
+    return wait
+
+
 def test_the_longest_idle_connection_gives_way_to_a_new_client(start_gateway, backend, address):
     gateway = start_gateway(backend, workers=1, limits={"connections": 3})
     clients = [gateway.connect(address) for _ in range(3)]
@@ -230,13 +239,7 @@ def test_a_blocked_client_and_a_slow_head_give_their_descriptors_to_a_new_client
     """Who is at work keeps his."""
     gateway = start_gateway(backend, workers=1)
     release = threading.Event()
-
-    def wait(exchange: Exchange) -> bytes:
-        if exchange.request.target == "/wait":
-            release.wait(20)
-        return answer()
-
-    backend.handler = wait
+    backend.handler = waits_for(release)
     busy = gateway.connect(address).send(request("GET", "/wait"))
     backend.wait_for(1)
     victim = gateway.connect(other_address)
@@ -286,13 +289,7 @@ def test_a_new_client_that_got_the_last_descriptor_is_not_let_go_for_nobody(
 def test_accepting_pauses_without_a_descriptor_and_goes_on_when_one_is_free(start_gateway, backend, address):
     gateway = start_gateway(backend, workers=1, upstreams={"api": {"keep_alive": 0}})
     release = threading.Event()
-
-    def wait(exchange: Exchange) -> bytes:
-        if exchange.request.target == "/wait":
-            release.wait(20)
-        return answer()
-
-    backend.handler = wait
+    backend.handler = waits_for(release)
     busy = [gateway.connect(address).send(request("GET", "/wait", {"Connection": "close"})) for _ in range(10)]
     backend.wait_for(10)
     descriptors(gateway, open_files(gateway) - 1)

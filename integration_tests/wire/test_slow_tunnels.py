@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from harness.bodies import noise
-from harness.client import Client, request
+from harness.client import Client, breaks, request
 from harness.processes import wait_until
 from harness.websocket import Switching, switched
 
@@ -90,14 +90,7 @@ def test_a_server_that_does_not_read_is_cut_although_it_sends(start_gateway, bac
     server = chat.socket()
     sender = send(client.socket, bytes(64 << 20))
 
-    def cut() -> bool:
-        try:
-            server.sendall(b"x")
-        except OSError:
-            return True
-        return False
-
-    wait_until("the cut", cut, every=0.05)
+    wait_until("the cut", lambda: breaks(server), every=0.05)
     wait_until("its end", lambda: gateway.metrics()[IDLE] == 1)
     sender.join(10)
     assert not sender.is_alive()

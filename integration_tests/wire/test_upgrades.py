@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.backend import Exchange, answer
-from harness.client import request
+from harness.client import breaks, request
 from harness.processes import wait_until
 from harness.tokens import SECRET, bearer, token
 from harness.websocket import HANDSHAKE, Switching, closing, frame, handshake, switched
@@ -253,14 +253,7 @@ def test_a_client_that_does_not_read_is_cut_although_it_sends(start_gateway, bac
     flood = threading.Thread(target=_flood, args=(chat.socket(),), daemon=True)
     flood.start()
 
-    def cut() -> bool:
-        try:
-            client.send(b"x")
-        except OSError:
-            return True
-        return False
-
-    wait_until("the cut", cut, every=0.05)
+    wait_until("the cut", lambda: breaks(client.socket), every=0.05)
     assert closed_tunnels(gateway, "idle") == 1
     flood.join(10)
     assert not flood.is_alive()
